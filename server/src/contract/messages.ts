@@ -1,0 +1,36 @@
+import * as z from 'zod';
+import { EventRow, InstalledState } from './schemas.ts';
+
+/**
+ * WS /ws/plugins. The socket is a doorbell and a progress channel; data always moves over HTTP, so a lost message
+ * costs only time. Authorization: Bearer, as in REST.
+ */
+export const WS_PATH = '/ws/plugins';
+
+export const Progress = z.object({
+  machine: z.string(),
+  plugin: z.string(),
+  version: z.string(),
+  state: InstalledState,
+  error: z.object({ code: z.string(), message: z.string() }).optional(),
+});
+
+export const ServerMessage = z.discriminatedUnion('type', [
+  /** First message. `seq` is the registry's newest. */
+  z.object({ type: z.literal('hello'), protocol: z.number().int(), hub: z.string(), seq: z.number().int() }),
+  /** Something changed; ask for your plan within `spread_ms` (a random moment in it). */
+  z.object({ type: z.literal('doorbell'), seq: z.number().int(), spread_ms: z.number().int() }),
+  /** Only for watchers. */
+  z.object({ type: z.literal('event'), event: EventRow }),
+  z.object({ type: z.literal('progress'), progress: Progress }),
+  z.object({ type: z.literal('error'), code: z.string(), message: z.string() }),
+]);
+export type ServerMessage = z.output<typeof ServerMessage>;
+
+export const ClientMessage = z.discriminatedUnion('type', [
+  /** After hello: rings at once when the hub's seq is newer; `watch` (operator, publisher, reader) asks for events and progress from there. */
+  z.object({ type: z.literal('resume'), seq: z.number().int().min(0), watch: z.boolean().default(false) }),
+  /** A machine reports progress of its own. */
+  z.object({ type: z.literal('progress'), progress: Progress.omit({ machine: true }) }),
+]);
+export type ClientMessage = z.input<typeof ClientMessage>;

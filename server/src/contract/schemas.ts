@@ -1,0 +1,219 @@
+import * as z from 'zod';
+import { ROLES } from './roles.ts';
+
+/** The data that travels between hub and clients, as zod schemas: hub, client, OpenAPI and tests use these alone. */
+
+export const Envelope = z.object({
+  payloadType: z.string(),
+  payload: z.string(),
+  signatures: z.array(z.object({ keyid: z.string(), sig: z.string() })),
+});
+
+export const VersionStatus = z.enum(['registered', 'published', 'deprecated', 'yanked', 'revoked', 'deleted']);
+
+export const DependencySchema = z.object({
+  name: z.string(),
+  range: z.string(),
+  kind: z.enum(['required', 'optional']),
+});
+
+export const Finding = z.object({
+  code: z.string(),
+  severity: z.enum(['error', 'warning', 'note']),
+  file: z.string(),
+  line: z.number().int().nullable(),
+  column: z.number().int().nullable(),
+  message: z.string(),
+  fix: z.string(),
+});
+
+export const PluginSummary = z.object({
+  id: z.string(),
+  name: z.string(),
+  version: z.string(),
+  description: z.string(),
+  author: z.string(),
+  status: VersionStatus,
+  /** Groups it is published to; `*` means all. */
+  groups: z.array(z.string()),
+  required_capabilities: z.array(z.string()),
+  digest: z.string(),
+  /** Number of machines that report it installed. */
+  installed_count: z.number().int(),
+  updated_at: z.string(),
+});
+
+export const FileRow = z.object({
+  path: z.string(),
+  type: z.enum(['command', 'agent', 'skill', 'hook', 'mcp', 'other']),
+  sha256: z.string(),
+  size: z.number().int(),
+  executable: z.boolean(),
+});
+
+export const PluginDetails = PluginSummary.extend({
+  machine_groups: z.array(z.string()),
+  manifest: z.record(z.string(), z.unknown()),
+  original_manifest: z.record(z.string(), z.unknown()).nullable(),
+  dependencies: z.array(DependencySchema),
+  files: z.array(FileRow),
+  publisher: z.string(),
+  imported: z.boolean(),
+  versions: z.array(z.object({ id: z.string(), version: z.string(), status: VersionStatus, created_at: z.string() })),
+  installed_on: z.array(z.object({ machine: z.string(), version: z.string(), state: z.string() })),
+  created_at: z.string(),
+});
+
+export const Registered = z.object({
+  id: z.string(),
+  name: z.string(),
+  version: z.string(),
+  digest: z.string(),
+  status: VersionStatus,
+  /** False when the same bytes were registered before. */
+  created: z.boolean(),
+  findings: z.array(Finding),
+});
+
+export const Published = z.object({
+  id: z.string(),
+  name: z.string(),
+  version: z.string(),
+  digest: z.string(),
+  status: VersionStatus,
+  groups: z.array(z.string()),
+  /** Names of the machines whose desired state now holds this version. */
+  machines: z.array(z.string()),
+  seq: z.number().int(),
+});
+
+export const SearchHit = PluginSummary.extend({ score: z.number(), reason: z.string() });
+
+/** A plugin as a machine reports it. */
+export const InstalledState = z.enum([
+  'fetching',
+  'verifying',
+  'installing',
+  'verified',
+  'loaded',
+  'failed',
+  'waiting',
+  'disabled',
+  'removing',
+]);
+export const ReportedPlugin = z.object({
+  name: z.string(),
+  version: z.string(),
+  digest: z.string(),
+  state: InstalledState,
+  install_path: z.string().optional(),
+  error: z.object({ code: z.string(), message: z.string() }).optional(),
+  /** True when the files on disk differ from what was installed (the user's edits). */
+  edited: z.boolean().optional(),
+});
+
+export const StatusReport = z.object({
+  /** Plan counter that the machine acted on. */
+  counter: z.number().int(),
+  haivemind_version: z.string(),
+  plugins: z.array(ReportedPlugin),
+  /** Local holds made by a rollback: name → version that stays. */
+  holds: z.array(z.object({ name: z.string(), version: z.string() })),
+  capabilities: z.array(z.string()).optional(),
+});
+
+export const OverrideKind = z.enum(['install', 'pin', 'hold', 'exclude']);
+export const Override = z.object({
+  name: z.string(),
+  kind: OverrideKind,
+  range: z.string(),
+  by: z.string(),
+  at: z.string(),
+});
+
+export const Machine = z.object({
+  id: z.string(),
+  name: z.string(),
+  groups: z.array(z.string()),
+  capabilities: z.array(z.string()),
+  platform: z.string(),
+  haivemind_version: z.string(),
+  joined_at: z.string(),
+  last_seen: z.string().nullable(),
+  online: z.boolean(),
+});
+
+export const MachineDetails = Machine.extend({
+  plugins: z.array(ReportedPlugin.extend({ updated_at: z.string() })),
+  desired: z.array(z.object({ name: z.string(), version: z.string(), origin: z.string() })),
+  overrides: z.array(Override),
+  problems: z.array(z.object({ name: z.string(), code: z.string(), message: z.string() })),
+});
+
+export const Joined = z.object({
+  machine: z.object({
+    id: z.string(),
+    name: z.string(),
+    groups: z.array(z.string()),
+    capabilities: z.array(z.string()),
+  }),
+  token: z.string(),
+  hub: z.object({ id: z.string(), public_key: z.string(), epoch: z.number().int(), version: z.string() }),
+});
+
+export const TokenRow = z.object({
+  id: z.string(),
+  name: z.string(),
+  roles: z.array(z.enum(ROLES)),
+  created_at: z.string(),
+  expires_at: z.string().nullable(),
+  last_used_at: z.string().nullable(),
+  revoked_at: z.string().nullable(),
+});
+
+export const EventRow = z.object({
+  seq: z.number().int(),
+  type: z.string(),
+  at: z.string(),
+  data: z.record(z.string(), z.unknown()),
+});
+
+export const Problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number().int(),
+  code: z.string(),
+  detail: z.string(),
+  hint: z.string(),
+  details: z.record(z.string(), z.unknown()).optional(),
+  request_id: z.string().optional(),
+});
+
+const listQuery = {
+  machine_group: z.string().optional().describe('only plugins published to this group (or to all)'),
+  capability_filter: z
+    .string()
+    .optional()
+    .describe('comma-separated: only plugins whose required capabilities are among these'),
+  status: VersionStatus.optional(),
+  author: z.string().optional(),
+  component: z.enum(['command', 'agent', 'skill', 'hook', 'mcp']).optional(),
+};
+
+export const ListQuery = z.object({
+  ...listQuery,
+  installed_only: z
+    .stringbool()
+    .optional()
+    .describe('only plugins installed on the asking machine (or on any, for other tokens)'),
+  search_query: z.string().optional(),
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  after: z.string().optional().describe('the `next` of the page before'),
+});
+
+export const SearchBody = z.object({
+  ...listQuery,
+  search_query: z.string().min(1).max(2000),
+  keywords: z.array(z.string().max(100)).max(30).default([]),
+  limit: z.number().int().min(1).max(50).default(10),
+});

@@ -1,0 +1,48 @@
+import type { Dependency } from './manifest.ts';
+
+export const PLAN_FORMAT = 1;
+export const PLAN_PAYLOAD_TYPE = 'application/vnd.haivemind.plan+json';
+
+/** Why a version is in a machine's desired state. */
+export type Origin = 'published' | 'explicit' | 'dependency';
+
+export interface PlanEntry {
+  id: string;
+  name: string;
+  version: string;
+  digest: string;
+  origin: Origin;
+  /** True when the version is exact for this machine (install NAME@1.2.3, pin): it does not float. */
+  pinned: boolean;
+  /** False when the publisher asked that people are not told (notify_agents: false). */
+  notify: boolean;
+  /** Required dependencies only, as in the manifest. */
+  dependencies: Dependency[];
+  /** Changes when an operator asks for a reinstall (`force`); a machine that has seen it does nothing. */
+  force?: string;
+  status: 'registered' | 'published' | 'deprecated' | 'yanked';
+  /** Names of plugins that require this one. */
+  requiredBy: string[];
+}
+
+/** Something the hub would have given this machine but could not. */
+export interface PlanProblem {
+  name: string;
+  code: string;
+  message: string;
+}
+
+/** One machine's desired state, signed by the hub's key: it gives freshness, the publisher's key gives content. */
+export interface Plan {
+  format: number;
+  hub: string;
+  machine: string;
+  /** Raised by an operator when a hub is restored; a machine never goes back. */
+  epoch: number;
+  /** The registry's `seq` this plan was computed at. */
+  counter: number;
+  issuedAt: string;
+  expiresAt: string;
+  plugins: PlanEntry[];
+  problems: PlanProblem[];
+}
