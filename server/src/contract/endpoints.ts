@@ -305,6 +305,7 @@ export const ENDPOINTS = {
     path: '/api/machines/{machine}/overrides/{name}',
     summary: 'Back to what the groups say (self, or an operator)',
     access: ['operator', 'machine'],
+    query: z.object({ kind: s.OverrideKind.optional().describe('only this kind; all kinds when absent') }),
     reply: z.object({ ok: z.literal(true), seq: z.number().int() }),
   },
 

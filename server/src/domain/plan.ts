@@ -1,4 +1,5 @@
 import type { Dependency } from './manifest.ts';
+import type { VersionStatus } from './registry.ts';
 
 export const PLAN_FORMAT = 1;
 export const PLAN_PAYLOAD_TYPE = 'application/vnd.haivemind.plan+json';
@@ -20,7 +21,7 @@ export interface PlanEntry {
   dependencies: Dependency[];
   /** Changes when an operator asks for a reinstall (`force`); a machine that has seen it does nothing. */
   force?: string;
-  status: 'registered' | 'published' | 'deprecated' | 'yanked';
+  status: VersionStatus;
   /** Names of plugins that require this one. */
   requiredBy: string[];
 }

@@ -1,0 +1,200 @@
+import semver from 'semver';
+import { nameMatches } from './names.ts';
+import type { Origin, PlanEntry, PlanProblem } from './plan.ts';
+import type { MachineFacts, MachineOverride, Registry, RegistryVersion } from './registry.ts';
+import { type Candidate, type Conflict, type Resolution, resolve } from './resolve.ts';
+
+/**
+ * What one machine should have, as a function of the registry, its groups and capabilities, and its overrides.
+ * Wanted plugins are those published to its groups and those it was told to install, minus the excluded, closed over
+ * required dependencies. A plugin that fits with nothing else is left out with a problem; what is installed already is
+ * the last to be left out.
+ */
+export interface DesiredState {
+  /** Dependencies before dependents. */
+  plugins: PlanEntry[];
+  problems: PlanProblem[];
+}
+
+interface Wanted {
+  name: string;
+  origin: Origin;
+  candidates: RegistryVersion[];
+}
+
+/** Computes a machine's desired state; never throws for any registry. */
+export function desiredState(registry: Registry, machine: MachineFacts): DesiredState {
+  const problems: PlanProblem[] = [];
+  const wanted = new Map<string, Wanted>();
+  for (const name of [...registry.plugins.keys()].sort()) {
+    const found = wantedVersions(registry, machine, name, problems);
+    if (found !== null) wanted.set(name, found);
+  }
+  for (const override of machine.overrides) {
+    if (override.kind !== 'exclude' && !registry.plugins.has(override.name)) {
+      problems.push({ name: override.name, code: 'PLUGIN_NOT_FOUND', message: `${override.name} is not in the registry` });
+    }
+  }
+  const candidates = (name: string): readonly Candidate[] => wanted.get(name)?.candidates ?? dependencyVersions(registry, machine, name);
+  const resolution = resolveDropping(wanted, candidates, machine, problems);
+  return { plugins: toEntries(resolution, registry, wanted, machine), problems };
+}
+
+/** Solves for all wanted plugins; while that fails, leaves out the one that is easiest to spare and says why. */
+function resolveDropping(
+  wanted: Map<string, Wanted>,
+  candidates: (name: string) => readonly Candidate[],
+  machine: MachineFacts,
+  problems: PlanProblem[],
+): Resolution {
+  const installed = new Set(machine.installed.map((p) => p.name));
+  const keepRank = (name: string): number =>
+    (installed.has(name) ? 2 : 0) + (wanted.get(name)?.origin === 'explicit' ? 1 : 0);
+  let roots = [...wanted.values()].sort(byPreference).map((w) => w.name);
+  for (;;) {
+    const outcome = resolve(roots, candidates);
+    if (outcome.ok) return outcome.resolution;
+    const spare = [...outcome.conflict.roots].sort((a, b) => keepRank(a) - keepRank(b) || (a < b ? 1 : -1))[0];
+    if (spare === undefined) return new Map();
+    problems.push(conflictProblem(spare, outcome.conflict));
+    roots = roots.filter((name) => name !== spare);
+  }
+}
+
+function conflictProblem(name: string, conflict: Conflict): PlanProblem {
+  return { name, code: conflict.missing ? 'DEPENDENCY_MISSING' : 'DEPENDENCY_CONFLICT', message: conflict.explanation };
+}
+
+const byPreference = (a: Wanted, b: Wanted): number =>
+  Number(b.origin === 'explicit') - Number(a.origin === 'explicit') || (a.name < b.name ? -1 : 1);
+
+function overridesFor(machine: MachineFacts, name: string): Partial<Record<MachineOverride['kind'], MachineOverride>> {
+  return Object.fromEntries(machine.overrides.filter((o) => o.name === name).map((o) => [o.kind, o]));
+}
+
+/** The versions of a plugin that this machine wants by itself, highest first; null when it does not want it. */
+function wantedVersions(registry: Registry, machine: MachineFacts, name: string, problems: PlanProblem[]): Wanted | null {
+  const versions = registry.plugins.get(name) ?? [];
+  const { install, pin, hold, exclude } = overridesFor(machine, name);
+  if (exclude !== undefined) return null;
+  const explicit = install ?? pin ?? hold;
+  const here = machine.installed.find((p) => p.name === name)?.version;
+  const range = hold?.range ?? pin?.range ?? install?.range ?? '*';
+  const reasons: string[] = [];
+  const fitting = versions.filter((version) => {
+    const targeted = version.targets.some((t) => groupReaches(t.group, machine.groups));
+    if (!targeted && explicit === undefined) return false;
+    if (!statusAllows(version, here, explicit !== undefined, explicit?.byOperator === true, range)) return false;
+    const why = ineligible(version, machine);
+    if (why === null) return true;
+    if (explicit !== undefined || version.targets.some((t) => t.group !== '*' && groupReaches(t.group, machine.groups))) {
+      reasons.push(`${name}@${version.version} ${why}`);
+    }
+    return false;
+  });
+  const candidates = narrow(fitting, range, explicit === undefined);
+  if (candidates.length > 0) return { name, origin: explicit === undefined ? 'published' : 'explicit', candidates };
+  if (reasons.length > 0) problems.push({ name, code: 'NOT_ELIGIBLE', message: reasons[0] ?? '' });
+  else if (explicit !== undefined) {
+    problems.push({ name, code: 'VERSION_NOT_FOUND', message: `No version of ${name} that may be installed here is in ${range}` });
+  }
+  return null;
+}
+
+/** Keeps the versions in range. A float prefers stable versions and takes a prerelease only where nothing else was published. */
+function narrow(versions: RegistryVersion[], range: string, float: boolean): RegistryVersion[] {
+  if (range !== '*') return versions.filter((v) => semver.satisfies(v.version, range));
+  const stable = versions.filter((v) => semver.prerelease(v.version) === null);
+  return stable.length > 0 || !float ? stable : versions;
+}
+
+/** The design's status table for one version on one machine. */
+function statusAllows(version: RegistryVersion, here: string | undefined, explicit: boolean, byOperator: boolean, range: string): boolean {
+  switch (version.status) {
+    case 'published':
+      return true;
+    case 'registered':
+      return here === version.version || (explicit && byOperator && semver.valid(range) === version.version);
+    case 'deprecated':
+      return here === version.version || explicit;
+    case 'yanked':
+    case 'deleted':
+      return here === version.version;
+    case 'revoked':
+      return false;
+  }
+}
+
+/** Why a version may not go to a machine, as the end of a sentence; null when it may. */
+export function ineligible(version: RegistryVersion, machine: Pick<MachineFacts, 'groups' | 'capabilities' | 'haivemindVersion'>): string | null {
+  if (version.machineGroups.length > 0 && !version.machineGroups.some((g) => groupReaches(g, machine.groups))) {
+    return `is only for the groups ${version.machineGroups.join(', ')}`;
+  }
+  const lacking = version.requiredCapabilities.filter((c) => !machine.capabilities.includes(c));
+  if (lacking.length > 0) return `needs the capabilities ${lacking.join(', ')}`;
+  const least = version.minHaivemindVersion;
+  if (least !== null && semver.valid(machine.haivemindVersion) !== null && semver.lt(machine.haivemindVersion, least)) {
+    return `needs hAIveMind ${least}, the machine runs ${machine.haivemindVersion}`;
+  }
+  return null;
+}
+
+/** Whether a group (or pattern) reaches a machine with these groups. */
+export function groupReaches(group: string, groups: readonly string[]): boolean {
+  return group === '*' || groups.some((mine) => nameMatches(group, mine));
+}
+
+/** Versions of a plugin that nobody asked for on this machine but that another may require. */
+function dependencyVersions(registry: Registry, machine: MachineFacts, name: string): RegistryVersion[] {
+  if (machine.overrides.some((o) => o.name === name && o.kind === 'exclude')) return [];
+  const here = machine.installed.find((p) => p.name === name)?.version;
+  return (registry.plugins.get(name) ?? []).filter(
+    (v) => statusAllows(v, here, false, false, '*') && ineligible(v, machine) === null,
+  );
+}
+
+function toEntries(resolution: Resolution, registry: Registry, wanted: Map<string, Wanted>, machine: MachineFacts): PlanEntry[] {
+  const chosen = [...resolution].flatMap(([name, version]) => registry.plugins.get(name)?.find((v) => v.version === version) ?? []);
+  const requiredBy = new Map<string, string[]>();
+  for (const version of chosen) {
+    for (const d of version.dependencies) {
+      if (d.kind === 'required') requiredBy.set(d.name, [...(requiredBy.get(d.name) ?? []), version.name]);
+    }
+  }
+  return dependenciesFirst(chosen).map((version) => {
+    const { install, pin, hold } = overridesFor(machine, version.name);
+    const exact = semver.valid(hold?.range ?? pin?.range ?? install?.range ?? '') !== null;
+    const targets = version.targets.filter((t) => groupReaches(t.group, machine.groups));
+    return {
+      id: version.id,
+      name: version.name,
+      version: version.version,
+      digest: version.digest,
+      origin: wanted.get(version.name)?.origin ?? 'dependency',
+      pinned: exact,
+      notify: targets.length === 0 || targets.some((t) => t.notify),
+      dependencies: version.dependencies.filter((d) => d.kind === 'required'),
+      ...(install?.force ? { force: install.force } : {}),
+      status: version.status,
+      requiredBy: (requiredBy.get(version.name) ?? []).sort(),
+    };
+  });
+}
+
+/** Dependencies before dependents, otherwise by name; members of a cycle stay together in name order. */
+function dependenciesFirst(versions: readonly RegistryVersion[]): RegistryVersion[] {
+  const byName = new Map(versions.map((v) => [v.name, v]));
+  const seen = new Set<string>();
+  const out: RegistryVersion[] = [];
+  const visit = (version: RegistryVersion): void => {
+    if (seen.has(version.name)) return;
+    seen.add(version.name);
+    for (const d of version.dependencies.map((x) => x.name).sort()) {
+      const dependency = byName.get(d);
+      if (dependency !== undefined) visit(dependency);
+    }
+    out.push(version);
+  };
+  for (const name of [...byName.keys()].sort()) visit(byName.get(name) as RegistryVersion);
+  return out;
+}
