@@ -1,0 +1,32 @@
+// `claude plugin …` of the real client.
+import { type ProcessResult, runProcess } from '../../support/run-process.ts';
+import type { TempHome } from '../../support/temp-home.ts';
+import { claudeBinary } from './claude-binary.ts';
+import { clientEnv } from './session.ts';
+
+export interface ListedPlugin {
+  id: string;
+  version?: string;
+  scope?: string;
+  enabled: boolean;
+  installPath?: string;
+  errors?: string[];
+}
+
+/** Runs `claude plugin ARGS` in `home`; never throws for its exit code. */
+export async function claudePlugin(home: TempHome, ...args: string[]): Promise<ProcessResult> {
+  return runProcess(await claudeBinary(), ['plugin', ...args], { cwd: home.project, env: clientEnv(home) });
+}
+
+/** As claudePlugin, and throws with what it printed when it fails. */
+export async function claudePluginOk(home: TempHome, ...args: string[]): Promise<ProcessResult> {
+  const run = await claudePlugin(home, ...args);
+  if (run.code !== 0)
+    throw new Error(`claude plugin ${args.join(' ')}: exit ${run.code}\n${run.stdout}\n${run.stderr}`);
+  return run;
+}
+
+/** What `claude plugin list --json` lists. */
+export async function listPlugins(home: TempHome): Promise<ListedPlugin[]> {
+  return JSON.parse((await claudePluginOk(home, 'list', '--json')).stdout) as ListedPlugin[];
+}
