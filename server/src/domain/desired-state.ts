@@ -32,10 +32,15 @@ export function desiredState(registry: Registry, machine: MachineFacts): Desired
   }
   for (const override of machine.overrides) {
     if (override.kind !== 'exclude' && !registry.plugins.has(override.name)) {
-      problems.push({ name: override.name, code: 'PLUGIN_NOT_FOUND', message: `${override.name} is not in the registry` });
+      problems.push({
+        name: override.name,
+        code: 'PLUGIN_NOT_FOUND',
+        message: `${override.name} is not in the registry`,
+      });
     }
   }
-  const candidates = (name: string): readonly Candidate[] => wanted.get(name)?.candidates ?? dependencyVersions(registry, machine, name);
+  const candidates = (name: string): readonly Candidate[] =>
+    wanted.get(name)?.candidates ?? dependencyVersions(registry, machine, name);
   const resolution = resolveDropping(wanted, candidates, machine, problems);
   return { plugins: toEntries(resolution, registry, wanted, machine), problems };
 }
@@ -73,7 +78,12 @@ function overridesFor(machine: MachineFacts, name: string): Partial<Record<Machi
 }
 
 /** The versions of a plugin that this machine wants by itself, highest first; null when it does not want it. */
-function wantedVersions(registry: Registry, machine: MachineFacts, name: string, problems: PlanProblem[]): Wanted | null {
+function wantedVersions(
+  registry: Registry,
+  machine: MachineFacts,
+  name: string,
+  problems: PlanProblem[],
+): Wanted | null {
   const versions = registry.plugins.get(name) ?? [];
   const { install, pin, hold, exclude } = overridesFor(machine, name);
   if (exclude !== undefined) return null;
@@ -87,7 +97,10 @@ function wantedVersions(registry: Registry, machine: MachineFacts, name: string,
     if (!statusAllows(version, here, explicit !== undefined, explicit?.byOperator === true, range)) return false;
     const why = ineligible(version, machine);
     if (why === null) return true;
-    if (explicit !== undefined || version.targets.some((t) => t.group !== '*' && groupReaches(t.group, machine.groups))) {
+    if (
+      explicit !== undefined ||
+      version.targets.some((t) => t.group !== '*' && groupReaches(t.group, machine.groups))
+    ) {
       reasons.push(`${name}@${version.version} ${why}`);
     }
     return false;
@@ -96,7 +109,11 @@ function wantedVersions(registry: Registry, machine: MachineFacts, name: string,
   if (candidates.length > 0) return { name, origin: explicit === undefined ? 'published' : 'explicit', candidates };
   if (reasons.length > 0) problems.push({ name, code: 'NOT_ELIGIBLE', message: reasons[0] ?? '' });
   else if (explicit !== undefined) {
-    problems.push({ name, code: 'VERSION_NOT_FOUND', message: `No version of ${name} that may be installed here is in ${range}` });
+    problems.push({
+      name,
+      code: 'VERSION_NOT_FOUND',
+      message: `No version of ${name} that may be installed here is in ${range}`,
+    });
   }
   return null;
 }
@@ -109,7 +126,13 @@ function narrow(versions: RegistryVersion[], range: string, float: boolean): Reg
 }
 
 /** The design's status table for one version on one machine. */
-function statusAllows(version: RegistryVersion, here: string | undefined, explicit: boolean, byOperator: boolean, range: string): boolean {
+function statusAllows(
+  version: RegistryVersion,
+  here: string | undefined,
+  explicit: boolean,
+  byOperator: boolean,
+  range: string,
+): boolean {
   switch (version.status) {
     case 'published':
       return true;
@@ -126,7 +149,10 @@ function statusAllows(version: RegistryVersion, here: string | undefined, explic
 }
 
 /** Why a version may not go to a machine, as the end of a sentence; null when it may. */
-export function ineligible(version: RegistryVersion, machine: Pick<MachineFacts, 'groups' | 'capabilities' | 'haivemindVersion'>): string | null {
+export function ineligible(
+  version: RegistryVersion,
+  machine: Pick<MachineFacts, 'groups' | 'capabilities' | 'haivemindVersion'>,
+): string | null {
   if (version.machineGroups.length > 0 && !version.machineGroups.some((g) => groupReaches(g, machine.groups))) {
     return `is only for the groups ${version.machineGroups.join(', ')}`;
   }
@@ -153,8 +179,15 @@ function dependencyVersions(registry: Registry, machine: MachineFacts, name: str
   );
 }
 
-function toEntries(resolution: Resolution, registry: Registry, wanted: Map<string, Wanted>, machine: MachineFacts): PlanEntry[] {
-  const chosen = [...resolution].flatMap(([name, version]) => registry.plugins.get(name)?.find((v) => v.version === version) ?? []);
+function toEntries(
+  resolution: Resolution,
+  registry: Registry,
+  wanted: Map<string, Wanted>,
+  machine: MachineFacts,
+): PlanEntry[] {
+  const chosen = [...resolution].flatMap(
+    ([name, version]) => registry.plugins.get(name)?.find((v) => v.version === version) ?? [],
+  );
   const requiredBy = new Map<string, string[]>();
   for (const version of chosen) {
     for (const d of version.dependencies) {
