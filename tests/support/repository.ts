@@ -11,6 +11,9 @@ export const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url)).repl
 /** Set by tests/global-setup.ts to a folder of this test run, below node_modules so that the hub finds its natives. */
 export const RUN_FOLDER_VARIABLE = 'HAIVEMIND_TEST_RUN';
 
+/** Set there too: the same in the system's temporary folder, where no node_modules lies anywhere above. */
+export const BARE_FOLDER_VARIABLE = 'HAIVEMIND_TEST_BARE';
+
 let ready: Promise<string> | undefined;
 
 /** The root of a copy of this repository with built bundles. The hub's native modules are found from it. */
@@ -24,6 +27,12 @@ export async function buildDist(): Promise<string> {
   return join(await builtRepository(), 'server', 'dist');
 }
 
+/** The same copy where nothing can be found but what it holds itself: how an installed plugin lies on a machine. */
+export async function bareRepository(): Promise<string> {
+  await builtRepository();
+  return join(folder(BARE_FOLDER_VARIABLE), 'haivemind-core');
+}
+
 /** A fresh copy of the repository with built bundles, in a temporary folder with no node_modules anywhere above it. */
 export async function pluginCopy(): Promise<{ root: string; remove(): Promise<void> }> {
   const built = await builtRepository();
@@ -34,8 +43,7 @@ export async function pluginCopy(): Promise<{ root: string; remove(): Promise<vo
 }
 
 async function build(): Promise<string> {
-  const run = process.env[RUN_FOLDER_VARIABLE];
-  if (!run) throw new Error(`${RUN_FOLDER_VARIABLE} is unset: tests/global-setup.ts has not run`);
+  const run = folder(RUN_FOLDER_VARIABLE);
   const [root, claim, failure] = [join(run, 'repository'), join(run, 'claim'), join(run, 'failed')];
   try {
     await mkdir(claim);
@@ -53,12 +61,19 @@ async function build(): Promise<string> {
     const dist = process.env.HAIVEMIND_TEST_DIST;
     if (dist) await cp(dist, join(staging, 'server', 'dist'), { recursive: true });
     else await bundle(join(staging, 'server', 'dist'));
+    await cp(staging, join(folder(BARE_FOLDER_VARIABLE), 'haivemind-core'), { recursive: true });
     await rename(staging, root);
     return root;
   } catch (error) {
     await writeFile(failure, String(error));
     throw error;
   }
+}
+
+function folder(variable: string): string {
+  const value = process.env[variable];
+  if (!value) throw new Error(`${variable} is unset: tests/global-setup.ts has not run`);
+  return value;
 }
 
 async function copyFiles(to: string): Promise<void> {
