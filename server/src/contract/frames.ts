@@ -7,8 +7,8 @@ import { HaiveError } from '../domain/errors.ts';
 export const FRAMES_TYPE = 'application/vnd.haivemind.frames';
 
 export type FrameHeader =
-  /** A DSSE envelope of a version record, as JSON. */
-  | { t: 'record'; digest?: string; n: number }
+  /** A DSSE envelope of a version record, as JSON; `key` is the signer's public key (the hub's answers carry it). */
+  | { t: 'record'; digest?: string; key?: string; n: number }
   /** The manifest as the author wrote it before translation. */
   | { t: 'original-manifest'; n: number }
   /** A file's bytes; `enc` says how they travel, sha256 is that of the decoded bytes. */

@@ -1,0 +1,135 @@
+import { Agent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { request as httpsRequest, Agent as TlsAgent } from 'node:https';
+import { HaiveError } from '../domain/errors.ts';
+
+/** Bare node:http: the machine's bundles stay small, and a 304 reaches the caller as a 304. */
+export interface HttpRequest {
+  method: string;
+  url: URL;
+  headers: Record<string, string>;
+  /** Bytes, or a stream of them (sent chunked). */
+  body?: Buffer | AsyncIterable<Uint8Array>;
+  /** Milliseconds without a sign of life before giving up. */
+  timeoutMs: number;
+  signal?: AbortSignal | undefined;
+}
+
+export interface HttpAnswer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  body: IncomingMessage;
+}
+
+export interface HttpSender {
+  /** @throws HaiveError HUB_UNREACHABLE, TIMEOUT */
+  send(request: HttpRequest): Promise<HttpAnswer>;
+  close(): void;
+}
+
+/** A sender that keeps connections alive; `ca` is PEM text added for https. */
+export function createSender(ca?: string): HttpSender {
+  const plain = new Agent({ keepAlive: true, maxSockets: 8 });
+  let tls: TlsAgent | undefined;
+  const agentFor = (url: URL): Agent => {
+    if (url.protocol === 'http:') return plain;
+    tls ??= new TlsAgent({ keepAlive: true, maxSockets: 8, ...(ca === undefined ? {} : { ca }) });
+    return tls;
+  };
+  return {
+    send: async (request) => {
+      try {
+        return await sendOnce(request, agentFor(request.url));
+      } catch (thrown) {
+        // A kept connection that the hub closed a moment ago says nothing about the hub.
+        if (thrown instanceof StaleSocket) return await sendOnce(request, agentFor(request.url), true);
+        throw thrown;
+      }
+    },
+    close: () => {
+      plain.destroy();
+      tls?.destroy();
+    },
+  };
+}
+
+class StaleSocket extends Error {}
+
+function sendOnce(request: HttpRequest, agent: Agent, last = false): Promise<HttpAnswer> {
+  const { url, body } = request;
+  const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
+  return new Promise((resolve, reject) => {
+    let answered = false;
+    const headers = { ...request.headers, ...(Buffer.isBuffer(body) ? { 'content-length': String(body.length) } : {}) };
+    const req = send(url, { method: request.method, headers, agent });
+    req.setTimeout(request.timeoutMs, () => {
+      req.destroy(new HaiveError('TIMEOUT', `${url.origin} did not answer within ${request.timeoutMs} ms`));
+    });
+    const onAbort = (): void => {
+      req.destroy(new HaiveError('TIMEOUT', `The call to ${url.origin} was given up`));
+    };
+    request.signal?.addEventListener('abort', onAbort, { once: true });
+    if (request.signal?.aborted === true) onAbort();
+    req.on('response', (answer) => {
+      answered = true;
+      resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: answer });
+    });
+    req.on('close', () => request.signal?.removeEventListener('abort', onAbort));
+    req.on('error', (cause: Error & { code?: string }) => {
+      if (answered) return;
+      if (cause instanceof HaiveError) return reject(cause);
+      const replayable = body === undefined || Buffer.isBuffer(body);
+      if (!last && req.reusedSocket && replayable && cause.code === 'ECONNRESET') return reject(new StaleSocket());
+      reject(unreachable(url, cause));
+    });
+    if (body === undefined || Buffer.isBuffer(body)) req.end(body);
+    else pump(body, req).catch((cause: Error) => req.destroy(cause));
+  });
+}
+
+async function pump(source: AsyncIterable<Uint8Array>, req: ReturnType<typeof httpRequest>): Promise<void> {
+  for await (const chunk of source) {
+    if (req.destroyed) return;
+    if (!req.write(chunk)) {
+      await new Promise<void>((resolve) => {
+        req.once('drain', resolve);
+        req.once('close', resolve);
+      });
+    }
+  }
+  req.end();
+}
+
+function unreachable(url: URL, cause: Error & { code?: string }): HaiveError {
+  const why = cause.code ?? cause.message;
+  const tls = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS|EPROTO|ERR_SSL/.test(why);
+  return new HaiveError('HUB_UNREACHABLE', `${url.origin} does not answer (${why})`, {
+    cause,
+    ...(tls
+      ? { hint: 'Is it https with a certificate this machine trusts? HAIVEMIND_CA_FILE names an own authority.' }
+      : {}),
+  });
+}
+
+/**
+ * The whole body of an answer.
+ * @param limit bytes that are accepted
+ * @throws HaiveError HUB_ANSWER_INVALID when it is longer or breaks off
+ */
+export async function readAll(answer: HttpAnswer, limit: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > limit) {
+        answer.body.destroy();
+        throw new HaiveError('HUB_ANSWER_INVALID', `The answer is over ${limit} bytes`);
+      }
+      chunks.push(chunk);
+    }
+  } catch (cause) {
+    if (cause instanceof HaiveError) throw cause;
+    throw new HaiveError('HUB_ANSWER_INVALID', 'The answer broke off', { cause });
+  }
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,210 @@
+import {
+  type BodyIn,
+  ENDPOINTS,
+  type Endpoint,
+  type EndpointName,
+  type QueryIn,
+  type Reply,
+} from '../contract/endpoints.ts';
+import { checkProtocol, PROTOCOL, PROTOCOL_HEADER } from '../contract/protocol.ts';
+import { HAIVEMIND_VERSION } from '../contract/version.ts';
+import { ERRORS, type ErrorCode, HaiveError } from '../domain/errors.ts';
+import { createSender, type HttpAnswer, readAll } from './http.ts';
+
+const MAX_JSON = 64 * 1024 * 1024;
+
+export interface CallOptions<N extends EndpointName> {
+  /** Values for the {placeholders} of the path. */
+  params?: Record<string, string>;
+  query?: QueryIn<N>;
+  body?: BodyIn<N> | AsyncIterable<Uint8Array> | Buffer;
+  headers?: Record<string, string>;
+  /** Milliseconds without a sign of life; the client's own limit when absent. */
+  timeoutMs?: number;
+  signal?: AbortSignal | undefined;
+}
+
+export interface HubClient {
+  readonly url: string;
+  readonly token: string | undefined;
+  /** Calls one endpoint of the contract and returns its checked reply (bytes as a Buffer). */
+  call<N extends EndpointName>(name: N, options?: CallOptions<N>): Promise<Reply<N>>;
+  /** The same with If-None-Match; null when the hub says that nothing changed. */
+  callIfChanged<N extends EndpointName>(
+    name: N,
+    etag: string | undefined,
+    options?: CallOptions<N>,
+  ): Promise<{ value: Reply<N>; etag: string | undefined } | null>;
+  /** The raw answer (status below 300), for bodies that are read as they arrive. */
+  open<N extends EndpointName>(name: N, options?: CallOptions<N>): Promise<HttpAnswer>;
+  close(): void;
+}
+
+export interface HubOptions {
+  /** Base address, as `hubUrl` returns it. */
+  url: string;
+  token?: string | undefined;
+  /** Milliseconds without a sign of life; 30,000 when absent. */
+  timeoutMs?: number | undefined;
+  /** PEM text of an own certificate authority. */
+  ca?: string | undefined;
+}
+
+/**
+ * The one form of a hub's address: http or https, no trailing slash, no query.
+ * @throws HaiveError CONFIG_INVALID
+ */
+export function hubUrl(text: string): string {
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch (cause) {
+    throw new HaiveError('CONFIG_INVALID', `${text} is not an address`, {
+      cause,
+      hint: 'Give it as http://HOST:7420.',
+    });
+  }
+  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    throw new HaiveError('CONFIG_INVALID', `${text} is not http or https`, { hint: 'Give it as http://HOST:7420.' });
+  if (url.username !== '' || url.password !== '')
+    throw new HaiveError('CONFIG_INVALID', 'The address holds a user name', { hint: 'Give the token with --token.' });
+  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+}
+
+/**
+ * Typed calls to one hub, with keep-alive.
+ * Every call throws HaiveError: the hub's own code, or HUB_UNREACHABLE, TIMEOUT, HUB_ANSWER_INVALID, PROTOCOL_MISMATCH.
+ */
+export function connectHub(options: HubOptions): HubClient {
+  const url = hubUrl(options.url);
+  const sender = createSender(options.ca);
+
+  async function open<N extends EndpointName>(name: N, call: CallOptions<N> = {}): Promise<HttpAnswer> {
+    const endpoint: Endpoint = ENDPOINTS[name];
+    const raw = call.body !== undefined && (Buffer.isBuffer(call.body) || isIterable(call.body));
+    const body = call.body === undefined ? undefined : raw ? call.body : Buffer.from(JSON.stringify(call.body));
+    const answer = await sender.send({
+      method: endpoint.method,
+      url: new URL(`${url}${fillPath(endpoint.path, call.params ?? {})}${queryText(call.query)}`),
+      headers: {
+        accept: '*/*',
+        'user-agent': `hv/${HAIVEMIND_VERSION}`,
+        [PROTOCOL_HEADER]: String(PROTOCOL),
+        ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
+        ...(body !== undefined && !raw ? { 'content-type': 'application/json' } : {}),
+        ...call.headers,
+      },
+      ...(body === undefined ? {} : { body: body as Buffer | AsyncIterable<Uint8Array> }),
+      timeoutMs: call.timeoutMs ?? options.timeoutMs ?? 30_000,
+      signal: call.signal,
+    });
+    if (answer.status >= 400) throw problem(url, answer.status, await readAll(answer, 1024 * 1024));
+    const stated = answer.headers[PROTOCOL_HEADER];
+    try {
+      checkProtocol(typeof stated === 'string' ? stated : undefined, 'hub');
+    } catch (thrown) {
+      answer.body.resume();
+      throw thrown;
+    }
+    if (answer.status >= 300 && answer.status !== 304) {
+      answer.body.resume();
+      throw notAHub(url, `it redirects (${answer.status})`);
+    }
+    return answer;
+  }
+
+  async function read<N extends EndpointName>(name: N, answer: HttpAnswer): Promise<Reply<N>> {
+    const endpoint: Endpoint = ENDPOINTS[name];
+    const bytes = await readAll(answer, MAX_JSON);
+    if (typeof endpoint.reply === 'string') return bytes as Reply<N>;
+    let value: unknown;
+    try {
+      value = JSON.parse(bytes.toString('utf8'));
+    } catch (cause) {
+      throw notAHub(url, 'the answer is not JSON', cause);
+    }
+    const parsed = endpoint.reply.safeParse(value);
+    if (!parsed.success) {
+      const at = parsed.error.issues[0];
+      throw notAHub(url, `${at?.path.join('.') || 'the answer'}: ${at?.message ?? 'wrong form'}`);
+    }
+    return parsed.data as Reply<N>;
+  }
+
+  return {
+    url,
+    token: options.token,
+    open,
+    call: async (name, call) => {
+      const answer = await open(name, call);
+      if (answer.status === 304) throw notAHub(url, 'it answers 304 to a plain request');
+      return read(name, answer);
+    },
+    callIfChanged: async (name, etag, call) => {
+      const headers = { ...call?.headers, ...(etag === undefined ? {} : { 'if-none-match': etag }) };
+      const answer = await open(name, { ...call, headers });
+      if (answer.status === 304) {
+        answer.body.resume();
+        if (etag === undefined) throw notAHub(url, 'it answers 304 to a plain request');
+        return null;
+      }
+      const value = await read(name, answer);
+      return { value, etag: answer.headers.etag };
+    },
+    close: () => sender.close(),
+  };
+}
+
+const isIterable = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
+
+function fillPath(path: string, params: Record<string, string>): string {
+  return path.replace(/\{(\w+)\}/g, (_, key: string) => {
+    const value = params[key];
+    if (value === undefined || value === '') throw new HaiveError('USAGE', `A value for ${key} is missing`);
+    return encodeURIComponent(value);
+  });
+}
+
+function queryText(query: unknown): string {
+  if (query === undefined) return '';
+  const search = new URLSearchParams();
+  for (const [key, value] of Object.entries(query as Record<string, unknown>))
+    if (value !== undefined) search.set(key, String(value));
+  const text = search.toString();
+  return text === '' ? '' : `?${text}`;
+}
+
+function notAHub(url: string, why: string, cause?: unknown): HaiveError {
+  return new HaiveError('HUB_ANSWER_INVALID', `What answers at ${url} is not a hub that this program knows: ${why}`, {
+    cause,
+  });
+}
+
+function problem(url: string, status: number, bytes: Buffer): HaiveError {
+  let value: { code?: unknown; detail?: unknown; hint?: unknown; details?: unknown; request_id?: unknown };
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    return notAHub(url, `HTTP ${status} without a problem document`, cause);
+  }
+  if (value === null || typeof value !== 'object' || typeof value.code !== 'string')
+    return notAHub(url, `HTTP ${status} without a code`);
+  const detail = typeof value.detail === 'string' ? value.detail : `HTTP ${status}`;
+  if (!(value.code in ERRORS)) return notAHub(url, `it says ${value.code}: ${detail}`);
+  return new HaiveError(value.code as ErrorCode, detail, {
+    ...(typeof value.hint === 'string' && value.hint !== '' ? { hint: value.hint } : {}),
+    details: {
+      ...(typeof value.details === 'object' && value.details !== null ? value.details : {}),
+      ...(typeof value.request_id === 'string' ? { request_id: value.request_id } : {}),
+    },
+  });
+}
+
+/** True for failures that say nothing about the request itself: the hub is away, stopping or not reachable from here. */
+export function hubIsAway(thrown: unknown): boolean {
+  return (
+    thrown instanceof HaiveError &&
+    ['HUB_UNREACHABLE', 'TIMEOUT', 'SHUTTING_DOWN', 'RATE_LIMITED', 'HUB_ANSWER_INVALID'].includes(thrown.code)
+  );
+}

@@ -1,0 +1,40 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { ClientEnvironment } from '../client/context.ts';
+
+/** The only reader of process.env on the machine's side: CLI, MCP server and hook share it. */
+export interface Environment extends ClientEnvironment {
+  /** CLAUDE_PLUGIN_DATA: a folder that survives updates of the plugin. */
+  pluginData: string | undefined;
+  /** CLAUDE_PLUGIN_ROOT: the folder of the plugin that runs us. */
+  pluginRoot: string | undefined;
+  /** True when NO_COLOR is set or the terminal is dumb. */
+  noColor: boolean;
+  /** Set by Claude Code in hooks. */
+  projectDir: string | undefined;
+}
+
+const set = (value: string | undefined): string | undefined =>
+  // An unset `${user_config.x}` arrives as the empty string, and an unknown one as its own text.
+  value === undefined || value.trim() === '' || value.startsWith('${') ? undefined : value.trim();
+
+/**
+ * Reads what the environment says.
+ * @param env usually process.env
+ */
+export function readEnvironment(env: Record<string, string | undefined>): Environment {
+  const home = set(env.HOME) ?? set(env.USERPROFILE) ?? homedir();
+  return {
+    home,
+    claudeConfigDir: set(env.CLAUDE_CONFIG_DIR),
+    haivemindHome: set(env.HAIVEMIND_HOME) ?? join(home, '.haivemind'),
+    hubUrl: set(env.HAIVEMIND_HUB_URL) ?? set(env.CLAUDE_PLUGIN_OPTION_HUB_URL),
+    token: set(env.HAIVEMIND_TOKEN) ?? set(env.CLAUDE_PLUGIN_OPTION_TOKEN),
+    caFile: set(env.HAIVEMIND_CA_FILE),
+    path: env.PATH ?? '',
+    pluginData: set(env.CLAUDE_PLUGIN_DATA),
+    pluginRoot: set(env.CLAUDE_PLUGIN_ROOT),
+    noColor: (env.NO_COLOR ?? '') !== '' || env.TERM === 'dumb',
+    projectDir: set(env.CLAUDE_PROJECT_DIR),
+  };
+}
