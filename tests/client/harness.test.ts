@@ -5,8 +5,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 import { claudePlugin, listPlugins } from './harness/claude-plugin.ts';
 import { enableByHand, writeProbePlugin } from './harness/hand-made-plugin.ts';
-import { type ScriptedStep, scriptedModel } from './harness/scripted-model.ts';
-import { runSession, type SessionOptions } from './harness/session.ts';
+import type { ScriptedStep } from './harness/scripted-model.ts';
+import type { SessionOptions } from './harness/session.ts';
+import { scriptedSession } from './harness/with-model.ts';
 
 let home: TempHome;
 let log: string;
@@ -18,14 +19,7 @@ afterEach(() => home.remove());
 
 const logged = () => readFile(log, 'utf8').catch(() => '');
 
-async function session(steps: ScriptedStep[], options: Partial<SessionOptions> = {}) {
-  const model = await scriptedModel(steps);
-  try {
-    return { ...(await runSession(home, { prompt: 'go on', ...options, model })), requests: model.requests };
-  } finally {
-    await model.close();
-  }
-}
+const session = (steps: ScriptedStep[], options: Partial<SessionOptions> = {}) => scriptedSession(home, steps, options);
 
 describe('a plugin of a directory marketplace', () => {
   beforeEach(async () => {
