@@ -1,0 +1,318 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip, createGzip } from 'node:zlib';
+import { type Insertable, sql, type Transaction } from 'kysely';
+import { HaiveError } from '../domain/errors.ts';
+import { chunksOf } from './chunks.ts';
+import type { Store } from './store.ts';
+import type { Tables } from './tables.ts';
+
+/**
+ * One portable file for both engines: gzip of JSON lines: a head, every table's rows (blobs last-but-referenced first),
+ * and a trailer with the number of rows and the sha256 of all lines before it.
+ */
+const BACKUP_FORMAT = 1;
+
+type TableName = keyof Tables;
+
+/** In an order that satisfies the foreign keys, each with the columns that order its pages. */
+const TABLES: readonly (readonly [TableName, readonly string[]])[] = [
+  ['hub_meta', ['key']],
+  ['counters', ['name']],
+  ['blobs', ['sha256']],
+  ['plugins', ['id']],
+  ['plugin_files', ['id']],
+  ['plugin_dependencies', ['id']],
+  ['plugin_machine_groups', ['id']],
+  ['publications', ['id']],
+  ['machines', ['id']],
+  ['machine_groups', ['machine_id', 'group_name']],
+  ['machine_capabilities', ['machine_id', 'capability']],
+  ['overrides', ['machine_id', 'plugin_name', 'kind']],
+  ['plugin_installations', ['id']],
+  ['tokens', ['id']],
+  ['publisher_keys', ['keyid', 'token_id']],
+  ['events', ['seq']],
+  ['audit', ['id']],
+];
+
+type Row = Record<string, unknown>;
+
+/**
+ * Writes everything of one moment to `file` while others go on reading and writing; the file appears only when complete.
+ * @throws HaiveError DATABASE_UNAVAILABLE, and what the file system says (IO_ERROR, DISK_FULL, READ_ONLY)
+ */
+export async function backup(store: Store, file: string): Promise<void> {
+  const temp = `${file}.${randomBytes(6).toString('hex')}.tmp`;
+  try {
+    await pipeline(
+      Readable.from(linesOf(store), { objectMode: false }),
+      createGzip({ level: 6 }),
+      createWriteStream(temp, { mode: 0o600, flags: 'wx', flush: true }),
+    );
+    await rename(temp, file);
+    const folder = await open(dirname(file), 'r').catch(() => undefined);
+    await folder?.sync().catch(() => undefined);
+    await folder?.close();
+  } catch (thrown) {
+    await rm(temp, { force: true });
+    throw fileError(thrown, file);
+  }
+}
+
+async function* linesOf(store: Store): AsyncGenerator<Buffer> {
+  const hash = createHash('sha256');
+  const line = (value: unknown): Buffer => {
+    const bytes = Buffer.from(`${JSON.stringify(value)}\n`);
+    hash.update(bytes);
+    return bytes;
+  };
+  // The pages come out of one transaction; a generator cannot yield from inside its callback, so they cross by a handoff.
+  const pages = handoff<Buffer>();
+  let rows = 0;
+  const walk = store.snapshot(async (tx) => {
+    const migrations = await sql<{ name: string }>`select name from schema_migrations order by name`.execute(tx);
+    await pages.put(
+      line({
+        haivemind_backup: BACKUP_FORMAT,
+        made_at: store.clock().toISOString(),
+        migrations: migrations.rows.map((r) => r.name),
+      }),
+    );
+    for (const [table, keys] of TABLES) {
+      for await (const row of rowsOf(tx, table, keys)) {
+        rows++;
+        await pages.put(line({ t: table, r: toJson(row) }));
+      }
+    }
+  });
+  walk.then(pages.end, pages.fail);
+  yield* pages.values();
+  await walk;
+  yield Buffer.from(`${JSON.stringify({ end: true, rows, sha256: hash.digest('hex') })}\n`);
+}
+
+async function* rowsOf(tx: Transaction<Tables>, table: TableName, keys: readonly string[]): AsyncGenerator<Row> {
+  const size = table === 'blobs' ? 20 : 500;
+  const order = sql.join(keys.map((k) => sql.ref(k)));
+  let after: unknown[] | undefined;
+  for (;;) {
+    const where = after === undefined ? sql`` : sql` where (${order}) > (${sql.join(after)})`;
+    const page =
+      await sql<Row>`select * from ${sql.table(table)}${where} order by ${order} limit ${sql.lit(size)}`.execute(tx);
+    yield* page.rows;
+    const last = page.rows.at(-1);
+    if (last === undefined || page.rows.length < size) return;
+    after = keys.map((k) => last[k]);
+  }
+}
+
+function toJson(row: Row): Row {
+  const out: Row = {};
+  for (const [key, value] of Object.entries(row))
+    out[key] = Buffer.isBuffer(value) ? { b64: value.toString('base64') } : value;
+  return out;
+}
+
+function fromJson(row: Row): Row {
+  const out: Row = {};
+  for (const [key, value] of Object.entries(row)) {
+    const b64 = (value as { b64?: unknown } | null)?.b64;
+    out[key] = typeof b64 === 'string' ? Buffer.from(b64, 'base64') : value;
+  }
+  return out;
+}
+
+/**
+ * Reads a backup into an empty database, all or nothing.
+ * @returns how many rows there were
+ * @throws HaiveError BACKUP_INVALID when the file is cut, changed or by a newer hub, or the database is not empty
+ */
+export async function restore(file: string, store: Store): Promise<{ rows: number }> {
+  // First pass: nothing is written before the trailer's hash has been found right.
+  let rows = 0;
+  for await (const item of verifiedLines(file)) {
+    if (item.kind === 'row') rows++;
+  }
+  await store.transact(async (tx) => {
+    await store.lockSeq(tx);
+    await refuseNonEmpty(tx, file);
+    await tx.deleteFrom('counters').execute();
+    await refuseNewerBackup(tx, file);
+    let batch: Row[] = [];
+    let table: TableName | undefined;
+    const flush = async () => {
+      const size = table === 'blobs' ? 10 : 100;
+      for (const chunk of chunksOf(batch, size)) {
+        await tx
+          .insertInto(table as 'events')
+          .values(chunk as unknown as Insertable<Tables['events']>[])
+          .execute();
+      }
+      batch = [];
+    };
+    for await (const item of verifiedLines(file)) {
+      if (item.kind !== 'row') continue;
+      if (item.table !== table || batch.length >= (table === 'blobs' ? 10 : 500)) await flush();
+      table = item.table;
+      batch.push(fromJson(item.row));
+    }
+    await flush();
+    if (store.dialect === 'postgres') await advanceIdentities(tx);
+  });
+  return { rows };
+}
+
+/** Explicit ids do not move PostgreSQL's identity sequences. */
+async function advanceIdentities(tx: Transaction<Tables>): Promise<void> {
+  for (const [table, keys] of TABLES) {
+    if (keys.length !== 1 || keys[0] !== 'id' || !AUTO_ID.has(table)) continue;
+    await sql`select setval(pg_get_serial_sequence(${table}, 'id'), coalesce((select max(id) from ${sql.table(table)}), 0) + 1, false)`.execute(
+      tx,
+    );
+  }
+}
+
+const AUTO_ID: ReadonlySet<TableName> = new Set([
+  'plugin_files',
+  'plugin_dependencies',
+  'plugin_machine_groups',
+  'publications',
+  'plugin_installations',
+]);
+
+async function refuseNonEmpty(tx: Transaction<Tables>, file: string): Promise<void> {
+  for (const [table] of TABLES) {
+    if (table === 'counters') continue;
+    const { rows } = await sql`select 1 from ${sql.table(table)} limit 1`.execute(tx);
+    if (rows.length > 0) {
+      throw new HaiveError('BACKUP_INVALID', `The database is not empty; ${file} was not restored into it`, {
+        hint: 'Restore into a new data folder or an empty schema.',
+        details: { table },
+      });
+    }
+  }
+}
+
+async function refuseNewerBackup(tx: Transaction<Tables>, file: string): Promise<void> {
+  const known = (await sql<{ name: string }>`select name from schema_migrations`.execute(tx)).rows.map((r) => r.name);
+  for await (const item of verifiedLines(file)) {
+    if (item.kind !== 'head') return;
+    const newer = item.migrations.filter((m) => !known.includes(m));
+    if (newer.length > 0) {
+      throw new HaiveError('SCHEMA_NEWER', `${file} was made by a newer hub: ${newer.join(', ')}`, {
+        details: { newer },
+      });
+    }
+    return;
+  }
+}
+
+type Line = { kind: 'head'; migrations: string[] } | { kind: 'row'; table: TableName; row: Row } | { kind: 'end' };
+
+/** The lines of a backup; the last one only when the hash over all before it holds. */
+async function* verifiedLines(file: string): AsyncGenerator<Line> {
+  const invalid = (why: string, cause?: unknown) =>
+    new HaiveError('BACKUP_INVALID', `${file} ${why}`, cause === undefined ? {} : { cause });
+  const known = new Set<string>(TABLES.map(([table]) => table));
+  const hash = createHash('sha256');
+  const input = createReadStream(file);
+  const unzipped = input.pipe(createGunzip());
+  input.on('error', (error) => unzipped.destroy(error));
+  let first = true;
+  let rows = 0;
+  try {
+    for await (const text of createInterface({ input: unzipped, crlfDelay: Number.POSITIVE_INFINITY })) {
+      const value = JSON.parse(text) as Record<string, unknown>;
+      if (first) {
+        if (value.haivemind_backup !== BACKUP_FORMAT || !Array.isArray(value.migrations))
+          throw invalid('is not a backup this hub can read');
+        yield { kind: 'head', migrations: value.migrations as string[] };
+        first = false;
+      } else if (value.end === true) {
+        if (value.rows !== rows || value.sha256 !== hash.digest('hex')) throw invalid('was changed or damaged');
+        yield { kind: 'end' };
+        return;
+      } else {
+        if (typeof value.t !== 'string' || !known.has(value.t)) throw invalid('holds a row this hub does not know');
+        rows++;
+        yield { kind: 'row', table: value.t as TableName, row: value.r as Row };
+      }
+      hash.update(`${text}\n`);
+    }
+  } catch (thrown) {
+    if (thrown instanceof HaiveError) throw thrown;
+    throw invalid('cannot be read as a backup', thrown);
+  } finally {
+    input.destroy();
+    unzipped.destroy();
+  }
+  throw invalid('ends too early');
+}
+
+function fileError(thrown: unknown, file: string): unknown {
+  const code = (thrown as { code?: string }).code;
+  if (thrown instanceof HaiveError || typeof code !== 'string') return thrown;
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new HaiveError('DISK_FULL', `No space for ${file}`, { cause: thrown });
+  if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM')
+    return new HaiveError('READ_ONLY', `${file} cannot be written`, { cause: thrown });
+  if (/^E[A-Z]+$/.test(code))
+    return new HaiveError('IO_ERROR', `${file} cannot be written (${code})`, { cause: thrown });
+  return thrown;
+}
+
+/** One value at a time from a producer that waits to a generator that asks. */
+function handoff<T>() {
+  let waiting: { value: T; taken: () => void }[] = [];
+  let wake: (() => void) | undefined;
+  let done = false;
+  let failure: { error: unknown } | undefined;
+  let abandoned = false;
+  const poke = () => {
+    wake?.();
+    wake = undefined;
+  };
+  return {
+    put(value: T): Promise<void> {
+      if (abandoned) return Promise.reject(new Error('the backup was abandoned'));
+      return new Promise((resolve) => {
+        waiting.push({ value, taken: resolve });
+        poke();
+      });
+    },
+    end: () => {
+      done = true;
+      poke();
+    },
+    fail: (error: unknown) => {
+      failure = { error };
+      poke();
+    },
+    async *values(): AsyncGenerator<T> {
+      try {
+        for (;;) {
+          const next = waiting.shift();
+          if (next !== undefined) {
+            yield next.value;
+            next.taken();
+          } else if (failure !== undefined) throw failure.error;
+          else if (done) return;
+          else
+            await new Promise<void>((resolve) => {
+              wake = resolve;
+            });
+        }
+      } finally {
+        abandoned = true;
+        for (const left of waiting) left.taken();
+        waiting = [];
+      }
+    },
+  };
+}

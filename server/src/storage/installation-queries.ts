@@ -1,0 +1,125 @@
+import type { Selectable } from 'kysely';
+import { pluginId } from '../domain/version-record.ts';
+import { chunksOf } from './chunks.ts';
+import type { PluginInstallationsTable, Tx } from './tables.ts';
+
+/** A plugin as a machine reports it (contract ReportedPlugin). */
+export interface InstallationReport {
+  name: string;
+  version: string;
+  digest: string;
+  state: string;
+  install_path?: string | undefined;
+  error?: { code: string; message: string } | undefined;
+  edited?: boolean | undefined;
+}
+
+export interface InstallationRecord extends InstallationReport {
+  machineId: string;
+  installedAt: string;
+  updatedAt: string;
+}
+
+function toRecord(row: Selectable<PluginInstallationsTable>): InstallationRecord {
+  return {
+    machineId: row.machine_id,
+    name: row.name,
+    version: row.installed_version,
+    digest: row.digest,
+    state: row.status,
+    edited: row.edited === 1,
+    installedAt: row.installed_at,
+    updatedAt: row.updated_at,
+    ...(row.install_path === null ? {} : { install_path: row.install_path }),
+    ...(row.error_code === null ? {} : { error: { code: row.error_code, message: row.error_message ?? '' } }),
+  };
+}
+
+/**
+ * Makes `plugins` all that the machine has. A row that says the same as before keeps its `updated_at`.
+ * @param at ISO-8601
+ */
+export async function replaceInstallations(
+  tx: Tx,
+  machineId: string,
+  plugins: readonly InstallationReport[],
+  at: string,
+): Promise<void> {
+  const before = new Map(
+    (await tx.selectFrom('plugin_installations').selectAll().where('machine_id', '=', machineId).execute()).map((r) => [
+      r.plugin_id,
+      r,
+    ]),
+  );
+  const rows = new Map<string, Omit<PluginInstallationsTable, 'id'>>();
+  for (const p of plugins) {
+    const id = pluginId(p.name, p.version);
+    const old = before.get(id);
+    const row = {
+      plugin_id: id,
+      machine_id: machineId,
+      name: p.name,
+      installed_version: p.version,
+      digest: p.digest,
+      installed_at: old?.installed_at ?? at,
+      updated_at: at,
+      status: p.state,
+      install_path: p.install_path ?? null,
+      error_code: p.error?.code ?? null,
+      error_message: p.error?.message ?? null,
+      edited: p.edited === true ? 1 : 0,
+    };
+    rows.set(id, old !== undefined && sameReport(old, row) ? { ...row, updated_at: old.updated_at } : row);
+  }
+  await tx.deleteFrom('plugin_installations').where('machine_id', '=', machineId).execute();
+  for (const chunk of chunksOf(rows.values(), 100)) {
+    await tx.insertInto('plugin_installations').values(chunk).execute();
+  }
+}
+
+type Row = Omit<PluginInstallationsTable, 'id'>;
+const REPORTED = ['digest', 'status', 'install_path', 'error_code', 'error_message', 'edited'] as const;
+
+function sameReport(a: Row, b: Row): boolean {
+  return REPORTED.every((key) => a[key] === b[key]);
+}
+
+/** What one machine reported, by name. */
+export async function installationsOf(tx: Tx, machineId: string): Promise<InstallationRecord[]> {
+  const rows = await tx
+    .selectFrom('plugin_installations')
+    .selectAll()
+    .where('machine_id', '=', machineId)
+    .orderBy('name')
+    .execute();
+  return rows.map(toRecord);
+}
+
+/** Where a plugin is installed, by machine name. */
+export async function installationsOfPlugin(
+  tx: Tx,
+  name: string,
+): Promise<{ machine: string; version: string; state: string }[]> {
+  return tx
+    .selectFrom('plugin_installations')
+    .innerJoin('machines', 'machines.id', 'plugin_installations.machine_id')
+    .select([
+      'machines.name as machine',
+      'plugin_installations.installed_version as version',
+      'plugin_installations.status as state',
+    ])
+    .where('plugin_installations.name', '=', name)
+    .orderBy('machines.name')
+    .execute();
+}
+
+/** Machines that report each plugin installed (any version; not while it is only arriving, nor failed), by plugin name. */
+export async function installationCounts(tx: Tx): Promise<Map<string, number>> {
+  const rows = await tx
+    .selectFrom('plugin_installations')
+    .select((eb) => ['name', eb.fn.count<number>('machine_id').distinct().as('count')])
+    .where('status', 'in', ['verified', 'loaded', 'waiting', 'disabled'])
+    .groupBy('name')
+    .execute();
+  return new Map(rows.map((r) => [r.name, Number(r.count)]));
+}

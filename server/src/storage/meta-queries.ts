@@ -1,0 +1,36 @@
+import type { Tx } from './tables.ts';
+
+/** A value of the hub's own (identity, epoch…), or undefined. */
+export async function getMeta(tx: Tx, key: string): Promise<string | undefined> {
+  const row = await tx.selectFrom('hub_meta').select('value').where('key', '=', key).executeTakeFirst();
+  return row?.value;
+}
+
+export async function setMeta(tx: Tx, key: string, value: string): Promise<void> {
+  await tx
+    .insertInto('hub_meta')
+    .values({ key, value })
+    .onConflict((oc) => oc.column('key').doUpdateSet({ value }))
+    .execute();
+}
+
+/** Keeps what is there, else stores `value`; answers what is there now (two hubs may start at once). */
+export async function setMetaOnce(tx: Tx, key: string, value: string): Promise<string> {
+  await tx
+    .insertInto('hub_meta')
+    .values({ key, value })
+    .onConflict((oc) => oc.column('key').doNothing())
+    .execute();
+  return (await getMeta(tx, key)) ?? value;
+}
+
+/** Raises a named counter by one and locks its row until the commit; makes it when it is new. */
+export async function nextCounter(tx: Tx, name: string): Promise<number> {
+  const row = await tx
+    .insertInto('counters')
+    .values({ name, value: 1 })
+    .onConflict((oc) => oc.column('name').doUpdateSet((eb) => ({ value: eb('counters.value', '+', 1) })))
+    .returning('value')
+    .executeTakeFirstOrThrow();
+  return row.value;
+}

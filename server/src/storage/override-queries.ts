@@ -1,0 +1,75 @@
+import type { Tx } from './tables.ts';
+
+export type OverrideKind = 'install' | 'pin' | 'hold' | 'exclude';
+
+export interface OverrideRecord {
+  machineId: string;
+  name: string;
+  kind: OverrideKind;
+  /** semver range or exact version; `*` floats. */
+  range: string;
+  /** Changes with each forced reinstall. */
+  forceNonce: string | null;
+  /** An operator may install what is only registered; a machine itself may not. */
+  byOperator: boolean;
+  by: string;
+  at: string;
+}
+
+/** What a new override of each kind puts out of force: an install may be pinned or held, an excluded plugin is neither. */
+const REPLACES: Record<OverrideKind, OverrideKind[]> = {
+  install: ['install', 'exclude'],
+  pin: ['pin', 'hold', 'exclude'],
+  hold: ['pin', 'hold', 'exclude'],
+  exclude: ['install', 'pin', 'hold', 'exclude'],
+};
+
+export async function setOverride(tx: Tx, override: OverrideRecord): Promise<void> {
+  await tx
+    .deleteFrom('overrides')
+    .where('machine_id', '=', override.machineId)
+    .where('plugin_name', '=', override.name)
+    .where('kind', 'in', REPLACES[override.kind])
+    .execute();
+  await tx
+    .insertInto('overrides')
+    .values({
+      machine_id: override.machineId,
+      plugin_name: override.name,
+      kind: override.kind,
+      range: override.range,
+      force_nonce: override.forceNonce,
+      by_operator: override.byOperator ? 1 : 0,
+      by: override.by,
+      at: override.at,
+    })
+    .execute();
+}
+
+/** Takes overrides of one plugin away, all or of some kinds; @returns how many there were */
+export async function clearOverrides(
+  tx: Tx,
+  machineId: string,
+  name: string,
+  kinds?: readonly OverrideKind[],
+): Promise<number> {
+  let query = tx.deleteFrom('overrides').where('machine_id', '=', machineId).where('plugin_name', '=', name);
+  if (kinds !== undefined) query = query.where('kind', 'in', [...kinds]);
+  return Number((await query.executeTakeFirst()).numDeletedRows);
+}
+
+/** One machine's overrides, or every machine's. */
+export async function listOverrides(tx: Tx, machineId?: string): Promise<OverrideRecord[]> {
+  let query = tx.selectFrom('overrides').selectAll().orderBy('machine_id').orderBy('plugin_name').orderBy('kind');
+  if (machineId !== undefined) query = query.where('machine_id', '=', machineId);
+  return (await query.execute()).map((r) => ({
+    machineId: r.machine_id,
+    name: r.plugin_name,
+    kind: r.kind as OverrideKind,
+    range: r.range,
+    forceNonce: r.force_nonce,
+    byOperator: r.by_operator === 1,
+    by: r.by,
+    at: r.at,
+  }));
+}

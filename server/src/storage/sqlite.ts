@@ -1,0 +1,112 @@
+import { chmod, mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type BetterSqlite3 from 'better-sqlite3';
+import { type Dialect, SqliteDialect } from 'kysely';
+import { HaiveError } from '../domain/errors.ts';
+import { guarded, storageError } from './dialect.ts';
+
+/** Two connections on one file: reads never wait for a transaction in progress (WAL). */
+export interface SqliteFile {
+  writer: Dialect;
+  reader: Dialect;
+  /** Newest seq, without going through the query builder: the hub asks at every request. */
+  currentSeq(): number;
+  /** Changes whenever another connection, of this process or another, has committed. */
+  dataVersion(): number;
+  close(): void;
+}
+
+/** Milliseconds to wait, event loop and all, for another process: while opening, and later (dialect waits for longer). */
+const BUSY_OPENING = 5000;
+const BUSY_LATER = 50;
+
+async function loadDriver(): Promise<typeof BetterSqlite3> {
+  try {
+    return (await import('better-sqlite3')).default;
+  } catch (cause) {
+    throw new HaiveError('NATIVE_MODULE', 'better-sqlite3 does not load here', { cause });
+  }
+}
+
+/**
+ * Opens (or creates, mode 0600) the database file.
+ * @throws HaiveError NATIVE_MODULE, DATABASE_UNAVAILABLE, DISK_FULL, READ_ONLY
+ */
+export async function openSqlite(file: string): Promise<SqliteFile> {
+  const Database = await loadDriver();
+  const opened: BetterSqlite3.Database[] = [];
+  const open = (): BetterSqlite3.Database => {
+    const db = construct(Database, file);
+    opened.push(db);
+    db.pragma(`busy_timeout = ${BUSY_OPENING}`);
+    db.pragma('journal_mode = WAL');
+    // FULL: what was acknowledged survives a power cut, not only a crash of the process.
+    db.pragma('synchronous = FULL');
+    db.pragma('foreign_keys = ON');
+    db.pragma(`busy_timeout = ${BUSY_LATER}`);
+    return db;
+  };
+  try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    const writer = open();
+    await chmod(file, 0o600).catch(() => undefined);
+    const reader = open();
+    reader.pragma('query_only = ON');
+    let seqStatement: BetterSqlite3.Statement | undefined;
+    return {
+      writer: guarded(new SqliteDialect({ database: cachingStatements(writer) }), 'begin immediate'),
+      reader: guarded(new SqliteDialect({ database: cachingStatements(reader) }), 'begin deferred'),
+      currentSeq: () => {
+        seqStatement ??= reader.prepare("select value from counters where name = 'seq'").pluck();
+        return seqStatement.get() as number;
+      },
+      dataVersion: () => reader.pragma('data_version', { simple: true }) as number,
+      close: () => {
+        for (const db of opened) db.close();
+      },
+    };
+  } catch (thrown) {
+    for (const db of opened) db.close();
+    const error = storageError(thrown);
+    if (error instanceof HaiveError) throw error;
+    throw new HaiveError('DATABASE_UNAVAILABLE', `The database ${file} cannot be opened`, { cause: thrown });
+  }
+}
+
+/** The .node file is loaded by the constructor, so a wrong build shows up here and not at the import. */
+function construct(Database: typeof BetterSqlite3, file: string): BetterSqlite3.Database {
+  try {
+    return new Database(file);
+  } catch (thrown) {
+    const code = (thrown as { code?: string }).code ?? '';
+    const message = thrown instanceof Error ? thrown.message : '';
+    if (
+      code === 'ERR_DLOPEN_FAILED' ||
+      code === 'MODULE_NOT_FOUND' ||
+      /bindings file|NODE_MODULE_VERSION/.test(message)
+    ) {
+      throw new HaiveError('NATIVE_MODULE', 'The native part of better-sqlite3 does not load here', { cause: thrown });
+    }
+    throw thrown;
+  }
+}
+
+const MAX_STATEMENTS = 300;
+
+/** Preparing costs more than running most of our statements; Kysely prepares each time. */
+function cachingStatements(db: BetterSqlite3.Database) {
+  const statements = new Map<string, BetterSqlite3.Statement>();
+  return {
+    prepare(sql: string) {
+      const known = statements.get(sql);
+      // A statement that is being iterated cannot run a second time meanwhile.
+      if (known !== undefined && !known.busy) return known;
+      const made = db.prepare(sql);
+      if (known === undefined && statements.size < MAX_STATEMENTS) statements.set(sql, made);
+      return made;
+    },
+    close() {
+      // The file owns its connections and closes both at once.
+    },
+  } as unknown as BetterSqlite3.Database;
+}

@@ -1,0 +1,240 @@
+import { join } from 'node:path';
+import { Kysely, sql, type Transaction } from 'kysely';
+import { HaiveError } from '../domain/errors.ts';
+import type { EngineName } from './dialect.ts';
+import { migrate } from './migrate.ts';
+import { openPostgres } from './postgres.ts';
+import { openSqlite } from './sqlite.ts';
+import type { Tables } from './tables.ts';
+
+export type Unlisten = () => Promise<void>;
+
+/** The registry's database. One per process; every truth is in it. */
+export interface Store {
+  readonly dialect: EngineName;
+  readonly clock: () => Date;
+  /** For single reads; never inside `transact` (on PostgreSQL it would not see the transaction). */
+  readonly read: Kysely<Tables>;
+  /** Several reads of one moment. */
+  snapshot<T>(fn: (tx: Transaction<Tables>) => Promise<T>): Promise<T>;
+  /** All or nothing. Whatever changes what machines get takes `nextSeq` first. */
+  transact<T>(fn: (tx: Transaction<Tables>) => Promise<T>): Promise<T>;
+  /**
+   * The transaction's number in the feed. It locks the one counter row until the commit, so that numbers become
+   * visible in order; take it before anything else. Other hub processes hear of it when the transaction commits.
+   */
+  nextSeq(tx: Transaction<Tables>): Promise<number>;
+  /** Waits for and blocks every other seq-taking transaction, without taking a number. */
+  lockSeq(tx: Transaction<Tables>): Promise<void>;
+  currentSeq(): Promise<number>;
+  /**
+   * Hears of commits by any process on this database (each at least once, perhaps merged into a later seq) and of
+   * messages by `notify` (also one's own; on SQLite only this process's).
+   */
+  listen(onSeq: (seq: number) => void, onMessage: (channel: string, payload: string) => void): Promise<Unlisten>;
+  /** @param payload at most 7,800 bytes @throws HaiveError BODY_TOO_LARGE */
+  notify(channel: string, payload: string): Promise<void>;
+  /** Writes a backup while the store is in use (storage/backup). */
+  backup(file: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface StoreOptions {
+  /** Folder of plugins.db; not used with a databaseUrl. */
+  dataDir: string;
+  /** The SQLite file, where it is not `<dataDir>/plugins.db`. */
+  file?: string | undefined;
+  /** postgres://… */
+  databaseUrl?: string | undefined;
+  clock: () => Date;
+}
+
+/** Milliseconds between looks for commits of other processes. */
+const POLL_SQLITE = 250;
+const POLL_POSTGRES = 2000;
+const MAX_NOTIFY = 7800;
+const SEQ_CHANNEL = 'seq';
+
+interface Engine {
+  dialect: EngineName;
+  read: Kysely<Tables>;
+  write: Kysely<Tables>;
+  schema: string | undefined;
+  nextSeq(tx: Transaction<Tables>): Promise<number>;
+  lockSeq(tx: Transaction<Tables>): Promise<void>;
+  currentSeq(): Promise<number>;
+  snapshot<T>(fn: (tx: Transaction<Tables>) => Promise<T>): Promise<T>;
+  listen: Store['listen'];
+  notify(channel: string, payload: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the database and brings its schema up to date.
+ * @throws HaiveError NATIVE_MODULE, DATABASE_UNAVAILABLE, SCHEMA_NEWER, CONFIG_INVALID, DISK_FULL, READ_ONLY
+ */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const engine =
+    options.databaseUrl === undefined
+      ? await sqliteEngine(options.file ?? join(options.dataDir, 'plugins.db'))
+      : await postgresEngine(checkUrl(options.databaseUrl));
+  try {
+    await migrate(engine.write as unknown as Kysely<unknown>, engine.dialect, engine.schema);
+  } catch (thrown) {
+    await engine.close();
+    throw thrown;
+  }
+  let closed: Promise<void> | undefined;
+  const store: Store = {
+    dialect: engine.dialect,
+    clock: options.clock,
+    read: engine.read,
+    snapshot: engine.snapshot,
+    transact: (fn) => engine.write.transaction().execute(fn),
+    nextSeq: engine.nextSeq,
+    lockSeq: engine.lockSeq,
+    currentSeq: engine.currentSeq,
+    listen: engine.listen,
+    async notify(channel, payload) {
+      if (channel === SEQ_CHANNEL || channel.includes(' ')) throw new Error(`not a channel: ${channel}`);
+      if (Buffer.byteLength(payload) > MAX_NOTIFY) throw new HaiveError('BODY_TOO_LARGE', 'The message is too long');
+      await engine.notify(channel, payload);
+    },
+    async backup(file) {
+      const { backup } = await import('./backup.ts');
+      await backup(store, file);
+    },
+    close() {
+      closed ??= engine.close();
+      return closed;
+    },
+  };
+  return store;
+}
+
+function checkUrl(url: string): string {
+  if (/^postgres(ql)?:\/\//.test(url)) return url;
+  throw new HaiveError('CONFIG_INVALID', 'HAIVEMIND_DATABASE_URL is not a postgres:// address');
+}
+
+async function sqliteEngine(path: string): Promise<Engine> {
+  const file = await openSqlite(path);
+  const write = new Kysely<Tables>({ dialect: file.writer });
+  const read = new Kysely<Tables>({ dialect: file.reader });
+  const listeners = new Set<(channel: string, payload: string) => void>();
+  const stops = new Set<() => void>();
+  return {
+    dialect: 'sqlite',
+    read,
+    write,
+    schema: undefined,
+    nextSeq: takeSeq,
+    // `begin immediate` has taken the lock already.
+    lockSeq: async () => undefined,
+    currentSeq: async () => file.currentSeq(),
+    snapshot: (fn) => read.transaction().execute(fn),
+    async listen(onSeq, onMessage) {
+      let version = file.dataVersion();
+      let last = file.currentSeq();
+      const timer = setInterval(() => {
+        const now = file.dataVersion();
+        if (now === version) return;
+        version = now;
+        const seq = file.currentSeq();
+        if (seq !== last) onSeq(seq);
+        last = seq;
+      }, POLL_SQLITE);
+      timer.unref();
+      const stop = () => clearInterval(timer);
+      stops.add(stop);
+      listeners.add(onMessage);
+      return async () => {
+        stop();
+        stops.delete(stop);
+        listeners.delete(onMessage);
+      };
+    },
+    async notify(channel, payload) {
+      for (const listener of listeners) listener(channel, payload);
+    },
+    async close() {
+      for (const stop of stops) stop();
+      await write.destroy();
+      await read.destroy();
+      file.close();
+    },
+  };
+}
+
+async function takeSeq(tx: Transaction<Tables>): Promise<number> {
+  const row = await tx
+    .updateTable('counters')
+    .set((eb) => ({ value: eb('value', '+', 1) }))
+    .where('name', '=', 'seq')
+    .returning('value')
+    .executeTakeFirstOrThrow();
+  return row.value;
+}
+
+async function postgresEngine(url: string): Promise<Engine> {
+  const server = await openPostgres(url);
+  const db = new Kysely<Tables>({ dialect: server.dialect });
+  const stops = new Set<() => Promise<void>>();
+  const currentSeq = async () => {
+    const row = await db.selectFrom('counters').select('value').where('name', '=', 'seq').executeTakeFirstOrThrow();
+    return row.value;
+  };
+  return {
+    dialect: 'postgres',
+    read: db,
+    write: db,
+    schema: server.schema,
+    async nextSeq(tx) {
+      // The notification leaves with the commit, so a hub that dies right after it has still rung the others.
+      const { rows } = await sql<{ value: number }>`with taken as (
+          update counters set value = value + 1 where name = 'seq' returning value
+        ) select value, pg_notify(${server.channel}, ${`${SEQ_CHANNEL} `} || value::text) from taken`.execute(tx);
+      const value = rows[0]?.value;
+      if (value === undefined) throw new HaiveError('DATABASE_UNAVAILABLE', 'The counter row is missing');
+      return value;
+    },
+    async lockSeq(tx) {
+      await sql`select value from counters where name = 'seq' for update`.execute(tx);
+    },
+    currentSeq,
+    snapshot: (fn) => db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(fn),
+    async listen(onSeq, onMessage) {
+      let last = await currentSeq();
+      const heard = (seq: number) => {
+        if (seq <= last) return;
+        last = seq;
+        onSeq(seq);
+      };
+      // Notifications can be lost with their connection; the counter cannot.
+      const look = () => void currentSeq().then(heard, () => undefined);
+      const unlisten = await server.listen((message) => {
+        const space = message.indexOf(' ');
+        const channel = message.slice(0, space);
+        const payload = message.slice(space + 1);
+        if (channel === SEQ_CHANNEL) heard(Number(payload));
+        else onMessage(channel, payload);
+      }, look);
+      const timer = setInterval(look, POLL_POSTGRES);
+      timer.unref();
+      const stop = async () => {
+        clearInterval(timer);
+        await unlisten();
+      };
+      stops.add(stop);
+      return async () => {
+        stops.delete(stop);
+        await stop();
+      };
+    },
+    notify: (channel, payload) => server.notify(`${channel} ${payload}`),
+    async close() {
+      await Promise.all([...stops].map((stop) => stop()));
+      await db.destroy();
+    },
+  };
+}
