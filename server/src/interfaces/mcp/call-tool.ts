@@ -1,0 +1,57 @@
+import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
+import * as z from 'zod';
+import { formatError, HaiveError, toHaiveError } from '../../domain/errors.ts';
+import type { Environment } from '../environment.ts';
+import { HANDLERS } from './handlers.ts';
+import { TOOLS, type ToolInput, type ToolName, type ToolOutput } from './tools.ts';
+
+/** What a tool call may use. */
+export interface CallContext {
+  environment: Environment;
+  signal: AbortSignal;
+  /** One short line about what is being done now. */
+  onProgress: (message: string) => void;
+}
+
+/** What a handler answers: a text for the model to read, and the same as data. */
+export interface Answer<N extends ToolName> {
+  text: string;
+  data: ToolOutput<N>;
+}
+
+export type Handlers = {
+  [N in ToolName]: (input: ToolInput<N>, context: CallContext) => Promise<Answer<N>>;
+};
+
+/** Runs one tool. Never throws: an error is a result with `isError` and the text `CODE: message. hint`. */
+export async function callTool(name: string, args: unknown, context: CallContext): Promise<CallToolResult> {
+  try {
+    if (!Object.hasOwn(TOOLS, name)) {
+      throw new HaiveError('USAGE', `There is no tool ${name}`, {
+        hint: `The tools are ${Object.keys(TOOLS).join(', ')}.`,
+      });
+    }
+    return await run(name as ToolName, args, context);
+  } catch (thrown) {
+    const error = toHaiveError(thrown);
+    if (error.code === 'INTERNAL') process.stderr.write(`haivemind: ${name}: ${String(error.cause)}\n`);
+    return { isError: true, content: [{ type: 'text', text: formatError(error) }] };
+  }
+}
+
+async function run<N extends ToolName>(name: N, args: unknown, context: CallContext): Promise<CallToolResult> {
+  // Models write null for "not given".
+  const given = Object.fromEntries(Object.entries(args as object).filter(([, value]) => value !== null));
+  const parsed = z.strictObject(TOOLS[name].input.shape).safeParse(given);
+  if (!parsed.success) throw badArguments(name, parsed.error);
+  const answer = await HANDLERS[name](parsed.data as ToolInput<N>, context);
+  const structured = TOOLS[name].output.parse(answer.data);
+  return { content: [{ type: 'text', text: answer.text }], structuredContent: structured };
+}
+
+function badArguments(name: ToolName, error: z.ZodError): HaiveError {
+  const wrong = error.issues.map((issue) => `${issue.path.join('.') || 'arguments'}: ${issue.message}`).join('; ');
+  return new HaiveError('BAD_REQUEST', `${name} was called with wrong arguments (${wrong})`, {
+    hint: `It takes ${Object.keys(TOOLS[name].input.shape).join(', ')}.`,
+  });
+}

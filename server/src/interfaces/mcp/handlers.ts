@@ -1,0 +1,2 @@
+import type { Handlers } from './call-tool.ts';
+export const HANDLERS = {} as Handlers;

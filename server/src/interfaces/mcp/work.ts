@@ -1,0 +1,3 @@
+/** What the MCP server does once somebody calls a tool or the session stands; loaded then, not at start. */
+export { callTool } from './call-tool.ts';
+export { attendSession } from './session.ts';
