@@ -38,3 +38,8 @@ export function readEnvironment(env: Record<string, string | undefined>): Enviro
     projectDir: set(env.CLAUDE_PROJECT_DIR),
   };
 }
+
+/** What this process was started with. */
+export function processEnvironment(): Environment {
+  return readEnvironment(process.env);
+}
