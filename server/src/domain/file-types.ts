@@ -1,0 +1,57 @@
+import type { FileType } from './version-record.ts';
+
+export const MANIFEST_PATH = '.claude-plugin/plugin.json';
+export const HOOKS_PATH = 'hooks/hooks.json';
+export const MCP_PATH = '.mcp.json';
+
+/** What a file is to Claude Code, from its path alone (the default places). */
+export function classify(path: string): FileType {
+  const lower = path.toLowerCase();
+  if (path === MCP_PATH) return 'mcp';
+  if (path.startsWith('commands/') && lower.endsWith('.md')) return 'command';
+  if (path.startsWith('agents/') && lower.endsWith('.md')) return 'agent';
+  if (path.startsWith('skills/')) return 'skill';
+  if (path.startsWith('hooks/')) return 'hook';
+  return 'other';
+}
+
+/** Like `classify`, and honours the paths that a native manifest names beside the default places. */
+export function classifier(manifest: Record<string, unknown>): (path: string) => FileType {
+  const named: [string, FileType][] = [];
+  const add = (key: string, type: FileType) => {
+    for (const path of namedPaths(manifest[key])) named.push([path, type]);
+  };
+  add('commands', 'command');
+  add('agents', 'agent');
+  add('skills', 'skill');
+  add('hooks', 'hook');
+  add('mcpServers', 'mcp');
+  return (path) => {
+    const byPlace = classify(path);
+    if (byPlace !== 'other') return byPlace;
+    for (const [place, type] of named) {
+      if (path !== place && !path.startsWith(`${place}/`)) continue;
+      if ((type === 'command' || type === 'agent') && !path.toLowerCase().endsWith('.md')) continue;
+      return type;
+    }
+    return 'other';
+  };
+}
+
+/** The paths that a component key names: a string, a list, or (commands) an object of `{source}`; without `./` and final `/`. */
+export function namedPaths(value: unknown): string[] {
+  if (typeof value === 'string') return [plainPath(value)];
+  if (Array.isArray(value)) return value.filter((v): v is string => typeof v === 'string').map(plainPath);
+  if (typeof value === 'object' && value !== null) {
+    return Object.values(value)
+      .map((v: unknown) => (typeof v === 'object' && v !== null && 'source' in v ? v.source : undefined))
+      .filter((v): v is string => typeof v === 'string')
+      .map(plainPath);
+  }
+  return [];
+}
+
+/** `./commands/` → `commands`. */
+export function plainPath(path: string): string {
+  return path.replace(/^(\.\/+)+/, '').replace(/\/+$/, '');
+}

@@ -1,0 +1,130 @@
+import semverValid from 'semver/functions/valid.js';
+import validRange from 'semver/ranges/valid.js';
+import { HaiveError } from './errors.ts';
+
+const NAME = /^[a-z0-9][a-z0-9._-]*$/;
+const GROUP = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+const MAX_NAME = 64;
+const MAX_VERSION = 128;
+const WINDOWS_DEVICE = /^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)/i;
+
+/** What Claude Code keeps for itself in its plugins folder, and what is ours there. */
+const KEPT_BY_CLIENT = new Set(['cache', 'data', 'marketplaces', 'store', 'repos', 'haivemind', '.haivemind']);
+/** The client refuses names that pass as one of its maker's. */
+const MAKERS_NAMES = /^(claude|anthropic|anthropics|claude-.*|anthropic-.*|anthropics-.*|cc-plugin-.*)$/;
+
+/** True for CON, nul.txt and the like, which no file on Windows may be called. */
+export function isWindowsDevice(segment: string): boolean {
+  return WINDOWS_DEVICE.test(segment.trimEnd());
+}
+
+/**
+ * A plugin's name: lower-case letters, digits, `.`, `_` and `-`, 64 characters at most; it is a folder's name too.
+ * @throws HaiveError NAME_INVALID, NAME_RESERVED
+ */
+export function checkPluginName(name: string): void {
+  const shown = JSON.stringify(String(name).slice(0, 80));
+  if (typeof name === 'string' && KEPT_BY_CLIENT.has(name.toLowerCase())) {
+    throw new HaiveError('NAME_RESERVED', `The name ${shown} is kept by Claude Code or hAIveMind`);
+  }
+  if (typeof name !== 'string' || name.length > MAX_NAME || !NAME.test(name)) {
+    throw new HaiveError('NAME_INVALID', `The plugin name ${shown} is not lower-case letters, digits and dashes`);
+  }
+  if (name.includes('..') || name.endsWith('.')) {
+    throw new HaiveError('NAME_INVALID', `The plugin name ${shown} has a dot where none may be`);
+  }
+  if (isWindowsDevice(name)) throw new HaiveError('NAME_RESERVED', `The name ${shown} is a device on Windows`);
+  if (name.endsWith('.json')) {
+    throw new HaiveError('NAME_RESERVED', `The name ${shown} may be a file of Claude Code's own`);
+  }
+  if (MAKERS_NAMES.test(name) || (name.includes('official') && /claude|anthropic/.test(name))) {
+    throw new HaiveError('NAME_RESERVED', `Claude Code refuses ${shown}: it passes as one of its maker's own`);
+  }
+}
+
+/**
+ * A version: strict semantic versioning, without a leading v and without build metadata (which orders nothing).
+ * @throws HaiveError VERSION_INVALID
+ */
+export function checkVersion(version: string): void {
+  if (typeof version === 'string' && version.length <= MAX_VERSION && semverValid(version) === version) return;
+  const shown = JSON.stringify(String(version).slice(0, 80));
+  throw new HaiveError('VERSION_INVALID', `${shown} is not a version such as 1.2.0 or 2.0.0-beta.1`);
+}
+
+/**
+ * A semver range such as `^1.0.0`, `>=1 <3` or `*`.
+ * @throws HaiveError VERSION_INVALID
+ */
+export function checkRange(range: string): void {
+  if (isRange(range)) return;
+  const shown = JSON.stringify(String(range).slice(0, 80));
+  throw new HaiveError('VERSION_INVALID', `${shown} is not a version range such as ^1.2.0`);
+}
+
+/** True for a semver range that is written out (the empty string is none). */
+export function isRange(range: unknown): range is string {
+  return typeof range === 'string' && range.trim() !== '' && range.length <= 256 && validRange(range) !== null;
+}
+
+/**
+ * The name of a machine group or of a capability: letters, digits, `.`, `_` and `-`, 64 characters at most.
+ * @throws HaiveError NAME_INVALID
+ */
+export function checkGroupName(name: string): void {
+  if (typeof name === 'string' && name.length <= MAX_NAME && GROUP.test(name)) return;
+  const shown = JSON.stringify(String(name).slice(0, 80));
+  throw new HaiveError('NAME_INVALID', `${shown} is not a name of letters, digits, dots, dashes and underscores`);
+}
+
+/** Whether `name` fits `pattern`, where `*` stands for any run of characters. Linear, whatever the pattern. */
+export function nameMatches(pattern: string, name: string): boolean {
+  const parts = pattern.split('*');
+  const first = parts[0] ?? '';
+  if (parts.length === 1) return name === first;
+  const last = parts[parts.length - 1] ?? '';
+  if (name.length < first.length + last.length || !name.startsWith(first) || !name.endsWith(last)) return false;
+  let at = first.length;
+  const end = name.length - last.length;
+  for (const part of parts.slice(1, -1)) {
+    const found = name.indexOf(part, at);
+    if (found === -1 || found + part.length > end) return false;
+    at = found + part.length;
+  }
+  return true;
+}
+
+export interface PluginRef {
+  name: string;
+  /** null when none was given, or `latest`: the highest published stable version, floating. */
+  range: string | null;
+  /** Set when the reference was an id. */
+  id?: string;
+}
+
+/**
+ * Reads `NAME`, `NAME@RANGE`, `NAME@latest` or the id `plugin_NAME_VERSION` (the version is what follows the last `_`).
+ * @throws HaiveError NAME_INVALID, NAME_RESERVED, VERSION_INVALID
+ */
+export function parsePluginRef(ref: string): PluginRef {
+  const id = parseId(ref);
+  if (id !== undefined) return id;
+  const at = ref.indexOf('@');
+  const name = at === -1 ? ref : ref.slice(0, at);
+  checkPluginName(name);
+  if (at === -1) return { name, range: null };
+  const range = ref.slice(at + 1).trim();
+  if (range === 'latest') return { name, range: null };
+  checkRange(range);
+  return { name, range };
+}
+
+function parseId(ref: string): PluginRef | undefined {
+  const cut = ref.lastIndexOf('_');
+  if (!ref.startsWith('plugin_') || cut <= 'plugin_'.length) return undefined;
+  const name = ref.slice('plugin_'.length, cut);
+  const version = ref.slice(cut + 1);
+  if (semverValid(version) !== version) return undefined;
+  checkPluginName(name);
+  return { name, range: version, id: ref };
+}

@@ -1,0 +1,88 @@
+import { classifier, HOOKS_PATH, MANIFEST_PATH, MCP_PATH, namedPaths } from './file-types.ts';
+import type { SourceFile } from './package.ts';
+import { isJsonObject, readJson } from './read-json.ts';
+import { grantTargets, translateGrants } from './translate-grants.ts';
+import { translateHooks } from './translate-hooks.ts';
+import { translateManifest } from './translate-manifest.ts';
+
+/** One thing that translation rewrote, for the author to see. */
+export interface Change {
+  file: string;
+  /** Stable name of the rule. */
+  rule: string;
+  before: string;
+  after: string;
+  why: string;
+}
+
+export type Report = (rule: string, before: string, after: string, why: string) => void;
+
+const MAX_TEXT = 1024 * 1024;
+
+/**
+ * Rewrites the seed's dialect into what Claude Code loads. Pure; never throws: what it cannot read it leaves as it is.
+ * Translating the result again changes nothing. Unchanged files are the very same objects.
+ */
+export function translate(files: readonly SourceFile[]): { files: SourceFile[]; changes: Change[] } {
+  const changes: Change[] = [];
+  const result = [...files];
+  const paths = new Set(files.map((f) => f.path));
+
+  const edit = (path: string, change: (text: string, report: Report) => string, encoding: 'utf8' | 'latin1') => {
+    const index = result.findIndex((f) => f.path === path);
+    const file = result[index];
+    if (file === undefined || file.bytes.length > MAX_TEXT) return;
+    const text = file.bytes.toString(encoding);
+    const bytes = Buffer.from(text, encoding);
+    if (!bytes.equals(file.bytes)) return;
+    const reported: Change[] = [];
+    const show = (part: string) => (encoding === 'utf8' ? part : Buffer.from(part, encoding).toString('utf8'));
+    let next: string;
+    try {
+      next = change(text, (rule, before, after, why) => {
+        reported.push({ file: path, rule, before: show(before), after: show(after), why });
+      });
+    } catch {
+      return; // too deep for the parser; validation says what is wrong with it
+    }
+    if (next === text) return;
+    result[index] = { ...file, bytes: Buffer.from(next, encoding) };
+    changes.push(...reported);
+  };
+
+  edit(MANIFEST_PATH, (text, report) => translateManifest(text, paths, report), 'utf8');
+  const manifest = readJson(result.find((f) => f.path === MANIFEST_PATH)?.bytes) ?? {};
+  const hookFiles = new Set([HOOKS_PATH, ...pathsOf(manifest.hooks)]);
+  const serverFiles = new Set([MCP_PATH, ...pathsOf(manifest.mcpServers)]);
+  for (const path of [...hookFiles, ...serverFiles]) edit(path, dropByteOrderMark, 'utf8');
+  for (const path of hookFiles) edit(path, (text, report) => translateHooks(text, ['hooks'], report), 'utf8');
+  if (Array.isArray(manifest.hooks)) {
+    manifest.hooks.forEach((entry, i) => {
+      if (isJsonObject(entry))
+        edit(MANIFEST_PATH, (text, report) => translateHooks(text, ['hooks', i], report), 'utf8');
+    });
+  } else if (isJsonObject(manifest.hooks)) {
+    edit(MANIFEST_PATH, (text, report) => translateHooks(text, ['hooks'], report), 'utf8');
+  }
+
+  const targets = grantTargets(manifest, (path) => readJson(result.find((f) => f.path === path)?.bytes));
+  const typeOf = classifier(manifest);
+  for (const { path } of files) {
+    const type = typeOf(path);
+    const carriesGrants =
+      type === 'command' || type === 'agent' ? true : type === 'skill' && /(^|\/)SKILL\.md$/i.test(path);
+    // Grants are ASCII: read byte for byte, so that any encoding of the rest survives.
+    if (carriesGrants) edit(path, (text, report) => translateGrants(text, targets, report), 'latin1');
+  }
+  return { files: result, changes };
+}
+
+function pathsOf(value: unknown): string[] {
+  return typeof value === 'string' || Array.isArray(value) ? namedPaths(value) : [];
+}
+
+function dropByteOrderMark(text: string, report: Report): string {
+  if (!text.startsWith('\uFEFF')) return text;
+  report('byte-order-mark', 'U+FEFF', '', 'Claude Code does not read this file with a byte order mark.');
+  return text.slice(1);
+}

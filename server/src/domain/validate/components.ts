@@ -1,0 +1,236 @@
+import { TOOLS } from '../client-facts.ts';
+import { HaiveError } from '../errors.ts';
+import { classifier } from '../file-types.ts';
+import { findFrontMatter, parseFrontMatter } from '../front-matter.ts';
+import { readJson } from '../read-json.ts';
+import { type GrantTargets, grantTargets, translateGrants } from '../translate-grants.ts';
+import type { Subject } from './subject.ts';
+import { suggest } from './suggest.ts';
+
+type Kind = 'command' | 'agent' | 'skill';
+
+const HEAD = 256 * 1024;
+const MAX_DESCRIPTION = 1024;
+const MODELS = ['sonnet', 'opus', 'haiku', 'inherit', 'default', 'opusplan'];
+
+/** Commands, agents and skills: front matter, descriptions, tools, the places where the client looks for skills. */
+export function validateComponents(subject: Subject): void {
+  const typeOf = classifier(subject.manifest);
+  const targets = grantTargets(subject.manifest, (path) => readJson(subject.files.get(path)?.bytes));
+  const agents = new Map<string, string>();
+  for (const path of subject.files.keys()) {
+    const type = typeOf(path);
+    if (type === 'command' || type === 'agent') checkMarkdown(subject, path, type, targets, agents);
+    else if (type === 'skill' && path.endsWith('/SKILL.md')) checkMarkdown(subject, path, 'skill', targets, agents);
+  }
+  checkSkillFolders(subject);
+}
+
+function checkMarkdown(
+  subject: Subject,
+  path: string,
+  kind: Kind,
+  targets: GrantTargets,
+  agents: Map<string, string>,
+): void {
+  const bytes = subject.files.get(path)?.bytes ?? Buffer.alloc(0);
+  const text = bytes.subarray(0, HEAD).toString('utf8');
+  subject.keepText(path, text);
+  if (findFrontMatter(text) === undefined) {
+    const language = /^---[^\S\n]*(\w+)/.exec(text)?.[1];
+    const message =
+      language === undefined
+        ? 'There is no front matter between --- lines at the top.'
+        : `Front matter in ${language} is not read; it must be YAML after a bare ---.`;
+    subject.warn('FRONT_MATTER_MISSING', path, { offset: 0 }, message, 'Start the file with ---, description: …, ---.');
+    return;
+  }
+  let data: Record<string, unknown>;
+  try {
+    data = parseFrontMatter(text).data;
+  } catch (error) {
+    const line = error instanceof HaiveError ? error.details?.line : undefined;
+    const place = { offset: typeof line === 'number' ? lineOffset(text, line) : 0 };
+    const message = error instanceof HaiveError ? `${error.message}.` : 'The front matter cannot be read.';
+    subject.error(
+      'FRONT_MATTER_INVALID',
+      path,
+      place,
+      message,
+      'Claude Code drops every field; quote values with special characters.',
+    );
+    return;
+  }
+  const at = (key: string) => ({ offset: keyOffset(text, key) });
+  checkFields(subject, path, kind, data, at);
+  checkTools(subject, path, kind, data, at);
+  if (kind === 'agent') checkAgent(subject, path, data, at, agents);
+  if (kind === 'skill') {
+    const folder = path.split('/').at(-2);
+    if (typeof data.name === 'string' && data.name !== folder) {
+      subject.warn(
+        'SKILL_NAME_MISMATCH',
+        path,
+        at('name'),
+        `The skill is called ${folder} after its folder, not ${data.name.slice(0, 60)}.`,
+        'Make name and folder agree.',
+      );
+    }
+  }
+  translateGrants(text, targets, (_rule, before, after) => {
+    subject.warn(
+      'GRANT_WITHOUT_SERVER',
+      path,
+      { offset: Math.max(text.indexOf(before), 0) },
+      `The grant ${before} matches no tool of a plugin's server.`,
+      `Write ${after}.`,
+    );
+  });
+}
+
+type At = (key: string) => { offset: number };
+
+function checkFields(subject: Subject, path: string, kind: Kind, data: Record<string, unknown>, at: At): void {
+  const wrong = (key: string, what: string) =>
+    subject.error('FRONT_MATTER_FIELD', path, at(key), `${key} ${what}; Claude Code drops it.`, `Correct ${key}.`);
+  const { description } = data;
+  if (typeof description === 'object' && description !== null) wrong('description', 'must be text');
+  else if (description === undefined || description === null || description === '') {
+    subject.warn(
+      'DESCRIPTION_MISSING',
+      path,
+      at('description'),
+      `The ${kind} has no description.`,
+      'Say what it does and when to use it: models choose by it.',
+    );
+  } else if (String(description).length > MAX_DESCRIPTION) {
+    subject.warn(
+      'DESCRIPTION_LONG',
+      path,
+      at('description'),
+      `The description is longer than ${MAX_DESCRIPTION} characters and stays in every context.`,
+      'Shorten it; move the rest to the body.',
+    );
+  }
+  if (kind === 'agent' && typeof data.name === 'object' && data.name !== null) wrong('name', 'must be text');
+  const grants = data['allowed-tools'];
+  if (kind !== 'agent' && grants !== undefined && grants !== null && typeof grants !== 'string') {
+    if (!Array.isArray(grants)) wrong('allowed-tools', 'must be text or a list of text');
+    else if (grants.some((g) => typeof g !== 'string')) wrong('allowed-tools', 'must hold only text');
+  }
+}
+
+function checkTools(subject: Subject, path: string, kind: Kind, data: Record<string, unknown>, at: At): void {
+  const key = kind === 'agent' ? 'tools' : 'allowed-tools';
+  const value = data[key];
+  const list =
+    typeof value === 'string' ? value.replace(/\([^()]*\)/g, '').split(/[,\s]+/) : Array.isArray(value) ? value : [];
+  for (const grant of list) {
+    if (typeof grant !== 'string') continue;
+    const tool = grant.trim().replace(/\(.*$/s, '');
+    if (tool === '' || tool === '*' || tool.startsWith('mcp__') || (TOOLS as readonly string[]).includes(tool))
+      continue;
+    const near = suggest(tool, TOOLS);
+    if (near !== undefined)
+      subject.warn(
+        'TOOL_UNKNOWN',
+        path,
+        at(key),
+        `${tool} is no tool of Claude Code. Did you mean ${near}?`,
+        `Write ${near}.`,
+      );
+  }
+}
+
+function checkAgent(
+  subject: Subject,
+  path: string,
+  data: Record<string, unknown>,
+  at: At,
+  agents: Map<string, string>,
+): void {
+  if (data.name === undefined || data.name === null || data.name === '') {
+    subject.warn(
+      'AGENT_NAME_MISSING',
+      path,
+      at('name'),
+      'The agent has no name; its file name is used.',
+      'Add name: …',
+    );
+  } else if (typeof data.name === 'string') {
+    const other = agents.get(data.name);
+    if (other !== undefined)
+      subject.warn(
+        'NAME_CLAIMED_TWICE',
+        path,
+        at('name'),
+        `${other} is called ${data.name.slice(0, 60)} too; only one is loaded.`,
+        'Rename one.',
+      );
+    agents.set(data.name, path);
+  }
+  if (data.permissionMode !== undefined) {
+    subject.warn(
+      'PERMISSION_MODE_IGNORED',
+      path,
+      at('permissionMode'),
+      "Claude Code ignores permissionMode in a plugin's agent.",
+      'Limit what the agent may do by its tools.',
+    );
+  }
+  const { model } = data;
+  if (typeof model === 'string' && !MODELS.includes(model) && !/^(claude-|anthropic|[a-z]{2}\.anthropic)/.test(model)) {
+    subject.warn(
+      'MODEL_UNKNOWN',
+      path,
+      at('model'),
+      `${model.slice(0, 60)} is no model that Claude Code names.`,
+      `Use one of ${MODELS.slice(0, 4).join(', ')}.`,
+    );
+  }
+}
+
+function checkSkillFolders(subject: Subject): void {
+  const seen = new Set<string>();
+  for (const path of subject.files.keys()) {
+    if (!path.startsWith('skills/')) continue;
+    const [, folder = '', ...rest] = path.split('/');
+    if (rest.length === 0) {
+      if (folder.endsWith('.md'))
+        subject.warn(
+          'SKILL_PLACE',
+          path,
+          undefined,
+          'A skill is a folder with SKILL.md; this file is not loaded.',
+          `Move it to skills/${folder.slice(0, -3)}/SKILL.md.`,
+        );
+      continue;
+    }
+    if (seen.has(folder)) continue;
+    seen.add(folder);
+    if (!subject.has(`skills/${folder}/SKILL.md`)) {
+      subject.warn(
+        'SKILL_FILE_MISSING',
+        `skills/${folder}`,
+        undefined,
+        `skills/${folder} has no SKILL.md (spelled so), so no skill is loaded from it.`,
+        'Add SKILL.md directly in the folder.',
+      );
+    }
+  }
+}
+
+function keyOffset(text: string, key: string): number {
+  const found = new RegExp(`^${key}[ \\t]*:`, 'm').exec(text.slice(0, 65_536));
+  return found?.index ?? 0;
+}
+
+function lineOffset(text: string, line: number): number {
+  let offset = 0;
+  for (let i = 1; i < line; i++) {
+    const next = text.indexOf('\n', offset);
+    if (next === -1) return offset;
+    offset = next + 1;
+  }
+  return offset;
+}

@@ -1,0 +1,70 @@
+import { toHaiveError } from '../errors.ts';
+import { type Finding, sortFindings } from '../findings.ts';
+import type { SourceFile } from '../package.ts';
+import { checkPath, checkPathSet } from '../safe-path.ts';
+import { translate } from '../translate.ts';
+import { validateComponents } from './components.ts';
+import { validateHooks } from './hooks.ts';
+import { validateManifest } from './manifest.ts';
+import { validateServers } from './mcp.ts';
+import { Subject } from './subject.ts';
+
+const MENDED = 'Publishing translates this: nothing to do.';
+
+/**
+ * Says what is wrong with a plugin as its author has it, errors first. Never throws. An error is what Claude Code
+ * refuses, or what makes a component not work; what translation mends is a warning.
+ */
+export function validatePlugin(files: readonly SourceFile[]): Finding[] {
+  const given = inspect(files);
+  const translated = translate(files);
+  if (translated.changes.length === 0) return sortFindings(given);
+  const after = new Set(inspect(translated.files).map(identity));
+  const findings = given.map((finding): Finding => {
+    if (finding.severity === 'note' || after.has(identity(finding))) return finding;
+    return { ...finding, severity: 'warning', fix: MENDED };
+  });
+  return sortFindings(findings);
+}
+
+/** The same finding on another line is still the same. */
+function identity(finding: Finding): string {
+  return JSON.stringify([finding.code, finding.file, finding.message]);
+}
+
+function inspect(files: readonly SourceFile[]): Finding[] {
+  const subject = new Subject(files);
+  for (const check of [validatePaths, validateManifest, validateHooks, validateServers, validateComponents]) {
+    try {
+      check(subject);
+    } catch (thrown) {
+      const message = `The check stopped: ${toHaiveError(thrown).message}`;
+      subject.error(
+        'VALIDATION_FAILED',
+        '',
+        undefined,
+        message,
+        'Report this; the plugin may be nested or sized beyond reason.',
+      );
+    }
+  }
+  return subject.findings;
+}
+
+function validatePaths(subject: Subject): void {
+  const paths: string[] = [];
+  for (const path of subject.files.keys()) {
+    try {
+      paths.push(checkPath(path));
+    } catch (thrown) {
+      const error = toHaiveError(thrown);
+      subject.error(error.code, path, undefined, `${error.message}.`, error.hint);
+    }
+  }
+  try {
+    checkPathSet(paths);
+  } catch (thrown) {
+    const error = toHaiveError(thrown);
+    subject.error(error.code, '', undefined, `${error.message}.`, error.hint);
+  }
+}

@@ -1,0 +1,146 @@
+import { findNodeAtLocation, type JSONPath, type Node, parseTree } from 'jsonc-parser';
+import { MANIFEST_PATH } from '../file-types.ts';
+import type { Finding, Severity } from '../findings.ts';
+import type { SourceFile } from '../package.ts';
+import { isJsonObject, type JsonObject } from '../read-json.ts';
+
+const MAX_FINDINGS = 500;
+const MAX_JSON = 1024 * 1024;
+
+/** A place in a file: an offset in its text, a JSON path, or nothing. */
+export type Place = { offset: number } | { json: JSONPath } | undefined;
+
+/** A JSON file of the plugin, read once. */
+export interface JsonFile {
+  path: string;
+  text: string;
+  value: unknown;
+}
+
+/** The plugin under validation: its files, what was read of them, and the findings so far. */
+export class Subject {
+  readonly findings: Finding[] = [];
+  readonly files: ReadonlyMap<string, SourceFile>;
+  private readonly trees = new Map<string, Node | undefined>();
+  private readonly texts = new Map<string, string>();
+  private readonly json = new Map<string, JsonFile | undefined>();
+
+  constructor(files: readonly SourceFile[]) {
+    this.files = new Map(files.map((f) => [f.path, f]));
+  }
+
+  /** plugin.json where it is an object, else an empty one. */
+  get manifest(): JsonObject {
+    const value = this.readJson(MANIFEST_PATH)?.value;
+    return isJsonObject(value) ? value : {};
+  }
+
+  has(path: string): boolean {
+    return this.files.has(path);
+  }
+
+  /** True when some file lies below the folder. */
+  hasFolder(path: string): boolean {
+    const prefix = `${path}/`;
+    for (const name of this.files.keys()) if (name.startsWith(prefix)) return true;
+    return false;
+  }
+
+  report(severity: Severity, code: string, file: string, place: Place, message: string, fix: string): void {
+    if (this.findings.length >= MAX_FINDINGS) return;
+    const at = this.locate(file, place);
+    this.findings.push({ code, severity, file, line: at?.line ?? null, column: at?.column ?? null, message, fix });
+  }
+
+  error(code: string, file: string, place: Place, message: string, fix: string): void {
+    this.report('error', code, file, place, message, fix);
+  }
+
+  warn(code: string, file: string, place: Place, message: string, fix: string): void {
+    this.report('warning', code, file, place, message, fix);
+  }
+
+  /**
+   * A JSON file's value; reports JSON_INVALID (once) and gives undefined when it cannot be read. Only plugin.json may
+   * start with a byte order mark.
+   */
+  readJson(path: string): JsonFile | undefined {
+    if (this.json.has(path)) return this.json.get(path);
+    this.json.set(path, undefined);
+    const file = this.files.get(path);
+    if (file === undefined) return undefined;
+    if (file.bytes.length > MAX_JSON) {
+      this.error('JSON_INVALID', path, undefined, 'The file is larger than 1 MB.', 'Move data out of this file.');
+      return undefined;
+    }
+    const raw = file.bytes.toString('utf8');
+    const marked = raw.startsWith('\uFEFF');
+    const text = marked ? raw.slice(1) : raw;
+    this.texts.set(path, text);
+    if (marked && path !== MANIFEST_PATH) {
+      this.error(
+        'BYTE_ORDER_MARK',
+        path,
+        { offset: 0 },
+        'The file starts with a byte order mark, which Claude Code does not read here.',
+        'Save it as UTF-8 without a byte order mark.',
+      );
+    }
+    try {
+      const read = { path, text, value: JSON.parse(text) as unknown };
+      this.json.set(path, read);
+      return read;
+    } catch (error) {
+      const message = error instanceof Error ? error.message : '';
+      const at = /position (\d+)/.exec(message)?.[1];
+      const place = at === undefined ? undefined : { offset: Number(at) };
+      const short = message
+        .replace(/, ?\.\.\..*is not valid JSON|".*" is not valid JSON/s, '')
+        .replace(/ \(line.*$/, '');
+      this.error(
+        'JSON_INVALID',
+        path,
+        place,
+        `The file is not JSON: ${short.slice(0, 120) || 'unexpected text'}.`,
+        'Write strict JSON: no comments, no trailing commas.',
+      );
+      return undefined;
+    }
+  }
+
+  /** Keeps a text, so that offsets in it can be turned into lines. */
+  keepText(path: string, text: string): void {
+    this.texts.set(path, text);
+  }
+
+  private locate(file: string, place: Place): { line: number; column: number } | undefined {
+    const text = this.texts.get(file);
+    if (place === undefined || text === undefined) return undefined;
+    const offset = 'offset' in place ? place.offset : this.offsetOf(file, text, place.json);
+    if (offset === undefined) return undefined;
+    const before = text.slice(0, offset);
+    const lastBreak = before.lastIndexOf('\n');
+    let line = 1;
+    for (let i = before.indexOf('\n'); i !== -1; i = before.indexOf('\n', i + 1)) line += 1;
+    return { line, column: offset - lastBreak };
+  }
+
+  private offsetOf(file: string, text: string, path: JSONPath): number | undefined {
+    if (!this.trees.has(file)) {
+      let tree: Node | undefined;
+      try {
+        tree = parseTree(text);
+      } catch {
+        tree = undefined; // nested too deeply for the parser; the finding goes without a line
+      }
+      this.trees.set(file, tree);
+    }
+    const tree = this.trees.get(file);
+    if (tree === undefined) return undefined;
+    for (let depth = path.length; depth >= 0; depth--) {
+      const node = findNodeAtLocation(tree, path.slice(0, depth));
+      if (node !== undefined) return node.parent?.type === 'property' ? node.parent.offset : node.offset;
+    }
+    return undefined;
+  }
+}
