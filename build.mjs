@@ -25,6 +25,8 @@ const common = {
   metafile: true,
   write: false,
 };
+// its CommonJS entry requires files by computed names, which no bundler follows
+common.alias = { 'jsonc-parser': join(root, 'node_modules/jsonc-parser/lib/esm/main.js') };
 const versionDefine = { __HAIVEMIND_VERSION__: JSON.stringify(version) };
 
 // CommonJS packages (gray-matter, fs-extra, fastify) call require() at run time.
