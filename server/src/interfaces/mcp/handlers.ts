@@ -1,2 +1,107 @@
-import type { Handlers } from './call-tool.ts';
-export const HANDLERS = {} as Handlers;
+import { type ClientContext, openClient } from '../../client/context.ts';
+import { installPlugin } from '../../client/install.ts';
+import { publishRegistered, registerPlugin } from '../../client/publish.ts';
+import { listPlugins, pluginInfo, searchPlugins } from '../../client/registry.ts';
+import { removePlugin } from '../../client/remove.ts';
+import { rollbackPlugin } from '../../client/rollback.ts';
+import { machineStatus } from '../../client/status.ts';
+import { type SyncProgress, syncMachine } from '../../client/sync.ts';
+import { parsePluginRef } from '../../domain/names.ts';
+import type { CallContext, Handlers } from './call-tool.ts';
+import { createPluginFolder } from './create-plugin.ts';
+import { pluginSource } from './plugin-source.ts';
+import * as say from './say.ts';
+
+/** One use case a tool: parse, call, say. */
+export const HANDLERS: Handlers = {
+  list_plugins: async (input, call) => {
+    const ctx = await client(call);
+    const filters = {
+      ...(input.machine_group === undefined ? {} : { machine_group: input.machine_group }),
+      ...(input.capability_filter.length === 0 ? {} : { capability_filter: input.capability_filter.join(',') }),
+    };
+    const words = input.search_query ?? (input.keywords.length > 0 ? input.keywords.join(' ') : undefined);
+    if (words === undefined || input.installed_only) {
+      const { plugins, next } = await listPlugins(ctx, {
+        ...filters,
+        ...(words === undefined ? {} : { search_query: words }),
+        installed_only: input.installed_only,
+        limit: input.limit,
+      });
+      return { text: say.list(plugins, next !== null), data: { plugins, more: next !== null } };
+    }
+    const limit = Math.min(input.limit, 50);
+    const { results } = await searchPlugins(ctx, { ...filters, search_query: words, keywords: input.keywords, limit });
+    return { text: say.found(results, words), data: { plugins: results, more: false } };
+  },
+
+  plugin_info: async ({ plugin_id }, call) => {
+    const info = await pluginInfo(await client(call), plugin_id);
+    return { text: say.info(info), data: { ...info, installed_here: info.here?.version ?? null } };
+  },
+
+  get_plugin_status: async ({ plugin_id }, call) => {
+    const name = plugin_id === undefined ? undefined : parsePluginRef(plugin_id).name;
+    const status = await machineStatus(await client(call), name);
+    return { text: say.status(status), data: { ...status, machine: status.machine?.name ?? null } };
+  },
+
+  install_plugin: async (input, call) => {
+    const ctx = await client(call);
+    // An operator who sits at no machine of the collective means the collective.
+    const speaksForAll = ctx.config.token === undefined && (ctx.env.token ?? ctx.config.login) !== undefined;
+    const result = await installPlugin(ctx, input.plugin_id, {
+      // `latest` says nothing that NAME alone does not say, and would disagree with NAME@RANGE.
+      version: input.version === 'latest' ? undefined : input.version,
+      machines: input.target_machines ?? (speaksForAll ? ['*'] : undefined),
+      force: input.force,
+      onProgress: progress(call),
+    });
+    return { text: say.installed(result), data: { ...result, ...say.applied(result.sync) } };
+  },
+
+  remove_plugin: async ({ plugin_id, target_machines }, call) => {
+    const result = await removePlugin(await client(call), plugin_id, { machines: target_machines });
+    return { text: say.removed(result), data: { ...result, reload_needed: result.removed.length > 0 } };
+  },
+
+  rollback_plugin: async ({ plugin_id, version }, call) => {
+    const result = await rollbackPlugin(await client(call), parsePluginRef(plugin_id).name, version);
+    return { text: say.rolledBack(result), data: { ...result, hub_told: result.hubTold, reload_needed: true } };
+  },
+
+  sync_plugins: async ({ force, dry_run }, call) => {
+    const result = await syncMachine(await client(call), {
+      mode: 'explicit',
+      force,
+      dryRun: dry_run,
+      onProgress: progress(call),
+      signal: call.signal,
+    });
+    return { text: say.synced(result), data: { dry_run, ...say.applied(result) } };
+  },
+
+  create_plugin: async (input, call) => {
+    const made = await createPluginFolder(await client(call), input);
+    return { text: say.created(made.path, made.files), data: made };
+  },
+
+  register_plugin: async (input, call) => {
+    const result = await registerPlugin(await client(call), pluginSource(input), ({ step }) => call.onProgress(step));
+    return { text: say.registered(result), data: result };
+  },
+
+  publish_plugin: async ({ plugin_id, target_groups, all, notify_agents }, call) => {
+    const target = { groups: target_groups, all, notify: notify_agents };
+    const result = await publishRegistered(await client(call), plugin_id, target);
+    return { text: say.published(result), data: result };
+  },
+};
+
+function client(call: CallContext): Promise<ClientContext> {
+  return openClient(call.environment);
+}
+
+function progress(call: CallContext): (progress: SyncProgress) => void {
+  return ({ step, names }) => call.onProgress(names === undefined ? step : `${step} ${names.join(', ')}`);
+}

@@ -25,8 +25,10 @@ const machines = z
   .array(z.string().min(1).max(64))
   .max(1000)
   .optional()
-  .describe('Names of machines. Leave out for this machine; others need an operator token');
-const change = z.object({ name: z.string(), from: z.string().nullable(), to: z.string().nullable() });
+  .describe(
+    'Names of machines, or `*` for every compatible one. Leave out for this machine; others need an operator token',
+  );
+const version = z.object({ name: z.string(), version: z.string() });
 const finding = z.object({
   code: z.string(),
   severity: z.enum(['error', 'warning', 'note']),
@@ -56,10 +58,13 @@ const summary = z.object({
 
 /** What an installation, sync or removal did to this machine. */
 const applied = {
-  installed: z.array(change).describe('first installations'),
-  updated: z.array(change),
+  installed: z.array(version).describe('first installations, and repairs'),
+  updated: z.array(z.object({ name: z.string(), from: z.string(), to: z.string() })),
   removed: z.array(z.string()),
-  waiting: z.array(change.extend({ why: z.string() })).describe('changes that were not made, and why'),
+  waiting: z
+    .array(z.object({ name: z.string(), from: z.string().nullable(), to: z.string().nullable(), why: z.string() }))
+    .describe('changes that were not made; why: policy (updates wait for a sync), held, refused or dependency'),
+  edit_conflicts: z.array(z.string()).describe("files where the user's edits stay and the new file lies beside"),
   problems: z.array(z.object({ name: z.string(), code: z.string(), message: z.string() })),
   warnings: z.array(z.string()),
   reload_needed: z.boolean().describe('true: /reload-plugins or a new session loads the change'),
@@ -112,6 +117,7 @@ export const TOOLS = {
       files: z.array(z.object({ path: z.string(), type: z.string(), size: z.number().int() })),
       versions: z.array(z.object({ version: z.string(), status: z.string() })),
       installed_on: z.array(z.object({ machine: z.string(), version: z.string(), state: z.string() })),
+      installed_here: z.string().nullable().describe('the version on this machine'),
     }),
     annotations: reads,
   },
@@ -122,16 +128,21 @@ export const TOOLS = {
       'update, held by a rollback. Use it for "is my plugin installed / up to date / healthy". Works while the hub is away.',
     input: z.object({ plugin_id: reference.optional().describe('Only this plugin; all when left out') }),
     output: z.object({
-      machine: z.string().nullable(),
-      hub: z.object({ url: z.string().nullable(), reachable: z.boolean() }),
+      machine: z.string().nullable().describe('null: this machine has joined no hub'),
+      hub: z.object({ url: z.string(), reachable: z.boolean(), error: z.string().nullable() }).nullable(),
+      in_step: z.boolean().describe('true: this machine has what the collective wants here'),
       plugins: z.array(
         z.object({
           name: z.string(),
-          version: z.string().nullable(),
+          version: z.string(),
           state: z.string(),
           available: z.string().nullable().describe('the version that the collective wants here, when it differs'),
+          held: z.boolean().describe('true: a rollback keeps this version'),
           edited: z.array(z.string()).describe('files with changes of the user'),
-          note: z.string().nullable(),
+          missing: z.array(z.string()),
+          previous: z.array(z.string()).describe('versions that rollback_plugin can go back to at once'),
+          notice: z.string().nullable(),
+          error: z.object({ code: z.string(), message: z.string() }).nullable(),
         }),
       ),
       problems: z.array(z.object({ name: z.string(), code: z.string(), message: z.string() })),
@@ -142,8 +153,7 @@ export const TOOLS = {
     title: 'Install a plugin',
     description:
       'Installs a plugin with everything it requires. On this machine the files are there when the call returns; other machines ' +
-      'follow by themselves. Without target_machines a machine token installs here; an operator token on every compatible machine. ' +
-      'An exact version pins, `latest` floats. Tell the user to type /reload-plugins when reload_needed is true.',
+      'follow by themselves. An exact version pins, `latest` floats. Tell the user to type /reload-plugins when reload_needed is true.',
     input: z.object({
       plugin_id: reference,
       version: z.string().max(100).default('latest').describe('`latest`, an exact version, or a range'),
@@ -166,19 +176,32 @@ export const TOOLS = {
       'Takes a plugin off this machine (or the named ones), exactly the files it brought. It stays in the collective for others and ' +
       'is not installed here again by itself. Ask the user first.',
     input: z.object({ plugin_id: reference, target_machines: machines }),
-    output: z.object({ name: z.string(), machines: z.array(z.string()), ...applied }),
+    output: z.object({
+      name: z.string(),
+      machines: z.array(z.string()),
+      removed: z.array(z.string()).describe('plugins that went from this machine'),
+      warnings: z.array(z.string()),
+      reload_needed: z.boolean(),
+    }),
     annotations: takesAway,
   },
   rollback_plugin: {
     title: 'Go back to an earlier version',
     description:
       'Puts an earlier version of a plugin back on this machine, without the network, and holds it there: later syncs do not undo it. ' +
-      'Use it when an update broke something. install_plugin with version `latest` ends the hold.',
+      'Use it when an update broke something. install_plugin with the name alone ends the hold.',
     input: z.object({
       plugin_id: reference,
       version: z.string().max(100).optional().describe('The version to go back to; the one before when left out'),
     }),
-    output: z.object({ name: z.string(), from: z.string().nullable(), to: z.string(), ...applied }),
+    output: z.object({
+      name: z.string(),
+      from: z.string(),
+      to: z.string(),
+      hub_told: z.boolean().describe('false: the hub was away and is told with the next sync'),
+      warnings: z.array(z.string()),
+      reload_needed: z.boolean(),
+    }),
     annotations: takesAway,
   },
   sync_plugins: {

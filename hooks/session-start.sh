@@ -1,0 +1,26 @@
+#!/bin/sh
+# SessionStart. When this machine's agent or another session already keeps it in step, the file `live` says so and
+# nothing is started: only the shell's own commands run. Otherwise Node asks the hub. Never fails a session.
+root=${0%/*}/..
+live="${CLAUDE_CONFIG_DIR:-$HOME/.claude}/plugins/.haivemind/live"
+if { IFS=' ' read -r form pid start _ && { IFS= read -r notice || :; }; } 2>/dev/null <"$live" &&
+  [ "$form" = v1 ] && kill -0 "$pid" 2>/dev/null; then
+  now=$start
+  # A process id is used again: its start time (field 22, after a name that may hold anything) tells them apart.
+  if [ -r "/proc/$pid/stat" ]; then
+    IFS= read -r stat <"/proc/$pid/stat"
+    set -f
+    # shellcheck disable=SC2086
+    set -- ${stat##*) }
+    now=${20}
+  fi
+  if [ "$now" = "$start" ]; then
+    [ -z "$notice" ] || printf '%s\n' "$notice"
+    exit 0
+  fi
+fi
+if command -v node >/dev/null 2>&1; then
+  exec node "$root/server/dist/hook.mjs"
+fi
+printf '%s\n' '{"systemMessage":"hAIveMind: plugins are not synced, because Node.js (20 or newer) is not in PATH."}'
+exit 0

@@ -1,0 +1,82 @@
+import type { IncomingMessage } from 'node:http';
+import { PROTOCOL, PROTOCOL_HEADER } from '../../contract/protocol.ts';
+
+/** How the hub answers "is my plan still this one?". */
+export type HubAnswer =
+  | { kind: 'unchanged' }
+  | { kind: 'changed' }
+  /** Not there, too slow, or not a hub; `why` is a few words. */
+  | { kind: 'away'; why: string }
+  /** The hub is there and refuses; `code` is its own. */
+  | { kind: 'refused'; code: string };
+
+export interface Question {
+  /** The hub's base address. */
+  url: string;
+  token: string;
+  /** Etag of the plan this machine follows. */
+  etag: string | undefined;
+  /** Milliseconds for connecting and the answer together. */
+  timeoutMs: number;
+}
+
+const MAX_PROBLEM_BYTES = 64 * 1024;
+
+/** One conditional GET of this machine's plan over bare node:http. Never throws, never takes longer than it may. */
+export async function askHub({ url, token, etag, timeoutMs }: Question): Promise<HubAnswer> {
+  let address: URL;
+  try {
+    address = new URL(`${url.replace(/\/+$/, '')}/api/machines/me/plan`);
+    if (address.protocol !== 'http:' && address.protocol !== 'https:') throw new Error(address.protocol);
+  } catch {
+    return { kind: 'away', why: 'its address is not http or https' };
+  }
+  const { get } = address.protocol === 'https:' ? await import('node:https') : await import('node:http');
+  return await new Promise((resolve) => {
+    const request = get(
+      address,
+      {
+        agent: false,
+        headers: {
+          authorization: `Bearer ${token}`,
+          [PROTOCOL_HEADER]: String(PROTOCOL),
+          ...(etag === undefined ? {} : { 'if-none-match': etag }),
+        },
+      },
+      (answer) => {
+        judge(answer).then(settle, () => settle({ kind: 'away', why: 'its answer broke off' }));
+      },
+    );
+    const limit = setTimeout(() => settle({ kind: 'away', why: `no answer in ${timeoutMs / 1000} s` }), timeoutMs);
+    const settle = (answer: HubAnswer): void => {
+      clearTimeout(limit);
+      resolve(answer);
+      request.destroy();
+    };
+    request.on('error', (error: NodeJS.ErrnoException) => settle({ kind: 'away', why: error.code ?? error.message }));
+  });
+}
+
+async function judge(answer: IncomingMessage): Promise<HubAnswer> {
+  const status = answer.statusCode ?? 0;
+  const type = answer.headers['content-type'] ?? '';
+  const ours = answer.headers[PROTOCOL_HEADER];
+  if (status === 304) return { kind: 'unchanged' };
+  if (ours !== undefined && ours !== String(PROTOCOL)) return { kind: 'refused', code: 'PROTOCOL_MISMATCH' };
+  if (status === 200 && type.includes('json')) return { kind: 'changed' };
+  if (!type.includes('problem+json')) return { kind: 'away', why: `HTTP ${status}, not a hub` };
+  let text = '';
+  for await (const chunk of answer) {
+    text += chunk;
+    if (text.length > MAX_PROBLEM_BYTES) break;
+  }
+  try {
+    const { code } = JSON.parse(text) as { code?: unknown };
+    if (typeof code === 'string' && /^[A-Z_]{3,40}$/.test(code)) {
+      return status >= 500 ? { kind: 'away', why: code } : { kind: 'refused', code };
+    }
+  } catch {
+    // Said below: not a hub's answer.
+  }
+  return { kind: 'away', why: `HTTP ${status}, not a hub` };
+}

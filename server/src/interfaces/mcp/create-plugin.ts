@@ -1,0 +1,18 @@
+import { resolve } from 'node:path';
+import type { ClientContext } from '../../client/context.ts';
+import { scaffold, writeScaffold } from '../../machine/scaffold.ts';
+import type { ToolInput, ToolOutput } from './tools.ts';
+
+/**
+ * Writes the folder of a new plugin.
+ * @throws HaiveError NAME_INVALID, NAME_RESERVED, PATH_OCCUPIED, READ_ONLY, IO_ERROR
+ */
+export async function createPluginFolder(
+  _ctx: ClientContext,
+  { name, path, components, description }: ToolInput<'create_plugin'>,
+): Promise<ToolOutput<'create_plugin'>> {
+  const files = scaffold(name, { components, ...(description === undefined ? {} : { description }) });
+  const folder = resolve(path ?? name);
+  await writeScaffold(folder, files);
+  return { path: folder, files: files.map((file) => file.path) };
+}

@@ -1,0 +1,125 @@
+import type { InstallResult } from '../../client/install.ts';
+import { describeSync } from '../../client/notice.ts';
+import type { RegisterResult } from '../../client/publish.ts';
+import type { PluginInfo } from '../../client/registry.ts';
+import type { RemoveResult } from '../../client/remove.ts';
+import type { RollbackResult } from '../../client/rollback.ts';
+import type { StatusResult } from '../../client/status.ts';
+import type { SyncResult } from '../../client/sync.ts';
+import type { Reply } from '../../contract/endpoints.ts';
+
+/** The text of each answer: short, for a model that reads it to a person. The same facts travel as data beside it. */
+
+const MAX_ROWS = 50;
+const RELOAD = 'Type /reload-plugins to use it in this session.';
+
+function rows(lines: readonly string[]): string {
+  const shown = lines.slice(0, MAX_ROWS);
+  const left = lines.length - shown.length;
+  return [...shown, ...(left > 0 ? [`… and ${left} more`] : [])].join('\n');
+}
+
+const plugin = (p: Reply<'list'>['plugins'][number]): string => {
+  const status = p.status === 'published' ? '' : ` [${p.status}]`;
+  return `${p.name} ${p.version}${status}: ${p.description}`;
+};
+
+export function list(plugins: Reply<'list'>['plugins'], more: boolean): string {
+  if (plugins.length === 0) return 'No plugin fits.';
+  return `${rows(plugins.map(plugin))}${more ? '\nThere are more; raise `limit` or search.' : ''}`;
+}
+
+export function found(results: Reply<'search'>['results'], words: string): string {
+  if (results.length === 0) return `Nothing found for "${words}". Try other keywords and synonyms.`;
+  return rows(results.map((hit) => `${plugin(hit)}${hit.reason === '' ? '' : ` (${hit.reason})`}`));
+}
+
+export function info(p: PluginInfo): string {
+  const needs = p.dependencies.map((d) => `${d.name}@${d.range}${d.kind === 'optional' ? ' (optional)' : ''}`);
+  const lines = [
+    `${p.name} ${p.version} (${p.status}), by ${p.author}: ${p.description}`,
+    `published to: ${p.groups.includes('*') ? 'every machine' : p.groups.join(', ') || 'nobody'}`,
+    ...(p.required_capabilities.length === 0 ? [] : [`needs capabilities: ${p.required_capabilities.join(', ')}`]),
+    ...(needs.length === 0 ? [] : [`needs plugins: ${needs.join(', ')}`]),
+    `files: ${p.files.length}; versions: ${p.versions
+      .slice(0, 10)
+      .map((v) => v.version)
+      .join(', ')}`,
+    `installed on ${p.installed_on.length} machines; here: ${p.here?.version ?? 'not installed'}`,
+  ];
+  return lines.join('\n');
+}
+
+export function status(s: StatusResult): string {
+  if (s.machine === null)
+    return 'This machine has joined no hub: paste the join line that the hub prints at its start.';
+  const away = s.hub?.reachable === false ? ` The hub is away (${s.hub.error ?? 'no answer'}).` : '';
+  const head = `${s.machine.name}: ${s.plugins.length} plugins, ${s.in_step ? 'in step' : 'not in step'}.${away}`;
+  const lines = s.plugins.map((p) => {
+    const notes = [
+      ...(p.available === null ? [] : [`${p.available} is available`]),
+      ...(p.held ? ['held by a rollback'] : []),
+      ...(p.edited.length === 0 ? [] : [`${p.edited.length} files edited`]),
+      ...(p.missing.length === 0 ? [] : [`${p.missing.length} files missing`]),
+      ...(p.notice === null ? [] : [p.notice]),
+      ...(p.error === null ? [] : [`${p.error.code}: ${p.error.message}`]),
+    ];
+    return `${p.name} ${p.version} ${p.state}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`;
+  });
+  const problems = s.problems.map((p) => `${p.name}: ${p.code}: ${p.message}`);
+  return [head, rows([...lines, ...problems])].filter((part) => part !== '').join('\n');
+}
+
+/** What a sync did, as every tool that changes this machine answers it; nothing for calls about other machines. */
+export function applied(result: SyncResult | null) {
+  return {
+    installed: result === null ? [] : [...result.changed.installed, ...result.changed.reinstalled],
+    updated: result?.changed.updated ?? [],
+    removed: result?.changed.removed ?? [],
+    waiting: (result?.waiting ?? []).map(({ name, from, to, why }) => ({ name, from, to, why })),
+    edit_conflicts: (result?.edits ?? []).filter((e) => e.outcome === 'conflict').map((e) => `${e.name}/${e.path}`),
+    problems: result?.problems ?? [],
+    warnings: result?.warnings ?? [],
+    reload_needed: result?.reloadNeeded ?? false,
+  };
+}
+
+export function synced(result: SyncResult): string {
+  const line =
+    describeSync(result) ?? (result.dryRun ? 'Nothing would change.' : 'Nothing to do: this machine is in step.');
+  return [line, ...result.warnings].join('\n');
+}
+
+export function installed(result: InstallResult): string {
+  if (result.sync !== null) return synced(result.sync);
+  const lines = result.machines.map((m) => `${m.machine}: ${m.problem ?? m.version ?? 'nothing'}`);
+  return `${result.name} goes to ${result.machines.length} machines\n${rows(lines)}`;
+}
+
+export function removed(result: RemoveResult): string {
+  const here = result.removed.length === 0 ? '' : ` Gone from this machine: ${result.removed.join(', ')}. ${RELOAD}`;
+  const told = result.machines.length === 0 ? '' : ` Machines: ${result.machines.join(', ')}.`;
+  return [`${result.name} was removed.${here}${told}`, ...result.warnings].join('\n');
+}
+
+export function rolledBack(result: RollbackResult): string {
+  const hub = result.hubTold ? '' : ' The hub is away and is told with the next sync.';
+  const head = `${result.name} ${result.from} → ${result.to}, held there until it is installed again.${hub} ${RELOAD}`;
+  return [head, ...result.warnings].join('\n');
+}
+
+export function created(path: string, files: readonly string[]): string {
+  return `Made ${path}\n${rows(files)}\nEdit the files, then register_plugin and publish_plugin.`;
+}
+
+export function registered(result: RegisterResult): string {
+  const head = `${result.id} is ${result.created ? 'registered' : 'registered already, with the same bytes'} (${result.status}).`;
+  const changes = result.changes.map((c) => `translated ${c.file}: ${c.why}`);
+  const findings = result.findings.map((f) => `${f.severity} ${f.file}: ${f.message} ${f.fix}`.trim());
+  return [head, rows([...changes, ...findings])].filter((part) => part !== '').join('\n');
+}
+
+export function published(result: Reply<'publish'>): string {
+  const to = result.groups.includes('*') ? 'every machine' : result.groups.join(', ');
+  return `${result.id} is published to ${to}: ${result.machines.length} machines should have it now.`;
+}
