@@ -1,0 +1,102 @@
+import { dirname } from 'node:path';
+import * as z from 'zod';
+import { HaiveError } from '../domain/errors.ts';
+import { writeAtomic } from './atomic-file.ts';
+import { makeDirs, readFileOrNull } from './file-port.ts';
+import type { Machine } from './machine.ts';
+
+export const CONFIG_FORMAT = 1;
+
+/** The seed's `plugins` block, as far as a machine reads it; docs/configuration.md lists every key. */
+export const PluginsConfig = z.looseObject({
+  enabled: z.boolean().default(true),
+  /** Where links and our folder lie; unset: `plugins` in the client's folder. */
+  install_path: z.string().min(1).optional(),
+  auto_sync: z.boolean().default(true),
+  /** Seconds between checks while a session or agent runs without a doorbell. */
+  sync_interval: z.number().int().min(1).default(3600),
+  auto_install_updates: z.boolean().default(false),
+  verify_checksums: z.boolean().default(true),
+  allowed_sources: z.array(z.string()).default(['haivemind', 'local']),
+  machine_group_auto_install: z.boolean().default(true),
+  max_plugin_size_mb: z.number().positive().default(50),
+  backup_before_update: z.boolean().default(true),
+});
+
+/** ~/.haivemind/config.json. Unknown keys are kept. */
+export const Config = z.looseObject({
+  format: z.literal(CONFIG_FORMAT).default(CONFIG_FORMAT),
+  hub_url: z.string().optional(),
+  hub: z.looseObject({ id: z.string(), public_key: z.string(), epoch: z.number().int() }).optional(),
+  machine: z.looseObject({ id: z.string(), name: z.string() }).optional(),
+  /** This machine's own token. */
+  token: z.string().optional(),
+  groups: z.array(z.string()).default([]),
+  capabilities: z.array(z.string()).default([]),
+  /** An operator's or publisher's token, kept by `hv login`. */
+  login: z.looseObject({ url: z.string(), token: z.string() }).optional(),
+  /** The last plan accepted: a machine never goes back behind it. */
+  plan: z.looseObject({ etag: z.string(), counter: z.number().int(), epoch: z.number().int() }).optional(),
+  plugins: z.prefault(PluginsConfig, {}),
+});
+
+export type Config = z.infer<typeof Config>;
+export type PluginsConfig = z.infer<typeof PluginsConfig>;
+
+/** @throws HaiveError CONFIG_INVALID naming the first wrong key, FORMAT_UNSUPPORTED */
+export function parseConfig(value: unknown, where: string): Config {
+  const format = typeof value === 'object' && value !== null && 'format' in value ? value.format : CONFIG_FORMAT;
+  if (typeof format === 'number' && format > CONFIG_FORMAT) {
+    throw new HaiveError('FORMAT_UNSUPPORTED', `${where} has format ${format}, this program knows ${CONFIG_FORMAT}`);
+  }
+  const parsed = Config.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const key = issue?.path.join('.') || 'the whole';
+  throw new HaiveError('CONFIG_INVALID', `${where}: ${key}: ${issue?.message ?? 'wrong form'}`, { details: { key } });
+}
+
+/**
+ * This machine's configuration with all defaults; a missing file is an empty one.
+ * @throws HaiveError CONFIG_INVALID, FORMAT_UNSUPPORTED, IO_ERROR
+ */
+export async function readConfig(m: Machine): Promise<Config> {
+  return parseConfig(await readRaw(m), m.paths.config);
+}
+
+async function readRaw(m: Machine): Promise<Record<string, unknown>> {
+  const bytes = await readFileOrNull(m.paths.config);
+  if (bytes === null) return {};
+  try {
+    const value: unknown = JSON.parse(bytes.toString('utf8').replace(/^\uFEFF/, ''));
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    throw new Error('not an object');
+  } catch (cause) {
+    throw new HaiveError('CONFIG_INVALID', `${m.paths.config} is not a JSON object`, { cause });
+  }
+}
+
+/**
+ * Changes the configuration and writes it whole, mode 0600. `change` gets what is really written in the file, without
+ * defaults, so that defaults stay out of it; the result is checked before it is written.
+ * @throws HaiveError CONFIG_INVALID, DISK_FULL, READ_ONLY
+ */
+export async function updateConfig(
+  m: Machine,
+  change: (raw: Record<string, unknown>) => Record<string, unknown>,
+): Promise<Config> {
+  const raw = await readRaw(m);
+  const next = { format: CONFIG_FORMAT, ...change(raw) };
+  const config = parseConfig(next, m.paths.config);
+  await makeDirs(m.port, dirname(m.paths.config));
+  await writeAtomic(m.port, m.paths.config, `${JSON.stringify(next, null, 2)}\n`, { mode: 0o600 });
+  return config;
+}
+
+/**
+ * Writes a configuration as `readConfig` gave it, changed by the caller. Prefer `updateConfig`, which leaves defaults out.
+ * @throws HaiveError CONFIG_INVALID, DISK_FULL, READ_ONLY
+ */
+export async function writeConfig(m: Machine, config: Config): Promise<Config> {
+  return updateConfig(m, () => ({ ...config }));
+}

@@ -1,0 +1,102 @@
+import { join } from 'node:path';
+import { HaiveError } from '../domain/errors.ts';
+import { readFileOrNull } from './file-port.ts';
+import type { Machine } from './machine.ts';
+import { enabledKey, MARKETPLACE } from './marketplace.ts';
+import { type Receipt, readReceipts } from './receipts.ts';
+import { MANIFEST } from './render.ts';
+import { parseSettings } from './settings-edit.ts';
+import { readText } from './settings-effects.ts';
+import { scanTree } from './tree.ts';
+
+/**
+ * `missing`: the folder is gone · `damaged`: its manifest is, or the pointer no longer leads to it · `disabled`: settings.json
+ * does not enable it · `edited`: files differ from what we wrote.
+ */
+export type DiskState = 'verified' | 'disabled' | 'edited' | 'missing' | 'damaged';
+
+export interface PluginOnDisk {
+  name: string;
+  version: string;
+  digest: string;
+  state: DiskState;
+  /** Paths changed or added since we wrote the tree, and edits that an update carried over. */
+  edited: string[];
+  /** Paths of the version that are gone. */
+  missing: string[];
+  /** Paths where both sides changed the same lines: ours lies beside as `.hv-new`. */
+  conflicts: string[];
+}
+
+/**
+ * Compares receipts with the disk and the settings; every file is hashed. Reads only, needs no lock.
+ * @throws HaiveError FORMAT_UNSUPPORTED, SETTINGS_INVALID, IO_ERROR
+ */
+export async function inspect(m: Machine): Promise<PluginOnDisk[]> {
+  const receipts = await readReceipts(m);
+  const all = Object.values(receipts.plugins).sort((a, b) => (a.name < b.name ? -1 : 1));
+  if (all.length === 0) return [];
+  const [enabled, live] = [await enabledNames(m), await pointedDirs(m)];
+  const found: PluginOnDisk[] = [];
+  for (const receipt of all) found.push(await inspectOne(m, receipt, enabled, live));
+  return found;
+}
+
+async function inspectOne(
+  m: Machine,
+  receipt: Receipt,
+  enabled: ReadonlySet<string>,
+  live: ReadonlySet<string>,
+): Promise<PluginOnDisk> {
+  const disk = await scanTree(join(m.paths.root, receipt.dir));
+  const edited: string[] = [];
+  const missing: string[] = [];
+  for (const file of receipt.files) {
+    const there = disk.get(file.path);
+    if (there === undefined) {
+      if (!file.deleted) missing.push(file.path);
+      continue;
+    }
+    const untouched = there.sha256 === file.sha256 || (file.overlay && there.sha256 === file.rendered);
+    if (!untouched) edited.push(file.path);
+  }
+  const known = new Set(receipt.files.map((file) => file.path));
+  const ours = new Map(receipt.extras.map((extra) => [extra.path, extra.sha256]));
+  for (const [path, { sha256 }] of disk) if (!known.has(path) && ours.get(path) !== sha256) edited.push(path);
+  const { name, version, digest } = receipt;
+  const conflicts = receipt.conflicts.map((c) => c.path).filter((path) => disk.has(`${path}.hv-new`));
+  let state: DiskState = edited.length > 0 || missing.length > 0 ? 'edited' : 'verified';
+  if (!enabled.has(name)) state = 'disabled';
+  if (missing.includes(MANIFEST) || !live.has(`./${receipt.dir}`)) state = 'damaged';
+  if (disk.size === 0) state = 'missing';
+  return { name, version, digest, state, edited: edited.sort(), missing, conflicts };
+}
+
+async function enabledNames(m: Machine): Promise<Set<string>> {
+  const text = await readText(m.paths.settings);
+  if (text === null) return new Set();
+  const settings = parseSettings(text, m.paths.settings);
+  const known = objectAt(settings, 'extraKnownMarketplaces');
+  if (known[MARKETPLACE] === undefined) return new Set();
+  const suffix = enabledKey('');
+  const keys = Object.entries(objectAt(settings, 'enabledPlugins')).filter(
+    ([k, v]) => v === true && k.endsWith(suffix),
+  );
+  return new Set(keys.map(([key]) => key.slice(0, -suffix.length)));
+}
+
+function objectAt(value: Record<string, unknown>, key: string): Record<string, unknown> {
+  const there = value[key];
+  return typeof there === 'object' && there !== null ? (there as Record<string, unknown>) : {};
+}
+
+async function pointedDirs(m: Machine): Promise<Set<string>> {
+  const bytes = await readFileOrNull(m.paths.marketplace);
+  try {
+    const { plugins } = JSON.parse(bytes?.toString('utf8') ?? '{}') as { plugins?: { source?: unknown }[] };
+    return new Set((plugins ?? []).map((plugin) => String(plugin.source)));
+  } catch (error) {
+    if (error instanceof HaiveError) throw error;
+    return new Set();
+  }
+}

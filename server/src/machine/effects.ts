@@ -1,0 +1,139 @@
+import { dirname, join, relative } from 'node:path';
+import { HaiveError } from '../domain/errors.ts';
+import { checkReplaceable, realTarget, temporaryOf, writeAtomic } from './atomic-file.ts';
+import { makeDirs, removeEmptyDir } from './file-port.ts';
+import { applyGlobalCommands, temporaryCommands } from './global-commands.ts';
+import { applyLinks } from './links.ts';
+import type { Machine } from './machine.ts';
+import type { FileNotes, Receipts } from './receipts.ts';
+import { editInstalled, editSettings, type Phase, readText, type Text, writeText } from './settings-effects.ts';
+
+/** What a change does outside our own folder, computed from the receipts before and after, so that it can be done again. */
+
+type Edit = (m: Machine, text: Text, phase: Phase, prev: Receipts, next: Receipts, notes: FileNotes) => Text;
+
+/** Runs one phase on a file. When nothing is left to do, the planned notes stand: an earlier run has done it. */
+async function runPhase(
+  m: Machine,
+  path: string,
+  edit: Edit,
+  phase: Phase,
+  prev: Receipts,
+  next: Receipts,
+  notes: FileNotes,
+): Promise<boolean> {
+  const before = await readText(path);
+  const after = edit(m, before, phase, prev, next, notes);
+  if (before === after) return false;
+  await writeText(m, path, before, after);
+  return true;
+}
+
+/** Keys of removed plugins leave settings.json before anything else, so that no hook fires half-gone. */
+export async function removeFromSettings(m: Machine, prev: Receipts, next: Receipts): Promise<void> {
+  const notes = structuredClone(prev.notes.settings);
+  await runPhase(m, m.paths.settings, editSettings, 'remove', prev, next, notes);
+}
+
+/** The commit: one atomic rename says what is live. */
+export async function flipPointer(m: Machine, text: string): Promise<void> {
+  await makeDirs(m.port, dirname(m.paths.marketplace));
+  const now = await readText(m.paths.marketplace);
+  if (now !== text) await writeAtomic(m.port, m.paths.marketplace, text);
+}
+
+/**
+ * Everything behind the pointer: keys, the client's list, links, bare commands. Puts what was really made into `next.notes`.
+ * @returns warnings
+ */
+export async function applyEffects(m: Machine, prev: Receipts, next: Receipts): Promise<string[]> {
+  const warnings: string[] = [];
+  await addToSettings(m, prev, next);
+  try {
+    await editList(m, prev, next);
+  } catch (error) {
+    if (!(error instanceof HaiveError) || error.code !== 'SETTINGS_INVALID') throw error;
+    warnings.push(`${error.code}: ${error.message}; only \`claude plugin list\` is affected`);
+  }
+  await applyLinks(m, prev, next);
+  await applyGlobalCommands(m, prev, next);
+  await removeMadeDirs(m, prev, next);
+  return warnings;
+}
+
+async function addToSettings(m: Machine, prev: Receipts, next: Receipts): Promise<void> {
+  const notes = structuredClone(prev.notes.settings);
+  const before = await readText(m.paths.settings);
+  // The removals again, for their notes; the file itself has them already.
+  const middle = editSettings(m, before, 'remove', prev, next, notes);
+  const after = editSettings(m, middle, 'add', prev, next, notes);
+  if (before === after) return;
+  await writeText(m, m.paths.settings, before, after);
+  next.notes.settings = notes;
+}
+
+async function editList(m: Machine, prev: Receipts, next: Receipts): Promise<void> {
+  const notes = structuredClone(prev.notes.installedPlugins);
+  const before = await readText(m.paths.installedPlugins);
+  const middle = editInstalled(m, before, 'remove', prev, next, notes);
+  const after = editInstalled(m, middle, 'add', prev, next, notes);
+  if (before === after) return;
+  await writeText(m, m.paths.installedPlugins, before, after);
+  next.notes.installedPlugins = notes;
+}
+
+/** Folders that we made and that hold nothing any more go again. */
+async function removeMadeDirs(m: Machine, prev: Receipts, next: Receipts): Promise<void> {
+  for (const dir of prev.notes.madeDirs) {
+    if (!next.notes.madeDirs.includes(dir)) await removeEmptyDir(m.port, join(m.paths.claudeDir, dir));
+  }
+}
+
+export interface PlannedEffects {
+  notes: Receipts['notes'];
+  warnings: string[];
+}
+
+/**
+ * The same edits without writing: finds out beforehand whether they can be made, and what the notes will say.
+ * @throws HaiveError SETTINGS_INVALID, READ_ONLY
+ */
+export async function planEffects(m: Machine, prev: Receipts, next: Receipts): Promise<PlannedEffects> {
+  const notes = structuredClone(prev.notes);
+  const warnings: string[] = [];
+  const before = await readText(m.paths.settings);
+  const middle = editSettings(m, before, 'remove', prev, next, notes.settings);
+  const after = editSettings(m, middle, 'add', prev, next, notes.settings);
+  if (before !== after) await checkReplaceable(m.paths.settings);
+  try {
+    const list = await readText(m.paths.installedPlugins);
+    const without = editInstalled(m, list, 'remove', prev, next, notes.installedPlugins);
+    const withNew = editInstalled(m, without, 'add', prev, next, notes.installedPlugins);
+    if (list !== withNew) await checkReplaceable(m.paths.installedPlugins);
+  } catch (error) {
+    if (!(error instanceof HaiveError) || error.code !== 'SETTINGS_INVALID') throw error;
+    notes.installedPlugins = structuredClone(prev.notes.installedPlugins);
+    warnings.push(`${error.code}: ${error.message}; only \`claude plugin list\` is affected`);
+  }
+  return { notes, warnings };
+}
+
+/** `path` as the notes name it. */
+export function relativeToClaude(m: Machine, path: string): string {
+  return relative(m.paths.claudeDir, path).replaceAll('\\', '/');
+}
+
+/** Every half-written file that a crash of a change between these receipts may have left. */
+export async function temporaryFiles(m: Machine, prev: Receipts, next: Receipts): Promise<string[]> {
+  const { settings, installedPlugins, marketplace, receipts, journal, pluginsDir, backups } = m.paths;
+  const links = [prev, next].flatMap((r) => Object.values(r.plugins).flatMap((p) => p.links));
+  return [
+    temporaryOf(await realTarget(settings)),
+    temporaryOf(await realTarget(installedPlugins)),
+    ...[marketplace, receipts, journal, join(backups, 'settings.json'), join(backups, 'installed_plugins.json')].map(
+      temporaryOf,
+    ),
+    ...links.map((link) => temporaryOf(join(pluginsDir, link))),
+    ...temporaryCommands(m, prev, next),
+  ];
+}

@@ -1,0 +1,210 @@
+import * as fs from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { HaiveError } from '../domain/errors.ts';
+
+export interface WriteOptions {
+  /** Permission bits of a new file. */
+  mode?: number;
+  /** Wait until the bytes are on the disk. */
+  fsync?: boolean;
+  /** Fail with EEXIST where the file exists. */
+  exclusive?: boolean;
+}
+
+/** Every operation that changes the disk goes through here: the seam where tests count, stop and fail them. */
+export interface FilePort {
+  mkdir(path: string, options?: { recursive?: boolean; mode?: number }): Promise<void>;
+  writeFile(path: string, bytes: Uint8Array | string, options?: WriteOptions): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  unlink(path: string): Promise<void>;
+  rmdir(path: string): Promise<void>;
+  symlink(target: string, path: string, type?: 'dir' | 'junction'): Promise<void>;
+  chmod(path: string, mode: number): Promise<void>;
+  link(existing: string, path: string): Promise<void>;
+  copyFile(from: string, to: string): Promise<void>;
+  fsyncDir(path: string): Promise<void>;
+  utimes(path: string, atime: Date, mtime: Date): Promise<void>;
+}
+
+export const FILE_OPERATIONS = [
+  'mkdir',
+  'writeFile',
+  'rename',
+  'unlink',
+  'rmdir',
+  'symlink',
+  'chmod',
+  'link',
+  'copyFile',
+  'fsyncDir',
+  'utimes',
+] as const satisfies (keyof FilePort)[];
+
+async function writeFile(path: string, bytes: Uint8Array | string, options: WriteOptions = {}): Promise<void> {
+  const handle = await fs.open(path, options.exclusive ? 'wx' : 'w', options.mode ?? 0o644);
+  try {
+    await handle.writeFile(bytes);
+    if (options.fsync) await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function fsyncDir(path: string): Promise<void> {
+  // Windows cannot open a folder; there the file system orders renames by itself.
+  if (process.platform === 'win32') return;
+  const handle = await fs.open(path, 'r');
+  try {
+    await handle.sync();
+  } catch (error) {
+    if (!['EINVAL', 'ENOTSUP', 'EBADF'].includes(errnoOf(error) ?? '')) throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The operations as the operating system does them; errors come as it gives them. */
+export function realFilePort(): FilePort {
+  return {
+    async mkdir(path, options) {
+      await fs.mkdir(path, options);
+    },
+    writeFile,
+    rename: (from, to) => fs.rename(from, to),
+    unlink: (path) => fs.unlink(path),
+    rmdir: (path) => fs.rmdir(path),
+    symlink: (target, path, type) => fs.symlink(target, path, type),
+    chmod: (path, mode) => fs.chmod(path, mode),
+    link: (existing, path) => fs.link(existing, path),
+    copyFile: (from, to) => fs.copyFile(from, to, fs.constants.COPYFILE_FICLONE),
+    fsyncDir,
+    utimes: (path, atime, mtime) => fs.utimes(path, atime, mtime),
+  };
+}
+
+/** The errno name of a system error, also where it was wrapped. */
+export function errnoOf(error: unknown): string | undefined {
+  if (error instanceof HaiveError) return errnoOf(error.cause);
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
+  return undefined;
+}
+
+/** These three are answers, not faults: callers decide by them. */
+const ANSWERS = new Set(['ENOENT', 'EEXIST', 'ENOTEMPTY']);
+
+/** A system error as one of ours: DISK_FULL, READ_ONLY or IO_ERROR. Anything else is returned as it is. */
+export function fileError(error: unknown, path: string): unknown {
+  const errno = errnoOf(error);
+  if (error instanceof HaiveError || errno === undefined || !/^E[A-Z0-9]+$/.test(errno)) return error;
+  const details = { path, errno };
+  if (errno === 'ENOSPC' || errno === 'EDQUOT') {
+    return new HaiveError('DISK_FULL', `No space left while writing ${path}`, { details, cause: error });
+  }
+  if (errno === 'EROFS' || errno === 'EACCES' || errno === 'EPERM') {
+    return new HaiveError('READ_ONLY', `${path} may not be written (${errno})`, { details, cause: error });
+  }
+  return new HaiveError('IO_ERROR', `${path}: ${errno}`, { details, cause: error });
+}
+
+/** The same port, whose faults are HaiveErrors; ENOENT, EEXIST and ENOTEMPTY stay as they are. */
+export function withFileErrors(port: FilePort): FilePort {
+  const guard =
+    <A extends [string, ...unknown[]]>(run: (...args: A) => Promise<void>) =>
+    async (...args: A): Promise<void> => {
+      try {
+        await run(...args);
+      } catch (error) {
+        throw ANSWERS.has(errnoOf(error) ?? '') ? error : fileError(error, args[0]);
+      }
+    };
+  return {
+    mkdir: guard(port.mkdir),
+    writeFile: guard(port.writeFile),
+    rename: guard(port.rename),
+    unlink: guard(port.unlink),
+    rmdir: guard(port.rmdir),
+    symlink: guard((target: string, path: string, type?: 'dir' | 'junction') => port.symlink(target, path, type)),
+    chmod: guard(port.chmod),
+    link: guard(port.link),
+    copyFile: guard(port.copyFile),
+    fsyncDir: guard(port.fsyncDir),
+    utimes: guard(port.utimes),
+  };
+}
+
+/**
+ * A file's bytes, or null where there is none.
+ * @throws HaiveError READ_ONLY, IO_ERROR
+ */
+export async function readFileOrNull(path: string): Promise<Buffer | null> {
+  try {
+    return await fs.readFile(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return null;
+    throw fileError(error, path);
+  }
+}
+
+/** The entries of a folder in code unit order; none where the folder is missing. */
+export async function listDir(path: string): Promise<import('node:fs').Dirent[]> {
+  try {
+    const entries = await fs.readdir(path, { withFileTypes: true });
+    return entries.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return [];
+    throw fileError(error, path);
+  }
+}
+
+/** Removes a file or link if it is there. */
+export async function removeFile(port: FilePort, path: string): Promise<boolean> {
+  try {
+    await port.unlink(path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** Removes a folder if it is there and empty. */
+export async function removeEmptyDir(port: FilePort, path: string): Promise<boolean> {
+  try {
+    if ((await fs.lstat(path)).isDirectory() && (await fs.readdir(path)).length === 0) {
+      await port.rmdir(path);
+      return true;
+    }
+    return false;
+  } catch (error) {
+    if (['ENOENT', 'ENOTEMPTY', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return false;
+    throw error;
+  }
+}
+
+/** Removes a folder with all in it, never following links; nothing happens where it is missing. */
+export async function removeTree(port: FilePort, path: string): Promise<void> {
+  for (const entry of await listDir(path)) {
+    const child = `${path}/${entry.name}`;
+    if (entry.isDirectory()) await removeTree(port, child);
+    else await removeFile(port, child);
+  }
+  await removeEmptyDir(port, path);
+}
+
+/**
+ * Makes a folder and those above it, one by one.
+ * @returns the folders that were made, outermost first
+ */
+export async function makeDirs(port: FilePort, path: string): Promise<string[]> {
+  try {
+    await port.mkdir(path);
+    return [path];
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return [];
+    if (errnoOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
+  }
+  const above = await makeDirs(port, dirname(path));
+  return [...above, ...(await makeDirs(port, path))];
+}
+
+export { writeAtomic } from './atomic-file.ts';

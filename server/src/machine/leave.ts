@@ -1,0 +1,47 @@
+import { dirname, join } from 'node:path';
+import { listDir, removeEmptyDir, removeFile, removeTree } from './file-port.ts';
+import { collectVersions } from './leases.ts';
+import { type Machine, madeDirs } from './machine.ts';
+import { readReceipts } from './receipts.ts';
+import { applyChange } from './transaction.ts';
+import { scanTree } from './tree.ts';
+
+export interface LeaveMachineResult {
+  removed: string[];
+  warnings: string[];
+}
+
+/**
+ * Takes everything of ours out of `~/.claude`: where only we wrote, it is as before, byte for byte. What a person
+ * changed or added (edits in plugin trees, overlays) stays in our folder, and a warning says where. The lock must be held
+ * and `recover` done; when this returns the lock's file is gone too.
+ * @throws HaiveError SETTINGS_INVALID, READ_ONLY, DISK_FULL, IO_ERROR
+ */
+export async function leaveMachine(m: Machine): Promise<LeaveMachineResult> {
+  const { paths, port } = m;
+  const names = Object.keys((await readReceipts(m)).plugins);
+  const made = await madeDirs(m);
+  const { removed, warnings } = await applyChange(m, { install: [], remove: names, reason: 'leave' });
+  // Sessions that still run keep what they have read; edits go to backups/edits first.
+  await collectVersions(m, { keep: 0, graceMs: -1, ignoreLeases: true });
+  const { blobs, records, versions, receipts, live, spool, leases, marketplace, backups } = paths;
+  for (const dir of [blobs, records, versions, spool, leases, dirname(marketplace)]) await removeTree(port, dir);
+  for (const entry of await listDir(backups)) {
+    if (entry.name !== 'edits') await removeTree(port, join(backups, entry.name));
+    if (entry.isFile()) await removeFile(port, join(backups, entry.name));
+  }
+  for (const dir of [join(backups, 'edits'), backups, paths.overlays]) await removeEmptyDir(port, dir);
+  const left = [...(await scanTree(paths.overlays)).keys(), ...(await scanTree(backups)).keys()];
+  for (const file of [receipts, live, paths.made]) await removeFile(port, file);
+  await removeTree(port, paths.lock);
+  if (left.length > 0) {
+    warnings.push(`${left.length} file(s) that were changed on this machine stay in ${paths.root}`);
+    return { removed, warnings };
+  }
+  for (const entry of await listDir(paths.root)) {
+    if (entry.isFile() && entry.name.endsWith('.hv-tmp')) await removeFile(port, join(paths.root, entry.name));
+  }
+  await removeEmptyDir(port, paths.root);
+  for (const dir of made.reverse()) await removeEmptyDir(port, join(dirname(paths.claudeDir), dir));
+  return { removed, warnings };
+}

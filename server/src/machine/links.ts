@@ -1,0 +1,57 @@
+import { lstat, readlink } from 'node:fs/promises';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { temporaryOf } from './atomic-file.ts';
+import { errnoOf, fileError, makeDirs, removeFile } from './file-port.ts';
+import type { Machine } from './machine.ts';
+import type { Receipts } from './receipts.ts';
+
+/** Links named after plugins, for people: `~/.claude/plugins/NAME` leads to the tree that is live. */
+
+/** `free`: nothing there · `ours`: a link into our versions · `theirs`: anything else, left alone. */
+export async function whoseLink(m: Machine, path: string): Promise<'free' | 'ours' | 'theirs'> {
+  try {
+    if (!(await lstat(path)).isSymbolicLink()) return 'theirs';
+    const target = resolve(dirname(path), await readlink(path));
+    return target.startsWith(m.paths.versions + sep) ? 'ours' : 'theirs';
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return 'free';
+    throw fileError(error, path);
+  }
+}
+
+/** Makes the links say what `next` says, leaving alone what is not ours. */
+export async function applyLinks(m: Machine, prev: Receipts, next: Receipts): Promise<void> {
+  const { pluginsDir, root } = m.paths;
+  const wanted = new Map<string, string>();
+  for (const receipt of Object.values(next.plugins)) {
+    for (const link of receipt.links) wanted.set(link, join(root, receipt.dir));
+  }
+  for (const receipt of Object.values(prev.plugins)) {
+    for (const link of receipt.links) {
+      const path = join(pluginsDir, link);
+      if (!wanted.has(link) && (await whoseLink(m, path)) === 'ours') await removeFile(m.port, path);
+    }
+  }
+  for (const [link, target] of [...wanted].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const path = join(pluginsDir, link);
+    const whose = await whoseLink(m, path);
+    if (whose === 'theirs') continue;
+    const text = process.platform === 'win32' ? target : relative(dirname(path), target);
+    if (whose === 'ours' && (await readlink(path)) === text) continue;
+    await makeDirs(m.port, dirname(path));
+    await replaceLink(m, path, text);
+  }
+}
+
+async function replaceLink(m: Machine, path: string, text: string): Promise<void> {
+  if (process.platform === 'win32') {
+    // A junction cannot be renamed over; it is only for people, so a moment without it does no harm.
+    await removeFile(m.port, path);
+    await m.port.symlink(text, path, 'junction');
+    return;
+  }
+  const temporary = temporaryOf(path);
+  await removeFile(m.port, temporary);
+  await m.port.symlink(text, temporary);
+  await m.port.rename(temporary, path);
+}

@@ -1,0 +1,26 @@
+import type { Machine } from './machine.ts';
+import type { Receipts } from './receipts.ts';
+
+/** Our directory marketplace, as the client knows it. */
+export const MARKETPLACE = 'collective';
+export const CORE = 'haivemind-core';
+/** The core as the stock client installs it from its repository's own marketplace. */
+export const STOCK_CORE_KEY = `${CORE}@haivemind`;
+
+export function enabledKey(name: string): string {
+  return `${name}@${MARKETPLACE}`;
+}
+
+/** The value of settings.json `extraKnownMarketplaces.collective`. */
+export function marketplaceSetting(m: Machine): Record<string, unknown> {
+  return { source: { source: 'directory', path: m.paths.root } };
+}
+
+/** The pointer file's text: what is live, from the receipts alone, always the same for the same receipts. */
+export function marketplaceText(receipts: Receipts): string {
+  const plugins = Object.values(receipts.plugins)
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map(({ name, dir, description, version }) => ({ name, source: `./${dir}`, description, version }));
+  const owner = { name: 'hAIveMind' };
+  return `${JSON.stringify({ name: MARKETPLACE, owner, plugins }, null, 2)}\n`;
+}

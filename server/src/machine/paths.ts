@@ -1,0 +1,90 @@
+import { isAbsolute, join, resolve } from 'node:path';
+
+/** The one list of every path this machine's side reads or writes. */
+export interface MachinePaths {
+  home: string;
+  /** `~/.claude`, or what CLAUDE_CONFIG_DIR says. */
+  claudeDir: string;
+  settings: string;
+  /** The client's own list of installed plugins. */
+  installedPlugins: string;
+  /** Where links named after plugins lie (`install_path`, by default `~/.claude/plugins`). */
+  pluginsDir: string;
+  /** All that is ours: also the folder of the directory marketplace `collective`. */
+  root: string;
+  /** The pointer to what is live. */
+  marketplace: string;
+  blobs: string;
+  records: string;
+  versions: string;
+  overlays: string;
+  receipts: string;
+  journal: string;
+  lock: string;
+  backups: string;
+  spool: string;
+  leases: string;
+  /** What the hook's sh reads. */
+  live: string;
+  /** Names the folders above `root` that we made, so that leaving takes them away again. */
+  made: string;
+  commandsDir: string;
+  haivemindHome: string;
+  config: string;
+  trust: string;
+  keys: string;
+  publisherKey: string;
+  bin: string;
+  cache: string;
+}
+
+export interface MachineEnvironment {
+  home: string;
+  claudeConfigDir?: string | undefined;
+  haivemindHome?: string | undefined;
+  /** The seed's `plugins.install_path`; `~` is the home, `~/.claude` the client's folder wherever that is. */
+  installPath?: string | undefined;
+}
+
+function expand(path: string, home: string, claudeDir: string): string {
+  if (path === '~/.claude' || path.startsWith('~/.claude/')) return join(claudeDir, path.slice('~/.claude'.length));
+  if (path === '~' || path.startsWith('~/')) return join(home, path.slice(1));
+  return isAbsolute(path) ? path : resolve(home, path);
+}
+
+/** Every path, from the few things the environment decides. Pure; nothing is looked up on disk. */
+export function machinePaths(env: MachineEnvironment): MachinePaths {
+  const claudeDir = env.claudeConfigDir ? resolve(env.claudeConfigDir) : join(env.home, '.claude');
+  const pluginsDir = env.installPath ? expand(env.installPath, env.home, claudeDir) : join(claudeDir, 'plugins');
+  const root = join(pluginsDir, '.haivemind');
+  const haivemindHome = env.haivemindHome ? resolve(env.haivemindHome) : join(env.home, '.haivemind');
+  return {
+    home: env.home,
+    claudeDir,
+    settings: join(claudeDir, 'settings.json'),
+    installedPlugins: join(claudeDir, 'plugins', 'installed_plugins.json'),
+    pluginsDir,
+    root,
+    marketplace: join(root, '.claude-plugin', 'marketplace.json'),
+    blobs: join(root, 'blobs'),
+    records: join(root, 'records'),
+    versions: join(root, 'versions'),
+    overlays: join(root, 'overlays'),
+    receipts: join(root, 'receipts.json'),
+    journal: join(root, 'journal.json'),
+    lock: join(root, 'lock'),
+    backups: join(root, 'backups'),
+    spool: join(root, 'spool'),
+    leases: join(root, 'leases'),
+    live: join(root, 'live'),
+    made: join(root, 'made.json'),
+    commandsDir: join(claudeDir, 'commands'),
+    haivemindHome,
+    config: join(haivemindHome, 'config.json'),
+    trust: join(haivemindHome, 'trust.json'),
+    keys: join(haivemindHome, 'keys'),
+    publisherKey: join(haivemindHome, 'keys', 'publisher.pem'),
+    bin: join(haivemindHome, 'bin'),
+    cache: join(haivemindHome, 'cache'),
+  };
+}

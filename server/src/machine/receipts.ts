@@ -1,0 +1,168 @@
+import { HaiveError } from '../domain/errors.ts';
+import type { Dependency } from '../domain/manifest.ts';
+import type { Origin } from '../domain/plan.ts';
+import { writeAtomic } from './atomic-file.ts';
+import { readFileOrNull } from './file-port.ts';
+import type { Machine } from './machine.ts';
+
+export const RECEIPTS_FORMAT = 1;
+
+/** What lies at one path of an installed tree. */
+export interface ReceiptFile {
+  path: string;
+  /** As published: the blob. */
+  sha256: string;
+  size: number;
+  executable: boolean;
+  /** sha256 of what we wrote where it differs from what was published (a merge, a kept edit, an overlay). */
+  rendered?: string;
+  /** True when the difference comes from the machine's overlay, not from an edit. */
+  overlay?: boolean;
+  /** The user had deleted the file and it stayed deleted. */
+  deleted?: boolean;
+}
+
+/** One rendered tree on disk: live, kept for rollback, or waiting to be collected. */
+export interface TreeReceipt {
+  version: string;
+  digest: string;
+  /** Relative to the root, POSIX: `versions/NAME/1.2.0-0123456789ab`. */
+  dir: string;
+  files: ReceiptFile[];
+  /** Files of ours beyond the version's: additions of the overlay, `.hv-new` beside a conflict. */
+  extras: { path: string; sha256: string }[];
+  /** Paths where the user's file stayed and ours lies beside it; `base` is the sha256 both started from. */
+  conflicts: { path: string; base: string }[];
+  keyid: string;
+  id: string;
+  description: string;
+  dependencies: Dependency[];
+}
+
+export interface Receipt extends TreeReceipt {
+  name: string;
+  origin: Origin;
+  /** ISO-8601. */
+  installedAt: string;
+  updatedAt: string;
+  state: 'verified' | 'loaded' | 'failed';
+  /** Paths relative to the folder of links. */
+  links: string[];
+  /** `path` is relative to the client's folder of commands. */
+  globalCommands: { path: string; sha256: string }[];
+  /** Newest first, still on disk. */
+  previous: TreeReceipt[];
+  force?: string;
+  /** How often a person asked for the plugin's lost keys in settings.json to come back. */
+  enabled?: number;
+  error?: { code: string; message: string };
+}
+
+/** What must be known to take our keys out of other people's files so that the bytes are as before. */
+export interface FileNotes {
+  /** We made the file. */
+  created: boolean;
+  /** Objects we made, as JSON pointers. */
+  parents: string[];
+  /** Values we replaced, by JSON pointer: the text before and the text we wrote. */
+  replaced: Record<string, { was: string; ours: string }>;
+  /** Keys of ours that were there before us, by JSON pointer: never removed. */
+  foreign: string[];
+}
+
+export interface ReceiptNotes {
+  settings: FileNotes;
+  installedPlugins: FileNotes;
+  /** Folders that we made for links, commands and the client's list; removed when empty. Relative to `~/.claude`. */
+  madeDirs: string[];
+}
+
+export interface Receipts {
+  format: 1;
+  layout: 'native';
+  plugins: Record<string, Receipt>;
+  /** By plugin name: a rollback on this machine that a sync must not undo. */
+  holds: Record<string, { version: string; digest: string; at: string }>;
+  /** By digest: failed verification or loading here, not tried again by itself. */
+  refused: Record<string, { reason: string; at: string }>;
+  /** Trees nobody points to, kept until no session can use them. */
+  retired: (TreeReceipt & { name: string; at: string })[];
+  notes: ReceiptNotes;
+}
+
+export function noFileNotes(): FileNotes {
+  return { created: false, parents: [], replaced: {}, foreign: [] };
+}
+
+export function noReceipts(): Receipts {
+  return {
+    format: RECEIPTS_FORMAT,
+    layout: 'native',
+    plugins: {},
+    holds: {},
+    refused: {},
+    retired: [],
+    notes: { settings: noFileNotes(), installedPlugins: noFileNotes(), madeDirs: [] },
+  };
+}
+
+/**
+ * What is installed, read without the lock: the file is replaced whole, so a reader sees the old or the new one.
+ * @throws HaiveError FORMAT_UNSUPPORTED for a newer format, IO_ERROR for a file that is not ours to understand
+ */
+export async function readReceipts(m: Machine): Promise<Receipts> {
+  const bytes = await readFileOrNull(m.paths.receipts);
+  if (bytes === null) return noReceipts();
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    throw new HaiveError('IO_ERROR', `${m.paths.receipts} is damaged`, {
+      cause,
+      hint: 'Run `hv doctor --fix`, which installs everything again.',
+    });
+  }
+  return checkReceipts(value, m.paths.receipts);
+}
+
+/** @throws HaiveError FORMAT_UNSUPPORTED, IO_ERROR */
+export function checkReceipts(value: unknown, where: string): Receipts {
+  if (typeof value !== 'object' || value === null || !('format' in value)) {
+    throw new HaiveError('IO_ERROR', `${where} is damaged`);
+  }
+  const receipts = value as Receipts;
+  if (receipts.format !== RECEIPTS_FORMAT) {
+    throw new HaiveError('FORMAT_UNSUPPORTED', `${where} has format ${receipts.format}, not ${RECEIPTS_FORMAT}`);
+  }
+  if (receipts.layout !== 'native') {
+    throw new HaiveError('FORMAT_UNSUPPORTED', `${where} is of layout ${receipts.layout}, this program knows native`);
+  }
+  return { ...noReceipts(), ...receipts };
+}
+
+export function receiptsText(receipts: Receipts): string {
+  return `${JSON.stringify(receipts, null, 1)}\n`;
+}
+
+/** Replaces the receipts. The lock must be held. */
+export async function writeReceipts(m: Machine, receipts: Receipts): Promise<void> {
+  await writeAtomic(m.port, m.paths.receipts, receiptsText(receipts));
+}
+
+/**
+ * Changes the receipts without touching anything else (holds, refused digests, states). The lock must be held and
+ * recovery done.
+ */
+export async function updateReceipts(m: Machine, change: (receipts: Receipts) => void): Promise<Receipts> {
+  const receipts = await readReceipts(m);
+  change(receipts);
+  await writeReceipts(m, receipts);
+  return receipts;
+}
+
+/** Remembers that a digest failed here, so that no sync tries it again by itself. The lock must be held. */
+export async function refuseDigest(m: Machine, digest: string, reason: string): Promise<void> {
+  await updateReceipts(m, (receipts) => {
+    receipts.refused[digest] = { reason, at: m.clock().toISOString() };
+  });
+}

@@ -1,0 +1,227 @@
+import { readlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Decision, mergeText, reconcileFile } from '../domain/reconcile.ts';
+import type { VersionRecord } from '../domain/version-record.ts';
+import { readBlob, sha256Of } from './blob-store.ts';
+import { readFileOrNull } from './file-port.ts';
+import type { Machine } from './machine.ts';
+import type { Receipt, ReceiptFile } from './receipts.ts';
+import { type DiskFile, scanTree } from './tree.ts';
+
+/** What becomes of one edit of the user's. */
+export interface Edit {
+  name: string;
+  path: string;
+  outcome: 'kept' | 'merged' | 'conflict';
+}
+
+export type Source = { blob: string } | { bytes: Buffer } | { copy: string } | { link: string };
+
+export interface RenderedFile {
+  path: string;
+  source: Source;
+  executable: boolean;
+  /** Permission bits of a file of the user's; ours have 0755 or 0644. */
+  mode?: number;
+}
+
+/** A whole tree as it shall lie on disk, decided before anything is written. */
+export interface RenderedTree {
+  files: RenderedFile[];
+  /** The version's own files, for the receipt. */
+  receiptFiles: ReceiptFile[];
+  /** Files of ours beyond the version: additions of the overlay, `.hv-new` beside a conflict. */
+  extras: { path: string; sha256: string }[];
+  conflicts: { path: string; base: string }[];
+  edits: Edit[];
+}
+
+export const MANIFEST = '.claude-plugin/plugin.json';
+/** Beside the user's file where both sides changed the same lines. */
+export const OURS_SUFFIX = '.hv-new';
+/** The user's own file where the new version needs its path for something else. */
+const THEIRS_SUFFIX = '.hv-user';
+
+interface Live {
+  receipt: Receipt;
+  disk: Map<string, DiskFile>;
+}
+
+/** The live tree of a plugin as it is on disk, or null where there is none (any more). */
+export async function readLive(m: Machine, receipt: Receipt | undefined): Promise<Live | null> {
+  if (receipt === undefined) return null;
+  const disk = await scanTree(join(m.paths.root, receipt.dir));
+  // An absent folder is damage, not a user who deleted every file.
+  return disk.size === 0 ? null : { receipt, disk };
+}
+
+/** What the user and we started from, for one path of the live tree. */
+function baseOf(live: Live, path: string): { file: ReceiptFile | undefined; base: string | null } {
+  const file = live.receipt.files.find((f) => f.path === path);
+  const conflict = live.receipt.conflicts.find((c) => c.path === path);
+  const unresolved = conflict !== undefined && live.disk.has(`${path}${OURS_SUFFIX}`);
+  return { file, base: unresolved ? conflict.base : (file?.sha256 ?? null) };
+}
+
+/** The disk's side of one path: what the overlay put there counts as untouched. */
+function diskSide(live: Live, path: string, file: ReceiptFile | undefined, base: string | null): string | null {
+  const there = live.disk.get(path);
+  if (there === undefined) return null;
+  return file?.overlay && there.sha256 === file.rendered ? base : there.sha256;
+}
+
+/** Whether the live tree differs from what was published by more than the overlay. */
+export function hasEdits(live: Live): boolean {
+  const paths = new Set([...live.receipt.files.map((f) => f.path), ...live.disk.keys()]);
+  for (const path of paths) {
+    const { file, base } = baseOf(live, path);
+    if (file !== undefined) {
+      if (diskSide(live, path, file, base) !== file.sha256) return true;
+    } else if (!isOurExtra(live, path)) return true;
+  }
+  return false;
+}
+
+function isOurExtra(live: Live, path: string): boolean {
+  const extra = live.receipt.extras.find((e) => e.path === path);
+  return extra !== undefined && live.disk.get(path)?.sha256 === extra.sha256;
+}
+
+/**
+ * Decides every file of the new tree: what is published, the user's edits in the live tree, the overlay on top.
+ * Reads only.
+ * @throws HaiveError BLOB_MISSING, HASH_MISMATCH (of a base needed for a merge), IO_ERROR
+ */
+export async function renderTree(m: Machine, record: VersionRecord, live: Live | null): Promise<RenderedTree> {
+  const tree: RenderedTree = { files: [], receiptFiles: [], extras: [], conflicts: [], edits: [] };
+  const inVersion = new Set(record.files.map((f) => f.path));
+  for (const next of record.files) {
+    const published: RenderedFile = { path: next.path, source: { blob: next.sha256 }, executable: next.executable };
+    const receiptFile: ReceiptFile = { ...next };
+    tree.receiptFiles.push(receiptFile);
+    if (live === null) tree.files.push(published);
+    else await renderFile(m, record, live, tree, published, receiptFile);
+  }
+  if (live !== null) await carryAdditions(record, live, tree, inVersion);
+  await applyOverlay(m, record.name, tree);
+  return tree;
+}
+
+async function renderFile(
+  m: Machine,
+  record: VersionRecord,
+  live: Live,
+  tree: RenderedTree,
+  published: RenderedFile,
+  receiptFile: ReceiptFile,
+): Promise<void> {
+  const { path } = published;
+  const { file, base } = baseOf(live, path);
+  const side = diskSide(live, path, file, base);
+  const ours = isOurExtra(live, path);
+  const disk = ours ? null : side;
+  let decision: Decision = reconcileFile({ base, disk, next: receiptFile.sha256 });
+  const there = live.disk.get(path);
+  // Without its manifest nothing of a plugin loads: that is damage, not an edit.
+  const lost = there === undefined && path === MANIFEST;
+  if (decision === 'take-next' || lost || there?.kind === 'other') {
+    tree.files.push(published);
+    return;
+  }
+  if (there === undefined) {
+    receiptFile.deleted = true;
+    tree.edits.push({ name: record.name, path, outcome: 'kept' });
+    return;
+  }
+  if (decision === 'merge') {
+    const merged = there.kind === 'file' ? await merge(m, path, base, there, receiptFile.sha256) : null;
+    if (merged !== null) {
+      receiptFile.rendered = sha256Of(merged);
+      tree.files.push({ ...published, source: { bytes: merged }, mode: there.mode });
+      tree.edits.push({ name: record.name, path, outcome: 'merged' });
+      return;
+    }
+    decision = 'conflict';
+  }
+  receiptFile.rendered = there.sha256;
+  tree.files.push(await carried(there, path));
+  if (decision === 'conflict') {
+    const beside = `${path}${OURS_SUFFIX}`;
+    tree.files.push({ ...published, path: beside });
+    tree.extras.push({ path: beside, sha256: receiptFile.sha256 });
+    if (base !== null) tree.conflicts.push({ path, base });
+  }
+  tree.edits.push({ name: record.name, path, outcome: decision === 'conflict' ? 'conflict' : 'kept' });
+}
+
+async function merge(
+  m: Machine,
+  path: string,
+  base: string | null,
+  there: DiskFile,
+  next: string,
+): Promise<Buffer | null> {
+  if (base === null) return null;
+  const [before, disk] = [await readBlob(m, base).catch(() => null), await readFileOrNull(there.absolute)];
+  return before === null || disk === null ? null : mergeText(path, before, disk, await readBlob(m, next));
+}
+
+async function carried(there: DiskFile, path: string): Promise<RenderedFile> {
+  const source: Source = there.kind === 'link' ? { link: await readlink(there.absolute) } : { copy: there.absolute };
+  return { path, source, executable: (there.mode & 0o111) !== 0, mode: there.mode };
+}
+
+/** Files that the user put into the tree, and edited files that the new version no longer has. */
+async function carryAdditions(
+  record: VersionRecord,
+  live: Live,
+  tree: RenderedTree,
+  inVersion: ReadonlySet<string>,
+): Promise<void> {
+  const taken = new Set<string>();
+  const folders = new Set<string>();
+  for (const { path } of tree.files) {
+    taken.add(path);
+    for (let cut = path.lastIndexOf('/'); cut > 0; cut = path.lastIndexOf('/', cut - 1))
+      folders.add(path.slice(0, cut));
+  }
+  for (const [path, there] of live.disk) {
+    if (inVersion.has(path) || there.kind === 'other' || isOurExtra(live, path)) continue;
+    const { file, base } = baseOf(live, path);
+    if (
+      file !== undefined &&
+      reconcileFile({ base, disk: diskSide(live, path, file, base), next: null }) !== 'keep-disk'
+    )
+      continue;
+    const free = freePath(path, taken, folders);
+    tree.files.push(await carried(there, free));
+    tree.edits.push({ name: record.name, path: free, outcome: free === path ? 'kept' : 'conflict' });
+  }
+}
+
+/** Where the user's file goes when the new version has a folder of its name, or a file on the way to it. */
+function freePath(path: string, taken: ReadonlySet<string>, folders: ReadonlySet<string>): string {
+  if (folders.has(path) || taken.has(path)) return freePath(`${path}${THEIRS_SUFFIX}`, taken, folders);
+  const parts = path.split('/');
+  for (let i = 1; i < parts.length; i++) {
+    const above = parts.slice(0, i).join('/');
+    if (taken.has(above)) {
+      return freePath([`${above}${THEIRS_SUFFIX}`, ...parts.slice(i)].join('/'), taken, folders);
+    }
+  }
+  return path;
+}
+
+async function applyOverlay(m: Machine, name: string, tree: RenderedTree): Promise<void> {
+  for (const [path, over] of await scanTree(join(m.paths.overlays, name))) {
+    if (over.kind !== 'file') continue;
+    const bytes = (await readFileOrNull(over.absolute)) ?? Buffer.alloc(0);
+    const file: RenderedFile = { path, source: { bytes }, executable: (over.mode & 0o111) !== 0 };
+    const at = tree.files.findIndex((f) => f.path === path);
+    if (at >= 0) tree.files[at] = file;
+    else tree.files.push(file);
+    const known = tree.receiptFiles.find((f) => f.path === path);
+    if (known === undefined) tree.extras.push({ path, sha256: over.sha256 });
+    else Object.assign(known, { rendered: over.sha256, overlay: true });
+  }
+}

@@ -1,0 +1,183 @@
+import { basename, dirname, join } from 'node:path';
+import { HaiveError } from '../domain/errors.ts';
+import { realTarget, writeAtomic } from './atomic-file.ts';
+import { makeDirs, readFileOrNull, removeFile } from './file-port.ts';
+import type { Machine } from './machine.ts';
+import { CORE, enabledKey, MARKETPLACE, marketplaceSetting, STOCK_CORE_KEY } from './marketplace.ts';
+import { type FileNotes, noFileNotes, type Receipts } from './receipts.ts';
+import { getKeyText, isEmptyObject, parseSettings, pointer, removeKey, setKey } from './settings-edit.ts';
+
+/** settings.json and installed_plugins.json: what a change of the receipts means for them, as text to text. */
+
+export type Phase = 'remove' | 'add';
+
+/** Null stands for a file that does not exist. */
+export type Text = string | null;
+
+const ENABLED = 'enabledPlugins';
+const KNOWN = 'extraKnownMarketplaces';
+
+export function namesAdded(prev: Receipts, next: Receipts): string[] {
+  return Object.keys(next.plugins)
+    .filter((name) => prev.plugins[name] === undefined)
+    .sort();
+}
+
+export function namesRemoved(prev: Receipts, next: Receipts): string[] {
+  return namesAdded(next, prev);
+}
+
+/** Installed again by force: its key comes back if it was taken away, though a `false` stays. */
+function namesForced(prev: Receipts, next: Receipts): string[] {
+  return Object.values(next.plugins)
+    .filter((r) => {
+      const before = prev.plugins[r.name];
+      if (before === undefined) return false;
+      return (r.force !== undefined && before.force !== r.force) || before.enabled !== r.enabled;
+    })
+    .map((r) => r.name)
+    .sort();
+}
+
+export function editSettings(
+  m: Machine,
+  text: Text,
+  phase: Phase,
+  prev: Receipts,
+  next: Receipts,
+  notes: FileNotes,
+): Text {
+  const where = m.paths.settings;
+  if (phase === 'remove') {
+    if (text === null) return null;
+    let now = text;
+    const removed = namesRemoved(prev, next);
+    for (const name of removed) {
+      const path = [ENABLED, enabledKey(name)];
+      if (!notes.foreign.includes(pointer(path))) now = removeKey(now, path, notes, where);
+      notes.foreign = notes.foreign.filter((p) => p !== pointer(path));
+    }
+    if (removed.includes(CORE)) now = giveBackCore(now, notes, where);
+    if (removed.length > 0 && Object.keys(next.plugins).length === 0) {
+      now = removeKey(now, [KNOWN, MARKETPLACE], notes, where);
+    }
+    if (removed.length === 0 || !notes.created || !isEmptyObject(now, where)) return now;
+    Object.assign(notes, noFileNotes());
+    return null;
+  }
+  const added = namesAdded(prev, next);
+  const wanted = [...added, ...namesForced(prev, next)];
+  if (wanted.length === 0) return text;
+  if (text === null) {
+    Object.assign(notes, { ...noFileNotes(), created: true, parents: [pointer([KNOWN]), pointer([ENABLED])] });
+    const enabled = Object.fromEntries(wanted.map((name) => [enabledKey(name), true]));
+    const whole = { [KNOWN]: { [MARKETPLACE]: marketplaceSetting(m) }, [ENABLED]: enabled };
+    return `${JSON.stringify(whole, null, 2)}\n`;
+  }
+  let now = setKey(text, [KNOWN, MARKETPLACE], marketplaceSetting(m), notes, where);
+  for (const name of wanted) {
+    const path = [ENABLED, enabledKey(name)];
+    const there = getKeyText(now, path, where);
+    if (there === undefined) now = setKey(now, path, true, notes, where);
+    else if (there === 'false' && added.includes(name) && !notes.foreign.includes(pointer(path)))
+      notes.foreign.push(pointer(path));
+  }
+  return added.includes(CORE) ? setCoreAside(now, notes, where) : now;
+}
+
+/** One owner of the core: both enabled would let the first key win its hooks and hide one server behind the other. */
+function setCoreAside(text: string, notes: FileNotes, where: string): string {
+  const path = [ENABLED, STOCK_CORE_KEY];
+  return getKeyText(text, path, where) === 'true' ? setKey(text, path, false, notes, where) : text;
+}
+
+function giveBackCore(text: string, notes: FileNotes, where: string): string {
+  const path = [ENABLED, STOCK_CORE_KEY];
+  return notes.replaced[pointer(path)] === undefined ? text : removeKey(text, path, notes, where);
+}
+
+/** The client's own list: `claude plugin list` shows what is in it. */
+export function editInstalled(
+  m: Machine,
+  text: Text,
+  phase: Phase,
+  prev: Receipts,
+  next: Receipts,
+  notes: FileNotes,
+): Text {
+  const where = m.paths.installedPlugins;
+  const path = (name: string): string[] => ['plugins', enabledKey(name)];
+  if (phase === 'remove') {
+    if (text === null) return null;
+    let now = text;
+    const removed = namesRemoved(prev, next);
+    if (removed.length === 0) return text;
+    for (const name of removed) now = removeKey(now, path(name), noReplaced(notes), where);
+    const left = parseSettings(now, where);
+    const bare = Object.keys(left).every((k) => k === 'version' || k === 'plugins') && noKeys(left.plugins);
+    if (!notes.created || !bare) return now;
+    Object.assign(notes, noFileNotes());
+    return null;
+  }
+  const row = (name: string): unknown[] => {
+    const receipt = next.plugins[name];
+    if (receipt === undefined) return [];
+    const { dir, version, installedAt, updatedAt } = receipt;
+    return [{ scope: 'user', installPath: join(m.paths.root, dir), version, installedAt, lastUpdated: updatedAt }];
+  };
+  const added = [...namesAdded(prev, next), ...namesForced(prev, next)];
+  const moved = Object.keys(next.plugins).filter(
+    (name) => prev.plugins[name] !== undefined && prev.plugins[name]?.dir !== next.plugins[name]?.dir,
+  );
+  if (text === null) {
+    if (added.length === 0) return null;
+    Object.assign(notes, { ...noFileNotes(), created: true });
+    const plugins = Object.fromEntries(added.sort().map((name) => [enabledKey(name), row(name)]));
+    return `${JSON.stringify({ version: 2, plugins }, null, 2)}\n`;
+  }
+  let now = text;
+  for (const name of added) now = setKey(now, path(name), row(name), noReplaced(notes), where);
+  // A row that is gone was taken away by `claude plugin uninstall`: that is respected.
+  for (const name of moved.sort()) {
+    if (getKeyText(now, path(name), where) !== undefined)
+      now = setKey(now, path(name), row(name), noReplaced(notes), where);
+  }
+  return now;
+}
+
+/** Rows under our marketplace's name are ours whoever wrote them, so what they replace is not kept. */
+function noReplaced(notes: FileNotes): FileNotes {
+  notes.replaced = {};
+  return notes;
+}
+
+function noKeys(value: unknown): boolean {
+  return value === undefined || (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
+}
+
+/** The text of a file that others write, or null. @throws HaiveError SETTINGS_INVALID when it is not UTF-8 */
+export async function readText(path: string): Promise<Text> {
+  const bytes = await readFileOrNull(await realTarget(path));
+  if (bytes === null) return null;
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw new HaiveError('SETTINGS_INVALID', `${path} is not UTF-8`, { cause });
+  }
+}
+
+/** Writes what an edit made of a file, after a copy of what was there; does nothing where nothing changed. */
+export async function writeText(m: Machine, path: string, before: Text, after: Text): Promise<void> {
+  if (before === after) return;
+  if (before !== null) await keepBackup(m, path, before);
+  if (after === null) await removeFile(m.port, await realTarget(path));
+  else {
+    await makeDirs(m.port, dirname(path));
+    await writeAtomic(m.port, path, after, { mode: 0o600 });
+  }
+}
+
+async function keepBackup(m: Machine, path: string, text: string): Promise<void> {
+  await makeDirs(m.port, m.paths.backups);
+  await writeAtomic(m.port, join(m.paths.backups, basename(path)), text, { mode: 0o600, fsync: false });
+}

@@ -1,0 +1,89 @@
+import { lstat, statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { HaiveError } from '../domain/errors.ts';
+import { shortDigest, type VersionRecord } from '../domain/version-record.ts';
+import { readBlob } from './blob-store.ts';
+import { makeDirs, readFileOrNull } from './file-port.ts';
+import type { Machine } from './machine.ts';
+import type { RenderedFile, RenderedTree, Source } from './render.ts';
+
+const AT_ONCE = 8;
+/** Beyond this many files a sync of each alone costs more than it gives: the folders are synced, the files by the system. */
+const FSYNC_FILES = 400;
+
+/** A folder name for a new tree that nothing lies at: `versions/NAME/1.2.0-0123456789ab`, then `-r2`, `-r3`… */
+export async function freeTreeDir(m: Machine, record: VersionRecord, taken: ReadonlySet<string>): Promise<string> {
+  const base = `versions/${record.name}/${record.version}-${shortDigest(record.digest)}`;
+  for (let n = 1; ; n++) {
+    const dir = n === 1 ? base : `${base}-r${n}`;
+    if (!taken.has(dir) && (await lstat(join(m.paths.root, dir)).catch(() => null)) === null) return dir;
+  }
+}
+
+/**
+ * Fails before anything is written when the file system has no room for `bytes`.
+ * @throws HaiveError DISK_FULL
+ */
+export async function checkSpace(m: Machine, bytes: number): Promise<void> {
+  const free = await statfs(m.paths.root).then(
+    (s) => s.bavail * s.bsize,
+    () => Number.POSITIVE_INFINITY,
+  );
+  if (free >= bytes) return;
+  throw new HaiveError('DISK_FULL', `${m.paths.root} has ${free} bytes left, ${bytes} are needed`, {
+    details: { free, needed: bytes },
+  });
+}
+
+/**
+ * Writes a rendered tree below the root and waits until it is on the disk.
+ * @param dir relative to the root; must not exist
+ * @throws HaiveError BLOB_MISSING, HASH_MISMATCH, DISK_FULL, READ_ONLY, IO_ERROR
+ */
+export async function stageTree(m: Machine, dir: string, tree: RenderedTree): Promise<void> {
+  const root = join(m.paths.root, dir);
+  const folders = new Set<string>([root]);
+  for (const file of tree.files) {
+    for (let at = dirname(join(root, file.path)); at.length > root.length; at = dirname(at)) folders.add(at);
+  }
+  const inOrder = [...folders].sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
+  for (const folder of inOrder) await makeDirs(m.port, folder);
+  const fsync = tree.files.length <= FSYNC_FILES;
+  await inParallel(tree.files, (file) => writeRendered(m, join(root, file.path), file, fsync));
+  for (const folder of inOrder.reverse()) await m.port.fsyncDir(folder);
+  await m.port.fsyncDir(dirname(root));
+}
+
+async function writeRendered(m: Machine, path: string, file: RenderedFile, fsync: boolean): Promise<void> {
+  const { source } = file;
+  if ('link' in source) return m.port.symlink(source.link, path);
+  const mode = file.mode ?? (file.executable ? 0o755 : 0o644);
+  await m.port.writeFile(path, await bytesOf(m, source), { mode, fsync, exclusive: true });
+}
+
+async function bytesOf(m: Machine, source: Exclude<Source, { link: string }>): Promise<Buffer> {
+  if ('bytes' in source) return source.bytes;
+  if ('blob' in source) return readBlob(m, source.blob);
+  const bytes = await readFileOrNull(source.copy);
+  if (bytes === null) throw new HaiveError('IO_ERROR', `${source.copy} vanished while it was being kept`);
+  return bytes;
+}
+
+/** Runs over all items, some at once, and waits for every one that was started before it fails. */
+async function inParallel<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
+  let next = 0;
+  let failed: { error: unknown } | undefined;
+  const worker = async (): Promise<void> => {
+    while (next < items.length && failed === undefined) {
+      const item = items[next++];
+      if (item === undefined) return;
+      try {
+        await run(item);
+      } catch (error) {
+        failed ??= { error };
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  if (failed !== undefined) throw failed.error;
+}

@@ -1,0 +1,199 @@
+import { dirname, join } from 'node:path';
+import { HaiveError } from '../domain/errors.ts';
+import type { Dependency } from '../domain/manifest.ts';
+import type { Origin } from '../domain/plan.ts';
+import type { VersionRecord } from '../domain/version-record.ts';
+import { temporaryOf, writeAtomic } from './atomic-file.ts';
+import { applyEffects, flipPointer, removeFromSettings, temporaryFiles } from './effects.ts';
+import { makeDirs, readFileOrNull, removeEmptyDir, removeFile, removeTree } from './file-port.ts';
+import { ensureRoot, type Machine } from './machine.ts';
+import { planChange } from './plan-change.ts';
+import { checkReceipts, type Receipts, readReceipts, receiptsText } from './receipts.ts';
+import type { Edit } from './render.ts';
+import { checkSpace, stageTree } from './stage.ts';
+
+/**
+ * One change of this machine: all of it or nothing, whenever the process dies. The journal is written first and taken
+ * away last. What commits is the rename of the pointer file; where plugins are removed it is the journal's `applying`,
+ * because their keys leave settings.json before the pointer. Before the commit recovery rolls back, after it forward.
+ */
+
+/** One version to be installed, as the plan names it. */
+export interface InstallEntry {
+  id: string;
+  name: string;
+  version: string;
+  digest: string;
+  origin: Origin;
+  dependencies: Dependency[];
+  /** Reinstall, also over the user's edits, when it differs from the receipt's. */
+  force?: string | undefined;
+}
+
+export interface Install {
+  entry: InstallEntry;
+  record: VersionRecord;
+  /** Whose signature held. */
+  keyid: string;
+}
+
+export interface Change {
+  install: Install[];
+  /** Names. */
+  remove: string[];
+  reason: 'sync' | 'install' | 'update' | 'remove' | 'rollback' | 'leave';
+  /** Put what was published over the user's edits; the edited tree is kept aside. */
+  overwriteEdits?: boolean;
+  /** Installed plugins whose keys in settings.json shall come back where they are gone; a `false` stays. */
+  enable?: string[];
+  holds?: { set?: Record<string, { version: string; digest: string }>; clear?: string[] };
+}
+
+export interface ChangeResult {
+  installed: { name: string; version: string; from: string | null }[];
+  removed: string[];
+  edits: Edit[];
+  /** For people: `CODE: what was left as it is`. */
+  warnings: string[];
+}
+
+export interface Progress {
+  phase: 'staging' | 'applying';
+  /** The plugin being written; empty while applying. */
+  name: string;
+  done: number;
+  total: number;
+}
+
+const JOURNAL_FORMAT = 1;
+
+interface Journal {
+  format: number;
+  phase: 'staging' | 'applying';
+  /** Trees that are being written, relative to the root. */
+  staged: string[];
+  prev: Receipts;
+  next: Receipts;
+  /** What the pointer file says once the change is made. */
+  marketplace: string;
+}
+
+async function writeJournal(m: Machine, journal: Journal): Promise<void> {
+  await writeAtomic(m.port, m.paths.journal, JSON.stringify(journal));
+}
+
+async function readJournal(m: Machine): Promise<Journal | null> {
+  const bytes = await readFileOrNull(m.paths.journal);
+  if (bytes === null) return null;
+  let journal: Journal;
+  try {
+    journal = JSON.parse(bytes.toString('utf8')) as Journal;
+  } catch (cause) {
+    throw new HaiveError('IO_ERROR', `${m.paths.journal} is damaged`, { cause });
+  }
+  if (journal.format !== JOURNAL_FORMAT) {
+    throw new HaiveError('FORMAT_UNSUPPORTED', `${m.paths.journal} has format ${journal.format}`);
+  }
+  checkReceipts(journal.prev, m.paths.journal);
+  checkReceipts(journal.next, m.paths.journal);
+  return journal;
+}
+
+/**
+ * Finishes or undoes what a process that died left behind. The lock must be held. Safe to be stopped and run again.
+ * @throws HaiveError SETTINGS_INVALID, READ_ONLY, DISK_FULL, IO_ERROR (the journal stays, the next run tries again), FORMAT_UNSUPPORTED
+ */
+export async function recover(m: Machine): Promise<'nothing' | 'rolled-back' | 'rolled-forward'> {
+  const journal = await readJournal(m);
+  if (journal === null) {
+    for (const path of [m.paths.journal, m.paths.receipts]) await removeFile(m.port, temporaryOf(path));
+    return 'nothing';
+  }
+  for (const path of await temporaryFiles(m, journal.prev, journal.next)) await removeFile(m.port, path);
+  const pointer = await readFileOrNull(m.paths.marketplace);
+  if (journal.phase === 'applying' || pointer?.toString('utf8') === journal.marketplace) {
+    await rollForward(m, journal);
+    return 'rolled-forward';
+  }
+  await rollBack(m, journal);
+  return 'rolled-back';
+}
+
+async function rollBack(m: Machine, journal: Journal): Promise<void> {
+  for (const dir of journal.staged) {
+    await removeTree(m.port, join(m.paths.root, dir));
+    await removeEmptyDir(m.port, dirname(join(m.paths.root, dir)));
+  }
+  await removeFile(m.port, temporaryOf(m.paths.marketplace));
+  for (const dir of [m.paths.versions, dirname(m.paths.marketplace)]) await removeEmptyDir(m.port, dir);
+  await removeFile(m.port, m.paths.journal);
+}
+
+async function rollForward(m: Machine, journal: Journal): Promise<void> {
+  const receipts = await readFileOrNull(m.paths.receipts);
+  // All is done but for the journal: what people changed since then is theirs.
+  if (receipts?.toString('utf8') !== receiptsText(journal.next)) await finish(m, journal);
+  else await removeFile(m.port, m.paths.journal);
+}
+
+/** Everything from the commit on; every step gives the same result when done again. */
+async function finish(m: Machine, journal: Journal): Promise<string[]> {
+  const { prev, next } = journal;
+  await removeFromSettings(m, prev, next);
+  await flipPointer(m, journal.marketplace);
+  const warnings = await applyEffects(m, prev, next);
+  await writeAtomic(m.port, m.paths.receipts, receiptsText(next));
+  await removeFile(m.port, m.paths.journal);
+  return warnings;
+}
+
+/**
+ * Makes a change, whole. The lock must be held and `recover` done. Records and blobs must be in the blob store.
+ * @param onProgress told of every tree that is written
+ * @throws HaiveError BLOB_MISSING, HASH_MISMATCH, DIGEST_MISMATCH, NAME_INVALID, NAME_RESERVED, PATH_UNSAFE, PATH_COLLISION, NOT_INSTALLED,
+ *   SETTINGS_INVALID, READ_ONLY, DISK_FULL, IO_ERROR
+ */
+export async function applyChange(
+  m: Machine,
+  change: Change,
+  onProgress: (progress: Progress) => void = () => {},
+): Promise<ChangeResult> {
+  await ensureRoot(m);
+  const prev = await readReceipts(m);
+  const plan = await planChange(m, prev, change);
+  if (!plan.changed) return plan.result;
+  const staged = plan.trees.map((tree) => tree.dir);
+  const removes = change.remove.length > 0;
+  const journal: Journal = {
+    format: JOURNAL_FORMAT,
+    phase: removes && staged.length === 0 ? 'applying' : 'staging',
+    staged,
+    prev,
+    next: plan.next,
+    marketplace: plan.marketplace,
+  };
+  await checkSpace(m, plan.bytes);
+  let committed = false;
+  try {
+    await writeJournal(m, journal);
+    committed = journal.phase === 'applying';
+    for (const [i, tree] of plan.trees.entries()) {
+      onProgress({ phase: 'staging', name: tree.name, done: i, total: plan.trees.length });
+      await makeDirs(m.port, dirname(join(m.paths.root, tree.dir)));
+      await stageTree(m, tree.dir, tree.rendered);
+    }
+    onProgress({ phase: 'applying', name: '', done: plan.trees.length, total: plan.trees.length });
+    if (removes && !committed) {
+      journal.phase = 'applying';
+      await writeJournal(m, journal);
+    }
+    // From here on an error leaves the journal, and the next run finishes the change.
+    committed = true;
+    const warnings = await finish(m, journal);
+    plan.result.warnings.push(...warnings.filter((w) => !plan.result.warnings.includes(w)));
+    return plan.result;
+  } catch (error) {
+    if (!committed) await recover(m).catch(() => undefined);
+    throw error;
+  }
+}

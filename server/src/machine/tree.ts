@@ -1,0 +1,48 @@
+import { lstat, readFile, readlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { sha256Of } from './blob-store.ts';
+import { fileError, listDir } from './file-port.ts';
+
+/** What lies in a folder, as it is now. */
+export interface DiskFile {
+  /** POSIX, relative to the tree. */
+  path: string;
+  absolute: string;
+  kind: 'file' | 'link' | 'other';
+  /** Bytes. */
+  size: number;
+  /** Permission bits. */
+  mode: number;
+  /** sha256 of the bytes; of a link, of its target. */
+  sha256: string;
+}
+
+/**
+ * All files below a folder by path; links are not followed. Empty where the folder is missing.
+ * @throws HaiveError IO_ERROR, READ_ONLY (no right to read)
+ */
+export async function scanTree(root: string): Promise<Map<string, DiskFile>> {
+  const files = new Map<string, DiskFile>();
+  await scan(root, '', files);
+  return files;
+}
+
+async function scan(root: string, prefix: string, files: Map<string, DiskFile>): Promise<void> {
+  for (const entry of await listDir(join(root, prefix))) {
+    const path = prefix === '' ? entry.name : `${prefix}/${entry.name}`;
+    if (entry.isDirectory()) await scan(root, path, files);
+    else files.set(path, await look(join(root, path), path));
+  }
+}
+
+async function look(absolute: string, path: string): Promise<DiskFile> {
+  try {
+    const stat = await lstat(absolute);
+    const file = { path, absolute, size: stat.size, mode: stat.mode & 0o777 };
+    if (stat.isFile()) return { ...file, kind: 'file', sha256: sha256Of(await readFile(absolute)) };
+    if (stat.isSymbolicLink()) return { ...file, kind: 'link', sha256: sha256Of(`link ${await readlink(absolute)}`) };
+    return { ...file, kind: 'other', sha256: '' };
+  } catch (error) {
+    throw fileError(error, absolute);
+  }
+}

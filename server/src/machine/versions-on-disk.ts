@@ -1,0 +1,31 @@
+import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
+import compare from 'semver/functions/compare.js';
+import { HaiveError } from '../domain/errors.ts';
+import type { Machine } from './machine.ts';
+import { readReceipts, type TreeReceipt } from './receipts.ts';
+
+/**
+ * Where a rollback would lead: the version named, or the newest kept one that is older than what is live (the last one
+ * that was live, where none is older).
+ * @throws HaiveError NOT_INSTALLED, ROLLBACK_UNAVAILABLE
+ */
+export async function planRollback(m: Machine, name: string, to?: string): Promise<TreeReceipt> {
+  const receipt = (await readReceipts(m)).plugins[name];
+  if (receipt === undefined) throw new HaiveError('NOT_INSTALLED', `${name} is not installed on this machine`);
+  const kept: TreeReceipt[] = [];
+  for (const tree of receipt.previous) {
+    const there = await lstat(join(m.paths.root, tree.dir)).catch(() => null);
+    if (there?.isDirectory()) kept.push(tree);
+  }
+  const target =
+    to === undefined
+      ? (kept.find((tree) => compare(tree.version, receipt.version) < 0) ?? kept[0])
+      : kept.find((tree) => tree.version === to);
+  if (target !== undefined) return target;
+  const have = kept.map((tree) => tree.version).join(', ') || 'none';
+  throw new HaiveError('ROLLBACK_UNAVAILABLE', `${name}${to === undefined ? '' : ` ${to}`} is not kept here`, {
+    hint: `Kept on this machine: ${have}. \`hv install ${name}@VERSION\` brings any other from the hub.`,
+    details: { kept: kept.map((tree) => tree.version) },
+  });
+}
