@@ -94,8 +94,8 @@ function parseLenient(yaml: string): unknown {
       `The front matter is not YAML: ${String(reason ?? 'it cannot be read')}`,
       {
         cause: first,
-        // gray-matter's block starts with the opening line's rest, so its line 0 is the file's second line
-        details: typeof mark?.line === 'number' ? { line: mark.line + 2 } : {},
+        // gray-matter's block starts with the end of the opening line, so its line 0 is the file's first line
+        details: typeof mark?.line === 'number' ? { line: mark.line + 1 } : {},
       },
     );
   }

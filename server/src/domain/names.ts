@@ -6,7 +6,7 @@ const NAME = /^[a-z0-9][a-z0-9._-]*$/;
 const GROUP = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const MAX_NAME = 64;
 const MAX_VERSION = 128;
-const WINDOWS_DEVICE = /^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)/i;
+const WINDOWS_DEVICE = /^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\.|$)/i;
 
 /** What Claude Code keeps for itself in its plugins folder, and what is ours there. */
 const KEPT_BY_CLIENT = new Set(['cache', 'data', 'marketplaces', 'store', 'repos', 'haivemind', '.haivemind']);
@@ -15,7 +15,7 @@ const MAKERS_NAMES = /^(claude|anthropic|anthropics|claude-.*|anthropic-.*|anthr
 
 /** True for CON, nul.txt and the like, which no file on Windows may be called. */
 export function isWindowsDevice(segment: string): boolean {
-  return WINDOWS_DEVICE.test(segment.trimEnd());
+  return WINDOWS_DEVICE.test(segment);
 }
 
 /**
@@ -28,7 +28,10 @@ export function checkPluginName(name: string): void {
     throw new HaiveError('NAME_RESERVED', `The name ${shown} is kept by Claude Code or hAIveMind`);
   }
   if (typeof name !== 'string' || name.length > MAX_NAME || !NAME.test(name)) {
-    throw new HaiveError('NAME_INVALID', `The plugin name ${shown} is not lower-case letters, digits and dashes`);
+    throw new HaiveError(
+      'NAME_INVALID',
+      `The plugin name ${shown} is not 1 to ${MAX_NAME} lower-case letters, digits and dashes`,
+    );
   }
   if (name.includes('..') || name.endsWith('.')) {
     throw new HaiveError('NAME_INVALID', `The plugin name ${shown} has a dot where none may be`);

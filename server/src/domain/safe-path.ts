@@ -7,9 +7,10 @@ const MAX_DEPTH = 32;
 const FORBIDDEN_ON_WINDOWS = /[<>:"|?*]/;
 /** Control, format (bidi, zero width), surrogate, line separator, private and ignorable characters; U+FE0F only picks an emoji's look. */
 const UNSEEN = /(?!\uFE0F)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Co}\p{Default_Ignorable_Code_Point}]/u;
+const UNSEEN_ALL = new RegExp(UNSEEN.source, 'gu');
 
 function unsafe(path: string, why: string): HaiveError {
-  const shown = JSON.stringify(path.slice(0, 200)).replace(/[^\x20-\x7e\u00a1-\uffef]/g, '?');
+  const shown = JSON.stringify(path.slice(0, 200)).replace(UNSEEN_ALL, '?');
   return new HaiveError('PATH_UNSAFE', `The path ${shown} ${why}`, { details: { path: path.slice(0, 1024), why } });
 }
 
