@@ -210,6 +210,8 @@ export const ENDPOINTS = {
       machines: z.array(
         z.object({ machine: z.string(), version: z.string().nullable(), problem: z.string().nullable() }),
       ),
+      /** Sentences for the caller: what was installed is deprecated, and the like. */
+      warnings: z.array(z.string()),
       seq: z.number().int(),
     }),
   },

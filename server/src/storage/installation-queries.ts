@@ -1,6 +1,6 @@
 import type { Selectable } from 'kysely';
 import { pluginId } from '../domain/version-record.ts';
-import { chunksOf } from './chunks.ts';
+import { chunksOf, inChunks } from './chunks.ts';
 import type { PluginInstallationsTable, Tx } from './tables.ts';
 
 /** A plugin as a machine reports it (contract ReportedPlugin). */
@@ -113,13 +113,34 @@ export async function installationsOfPlugin(
     .execute();
 }
 
-/** Machines that report each plugin installed (any version; not while it is only arriving, nor failed), by plugin name. */
-export async function installationCounts(tx: Tx): Promise<Map<string, number>> {
-  const rows = await tx
-    .selectFrom('plugin_installations')
-    .select((eb) => ['name', eb.fn.count<number>('machine_id').distinct().as('count')])
-    .where('status', 'in', ['verified', 'loaded', 'waiting', 'disabled'])
-    .groupBy('name')
-    .execute();
+const INSTALLED = ['verified', 'loaded', 'waiting', 'disabled'];
+
+/** Machines that report each of these plugins installed (any version; not while it arrives, nor failed). */
+export async function installationCounts(tx: Tx, names: readonly string[]): Promise<Map<string, number>> {
+  const rows = await inChunks(names, (chunk) =>
+    tx
+      .selectFrom('plugin_installations')
+      .select((eb) => ['name', eb.fn.count<number>('machine_id').distinct().as('count')])
+      .where('name', 'in', chunk)
+      .where('status', 'in', INSTALLED)
+      .groupBy('name')
+      .execute(),
+  );
   return new Map(rows.map((r) => [r.name, Number(r.count)]));
+}
+
+/** Names of the plugins installed on a machine, or on any. */
+export async function installedNames(tx: Tx, machineId: string | null): Promise<Set<string>> {
+  let select = tx.selectFrom('plugin_installations').select('name').distinct().where('status', 'in', INSTALLED);
+  if (machineId !== null) select = select.where('machine_id', '=', machineId);
+  return new Set((await select.execute()).map((r) => r.name));
+}
+
+/** What every machine reported: for computing what all of them should have. */
+export async function allInstallations(tx: Tx): Promise<{ machineId: string; name: string; version: string }[]> {
+  return tx
+    .selectFrom('plugin_installations')
+    .select(['machine_id as machineId', 'name', 'installed_version as version'])
+    .orderBy('name')
+    .execute();
 }

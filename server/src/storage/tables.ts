@@ -46,6 +46,11 @@ export interface PluginsTable {
   publisher: string;
   publisher_keyid: string;
   imported: number;
+  /** JSON array, out of the manifest: what desired state asks for every version at once. */
+  required_capabilities: string;
+  min_haivemind_version: string | null;
+  /** JSON array of the file types the version has. */
+  components: string;
   /** registered, published, deprecated, yanked, revoked, deleted; a deleted row is the tombstone. */
   status: string;
   status_reason: string;

@@ -1,0 +1,39 @@
+import { HaiveError } from '../domain/errors.ts';
+import type { MachineFacts } from '../domain/registry.ts';
+import { installationsOf } from '../storage/installation-queries.ts';
+import { findMachine, type MachineRecord } from '../storage/machine-queries.ts';
+import { listOverrides, type OverrideRecord } from '../storage/override-queries.ts';
+import type { Tx } from '../storage/tables.ts';
+
+/**
+ * What desired state needs to know of one machine.
+ * @throws HaiveError MACHINE_NOT_FOUND
+ */
+export async function loadMachineFacts(tx: Tx, id: string): Promise<MachineFacts> {
+  const machine = await findMachine(tx, id);
+  if (machine === undefined) throw new HaiveError('MACHINE_NOT_FOUND', `There is no machine ${id}`);
+  return machineFacts(machine, await installationsOf(tx, machine.id), await listOverrides(tx, machine.id));
+}
+
+/** A machine's rows as desired state reads them. */
+export function machineFacts(
+  machine: MachineRecord,
+  installed: readonly { name: string; version: string }[],
+  overrides: readonly OverrideRecord[],
+): MachineFacts {
+  return {
+    id: machine.id,
+    name: machine.name,
+    groups: machine.groups,
+    capabilities: machine.capabilities,
+    haivemindVersion: machine.haivemindVersion,
+    installed: installed.map(({ name, version }) => ({ name, version })),
+    overrides: overrides.map((o) => ({
+      name: o.name,
+      kind: o.kind,
+      range: o.range,
+      force: o.forceNonce,
+      byOperator: o.byOperator,
+    })),
+  };
+}

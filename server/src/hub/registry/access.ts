@@ -1,0 +1,41 @@
+import { HaiveError } from '../../domain/errors.ts';
+import { nameMatches } from '../../domain/names.ts';
+import { findMachine, type MachineRecord } from '../../storage/machine-queries.ts';
+import type { Tx } from '../../storage/tables.ts';
+import { isOperator } from '../auth.ts';
+import type { Principal } from '../context.ts';
+import type { CatalogueVersion } from './snapshot.ts';
+
+/** A registered version is known to operators and to whoever registered it; every other status to all who read. */
+export function maySee(principal: Principal, version: Pick<CatalogueVersion, 'status' | 'publisher'>): boolean {
+  return version.status !== 'registered' || isOperator(principal) || version.publisher === principal.name;
+}
+
+/** @throws HaiveError FORBIDDEN when the token's name pattern does not cover the plugin */
+export function requireName(principal: Principal, name: string): void {
+  if (isOperator(principal) || principal.namePattern === null || nameMatches(principal.namePattern, name)) return;
+  throw new HaiveError('FORBIDDEN', `This token may act on plugins named ${principal.namePattern}, not on ${name}`);
+}
+
+/** @throws HaiveError FORBIDDEN when the caller's roles are not enough to publish (a contributor only registers) */
+export function requirePublisher(principal: Principal): void {
+  if (isOperator(principal) || principal.roles.includes('publisher')) return;
+  throw new HaiveError('FORBIDDEN', 'Publishing needs the role operator or publisher');
+}
+
+/**
+ * The machine a call is about: any for an operator, only itself for a machine's token (`me`, its id or its name).
+ * @throws HaiveError MACHINE_NOT_FOUND, FORBIDDEN
+ */
+export async function requireMachine(tx: Tx, principal: Principal, ref: string): Promise<MachineRecord> {
+  const found = await findMachine(tx, ref === 'me' && principal.machineId !== null ? principal.machineId : ref);
+  if (isOperator(principal)) {
+    if (found !== undefined) return found;
+    throw new HaiveError('MACHINE_NOT_FOUND', `There is no machine ${ref}`);
+  }
+  // A machine learns nothing of the others, not even whether they exist.
+  if (found === undefined || found.id !== principal.machineId) {
+    throw new HaiveError('FORBIDDEN', 'A machine may act only on itself');
+  }
+  return found;
+}

@@ -1,0 +1,59 @@
+import semverPrerelease from 'semver/functions/prerelease.js';
+import semverSatisfies from 'semver/functions/satisfies.js';
+import { HaiveError } from '../../domain/errors.ts';
+import { parsePluginRef } from '../../domain/names.ts';
+import type { VersionStatus } from '../../domain/registry.ts';
+import type { Catalogue, CatalogueVersion } from './snapshot.ts';
+
+/** Best status first: what a bare name means. */
+const PREFERENCE: readonly VersionStatus[] = ['published', 'deprecated', 'registered', 'yanked', 'revoked', 'deleted'];
+
+/** The highest of `versions` (given highest first), a stable one where there is one. */
+export function highest<V extends { version: string }>(versions: readonly V[]): V | undefined {
+  return versions.find((v) => semverPrerelease(v.version) === null) ?? versions[0];
+}
+
+/** The version that stands for a plugin: the highest of the best status that any has. */
+export function headOf(versions: readonly CatalogueVersion[]): CatalogueVersion | undefined {
+  for (const status of PREFERENCE) {
+    const head = highest(versions.filter((v) => v.status === status));
+    if (head !== undefined) return head;
+  }
+  return undefined;
+}
+
+/**
+ * All versions of a name that `visible` lets through, highest first.
+ * @throws HaiveError PLUGIN_NOT_FOUND
+ */
+export function versionsOf(
+  catalogue: Catalogue,
+  name: string,
+  visible: (version: CatalogueVersion) => boolean = () => true,
+): CatalogueVersion[] {
+  const versions = (catalogue.plugins.get(name) ?? []).filter(visible);
+  if (versions.length === 0) throw new HaiveError('PLUGIN_NOT_FOUND', `There is no plugin ${name}`);
+  return versions;
+}
+
+/** Versions in a range; an exact version names itself whatever its build or prerelease. */
+export function inRange<V extends { version: string }>(versions: readonly V[], range: string): V[] {
+  return versions.filter((v) => v.version === range || semverSatisfies(v.version, range));
+}
+
+/**
+ * The version that an id or NAME[@RANGE] names among those that `visible` lets through.
+ * @throws HaiveError PLUGIN_NOT_FOUND, VERSION_NOT_FOUND, NAME_INVALID, VERSION_INVALID
+ */
+export function findVersion(
+  catalogue: Catalogue,
+  ref: string,
+  visible: (version: CatalogueVersion) => boolean = () => true,
+): CatalogueVersion {
+  const { name, range, id } = parsePluginRef(ref);
+  const versions = versionsOf(catalogue, name, visible);
+  const found =
+    id === undefined ? headOf(range === null ? versions : inRange(versions, range)) : versions.find((v) => v.id === id);
+  if (found !== undefined) return found;
+  throw new HaiveError('VERSION_NOT_FOUND', `${name} has no version ${range ?? 'that may be used'}`);
+}

@@ -1,0 +1,31 @@
+import type { Call, UseCases } from '../context.ts';
+import { blob, blobsMissing, transfer } from './blobs.ts';
+import { info } from './info.ts';
+import { install } from './install.ts';
+import { list } from './list.ts';
+import { clearOverride, setOverride } from './overrides.ts';
+import { publish } from './publish.ts';
+import { register } from './register.ts';
+import { remove } from './remove.ts';
+import { search } from './search.ts';
+import { setStatus } from './set-status.ts';
+import { uninstall } from './uninstall.ts';
+
+/** The use cases of plugins, their versions and bytes. */
+export const registryUseCases = {
+  blob,
+  blobsMissing,
+  clearOverride,
+  info,
+  install,
+  list,
+  listAlias: (hub, call) => list(hub, call as unknown as Call<'list'>),
+  publish,
+  register,
+  remove,
+  search,
+  setOverride,
+  setStatus,
+  transfer,
+  uninstall,
+} satisfies Partial<UseCases>;

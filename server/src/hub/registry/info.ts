@@ -1,0 +1,39 @@
+import { HaiveError } from '../../domain/errors.ts';
+import type { VersionStatus } from '../../domain/registry.ts';
+import { installationCounts, installationsOfPlugin } from '../../storage/installation-queries.ts';
+import { filesOf, findPlugin } from '../../storage/plugin-queries.ts';
+import type { UseCase } from '../context.ts';
+import { maySee } from './access.ts';
+import { findVersion, versionsOf } from './choose-version.ts';
+import { loadCatalogue } from './snapshot.ts';
+import { toSummary } from './summary.ts';
+
+/** Everything about one version: an id, NAME (the newest) or NAME@RANGE. */
+export const info: UseCase<'info'> = async (hub, call) => {
+  const visible = (v: { status: VersionStatus; publisher: string }) => maySee(call.principal, v);
+  const catalogue = await loadCatalogue(hub.store);
+  const version = findVersion(catalogue, call.params.id ?? '', visible);
+  const { read } = hub.store;
+  const row = await findPlugin(read, version.id);
+  if (row === undefined) throw new HaiveError('PLUGIN_NOT_FOUND', `There is no plugin ${version.name}`);
+  const counts = await installationCounts(read, [version.name]);
+  return {
+    ...toSummary(version, counts.get(version.name) ?? 0),
+    machine_groups: version.machineGroups,
+    manifest: JSON.parse(row.manifest) as Record<string, unknown>,
+    original_manifest:
+      row.original_manifest === null ? null : (JSON.parse(row.original_manifest) as Record<string, unknown>),
+    dependencies: version.dependencies,
+    files: await filesOf(read, version.id),
+    publisher: version.publisher,
+    imported: version.imported,
+    versions: versionsOf(catalogue, version.name, visible).map((v) => ({
+      id: v.id,
+      version: v.version,
+      status: v.status,
+      created_at: v.createdAt,
+    })),
+    installed_on: await installationsOfPlugin(read, version.name),
+    created_at: version.createdAt,
+  };
+};

@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto';
+import semverValid from 'semver/functions/valid.js';
+import type { Reply } from '../../contract/endpoints.ts';
+import { ineligible } from '../../domain/desired-state.ts';
+import { HaiveError } from '../../domain/errors.ts';
+import { checkRange, parsePluginRef } from '../../domain/names.ts';
+import type { MachineFacts, VersionStatus } from '../../domain/registry.ts';
+import { clearOverrides, setOverride } from '../../storage/override-queries.ts';
+import { isOperator } from '../auth.ts';
+import { change } from '../change.ts';
+import type { HubContext, UseCase } from '../context.ts';
+import { highest, inRange, versionsOf } from './choose-version.ts';
+import { allMachineFacts, desiredStates } from './reach.ts';
+import { type CatalogueVersion, loadCatalogue } from './snapshot.ts';
+import { chooseMachines } from './targets.ts';
+
+type Installed = Reply<'install'>['machines'][number];
+
+/** Puts a plugin into the desired state of machines; an exact version (or an id) pins, `latest` and ranges float. */
+export const install: UseCase<'install'> = async (hub, call) => {
+  const { principal, body } = call;
+  const { name, range } = requested(call.params.id ?? '', body.version);
+  const catalogue = await loadCatalogue(hub.store);
+  const version = choose(versionsOf(catalogue, name), range, isOperator(principal));
+  const { machines, named } = await chooseMachines(hub, principal, body.target_machines);
+  const problems = new Map(machines.map((m) => [m.id, whyNot(version, m)]));
+  const fitting = machines.filter((m) => problems.get(m.id) === null);
+  if (fitting.length === 0) throw notEligible(version, machines, problems);
+
+  const force = body.force ? randomUUID() : null;
+  const { seq } = await change(hub, principal, async ({ tx, at }) => {
+    for (const machine of fitting) {
+      // Who asks for a version wants it also where an earlier pin, or the hold of a rollback, says otherwise.
+      await clearOverrides(tx, machine.id, name, ['pin', 'hold']);
+      const before = machine.overrides.find((o) => o.name === name && o.kind === 'install')?.force ?? null;
+      await setOverride(tx, {
+        machineId: machine.id,
+        name,
+        kind: 'install',
+        range,
+        forceNonce: force ?? before,
+        byOperator: isOperator(principal),
+        by: principal.name,
+        at,
+      });
+    }
+    const ids = fitting.map((m) => m.id);
+    const data = { name, version: version.version, range, force: body.force, machine_ids: ids };
+    return { result: undefined, trace: { type: 'install.requested', target: name, data } };
+  });
+  const shown = named ? machines : fitting;
+  const pinned = semverValid(range) !== null;
+  const warnings =
+    version.status === 'deprecated'
+      ? [`${name}@${version.version} is deprecated${version.statusReason === '' ? '' : `: ${version.statusReason}`}`]
+      : [];
+  const outcome = await outcomes(hub, name, shown, problems);
+  return { id: version.id, name, version: version.version, pinned, machines: outcome, warnings, seq };
+};
+
+/** The name and range that the address and `version` ask for together. */
+function requested(ref: string, version: string): { name: string; range: string } {
+  const { name, range: inRef } = parsePluginRef(ref);
+  const asked = version === '' || version === 'latest' ? null : version;
+  if (asked !== null) checkRange(asked);
+  if (
+    inRef !== null &&
+    asked !== null &&
+    inRef !== asked &&
+    !(semverValid(inRef) !== null && inRange([{ version: inRef }], asked).length > 0)
+  ) {
+    throw new HaiveError('ID_MISMATCH', `${ref} names ${inRef}, the parameter version ${asked}`);
+  }
+  return { name, range: inRef ?? asked ?? '*' };
+}
+
+/**
+ * The version that a range means now, by the design's status table: published, else deprecated; only an exact version may
+ * also be one that is merely registered, and then only for an operator.
+ */
+function choose(versions: readonly CatalogueVersion[], range: string, operator: boolean): CatalogueVersion {
+  const { name } = versions[0] as CatalogueVersion;
+  const fitting = inRange(versions, range);
+  const of = (status: VersionStatus) => highest(fitting.filter((v) => v.status === status));
+  const exact = semverValid(range) !== null;
+  const found = of('published') ?? of('deprecated') ?? (exact && operator ? of('registered') : undefined);
+  if (found !== undefined) return found;
+  const refused = fitting[0];
+  if (refused === undefined || (refused.status === 'registered' && !exact)) {
+    throw new HaiveError('VERSION_NOT_FOUND', `No published version of ${name} is in ${range}`);
+  }
+  throw new HaiveError('STATUS_FORBIDS', `${name}@${refused.version} is ${refused.status}`, {
+    ...(refused.status === 'registered'
+      ? { hint: 'Only an operator may install a version that is not published.' }
+      : {}),
+    details: { status: refused.status },
+  });
+}
+
+function whyNot(version: CatalogueVersion, machine: MachineFacts): string | null {
+  const why = ineligible(version, machine);
+  return why === null ? null : `${version.name}@${version.version} ${why}`;
+}
+
+function notEligible(
+  version: CatalogueVersion,
+  machines: readonly MachineFacts[],
+  problems: ReadonlyMap<string, string | null>,
+): HaiveError {
+  const first = machines[0];
+  const why = first === undefined ? 'no machine has joined' : `${first.name}: ${problems.get(first.id)}`;
+  const more = machines.length > 1 ? ` (and ${machines.length - 1} more)` : '';
+  return new HaiveError('NOT_ELIGIBLE', `${version.name}@${version.version} fits no machine; ${why}${more}`, {
+    details: { machines: Object.fromEntries(machines.slice(0, 100).map((m) => [m.name, problems.get(m.id)])) },
+  });
+}
+
+/** What each machine should have of the plugin now, or why not. */
+async function outcomes(
+  hub: HubContext,
+  name: string,
+  machines: readonly MachineFacts[],
+  problems: ReadonlyMap<string, string | null>,
+): Promise<Installed[]> {
+  const stateOf = desiredStates(await loadCatalogue(hub.store));
+  const now = new Map((await allMachineFacts(hub.store.read)).map((m) => [m.id, m]));
+  return machines.map((machine) => {
+    const facts = now.get(machine.id);
+    const known = problems.get(machine.id) ?? null;
+    if (facts === undefined || known !== null) return { machine: machine.name, version: null, problem: known };
+    const state = stateOf(facts);
+    const entry = state.plugins.find((p) => p.name === name);
+    const problem = state.problems.find((p) => p.name === name);
+    return { machine: machine.name, version: entry?.version ?? null, problem: problem?.message ?? null };
+  });
+}

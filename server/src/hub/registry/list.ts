@@ -1,0 +1,88 @@
+import type { Query } from '../../contract/endpoints.ts';
+import { groupReaches } from '../../domain/desired-state.ts';
+import { HaiveError } from '../../domain/errors.ts';
+import { installationCounts, installedNames } from '../../storage/installation-queries.ts';
+import type { HubContext, Principal, UseCase } from '../context.ts';
+import { searchIndexOf } from '../search.ts';
+import { maySee } from './access.ts';
+import { headOf } from './choose-version.ts';
+import { type Catalogue, type CatalogueVersion, loadCatalogue } from './snapshot.ts';
+import { toSummary } from './summary.ts';
+
+type Filters = Pick<Query<'list'>, 'machine_group' | 'capability_filter' | 'status' | 'author' | 'component'>;
+
+/** The newest version of each plugin, by name, or best first with a search_query. */
+export const list: UseCase<'list'> = async (hub, call) => {
+  const { principal, query } = call;
+  const catalogue = await loadCatalogue(hub.store);
+  let heads = visibleHeads(catalogue, principal, query);
+  if (query.installed_only === true) {
+    const installed = await installedNames(hub.store.read, principal.machineId);
+    heads = heads.filter((v) => installed.has(v.name));
+  }
+  let page: CatalogueVersion[];
+  let next: string | null;
+  if (query.search_query === undefined || query.search_query.trim() === '') {
+    const { after } = query;
+    const rest = after === undefined ? heads : heads.filter((v) => v.name > after);
+    page = rest.slice(0, query.limit);
+    next = rest.length > page.length ? (page.at(-1)?.name ?? null) : null;
+  } else {
+    const byName = new Map(heads.map((v) => [v.name, v]));
+    const index = await searchIndexOf(hub.store, catalogue);
+    const ranked = index.search(query.search_query).flatMap((hit) => byName.get(hit.name) ?? []);
+    // Scores change with the registry, so a page of a ranking is found by its place.
+    const from = placeOf(query.after);
+    page = ranked.slice(from, from + query.limit);
+    next = from + page.length < ranked.length ? String(from + page.length) : null;
+  }
+  return { plugins: await summaries(hub, page), next };
+};
+
+function placeOf(after: string | undefined): number {
+  if (after === undefined) return 0;
+  const place = Number(after);
+  if (Number.isSafeInteger(place) && place >= 0) return place;
+  throw new HaiveError('BAD_REQUEST', '`after` is not one that this search answered');
+}
+
+/** The version that stands for each plugin this caller may see and these filters let through, by name. */
+export function visibleHeads(catalogue: Catalogue, principal: Principal, filters: Filters): CatalogueVersion[] {
+  const capabilities = filters.capability_filter
+    ?.split(',')
+    .map((c) => c.trim())
+    .filter((c) => c !== '');
+  const heads: CatalogueVersion[] = [];
+  for (const versions of catalogue.plugins.values()) {
+    const head = headOf(versions.filter((v) => isListed(v, principal, filters.status)));
+    if (head !== undefined && passes(head, filters, capabilities)) heads.push(head);
+  }
+  return heads.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}
+
+/** Lists show what is offered, and to those concerned what is registered; other statuses only where they are asked for. */
+function isListed(version: CatalogueVersion, principal: Principal, status: Filters['status']): boolean {
+  if (!maySee(principal, version)) return false;
+  if (status !== undefined) return version.status === status;
+  return version.status === 'published' || version.status === 'deprecated' || version.status === 'registered';
+}
+
+function passes(version: CatalogueVersion, filters: Filters, capabilities: string[] | undefined): boolean {
+  const { machine_group: group, author, component } = filters;
+  if (group !== undefined && !version.targets.some((t) => groupReaches(t.group, [group]))) return false;
+  if (capabilities !== undefined && !version.requiredCapabilities.every((c) => capabilities.includes(c))) return false;
+  if (author !== undefined) {
+    const wanted = author.toLowerCase();
+    if (version.author.toLowerCase() !== wanted && version.authorOrg?.toLowerCase() !== wanted) return false;
+  }
+  return component === undefined || version.components.includes(component);
+}
+
+/** Versions as lists show them, with the number of machines that have the plugin. */
+export async function summaries(hub: HubContext, versions: readonly CatalogueVersion[]) {
+  const counts = await installationCounts(
+    hub.store.read,
+    versions.map((v) => v.name),
+  );
+  return versions.map((v) => toSummary(v, counts.get(v.name) ?? 0));
+}

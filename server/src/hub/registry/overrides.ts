@@ -1,0 +1,45 @@
+import semverValid from 'semver/functions/valid.js';
+import { HaiveError } from '../../domain/errors.ts';
+import { checkPluginName, checkRange } from '../../domain/names.ts';
+import { clearOverrides, setOverride as keepOverride } from '../../storage/override-queries.ts';
+import { isOperator } from '../auth.ts';
+import { change } from '../change.ts';
+import type { UseCase } from '../context.ts';
+import { requireMachine } from './access.ts';
+import { versionsOf } from './choose-version.ts';
+import { loadCatalogue } from './snapshot.ts';
+
+/** Pins, holds, excludes or installs one plugin on one machine. */
+export const setOverride: UseCase<'setOverride'> = async (hub, call) => {
+  const { principal, body } = call;
+  const machine = await requireMachine(hub.store.read, principal, call.params.machine ?? '');
+  const name = call.params.name ?? '';
+  checkPluginName(name);
+  const { kind, range } = body;
+  checkRange(range);
+  if (kind === 'hold' && semverValid(range) === null) {
+    throw new HaiveError('VERSION_INVALID', 'A hold names one exact version', { hint: 'Use `pin` for a range.' });
+  }
+  if (kind === 'install') versionsOf(await loadCatalogue(hub.store), name);
+  const { seq, result } = await change(hub, principal, async ({ tx, at }) => {
+    const row = { machineId: machine.id, name, kind, range, forceNonce: null };
+    await keepOverride(tx, { ...row, byOperator: isOperator(principal), by: principal.name, at });
+    const data = { machine_id: machine.id, machine_ids: [machine.id], plugin: name, kind, range };
+    return { result: at, trace: { type: 'override.set', target: machine.name, data } };
+  });
+  return { name, kind, range, by: principal.name, at: result, seq };
+};
+
+/** Back to what the groups say. */
+export const clearOverride: UseCase<'clearOverride'> = async (hub, call) => {
+  const { principal } = call;
+  const machine = await requireMachine(hub.store.read, principal, call.params.machine ?? '');
+  const name = call.params.name ?? '';
+  checkPluginName(name);
+  const { seq } = await change(hub, principal, async ({ tx }) => {
+    const cleared = await clearOverrides(tx, machine.id, name);
+    const data = { machine_id: machine.id, machine_ids: [machine.id], plugin: name, cleared };
+    return { result: undefined, trace: { type: 'override.cleared', target: machine.name, data } };
+  });
+  return { ok: true, seq };
+};

@@ -1,0 +1,116 @@
+import type { Reply } from '../../contract/endpoints.ts';
+import { HaiveError } from '../../domain/errors.ts';
+import { checkGroupName, nameMatches } from '../../domain/names.ts';
+import { addPublications, setPluginStatus } from '../../storage/plugin-queries.ts';
+import { change } from '../change.ts';
+import type { UseCase } from '../context.ts';
+import { maySee, requireName, requirePublisher } from './access.ts';
+import { findVersion } from './choose-version.ts';
+import { allMachineFacts, machinesHolding, withVersion } from './reach.ts';
+import { type Catalogue, type CatalogueVersion, loadCatalogue } from './snapshot.ts';
+
+/** Offers a registered version to groups, beside those it was offered to before. */
+export const publish: UseCase<'publish'> = async (hub, call) => {
+  const { principal, body } = call;
+  requirePublisher(principal);
+  const catalogue = await loadCatalogue(hub.store);
+  const version = findVersion(catalogue, body.plugin_id, (v) => maySee(principal, v));
+  requireName(principal, version.name);
+  refuseStatus(version);
+  refuseMissingDependencies(catalogue, version);
+  const targets = body.all ? ['*'] : chooseTargets(version, body.target_groups);
+  const { notify_agents: notify } = body;
+
+  if (!body.dry_run && !isPublished(version, targets, notify)) {
+    await change(hub, principal, async ({ tx, at }) => {
+      const now = await tx
+        .selectFrom('plugins')
+        .select('status')
+        .where('id', '=', version.id)
+        .executeTakeFirstOrThrow();
+      if (now.status !== version.status) refuseStatus({ ...version, status: now.status as CatalogueVersion['status'] });
+      await setPluginStatus(tx, version.id, 'published', '', at);
+      await addPublications(tx, version.id, targets, notify, principal.name, at);
+      const { id, name, digest } = version;
+      const data = { id, name, version: version.version, digest, groups: targets, notify };
+      return { result: undefined, trace: { type: 'plugin.published', target: id, data } };
+    });
+  }
+  const published = {
+    ...version,
+    status: 'published' as const,
+    targets: [
+      ...version.targets.filter((t) => !targets.includes(t.group)),
+      ...targets.map((group) => ({ group, notify })),
+    ],
+  };
+  const after = body.dry_run ? withVersion(catalogue, published) : await loadCatalogue(hub.store);
+  const machines = machinesHolding(after, await allMachineFacts(hub.store.read), version.id);
+  const { id, name, digest, status } = body.dry_run ? version : published;
+  const groups = published.targets.map((t) => t.group).sort();
+  const reply: Reply<'publish'> = {
+    id,
+    name,
+    version: version.version,
+    digest,
+    status,
+    groups,
+    machines,
+    seq: after.seq,
+  };
+  return reply;
+};
+
+function refuseStatus(version: Pick<CatalogueVersion, 'name' | 'version' | 'status'>): void {
+  if (version.status === 'registered' || version.status === 'published' || version.status === 'deprecated') return;
+  throw new HaiveError('STATUS_FORBIDS', `${version.name}@${version.version} is ${version.status}`, {
+    hint: version.status === 'yanked' ? 'Set its status to published first.' : 'Register a new version.',
+  });
+}
+
+/** True when publishing would change nothing, as when an answer was lost and the call is made again. */
+function isPublished(version: CatalogueVersion, targets: readonly string[], notify: boolean): boolean {
+  return (
+    version.status === 'published' &&
+    targets.every((group) => version.targets.some((t) => t.group === group && t.notify === notify))
+  );
+}
+
+function chooseTargets(version: CatalogueVersion, asked: readonly string[] | undefined): string[] {
+  const what = `${version.name}@${version.version}`;
+  if (asked === undefined || asked.length === 0) {
+    if (version.machineGroups.length > 0) return [...version.machineGroups];
+    throw new HaiveError('TARGET_REQUIRED', `${what} names no machine_groups, and no target group was given`);
+  }
+  for (const group of asked) {
+    if (group === '*') {
+      throw new HaiveError('TARGET_REQUIRED', 'Publishing to every machine is said with "all", not with the group *');
+    }
+    checkGroupName(group);
+    if (version.machineGroups.length > 0 && !version.machineGroups.some((allowed) => nameMatches(allowed, group))) {
+      throw new HaiveError(
+        'GROUP_NOT_ALLOWED',
+        `${what} may go to ${version.machineGroups.join(', ')}, not to ${group}`,
+        {
+          details: { group, allowed: version.machineGroups },
+        },
+      );
+    }
+  }
+  return [...new Set(asked)];
+}
+
+function refuseMissingDependencies(catalogue: Catalogue, version: CatalogueVersion): void {
+  for (const dependency of version.dependencies) {
+    if (dependency.kind !== 'required') continue;
+    const there = (catalogue.plugins.get(dependency.name) ?? []).some(
+      (v) => v.status !== 'deleted' && v.status !== 'revoked' && v.status !== 'yanked',
+    );
+    if (there) continue;
+    throw new HaiveError(
+      'DEPENDENCY_MISSING',
+      `${version.name}@${version.version} needs ${dependency.name}@${dependency.range}, and the registry has no version of it`,
+      { details: { wants: dependency.name, range: dependency.range } },
+    );
+  }
+}

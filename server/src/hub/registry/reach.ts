@@ -1,0 +1,59 @@
+import { type DesiredState, desiredState } from '../../domain/desired-state.ts';
+import type { MachineFacts, Registry, RegistryVersion } from '../../domain/registry.ts';
+import { allInstallations } from '../../storage/installation-queries.ts';
+import { allMachines } from '../../storage/machine-queries.ts';
+import { listOverrides } from '../../storage/override-queries.ts';
+import type { Tx } from '../../storage/tables.ts';
+import { machineFacts } from '../machine-facts.ts';
+
+/** What desired state needs to know of every machine, by name. */
+export async function allMachineFacts(tx: Tx): Promise<MachineFacts[]> {
+  const machines = await allMachines(tx);
+  const installed = byMachine(await allInstallations(tx));
+  const overrides = byMachine(await listOverrides(tx));
+  return machines.map((m) => machineFacts(m, installed.get(m.id) ?? [], overrides.get(m.id) ?? []));
+}
+
+/** Desired states of many machines; machines that differ in nothing that matters are computed once. */
+export function desiredStates(registry: Registry): (machine: MachineFacts) => DesiredState {
+  const known = new Map<string, DesiredState>();
+  return (machine) => {
+    const { groups, capabilities, haivemindVersion, installed, overrides } = machine;
+    const key = JSON.stringify([groups, capabilities, haivemindVersion, installed, overrides]);
+    let state = known.get(key);
+    if (state === undefined) {
+      state = desiredState(registry, machine);
+      known.set(key, state);
+    }
+    return state;
+  };
+}
+
+/** Names of the machines whose desired state holds exactly this version, sorted. */
+export function machinesHolding(registry: Registry, machines: readonly MachineFacts[], id: string): string[] {
+  const stateOf = desiredStates(registry);
+  return machines
+    .filter((m) => stateOf(m).plugins.some((p) => p.id === id))
+    .map((m) => m.name)
+    .sort();
+}
+
+/** The registry as it would be with one version changed. */
+export function withVersion(registry: Registry, changed: RegistryVersion): Registry {
+  const plugins = new Map(registry.plugins);
+  plugins.set(
+    changed.name,
+    (plugins.get(changed.name) ?? []).map((v) => (v.id === changed.id ? changed : v)),
+  );
+  return { seq: registry.seq, plugins };
+}
+
+function byMachine<T extends { machineId: string }>(rows: readonly T[]): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const row of rows) {
+    const list = groups.get(row.machineId);
+    if (list === undefined) groups.set(row.machineId, [row]);
+    else list.push(row);
+  }
+  return groups;
+}

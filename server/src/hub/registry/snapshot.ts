@@ -1,0 +1,152 @@
+import semverCompare from 'semver/functions/compare.js';
+import type { DependencyKind } from '../../domain/manifest.ts';
+import type { Registry, RegistryVersion, VersionStatus } from '../../domain/registry.ts';
+import type { FileType } from '../../domain/version-record.ts';
+import { eventsAfter } from '../../storage/event-queries.ts';
+import { type CatalogueRows, readCatalogue } from '../../storage/plugin-queries.ts';
+import type { Store } from '../../storage/store.ts';
+import type { Tx } from '../../storage/tables.ts';
+
+/** A version with what lists and searches show of it. */
+export interface CatalogueVersion extends RegistryVersion {
+  description: string;
+  author: string;
+  authorOrg: string | null;
+  publisher: string;
+  imported: boolean;
+  statusReason: string;
+  components: readonly FileType[];
+  /** plugin.json as shipped, JSON text. */
+  manifest: string;
+  createdAt: string;
+  updatedAt: string;
+}
+
+/** The registry as it was at `seq`. Never changed: a later seq gets a catalogue of its own. */
+export interface Catalogue extends Registry {
+  plugins: ReadonlyMap<string, readonly CatalogueVersion[]>;
+  byId: ReadonlyMap<string, CatalogueVersion>;
+}
+
+/** Past so many events since the last look, reading everything costs less than reading what changed. */
+const MAX_EVENTS = 500;
+
+interface Cache {
+  catalogue: Catalogue | undefined;
+  loading: Promise<Catalogue> | undefined;
+}
+const caches = new WeakMap<Store, Cache>();
+
+/** What desired state is computed from, of now. */
+export function loadRegistry(store: Store): Promise<Registry> {
+  return loadCatalogue(store);
+}
+
+/**
+ * The catalogue of now: what was committed before the call is in it. Reads only the plugins whose events came since
+ * the last call; the memory is a cache of the database, never a truth of its own.
+ */
+export async function loadCatalogue(store: Store): Promise<Catalogue> {
+  let cache = caches.get(store);
+  if (cache === undefined) {
+    cache = { catalogue: undefined, loading: undefined };
+    caches.set(store, cache);
+  }
+  const mine = cache;
+  const seq = await store.currentSeq();
+  for (;;) {
+    if (mine.catalogue?.seq === seq) return mine.catalogue;
+    // A load that began before our look at seq may end short of it; then the next one is ours.
+    mine.loading ??= load(store, mine.catalogue)
+      .then((catalogue) => {
+        mine.catalogue = catalogue;
+        return catalogue;
+      })
+      .finally(() => {
+        mine.loading = undefined;
+      });
+    const loaded = await mine.loading;
+    if (loaded.seq >= seq) return loaded;
+  }
+}
+
+async function load(store: Store, known: Catalogue | undefined): Promise<Catalogue> {
+  return store.snapshot(async (tx) => {
+    const seq = await seqOf(tx);
+    const changed = known === undefined ? undefined : await changedNames(tx, known.seq, seq);
+    const rows = changed?.length === 0 ? undefined : await readCatalogue(tx, changed);
+    const plugins = new Map<string, readonly CatalogueVersion[]>(changed === undefined ? [] : known?.plugins);
+    for (const name of changed ?? []) plugins.delete(name);
+    if (rows !== undefined) for (const [name, versions] of toVersions(rows)) plugins.set(name, versions);
+    const byId = new Map<string, CatalogueVersion>();
+    for (const versions of plugins.values()) for (const version of versions) byId.set(version.id, version);
+    return { seq, plugins, byId };
+  });
+}
+
+async function seqOf(tx: Tx): Promise<number> {
+  const row = await tx.selectFrom('counters').select('value').where('name', '=', 'seq').executeTakeFirstOrThrow();
+  return row.value;
+}
+
+/** Names that the events of plugins since `from` speak of; undefined when everything must be read. */
+async function changedNames(tx: Tx, from: number, to: number): Promise<string[] | undefined> {
+  if (to < from || to - from > MAX_EVENTS) return undefined;
+  const names = new Set<string>();
+  for (const event of await eventsAfter(tx, from, MAX_EVENTS + 1)) {
+    if (!event.type.startsWith('plugin.')) continue;
+    if (typeof event.data.name !== 'string') return undefined;
+    names.add(event.data.name);
+  }
+  return [...names];
+}
+
+function toVersions(rows: CatalogueRows): Map<string, CatalogueVersion[]> {
+  const dependencies = group(rows.dependencies);
+  const machineGroups = group(rows.machineGroups);
+  const publications = group(rows.publications);
+  const byName = new Map<string, CatalogueVersion[]>();
+  for (const row of rows.plugins) {
+    const version: CatalogueVersion = {
+      id: row.id,
+      name: row.name,
+      version: row.version,
+      digest: row.checksum,
+      status: row.status as VersionStatus,
+      targets: (publications.get(row.id) ?? []).map((p) => ({ group: p.target, notify: p.notify === 1 })),
+      machineGroups: (machineGroups.get(row.id) ?? []).map((g) => g.machine_group),
+      requiredCapabilities: JSON.parse(row.required_capabilities) as string[],
+      minHaivemindVersion: row.min_haivemind_version,
+      dependencies: (dependencies.get(row.id) ?? []).map((d) => ({
+        name: d.name,
+        range: d.range,
+        kind: d.kind as DependencyKind,
+      })),
+      description: row.description,
+      author: row.author_name,
+      authorOrg: row.author_org,
+      publisher: row.publisher,
+      imported: row.imported === 1,
+      statusReason: row.status_reason,
+      components: JSON.parse(row.components) as FileType[],
+      manifest: row.manifest,
+      createdAt: row.created_at,
+      updatedAt: row.updated_at,
+    };
+    const list = byName.get(row.name);
+    if (list === undefined) byName.set(row.name, [version]);
+    else list.push(version);
+  }
+  for (const list of byName.values()) list.sort((a, b) => semverCompare(b.version, a.version));
+  return byName;
+}
+
+function group<T extends { plugin_id: string }>(rows: readonly T[]): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const row of rows) {
+    const list = groups.get(row.plugin_id);
+    if (list === undefined) groups.set(row.plugin_id, [row]);
+    else list.push(row);
+  }
+  return groups;
+}

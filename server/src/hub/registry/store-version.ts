@@ -1,0 +1,140 @@
+import type { Envelope } from '../../domain/dsse.ts';
+import { HaiveError } from '../../domain/errors.ts';
+import type { PluginManifest } from '../../domain/manifest.ts';
+import { type FileType, pluginId, type VersionRecord } from '../../domain/version-record.ts';
+import { insertBlobs, missingBlobs, type StoredBlob } from '../../storage/blob-queries.ts';
+import { findPlugin, insertPlugin } from '../../storage/plugin-queries.ts';
+import { addPublisherKey } from '../../storage/publisher-key-queries.ts';
+import type { Tx } from '../../storage/tables.ts';
+import { change } from '../change.ts';
+import type { HubContext, Principal } from '../context.ts';
+
+/** A version that has passed every check and only has to be kept. */
+export interface CheckedVersion {
+  record: VersionRecord;
+  envelope: Envelope;
+  keyid: string;
+  publicKey: string;
+  manifest: PluginManifest;
+  originalManifest: Record<string, unknown> | null;
+  types: ReadonlyMap<string, FileType>;
+  /** Blobs that arrived with it; the others must be stored already. */
+  blobs: readonly StoredBlob[];
+  /** Where it came from, for the audit: `upload`, `archive` or a URL. */
+  source: string;
+}
+
+/** Blobs past this are stored ahead of the registering transaction, which others wait for. */
+const INLINE_BYTES = 1024 * 1024;
+
+/** Ends the transaction without a trace when the very same version is there already. */
+class AlreadyThere extends Error {
+  constructor(readonly status: string) {
+    super('already registered');
+  }
+}
+
+/**
+ * Keeps a version: plugin, files, dependencies, event and audit in one transaction.
+ * @returns `created` false when the same bytes were registered before
+ * @throws HaiveError VERSION_EXISTS, VERSION_DELETED, BLOB_MISSING
+ */
+export async function storeVersion(
+  hub: HubContext,
+  principal: Principal,
+  version: CheckedVersion,
+): Promise<{ id: string; status: string; created: boolean }> {
+  const { record } = version;
+  const id = pluginId(record.name, record.version);
+  const before = await refuseOther(hub.store.read, id, record);
+  if (before !== undefined) return { id, status: before, created: false };
+
+  let blobs = version.blobs;
+  if (blobs.reduce((sum, b) => sum + b.data.length, 0) > INLINE_BYTES) {
+    const at = hub.clock().toISOString();
+    await hub.store.transact((tx) => insertBlobs(tx, version.blobs, at));
+    blobs = [];
+  }
+  try {
+    await change(hub, principal, async ({ tx, at }) => {
+      const status = await refuseOther(tx, id, record);
+      if (status !== undefined) throw new AlreadyThere(status);
+      await insertBlobs(tx, blobs, at);
+      const missing = await missingBlobs(
+        tx,
+        record.files.map((f) => f.sha256),
+      );
+      if (missing.length > 0) throw blobsMissing(record, missing);
+      await addPublisherKey(tx, {
+        keyid: version.keyid,
+        token_id: principal.tokenId,
+        public_key: version.publicKey,
+        publisher: principal.name,
+        first_seen: at,
+      });
+      await insertPlugin(tx, toRow(version, id, principal, at));
+      const { name, digest } = record;
+      // No plan changes by a registration: nobody has to be rung.
+      const data = {
+        id,
+        name,
+        version: record.version,
+        digest,
+        keyid: version.keyid,
+        source: version.source,
+        machine_ids: [],
+      };
+      return { result: undefined, trace: { type: 'plugin.registered', target: id, data } };
+    });
+  } catch (thrown) {
+    if (thrown instanceof AlreadyThere) return { id, status: thrown.status, created: false };
+    throw thrown;
+  }
+  return { id, status: 'registered', created: true };
+}
+
+export function blobsMissing(record: VersionRecord, missing: readonly string[]): HaiveError {
+  return new HaiveError('BLOB_MISSING', `${missing.length} blobs of ${record.name}@${record.version} never arrived`, {
+    details: { missing: missing.slice(0, 1000) },
+  });
+}
+
+/** The status of the same version when it is there with the same bytes; undefined when it is not there. */
+async function refuseOther(tx: Tx, id: string, record: VersionRecord): Promise<string | undefined> {
+  const known = await findPlugin(tx, id);
+  if (known === undefined) return undefined;
+  const what = `${record.name}@${record.version}`;
+  if (known.status === 'deleted') throw new HaiveError('VERSION_DELETED', `${what} was deleted and stays so`);
+  if (known.checksum === record.digest) return known.status;
+  throw new HaiveError('VERSION_EXISTS', `${what} is registered with other bytes`, {
+    details: { registered: known.checksum, sent: record.digest },
+  });
+}
+
+function toRow(version: CheckedVersion, id: string, principal: Principal, at: string) {
+  const { record, manifest } = version;
+  return {
+    row: {
+      id,
+      name: record.name,
+      version: record.version,
+      description: manifest.description,
+      author_name: manifest.author.name,
+      author_org: manifest.author.organization ?? null,
+      manifest: JSON.stringify(manifest.raw),
+      original_manifest: version.originalManifest === null ? null : JSON.stringify(version.originalManifest),
+      checksum: record.digest,
+      record: JSON.stringify(version.envelope),
+      publisher: principal.name,
+      publisher_keyid: version.keyid,
+      imported: record.imported ? 1 : 0,
+      required_capabilities: JSON.stringify(manifest.requiredCapabilities),
+      min_haivemind_version: manifest.minHaivemindVersion ?? null,
+      components: JSON.stringify([...new Set(version.types.values())].sort()),
+      created_at: at,
+    },
+    files: record.files.map((f) => ({ ...f, type: version.types.get(f.path) ?? ('other' as const) })),
+    dependencies: manifest.dependencies,
+    machineGroups: [...new Set(manifest.machineGroups)],
+  };
+}
