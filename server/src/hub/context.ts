@@ -1,10 +1,10 @@
+import type { Readable } from 'node:stream';
+import type * as z from 'zod';
 import type { Body, EndpointName, Query, Reply } from '../contract/endpoints.ts';
 import type { Progress } from '../contract/messages.ts';
 import type { Role } from '../contract/roles.ts';
 import type { Store } from '../storage/store.ts';
 import type { HubConfig } from './config.ts';
-import type { Readable } from 'node:stream';
-import type * as z from 'zod';
 
 /** Who is calling, from the token. */
 export interface Principal {

@@ -1,0 +1,81 @@
+import { type Readable, Transform } from 'node:stream';
+import type * as z from 'zod';
+import { HaiveError } from '../domain/errors.ts';
+
+/** What a body may cost: bytes in all, and milliseconds without a byte. */
+export interface BodyLimit {
+  bytes: number;
+  idleMs: number;
+}
+
+/**
+ * The body as a stream that fails with BODY_TOO_LARGE past the limit, TIMEOUT when nothing comes, BODY_INVALID when the peer breaks off.
+ * @throws HaiveError BODY_TOO_LARGE at once when content-length already says so
+ */
+export function limitedStream(source: Readable, contentLength: string | undefined, limit: BodyLimit): Readable {
+  const tooLarge = () => new HaiveError('BODY_TOO_LARGE', `The body is over ${limit.bytes} bytes`);
+  if (contentLength !== undefined && Number(contentLength) > limit.bytes) throw tooLarge();
+  let bytes = 0;
+  const out = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      timer.refresh();
+      bytes += chunk.length;
+      if (bytes > limit.bytes) done(tooLarge());
+      else done(null, chunk);
+    },
+  });
+  const timer = setTimeout(() => {
+    // The reader may be the slow side: only a body that could be read and did not come counts.
+    if (out.writableNeedDrain) timer.refresh();
+    else out.destroy(new HaiveError('TIMEOUT', `No byte of the body came for ${limit.idleMs} ms`));
+  }, limit.idleMs);
+  source.on('error', () => out.destroy(brokenOff()));
+  source.on('close', () => {
+    if (!source.readableEnded) out.destroy(brokenOff());
+  });
+  out.on('close', () => {
+    clearTimeout(timer);
+    source.unpipe(out);
+  });
+  out.on('error', () => {});
+  source.pipe(out);
+  return out;
+}
+
+const brokenOff = () => new HaiveError('BODY_INVALID', 'The connection broke off before the end of the body');
+
+/**
+ * A whole JSON body.
+ * @throws HaiveError BODY_INVALID, BODY_TOO_LARGE, TIMEOUT
+ */
+export async function readJson(source: Readable): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of source) chunks.push(chunk as Buffer);
+  const bytes = Buffer.concat(chunks);
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw new HaiveError('BODY_INVALID', bytes.length === 0 ? 'The body is empty' : 'The body is not JSON', { cause });
+  }
+}
+
+/**
+ * A value that fits its schema, defaults filled in.
+ * @throws HaiveError BAD_REQUEST naming the first field that does not
+ */
+export function validate<S extends z.ZodType>(schema: S, value: unknown, where: 'body' | 'query'): z.output<S> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const fields = result.error.issues.map((issue) => ({
+    field: issue.path.map(String).join('.') || where,
+    problem: issue.message,
+  }));
+  const first = fields[0];
+  throw new HaiveError(
+    'BAD_REQUEST',
+    `${where === 'query' ? 'Query parameter' : 'Field'} ${first?.field}: ${first?.problem}`,
+    {
+      details: { fields: fields.slice(0, 20) },
+    },
+  );
+}

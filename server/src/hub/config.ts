@@ -1,0 +1,173 @@
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import * as z from 'zod';
+import { HaiveError } from '../domain/errors.ts';
+import { isLoopback } from './loopback.ts';
+
+/** Everything the hub can be told; the only file of the hub that reads the environment. Times in ms, sizes in bytes. */
+export interface HubConfig {
+  host: string;
+  /** 0 lets the system choose. */
+  port: number;
+  dataDir: string;
+  /** PostgreSQL; without it the hub keeps SQLite in dataDir. */
+  databaseUrl: string | undefined;
+  /** Where hub.json and config.json lie (`~/.haivemind`). */
+  home: string;
+  tls: { cert: string; key: string } | undefined;
+  /** A proxy in front ends TLS; its X-Forwarded-For and X-Forwarded-Proto are believed. */
+  behindProxy: boolean;
+  /** The address machines reach this hub at, when it is not the one it listens on. */
+  publicUrl: string | undefined;
+  maxPluginSizeMb: number;
+  /** Hosts plugin_url may name although their address is private. */
+  allowedSourceHosts: readonly string[];
+  /** How long a plan counts as fresh. */
+  planTtlMs: number;
+  limits: HubLimits;
+  logLevel: LogLevel;
+}
+
+export interface HubLimits {
+  jsonBodyBytes: number;
+  connections: number;
+  /** From the first byte of a request to the end of its head. */
+  headersMs: number;
+  /** From the first byte of a request to the end of its body. */
+  requestMs: number;
+  /** A body that sends nothing for so long is given up. */
+  bodyIdleMs: number;
+  /** How long a graceful stop waits for requests in flight. */
+  drainMs: number;
+  /** Failed authentications one address may make in a minute before it must wait. */
+  failedAuthPerMinute: number;
+  socketPayloadBytes: number;
+  /** A socket that has more than this unsent is dropped. */
+  socketBacklogBytes: number;
+  heartbeatMs: number;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
+const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent'];
+
+export const DEFAULT_PORT = 7420;
+
+export const DEFAULT_LIMITS: HubLimits = {
+  jsonBodyBytes: 8 * 1024 * 1024,
+  connections: 20_000,
+  headersMs: 10_000,
+  requestMs: 300_000,
+  bodyIdleMs: 20_000,
+  drainMs: 10_000,
+  failedAuthPerMinute: 30,
+  socketPayloadBytes: 64 * 1024,
+  socketBacklogBytes: 1024 * 1024,
+  heartbeatMs: 30_000,
+};
+
+/** What the command line may say; undefined falls through to the environment, the config file, the default. */
+export interface HubFlags {
+  host?: string;
+  port?: string;
+  dataDir?: string;
+  databaseUrl?: string;
+  tlsCert?: string;
+  tlsKey?: string;
+  behindProxy?: boolean;
+  publicUrl?: string;
+  logLevel?: string;
+}
+
+const PluginsBlock = z.object({
+  registry_db: z.string().min(1).optional(),
+  max_plugin_size_mb: z.number().positive().max(2048).optional(),
+  allowed_source_hosts: z.array(z.string()).optional(),
+});
+
+/**
+ * Flags before environment before config.json before defaults.
+ * @throws HaiveError CONFIG_INVALID, TLS_REQUIRED
+ */
+export function readHubConfig(flags: HubFlags, env: NodeJS.ProcessEnv = process.env, cwd = process.cwd()): HubConfig {
+  const home = resolve(cwd, env.HAIVEMIND_HOME || join(homedir(), '.haivemind'));
+  const plugins = readPluginsBlock(join(home, 'config.json'));
+  const host = flags.host ?? '127.0.0.1';
+  const tls = tlsFiles(flags, cwd);
+  const behindProxy = flags.behindProxy ?? false;
+  if (!isLoopback(host) && tls === undefined && !behindProxy) {
+    throw new HaiveError('TLS_REQUIRED', `${host} is not a loopback address, and no certificate was given`);
+  }
+  const logLevel = (flags.logLevel ?? (process.stderr.isTTY ? 'warn' : 'info')) as LogLevel;
+  if (!LOG_LEVELS.includes(logLevel)) {
+    throw new HaiveError('CONFIG_INVALID', `--log-level ${logLevel} is none of ${LOG_LEVELS.join(', ')}`);
+  }
+  return {
+    host,
+    port: portOf(flags.port ?? (env.HAIVEMIND_PORT || String(DEFAULT_PORT))),
+    dataDir: resolve(cwd, flags.dataDir ?? (env.HAIVEMIND_DATA_DIR || dataDirOf(plugins.registry_db) || 'data')),
+    databaseUrl: flags.databaseUrl ?? (env.HAIVEMIND_DATABASE_URL || undefined),
+    home,
+    tls,
+    behindProxy,
+    publicUrl: flags.publicUrl === undefined ? undefined : urlOf(flags.publicUrl),
+    maxPluginSizeMb: plugins.max_plugin_size_mb ?? 50,
+    allowedSourceHosts: plugins.allowed_source_hosts ?? [],
+    planTtlMs: 7 * 24 * 3600_000,
+    limits: DEFAULT_LIMITS,
+    logLevel,
+  };
+}
+
+function portOf(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > 65_535) {
+    throw new HaiveError('CONFIG_INVALID', `The port ${text} is not a number from 0 to 65535`);
+  }
+  return port;
+}
+
+function urlOf(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw new HaiveError('CONFIG_INVALID', `The public address ${text} is not an http or https URL`);
+  }
+  return url.href.replace(/\/$/, '');
+}
+
+function tlsFiles(flags: HubFlags, cwd: string): { cert: string; key: string } | undefined {
+  if (flags.tlsCert === undefined && flags.tlsKey === undefined) return undefined;
+  if (flags.tlsCert === undefined || flags.tlsKey === undefined) {
+    throw new HaiveError('CONFIG_INVALID', '--tls-cert and --tls-key must be given together');
+  }
+  return { cert: resolve(cwd, flags.tlsCert), key: resolve(cwd, flags.tlsKey) };
+}
+
+/** The seed names the database file; the hub keeps everything of its own in that file's folder. */
+function dataDirOf(registryDb: string | undefined): string | undefined {
+  if (registryDb === undefined) return undefined;
+  if (!/(^|[/\\])plugins\.db$/.test(registryDb)) {
+    throw new HaiveError('CONFIG_INVALID', `plugins.registry_db must name a file plugins.db, not ${registryDb}`);
+  }
+  return registryDb.replace(/[/\\]?plugins\.db$/, '') || '.';
+}
+
+function readPluginsBlock(file: string): z.output<typeof PluginsBlock> {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw new HaiveError('CONFIG_INVALID', `${file} cannot be read`, { cause });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new HaiveError('CONFIG_INVALID', `${file} is not JSON`, { cause });
+  }
+  const parsed = z.object({ plugins: PluginsBlock.optional() }).safeParse(value);
+  if (parsed.success) return parsed.data.plugins ?? {};
+  const issue = parsed.error.issues[0];
+  throw new HaiveError('CONFIG_INVALID', `${file}: ${issue?.path.join('.')}: ${issue?.message}`);
+}

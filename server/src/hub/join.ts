@@ -1,0 +1,95 @@
+import { HaiveError } from '../domain/errors.ts';
+import { isUniqueViolation } from '../storage/dialect.ts';
+import {
+  findMachine,
+  insertMachine,
+  type MachineRecord,
+  setMachineCapabilities,
+  setMachineGroups,
+  updateMachineFacts,
+} from '../storage/machine-queries.ts';
+import type { Tx } from '../storage/tables.ts';
+import { findTokenByHash, insertToken, revokeMachineTokens } from '../storage/token-queries.ts';
+import { type Change, change } from './change.ts';
+import type { Call, UseCase } from './context.ts';
+import { hubFacts } from './identity.ts';
+import { tokenIdsOf } from './machines.ts';
+import { hashSecret, newId, newSecret } from './secrets.ts';
+import { sortedUnique } from './sorted-unique.ts';
+
+/**
+ * Makes a machine and its token. A machine that shows its own earlier token gets its name back with a new one.
+ * @throws HaiveError NAME_TAKEN, NAME_RESERVED
+ */
+export const join: UseCase<'join'> = async (hub, call) => {
+  const { body, principal } = call;
+  if (body.name === 'me' || body.name.startsWith('machine_')) {
+    throw new HaiveError('NAME_RESERVED', `A machine cannot be called ${body.name}`);
+  }
+  const secret = newSecret();
+  try {
+    const { result } = await change(hub, principal, async (step) => {
+      const known = await findMachine(step.tx, body.name);
+      if (known !== undefined && !(await isOwnToken(step.tx, known.id, body.machine_token))) {
+        throw new HaiveError('NAME_TAKEN', `A machine called ${body.name} has joined already`, {
+          hint: `Choose another name with --name, or remove that machine first: hv machines remove ${body.name}`,
+        });
+      }
+      const ended = known === undefined ? [] : await tokenIdsOf(step.tx, known.id);
+      const machine = known === undefined ? await admit(step, body) : await admitAgain(step, known, body);
+      await insertToken(step.tx, {
+        id: newId('token'),
+        name: machine.name,
+        hash: hashSecret(secret),
+        roles: ['machine'],
+        machineId: machine.id,
+        createdAt: step.at,
+      });
+      const { id, name, groups, capabilities } = machine;
+      const data = { machine_id: id, name, groups, capabilities, again: known !== undefined, tokens: ended };
+      return { result: { id, name, groups, capabilities }, trace: { type: 'machine.joined', target: name, data } };
+    });
+    return { machine: result, token: secret, hub: hubFacts(hub) };
+  } catch (thrown) {
+    if (!isUniqueViolation(thrown)) throw thrown;
+    throw new HaiveError('NAME_TAKEN', `A machine called ${body.name} has joined already`, { cause: thrown });
+  }
+};
+
+type Wish = Call<'join'>['body'];
+type Admitted = Pick<MachineRecord, 'id' | 'name' | 'groups' | 'capabilities'>;
+
+async function admit({ tx, at }: Change, wish: Wish): Promise<Admitted> {
+  const machine = {
+    id: newId('machine'),
+    name: wish.name,
+    platform: wish.platform,
+    haivemindVersion: wish.haivemind_version,
+    joinedAt: at,
+    groups: sortedUnique(wish.groups),
+    capabilities: sortedUnique(wish.capabilities),
+  };
+  await insertMachine(tx, machine);
+  return machine;
+}
+
+/** Groups and capabilities that the machine does not name again stay as they were. */
+async function admitAgain({ tx, at }: Change, known: MachineRecord, wish: Wish): Promise<Admitted> {
+  const groups = wish.groups.length > 0 ? sortedUnique(wish.groups) : known.groups;
+  const capabilities = wish.capabilities.length > 0 ? sortedUnique(wish.capabilities) : known.capabilities;
+  await revokeMachineTokens(tx, known.id, at);
+  await updateMachineFacts(tx, known.id, {
+    platform: wish.platform,
+    haivemindVersion: wish.haivemind_version,
+    lastSeen: at,
+  });
+  await setMachineGroups(tx, known.id, groups);
+  await setMachineCapabilities(tx, known.id, capabilities);
+  return { id: known.id, name: known.name, groups, capabilities };
+}
+
+async function isOwnToken(tx: Tx, machineId: string, secret: string | undefined): Promise<boolean> {
+  if (secret === undefined) return false;
+  const token = await findTokenByHash(tx, hashSecret(secret));
+  return token !== undefined && token.machineId === machineId && token.revokedAt === null;
+}

@@ -1,0 +1,114 @@
+import { HaiveError } from '../domain/errors.ts';
+import { installationsOf } from '../storage/installation-queries.ts';
+import {
+  deleteMachine,
+  findMachine,
+  listMachines,
+  type MachineRecord,
+  setMachineCapabilities,
+  setMachineGroups,
+} from '../storage/machine-queries.ts';
+import { listOverrides } from '../storage/override-queries.ts';
+import type { Tx } from '../storage/tables.ts';
+import { listTokens, revokeMachineTokens } from '../storage/token-queries.ts';
+import { requireSelf } from './auth.ts';
+import { change } from './change.ts';
+import type { HubContext, Principal, UseCases } from './context.ts';
+import type { Plans } from './plan.ts';
+import { sortedUnique } from './sorted-unique.ts';
+
+/** How long after its last sign of life a machine without a socket here still counts as online, in ms. */
+const ONLINE_MS = 150_000;
+
+export interface Presence {
+  isConnected(machineId: string): boolean;
+}
+
+/**
+ * The machine that an address names: `me`, an id or a name, if this caller may reach it.
+ * @throws HaiveError FORBIDDEN, MACHINE_NOT_FOUND
+ */
+export async function reachMachine(tx: Tx, principal: Principal, ref: string): Promise<MachineRecord> {
+  if (ref === 'me' && principal.machineId === null) {
+    throw new HaiveError('MACHINE_NOT_FOUND', '`me` is a machine, and this token is not one');
+  }
+  const machine = await findMachine(tx, ref === 'me' ? (principal.machineId ?? '') : ref);
+  // Before saying whether it exists: a machine's token learns nothing of others.
+  requireSelf(principal, machine?.id);
+  if (machine === undefined) throw new HaiveError('MACHINE_NOT_FOUND', `There is no machine ${ref}`);
+  return machine;
+}
+
+/** The ids of a machine's tokens, for telling every hub process whose sockets end. */
+export async function tokenIdsOf(tx: Tx, machineId: string): Promise<string[]> {
+  return (await listTokens(tx)).filter((t) => t.machineId === machineId && t.revokedAt === null).map((t) => t.id);
+}
+
+type MachineCases = Pick<UseCases, 'machines' | 'machine' | 'updateMachine' | 'removeMachine'>;
+
+export function machineUseCases(plans: Plans, presence: Presence): MachineCases {
+  const row = (hub: HubContext, m: MachineRecord) => ({
+    id: m.id,
+    name: m.name,
+    groups: m.groups,
+    capabilities: m.capabilities,
+    platform: m.platform,
+    haivemind_version: m.haivemindVersion,
+    joined_at: m.joinedAt,
+    last_seen: m.lastSeen,
+    online:
+      presence.isConnected(m.id) || (m.lastSeen !== null && hub.clock().getTime() - Date.parse(m.lastSeen) < ONLINE_MS),
+  });
+  return {
+    async machines(hub, { query }) {
+      const rows = await listMachines(hub.store.read, { ...query, limit: query.limit + 1 });
+      const page = rows.slice(0, query.limit);
+      const next = rows.length > query.limit ? (page.at(-1)?.name ?? null) : null;
+      return { machines: page.map((m) => row(hub, m)), next };
+    },
+    async machine(hub, { principal, params }) {
+      const found = await reachMachine(hub.store.read, principal, params.machine ?? '');
+      const [installed, overrides, plan] = await Promise.all([
+        installationsOf(hub.store.read, found.id),
+        listOverrides(hub.store.read, found.id),
+        plans.compute(found),
+      ]);
+      return {
+        ...row(hub, found),
+        plugins: installed.map(({ machineId: _, installedAt: __, updatedAt, state, ...plugin }) => ({
+          ...plugin,
+          state: state as 'verified',
+          updated_at: updatedAt,
+        })),
+        desired: plan.desired.plugins.map(({ name, version, origin }) => ({ name, version, origin })),
+        overrides: overrides.map(({ name, kind, range, by, at }) => ({ name, kind, range, by, at })),
+        problems: plan.desired.problems,
+      };
+    },
+    async updateMachine(hub, { principal, params, body }) {
+      const groups = body.groups && sortedUnique(body.groups);
+      const capabilities = body.capabilities && sortedUnique(body.capabilities);
+      const { result } = await change(hub, principal, async ({ tx }) => {
+        const found = await reachMachine(tx, principal, params.machine ?? '');
+        if (groups !== undefined) await setMachineGroups(tx, found.id, groups);
+        if (capabilities !== undefined) await setMachineCapabilities(tx, found.id, capabilities);
+        const before = { groups: found.groups, capabilities: found.capabilities };
+        const after = { groups: groups ?? found.groups, capabilities: capabilities ?? found.capabilities };
+        const data = { machine_id: found.id, machine_ids: [found.id], name: found.name, before, after };
+        return { result: { ...found, ...after }, trace: { type: 'machine.updated', target: found.name, data } };
+      });
+      return row(hub, result);
+    },
+    async removeMachine(hub, { principal, params }) {
+      await change(hub, principal, async ({ tx, at }) => {
+        const found = await reachMachine(tx, principal, params.machine ?? '');
+        const tokens = await tokenIdsOf(tx, found.id);
+        await revokeMachineTokens(tx, found.id, at);
+        await deleteMachine(tx, found.id);
+        const data = { machine_id: found.id, name: found.name, tokens };
+        return { result: null, trace: { type: 'machine.removed', target: found.name, data } };
+      });
+      return { ok: true };
+    },
+  };
+}

@@ -1,0 +1,71 @@
+import { HaiveError } from '../domain/errors.ts';
+import { installationsOf } from '../storage/installation-queries.ts';
+import { allMachines, type MachineRecord } from '../storage/machine-queries.ts';
+import { isOperator } from './auth.ts';
+import type { Call, HubContext, UseCases } from './context.ts';
+import type { Live } from './live.ts';
+import { reachMachine } from './machines.ts';
+import type { ComputedPlan, Plans } from './plan.ts';
+import { matches } from './router.ts';
+
+/** `plan` and `syncAll`: what machines should have, and telling them so. */
+export function planUseCases(plans: Plans, live: Pick<Live, 'ringMachines'>): Pick<UseCases, 'plan' | 'syncAll'> {
+  return {
+    async plan(hub, call) {
+      const machine = await reachMachine(hub.store.read, call.principal, call.params.machine ?? '');
+      const plan = await plans.compute(machine);
+      const headers = { etag: plan.etag };
+      if (matches(call.header('if-none-match'), plan.etag)) return { raw: true, status: 304, headers, body: null };
+      const body = Buffer.from(JSON.stringify(plan.seal()));
+      return {
+        raw: true,
+        status: 200,
+        headers: { ...headers, 'content-type': 'application/json; charset=utf-8' },
+        body,
+      };
+    },
+    async syncAll(hub, call) {
+      const { force, dry_run, target_machines } = call.body;
+      const operator = isOperator(call.principal);
+      if (force && operator) {
+        throw new HaiveError('BAD_REQUEST', 'Field force: a forced sync is done on the machine itself', {
+          hint: 'Run `hv sync --force` there, or install one plugin with force.',
+        });
+      }
+      const machines = await targets(hub, call, operator, target_machines);
+      const rows = [];
+      for (const machine of machines) rows.push(await changesOf(hub, machine, await plans.compute(machine)));
+      const rung = operator && !dry_run;
+      if (rung) await live.ringMachines(machines.map((m) => m.id));
+      return { machines: rows, rung };
+    },
+  };
+}
+
+async function targets(
+  hub: HubContext,
+  call: Call<'syncAll'>,
+  operator: boolean,
+  named: readonly string[] | undefined,
+): Promise<MachineRecord[]> {
+  const { read } = hub.store;
+  if (named === undefined) return operator ? allMachines(read) : [await reachMachine(read, call.principal, 'me')];
+  const found = new Map<string, MachineRecord>();
+  for (const ref of named) {
+    const machine = await reachMachine(read, call.principal, ref);
+    found.set(machine.id, machine);
+  }
+  return [...found.values()];
+}
+
+async function changesOf(hub: HubContext, machine: MachineRecord, plan: ComputedPlan) {
+  const installed = await installationsOf(hub.store.read, machine.id);
+  const has = new Map(installed.filter((p) => p.state !== 'failed').map((p) => [p.name, p]));
+  const wants = new Map(plan.desired.plugins.map((p) => [p.name, p]));
+  const changes: { name: string; from: string | null; to: string | null }[] = [];
+  for (const name of [...new Set([...has.keys(), ...wants.keys()])].sort()) {
+    const [from, to] = [has.get(name), wants.get(name)];
+    if (from?.digest !== to?.digest) changes.push({ name, from: from?.version ?? null, to: to?.version ?? null });
+  }
+  return { machine: machine.name, desired: wants.size, changes };
+}

@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+import { type DesiredState, desiredState } from '../domain/desired-state.ts';
+import type { Envelope } from '../domain/dsse.ts';
+import { sealJson } from '../domain/dsse.ts';
+import { PLAN_FORMAT, PLAN_PAYLOAD_TYPE, type Plan } from '../domain/plan.ts';
+import type { MachineRecord } from '../storage/machine-queries.ts';
+import type { HubContext } from './context.ts';
+import { loadMachineFacts } from './machine-facts.ts';
+import { loadRegistry } from './registry/snapshot.ts';
+import type { SeqGate } from './seq-gate.ts';
+
+/** Plans of machines, and the memory of their etags that makes "nothing changed" cheap. */
+export interface Plans {
+  /** The etag of the machine's plan at this stamp, when it is known without computing. */
+  recallEtag(machineId: string, stamp: string): string | undefined;
+  /** What the machine should have now, and the etag of that. */
+  compute(machine: Pick<MachineRecord, 'id'>): Promise<ComputedPlan>;
+}
+
+export interface ComputedPlan {
+  desired: DesiredState;
+  counter: number;
+  etag: string;
+  /** The signed plan, fresh from this moment. */
+  seal(): Envelope;
+}
+
+const MAX_REMEMBERED = 100_000;
+
+/**
+ * @param gate its stamp moves with everything a plan depends on, so that a remembered etag of the same stamp is true
+ */
+export function createPlans(hub: HubContext, gate: SeqGate): Plans {
+  let remembered = new Map<string, { stamp: string; etag: string }>();
+  return {
+    recallEtag(machineId, stamp) {
+      const known = remembered.get(machineId);
+      return known?.stamp === stamp ? known.etag : undefined;
+    },
+    async compute(machine) {
+      // The stamp is read first: what changes while we compute makes the memory old, never wrong.
+      const stamp = await gate.current();
+      const registry = await loadRegistry(hub.store);
+      const facts = await loadMachineFacts(hub.store.read, machine.id);
+      const desired = desiredState(registry, facts);
+      const { id, epoch, privatePem } = hub.identity;
+      const content = { format: PLAN_FORMAT, hub: id, machine: facts.id, epoch, ...desired };
+      const etag = `"${createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 22)}"`;
+      if (remembered.size >= MAX_REMEMBERED) remembered = new Map();
+      remembered.set(machine.id, { stamp, etag });
+      return {
+        desired,
+        counter: registry.seq,
+        etag,
+        seal() {
+          const now = hub.clock();
+          const plan: Plan = {
+            ...content,
+            counter: registry.seq,
+            issuedAt: now.toISOString(),
+            expiresAt: new Date(now.getTime() + hub.config.planTtlMs).toISOString(),
+          };
+          return sealJson(PLAN_PAYLOAD_TYPE, plan, privatePem);
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,87 @@
+import type * as z from 'zod';
+import type { ReportedPlugin, StatusReport } from '../contract/schemas.ts';
+import { type InstallationRecord, installationsOf, replaceInstallations } from '../storage/installation-queries.ts';
+import { type MachineRecord, setMachineCapabilities, updateMachineFacts } from '../storage/machine-queries.ts';
+import { nextCounter } from '../storage/meta-queries.ts';
+import { listOverrides, setOverride } from '../storage/override-queries.ts';
+import type { Tx } from '../storage/tables.ts';
+import { change } from './change.ts';
+import type { Call, HubContext, UseCase } from './context.ts';
+import { reachMachine } from './machines.ts';
+import { sortedUnique } from './sorted-unique.ts';
+
+type Report = z.output<typeof StatusReport>;
+type Plugin = z.output<typeof ReportedPlugin>;
+
+/** Raised by a report that says something new, so that remembered plans are computed again (see hub/stamp). */
+export const FACTS_COUNTER = 'facts';
+
+/** Takes down what a machine has. Only a report with a new hold takes a place in the event feed. */
+export const report: UseCase<'report'> = async (hub, call) => {
+  const { principal, params, body } = call;
+  const machine = await reachMachine(hub.store.read, principal, params.machine ?? '');
+  const news = await hub.store.transact((tx) => writeDown(tx, machine, body, hub.clock().toISOString()));
+  await keepHolds(hub, call, machine, body);
+  for (const { name, version, state, error } of news) {
+    hub.bell.progress({
+      machine: machine.name,
+      plugin: name,
+      version,
+      state,
+      ...(error === undefined ? {} : { error }),
+    });
+  }
+  return { ok: true };
+};
+
+/** @returns the plugins whose version or state is news */
+async function writeDown(tx: Tx, machine: MachineRecord, body: Report, at: string): Promise<Plugin[]> {
+  const before = await installationsOf(tx, machine.id);
+  const capabilities = body.capabilities && sortedUnique(body.capabilities);
+  const newCapabilities = capabilities !== undefined && capabilities.join('\0') !== machine.capabilities.join('\0');
+  await replaceInstallations(tx, machine.id, lastOfEachName(body.plugins), at);
+  if (newCapabilities) await setMachineCapabilities(tx, machine.id, capabilities);
+  await updateMachineFacts(tx, machine.id, {
+    haivemindVersion: body.haivemind_version,
+    lastSeen: at,
+    planCounter: body.counter,
+  });
+  const changesPlan =
+    newCapabilities ||
+    body.haivemind_version !== machine.haivemindVersion ||
+    versionsOf(before) !== versionsOf(body.plugins);
+  // Last, so that this row, which every report shares, is held as briefly as can be.
+  if (changesPlan) await nextCounter(tx, FACTS_COUNTER);
+  const was = new Map(before.map((p) => [p.name, p]));
+  return body.plugins.filter((p) => isNews(was.get(p.name), p));
+}
+
+function isNews(before: InstallationRecord | undefined, now: Plugin): boolean {
+  return before === undefined || before.version !== now.version || before.state !== now.state;
+}
+
+function lastOfEachName(plugins: readonly Plugin[]): Plugin[] {
+  return [...new Map(plugins.map((p) => [p.name, p])).values()];
+}
+
+function versionsOf(plugins: readonly { name: string; version: string }[]): string {
+  return sortedUnique(plugins.map((p) => `${p.name}@${p.version}`)).join('\0');
+}
+
+/** A rollback made on the machine becomes a hold here, so that the next plan does not undo it. */
+async function keepHolds(hub: HubContext, call: Call<'report'>, machine: MachineRecord, body: Report): Promise<void> {
+  if (body.holds.length === 0) return;
+  const known = await listOverrides(hub.store.read, machine.id);
+  const fresh = body.holds.filter(
+    (hold) => !known.some((o) => o.name === hold.name && o.kind === 'hold' && o.range === hold.version),
+  );
+  if (fresh.length === 0) return;
+  await change(hub, call.principal, async ({ tx, at }) => {
+    for (const { name, version } of fresh) {
+      const hold = { machineId: machine.id, name, kind: 'hold' as const, range: version, forceNonce: null };
+      await setOverride(tx, { ...hold, byOperator: false, by: machine.name, at });
+    }
+    const data = { machine_id: machine.id, machine_ids: [machine.id], holds: fresh };
+    return { result: null, trace: { type: 'machine.updated', target: machine.name, data } };
+  });
+}

@@ -1,0 +1,139 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import Fastify from 'fastify';
+import { openStore } from '../storage/store.ts';
+import { createActivity } from './activity.ts';
+import { createAuthenticator } from './auth.ts';
+import { publishCore } from './builtin.ts';
+import { joinLine, loadBundle } from './bundle.ts';
+import type { HubConfig } from './config.ts';
+import type { HubContext, Log } from './context.ts';
+import { withFastPlan } from './fast-plan.ts';
+import { firstAdminToken, writeHubFile } from './first-start.ts';
+import { answerClientError, createNodeServer, drain, listen } from './http-server.ts';
+import { loadIdentity } from './identity.ts';
+import { createLive } from './live.ts';
+import { createLog } from './log.ts';
+import { createMetrics } from './metrics.ts';
+import { createPlans } from './plan.ts';
+import { addRoutes, requestIdOf } from './router.ts';
+import { createSeqGate } from './seq-gate.ts';
+import { readStamp } from './stamp.ts';
+import { startSweep } from './sweep.ts';
+import { findStoredToken } from './tokens.ts';
+import { upgrade } from './upgrade.ts';
+import { createUseCases } from './use-cases.ts';
+
+export interface RunningHub {
+  url: string;
+  port: number;
+  context: HubContext;
+  /** Only at the first start of a database. */
+  adminToken: string | null;
+  /** The token of hub.json: may join and publish. */
+  joinToken: string;
+  /** What joins a machine that has nothing but Node; null where there is no bundle to hand out. */
+  joinLine: string | null;
+  /** Drains: requests in flight finish (at most limits.drainMs), sockets are told, the database is closed. */
+  close(): Promise<void>;
+}
+
+/** What a test may put in the place of the real thing. */
+export interface HubDeps {
+  clock?: () => Date;
+  log?: Log;
+  /** Where cli.mjs lies; default: beside this file. */
+  distDir?: string;
+  /** The repository that holds haivemind-core; default: two folders above distDir. */
+  coreRoot?: string;
+}
+
+/**
+ * Starts a hub: database, first tokens, haivemind-core, then the listener.
+ * @throws HaiveError DATABASE_UNAVAILABLE, SCHEMA_NEWER, NATIVE_MODULE, PORT_IN_USE, CONFIG_INVALID, IO_ERROR, READ_ONLY
+ */
+export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<RunningHub> {
+  const clock = deps.clock ?? (() => new Date());
+  const log = deps.log ?? createLog(config.logLevel, undefined, clock);
+  const distDir = deps.distDir ?? dirname(fileURLToPath(import.meta.url));
+  if (config.databaseUrl === undefined) await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  const store = await openStore({ dataDir: config.dataDir, databaseUrl: config.databaseUrl, clock });
+  const undo: (() => Promise<unknown>)[] = [() => store.close()];
+  const unwind = async (): Promise<void> => {
+    for (const step of undo.reverse()) await step();
+  };
+  try {
+    let draining = false;
+    const isDraining = (): boolean => draining;
+    const identity = await loadIdentity(store);
+    const metrics = createMetrics();
+    const live = await createLive({ store, config, hubId: identity.id, log, seen: (p) => activity.seen(p) });
+    undo.push(() => live.close());
+    const activity = createActivity(store, log, clock, () => live.connectedMachines());
+    undo.push(() => activity.close());
+    const hub: HubContext = { store, config, identity, clock, log, bell: live };
+    undo.push(startSweep(hub));
+
+    const gate = createSeqGate(() => readStamp(store));
+    const auth = createAuthenticator(
+      (hash) => findStoredToken(store.read, hash),
+      gate,
+      clock,
+      config.limits.failedAuthPerMinute,
+    );
+    const plans = createPlans(hub, gate);
+    const bundle = await loadBundle(distDir);
+    const useCases = createUseCases({ plans, live, bundle, metrics, sockets: () => live.size(), isDraining });
+    const shared = { auth, metrics, seen: activity.seen, isDraining };
+
+    const app = Fastify({
+      serverFactory: (handler) => createNodeServer(config, withFastPlan({ ...shared, gate, plans }, handler)),
+      clientErrorHandler: answerClientError,
+      // One proxy is believed: the last address it wrote, not what a client claims.
+      trustProxy: config.behindProxy ? (_address, hop) => hop === 0 : false,
+      routerOptions: { maxParamLength: 300 },
+      genReqId: (request) => requestIdOf(request.headers),
+      logger: false,
+    });
+    addRoutes(app, { ...shared, hub, useCases });
+    app.server.on('upgrade', (request, socket, head) => {
+      void upgrade({ auth, live, log, isDraining, behindProxy: config.behindProxy }, request, socket, head);
+    });
+    await app.ready();
+
+    const adminToken = await firstAdminToken(hub);
+    await publishCore(hub, useCases, deps.coreRoot ?? join(distDir, '..', '..'));
+    const port = await listen(app.server, config.host, config.port);
+    undo.push(async () => {
+      draining = true;
+      await Promise.all([live.close(), drain(app.server, config.limits.drainMs)]);
+      await app.close();
+    });
+    const url = config.publicUrl ?? addressOf(config, port);
+    const { token } = await writeHubFile(hub, url);
+    log.info({ url, hub: identity.id, engine: store.dialect }, 'the hub is ready');
+    let closing: Promise<void> | undefined;
+    return {
+      url,
+      port,
+      context: hub,
+      adminToken,
+      joinToken: token,
+      joinLine: bundle === null ? null : joinLine(url, token, bundle.sha256),
+      close() {
+        closing ??= unwind();
+        return closing;
+      },
+    };
+  } catch (thrown) {
+    await unwind();
+    throw thrown;
+  }
+}
+
+function addressOf(config: HubConfig, port: number): string {
+  const host = config.host === '0.0.0.0' ? '127.0.0.1' : config.host === '::' ? '::1' : config.host;
+  const scheme = config.tls === undefined ? 'http' : 'https';
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,105 @@
+import type { BodyIn } from '../contract/endpoints.ts';
+import { HaiveError } from '../domain/errors.ts';
+import type { Tx } from '../storage/tables.ts';
+import {
+  findTokenByHash,
+  insertToken,
+  listTokens,
+  revokeToken as revoke,
+  type TokenRecord,
+} from '../storage/token-queries.ts';
+import type { StoredToken } from './auth.ts';
+import { change } from './change.ts';
+import type { HubContext, Principal, UseCase } from './context.ts';
+import { hubFacts } from './identity.ts';
+import { hashSecret, newId, newSecret } from './secrets.ts';
+
+const DAY_MS = 24 * 3600_000;
+
+/** The token with this hash as the authenticator wants it. */
+export async function findStoredToken(tx: Tx, hash: string): Promise<StoredToken | null> {
+  const token = await findTokenByHash(tx, hash);
+  if (token === undefined) return null;
+  const { id: tokenId, name, roles, machineId, namePattern, expiresAt, revokedAt } = token;
+  return { principal: { tokenId, name, roles, machineId, namePattern }, expiresAt, revokedAt };
+}
+
+/**
+ * Makes a token and answers its secret, the only time that anybody sees it.
+ * @throws HaiveError BAD_REQUEST for the role machine, which only join gives
+ */
+export async function mintToken(
+  hub: HubContext,
+  by: Pick<Principal, 'name' | 'tokenId'>,
+  wish: BodyIn<'createToken'>,
+): Promise<TokenRecord & { token: string }> {
+  const { name, expires_in_days, name_pattern } = wish;
+  const roles = [...new Set(wish.roles)];
+  if (roles.includes('machine')) {
+    throw new HaiveError('BAD_REQUEST', 'Field roles: a machine gets its token by joining, not from here');
+  }
+  const secret = newSecret();
+  const { result } = await change(hub, by, async ({ tx, at }) => {
+    const record: TokenRecord = {
+      id: newId('token'),
+      name,
+      roles,
+      machineId: null,
+      namePattern: name_pattern ?? null,
+      createdAt: at,
+      expiresAt:
+        expires_in_days === undefined ? null : new Date(Date.parse(at) + expires_in_days * DAY_MS).toISOString(),
+      lastUsedAt: null,
+      revokedAt: null,
+    };
+    await insertToken(tx, { ...record, hash: hashSecret(secret) });
+    return { result: record, trace: { type: 'token.created', target: record.id, data: { name, roles } } };
+  });
+  return { ...result, token: secret };
+}
+
+/** @throws HaiveError TOKEN_NOT_FOUND when there is none, or it was revoked before */
+export async function dropToken(hub: HubContext, by: Pick<Principal, 'name' | 'tokenId'>, id: string): Promise<void> {
+  await change(hub, by, async ({ tx, at }) => {
+    if (!(await revoke(tx, id, at))) {
+      throw new HaiveError('TOKEN_NOT_FOUND', `No valid token has the id ${id}`);
+    }
+    return { result: null, trace: { type: 'token.revoked', target: id, data: { tokens: [id] } } };
+  });
+}
+
+/** A token as the contract shows it. */
+export function tokenRow(token: TokenRecord) {
+  return {
+    id: token.id,
+    name: token.name,
+    roles: token.roles,
+    created_at: token.createdAt,
+    expires_at: token.expiresAt,
+    last_used_at: token.lastUsedAt,
+    revoked_at: token.revokedAt,
+  };
+}
+
+export const createToken: UseCase<'createToken'> = async (hub, call) => {
+  const made = await mintToken(hub, call.principal, call.body);
+  return { ...tokenRow(made), token: made.token };
+};
+
+export const tokens: UseCase<'tokens'> = async (hub) => ({
+  tokens: (await listTokens(hub.store.read)).map(tokenRow),
+});
+
+export const revokeToken: UseCase<'revokeToken'> = async (hub, call) => {
+  await dropToken(hub, call.principal, call.params.token ?? '');
+  return { ok: true };
+};
+
+export const whoami: UseCase<'whoami'> = async (hub, call) => {
+  const { tokenId: id, name, roles, machineId } = call.principal;
+  return {
+    token: { id, name, roles: [...roles] },
+    machine: machineId === null ? null : { id: machineId, name },
+    hub: hubFacts(hub),
+  };
+};

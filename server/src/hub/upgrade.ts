@@ -1,0 +1,47 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { checkProtocol, PROTOCOL_HEADER } from '../contract/protocol.ts';
+import { ROLES } from '../contract/roles.ts';
+import { HaiveError, toHaiveError } from '../domain/errors.ts';
+import { type Authenticator, requireAccess } from './auth.ts';
+import { clientAddress } from './client-address.ts';
+import type { Log } from './context.ts';
+import { refuse } from './http-server.ts';
+import { isLivePath, type Live } from './live.ts';
+import { requestIdOf } from './router.ts';
+
+export interface UpgradeParts {
+  auth: Authenticator;
+  live: Live;
+  log: Log;
+  isDraining(): boolean;
+  behindProxy: boolean;
+}
+
+const LIVE = { summary: 'The live channel', access: ROLES.filter((role) => role !== 'join') };
+
+/** Authenticates a connection that wants to become a live channel, and hands it over. */
+export async function upgrade(
+  parts: UpgradeParts,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): Promise<void> {
+  const requestId = requestIdOf(request.headers);
+  socket.on('error', () => socket.destroy());
+  try {
+    if (!isLivePath(request.url)) throw new HaiveError('NOT_FOUND', 'No live channel is at this address');
+    if (parts.isDraining()) throw new HaiveError('SHUTTING_DOWN', 'The hub is stopping');
+    checkProtocol(request.headers[PROTOCOL_HEADER] as string | undefined, 'machine');
+    const principal = await parts.auth.authenticate(
+      request.headers.authorization,
+      clientAddress(request, parts.behindProxy),
+    );
+    requireAccess(principal, LIVE);
+    parts.live.accept(request, socket, head, principal);
+  } catch (thrown) {
+    const error = toHaiveError(thrown);
+    if (error.code === 'INTERNAL') parts.log.error({ request_id: requestId, error: error.cause }, 'defect');
+    refuse(socket, error, requestId);
+  }
+}

@@ -1,0 +1,38 @@
+import { bundleUseCases, type MachineBundle } from './bundle.ts';
+import type { UseCases } from './context.ts';
+import { audit, events, groups } from './feed.ts';
+import { type HealthParts, healthUseCases } from './health.ts';
+import { join } from './join.ts';
+import type { Live } from './live.ts';
+import { machineUseCases } from './machines.ts';
+import type { Plans } from './plan.ts';
+import { planUseCases } from './plan-use-cases.ts';
+import { registryUseCases } from './registry/index.ts';
+import { report } from './report.ts';
+import { createToken, revokeToken, tokens, whoami } from './tokens.ts';
+
+export interface UseCaseParts extends HealthParts {
+  plans: Plans;
+  live: Live;
+  bundle: MachineBundle | null;
+}
+
+/** One use case for each endpoint of the contract. */
+export function createUseCases(parts: UseCaseParts): UseCases {
+  return {
+    ...registryUseCases,
+    ...healthUseCases(parts),
+    ...bundleUseCases(parts.bundle),
+    ...machineUseCases(parts.plans, parts.live),
+    ...planUseCases(parts.plans, parts.live),
+    audit,
+    createToken,
+    events,
+    groups,
+    join,
+    report,
+    revokeToken,
+    tokens,
+    whoami,
+  };
+}

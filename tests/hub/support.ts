@@ -1,0 +1,154 @@
+// A real hub in this process, on a port the system chooses, with a database and HOME of its own.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ENDPOINTS, type Endpoint, type EndpointName } from '../../server/src/contract/endpoints.ts';
+import type { Role } from '../../server/src/contract/roles.ts';
+import { Problem } from '../../server/src/contract/schemas.ts';
+import { DEFAULT_LIMITS, type HubConfig, type HubLimits } from '../../server/src/hub/config.ts';
+import { type HubDeps, type RunningHub, startHub } from '../../server/src/hub/server.ts';
+import { createDatabase, type EngineUnderTest, type TestDatabase } from '../contract/engines.ts';
+
+export { ENGINES, type EngineUnderTest } from '../contract/engines.ts';
+
+export interface TestHub {
+  hub: RunningHub;
+  url: string;
+  /** The first start's admin token. */
+  admin: string;
+  home: string;
+  database: TestDatabase;
+  config: HubConfig;
+  logged: { level: string; message: string; fields: Record<string, unknown> }[];
+  /** A token with these roles. */
+  token(roles: Role[], more?: Record<string, unknown>): Promise<string>;
+  /** Joins a machine; answers its id and token. */
+  machine(name: string, more?: Record<string, unknown>): Promise<{ id: string; name: string; token: string }>;
+  /** Another hub process's worth on the same database: closed with this one. */
+  another(deps?: HubDeps): Promise<RunningHub>;
+  close(): Promise<void>;
+}
+
+export interface TestHubOptions {
+  limits?: Partial<HubLimits>;
+  deps?: HubDeps;
+  config?: Partial<HubConfig>;
+}
+
+export async function testHub(engine: EngineUnderTest, options: TestHubOptions = {}): Promise<TestHub> {
+  const database = await createDatabase(engine);
+  const home = await mkdtemp(join(tmpdir(), 'hv home ü '));
+  const logged: TestHub['logged'] = [];
+  const entry = (level: string) => (fields: Record<string, unknown>, message: string) => {
+    logged.push({ level, message, fields });
+  };
+  const log = { info: entry('info'), warn: entry('warn'), error: entry('error') };
+  const config: HubConfig = {
+    host: '127.0.0.1',
+    port: 0,
+    dataDir: database.options.dataDir,
+    databaseUrl: database.options.databaseUrl,
+    home,
+    tls: undefined,
+    behindProxy: false,
+    publicUrl: undefined,
+    maxPluginSizeMb: 50,
+    allowedSourceHosts: [],
+    planTtlMs: 7 * 24 * 3600_000,
+    logLevel: 'silent',
+    ...options.config,
+    limits: { ...DEFAULT_LIMITS, failedAuthPerMinute: 100_000, ...options.limits },
+  };
+  const deps = { log, coreRoot: '/nowhere', ...options.deps };
+  const hub = await startHub(config, deps);
+  const others: RunningHub[] = [];
+  const admin = hub.adminToken ?? '';
+  return {
+    hub,
+    url: hub.url,
+    admin,
+    home,
+    database,
+    config,
+    logged,
+    async token(roles, more = {}) {
+      const made = await ask(hub.url, 'POST', '/api/tokens', {
+        token: admin,
+        body: { name: roles.join('+'), roles, ...more },
+      });
+      return made.expect(200).token as string;
+    },
+    async machine(name, more = {}) {
+      const body = { name, platform: 'linux-x64', haivemind_version: '1.0.0', ...more };
+      const joined = (await ask(hub.url, 'POST', '/api/machines/join', { token: hub.joinToken, body })).expect(200);
+      return { id: (joined.machine as { id: string }).id, name, token: joined.token as string };
+    },
+    async another(more = {}) {
+      const other = await startHub({ ...config, home: join(home, `other-${others.length}`) }, { ...deps, ...more });
+      others.push(other);
+      return other;
+    },
+    async close() {
+      for (const other of others) await other.close();
+      await hub.close();
+      await database.drop();
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  text: string;
+  json: Record<string, unknown>;
+  /** The JSON, once the status is this one. */
+  expect(status: number): Record<string, unknown>;
+  /** The problem's code; '' for what is no problem. */
+  code: string;
+}
+
+export interface Ask {
+  token?: string | undefined;
+  body?: unknown;
+  /** Sent as it is, without a content type of ours. */
+  raw?: string | Uint8Array | ReadableStream;
+  headers?: Record<string, string>;
+}
+
+/** One request; a body is sent as JSON. */
+export async function ask(url: string, method: string, path: string, options: Ask = {}): Promise<Answer> {
+  const body = options.raw ?? (options.body === undefined ? null : JSON.stringify(options.body));
+  const response = await fetch(url + path, {
+    method,
+    body,
+    redirect: 'manual',
+    headers: {
+      ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
+      ...options.headers,
+    },
+  });
+  const text = await response.text();
+  const isProblem = response.headers.get('content-type') === 'application/problem+json';
+  let json: Record<string, unknown> = {};
+  try {
+    json = JSON.parse(text) as Record<string, unknown>;
+  } catch {}
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    json,
+    code: isProblem ? Problem.parse(json).code : '',
+    expect(status) {
+      if (response.status !== status) throw new Error(`${method} ${path}: ${response.status} ${text.slice(0, 400)}`);
+      return json;
+    },
+  };
+}
+
+/** Every endpoint of the contract by name. */
+export function endpoints(): [EndpointName, Endpoint][] {
+  return Object.entries(ENDPOINTS) as [EndpointName, Endpoint][];
+}
