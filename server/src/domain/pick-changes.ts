@@ -30,6 +30,8 @@ export interface PickInput {
   always?: readonly string[] | undefined;
   /** Only these plugins, and what they need, change. */
   only?: readonly string[] | undefined;
+  /** Installed, but its files are gone or damaged: put back. */
+  repair?: ReadonlySet<string> | undefined;
   /** Reinstall what is in step too, and try refused digests again. */
   force?: boolean | undefined;
 }
@@ -87,7 +89,8 @@ function firstChoice(name: string, entry: PlanEntry | undefined, input: PickInpu
   if (here !== undefined && here.digest === entry.digest) return slot;
   const refused = input.refused.get(entry.digest);
   const inScope = input.only === undefined || input.only.includes(name);
-  if (input.holds.has(name) && here !== undefined) {
+  const ordered = entry.origin === 'explicit' && entry.pinned;
+  if (input.holds.has(name) && here !== undefined && !ordered) {
     slot.wait = { why: 'held', detail: `${name} was rolled back to ${here.version} here` };
   } else if (refused !== undefined && input.force !== true) {
     slot.wait = { why: 'refused', detail: refused };
@@ -202,5 +205,6 @@ function toPicked(slots: Map<string, Slot>, input: PickInput): Picked {
 
 function reinstall(slot: Slot, entry: PlanEntry, input: PickInput): boolean {
   if (input.only !== undefined && !input.only.includes(slot.name)) return false;
-  return input.force === true || (entry.force !== undefined && entry.force !== slot.here?.force);
+  if (input.force === true || input.repair?.has(slot.name) === true) return true;
+  return entry.force !== undefined && entry.force !== slot.here?.force;
 }

@@ -1,0 +1,112 @@
+import { HaiveError } from '../domain/errors.ts';
+import { updateConfig } from '../machine/config-file.ts';
+import { readReceipts } from '../machine/receipts.ts';
+import type { ClientContext } from './context.ts';
+
+interface Key {
+  kind: 'boolean' | 'integer' | 'number' | 'text' | 'list';
+  /** `hub` keys are read by the hub on its host; `machine` keys here. */
+  readBy: 'machine' | 'hub' | 'both';
+}
+
+/** The keys a person may set: the seed's `plugins` block and the few of a machine's own. docs/configuration.md describes each. */
+export const CONFIG_KEYS: Record<string, Key> = {
+  hub_url: { kind: 'text', readBy: 'machine' },
+  'plugins.enabled': { kind: 'boolean', readBy: 'machine' },
+  'plugins.registry_db': { kind: 'text', readBy: 'hub' },
+  'plugins.install_path': { kind: 'text', readBy: 'machine' },
+  'plugins.auto_sync': { kind: 'boolean', readBy: 'machine' },
+  'plugins.sync_interval': { kind: 'integer', readBy: 'machine' },
+  'plugins.auto_install_updates': { kind: 'boolean', readBy: 'machine' },
+  'plugins.verify_checksums': { kind: 'boolean', readBy: 'machine' },
+  'plugins.allowed_sources': { kind: 'list', readBy: 'machine' },
+  'plugins.machine_group_auto_install': { kind: 'boolean', readBy: 'machine' },
+  'plugins.max_plugin_size_mb': { kind: 'number', readBy: 'both' },
+  'plugins.backup_before_update': { kind: 'boolean', readBy: 'machine' },
+};
+
+/** Shown, never set by hand. */
+const READ_ONLY_KEYS = ['machine.name', 'machine.id', 'hub.id', 'groups', 'capabilities', 'login.url'];
+
+/**
+ * The values in force, defaults included. Secrets are never among them.
+ * @throws HaiveError USAGE for a key that does not exist
+ */
+export function getConfig(ctx: ClientContext, key?: string): Record<string, unknown> {
+  const keys = key === undefined ? [...READ_ONLY_KEYS, ...Object.keys(CONFIG_KEYS)] : [canonical(key, true)];
+  const values = keys.map((name) => [name, lookUp(ctx.config, name)] as const);
+  return Object.fromEntries(key === undefined ? values.filter(([, value]) => value !== undefined) : values);
+}
+
+const lookUp = (value: unknown, key: string): unknown =>
+  key.split('.').reduce<unknown>((at, part) => (at as Record<string, unknown> | undefined)?.[part], value);
+
+/** Accepts the seed's keys with and without `plugins.`. */
+function canonical(key: string, alsoReadOnly: boolean): string {
+  const known = [...Object.keys(CONFIG_KEYS), ...(alsoReadOnly ? READ_ONLY_KEYS : [])];
+  const found = known.find((name) => name === key) ?? known.find((name) => name === `plugins.${key}`);
+  if (found !== undefined) return found;
+  throw new HaiveError('USAGE', `There is no key ${key}`, { hint: `Keys: ${known.join(', ')}.` });
+}
+
+/**
+ * Sets a key, or takes it out (`null`), so that its default holds again.
+ * @param text the value as typed: true/false, a number, text, or a,b,c
+ * @throws HaiveError USAGE (key), CONFIG_INVALID (value)
+ */
+export async function setConfig(
+  ctx: ClientContext,
+  key: string,
+  text: string | null,
+): Promise<Record<string, unknown>> {
+  const name = canonical(key, false);
+  const value = text === null ? undefined : parse(name, text);
+  if (name === 'plugins.install_path' && Object.keys((await readReceipts(ctx.machine)).plugins).length > 0) {
+    throw new HaiveError('CONFIG_INVALID', 'install_path cannot move while plugins are installed there', {
+      hint: 'Run `hv leave`, set it, and join again.',
+    });
+  }
+  ctx.config = await updateConfig(ctx.machine, (raw) => {
+    const [head, tail] = name.split('.') as [string, string | undefined];
+    if (tail === undefined) {
+      if (value === undefined) delete raw[head];
+      else raw[head] = value;
+      return raw;
+    }
+    const block = { ...(raw[head] as Record<string, unknown> | undefined) };
+    if (value === undefined) delete block[tail];
+    else block[tail] = value;
+    if (Object.keys(block).length > 0) raw[head] = block;
+    else delete raw[head];
+    return raw;
+  });
+  return getConfig(ctx, name);
+}
+
+function parse(name: string, text: string): unknown {
+  const kind = CONFIG_KEYS[name]?.kind;
+  const wrong = (form: string): HaiveError =>
+    new HaiveError('CONFIG_INVALID', `${name} wants ${form}, not ${JSON.stringify(text)}`, {
+      hint: 'docs/configuration.md describes each key.',
+    });
+  switch (kind) {
+    case 'boolean':
+      if (/^(true|on|yes|1)$/i.test(text)) return true;
+      if (/^(false|off|no|0)$/i.test(text)) return false;
+      throw wrong('true or false');
+    case 'integer':
+      if (!/^\d+$/.test(text) || Number(text) < 1) throw wrong('a whole number above 0');
+      return Number(text);
+    case 'number':
+      if (!(Number(text) > 0) || !Number.isFinite(Number(text))) throw wrong('a number above 0');
+      return Number(text);
+    case 'list':
+      return text
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== '');
+    default:
+      if (text.trim() === '') throw wrong('some text');
+      return text;
+  }
+}

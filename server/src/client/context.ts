@@ -1,0 +1,130 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { HaiveError } from '../domain/errors.ts';
+import { type Config, readConfig } from '../machine/config-file.ts';
+import { type FilePort, realFilePort } from '../machine/file-port.ts';
+import { type Machine, openMachine } from '../machine/machine.ts';
+import { machinePaths } from '../machine/paths.ts';
+import { connectHub, type HubClient, hubUrl } from './hub-client.ts';
+
+/** What the use cases need of the environment; interfaces/environment reads it. */
+export interface ClientEnvironment {
+  home: string;
+  claudeConfigDir: string | undefined;
+  haivemindHome: string | undefined;
+  /** HAIVEMIND_HUB_URL: goes before the configuration. */
+  hubUrl: string | undefined;
+  /** HAIVEMIND_TOKEN: goes before every kept token. */
+  token: string | undefined;
+  /** HAIVEMIND_CA_FILE: PEM of an own certificate authority. */
+  caFile: string | undefined;
+  path: string;
+}
+
+/** Everything a use case may touch. */
+export interface ClientContext {
+  env: ClientEnvironment;
+  machine: Machine;
+  config: Config;
+  clock: () => Date;
+  /** In [0, 1): spreads and backs off. */
+  random: () => number;
+}
+
+export interface ClientOptions {
+  clock?: () => Date;
+  random?: () => number;
+  port?: FilePort;
+}
+
+/**
+ * Opens this machine for the use cases; touches the disk only to read the configuration.
+ * @throws HaiveError CONFIG_INVALID
+ */
+export async function openClient(env: ClientEnvironment, options: ClientOptions = {}): Promise<ClientContext> {
+  const clock = options.clock ?? (() => new Date());
+  const port = options.port ?? realFilePort();
+  const bare = openMachine({ paths: machinePaths(env), port, clock });
+  const config = await readConfig(bare);
+  const machine = openMachine({
+    paths: machinePaths({ ...env, installPath: config.plugins.install_path }),
+    port,
+    clock,
+  });
+  return { env, machine, config, clock, random: options.random ?? Math.random };
+}
+
+/** `machine`: speaks for this machine · `author`: publishes · `operator`: speaks for others · `reader`: any token will do. */
+export type Purpose = 'machine' | 'author' | 'operator' | 'reader';
+
+/**
+ * The address of the hub: HAIVEMIND_HUB_URL, the joined hub, the hub logged in to, the hub on this host.
+ * @throws HaiveError HUB_NOT_CONFIGURED, CONFIG_INVALID
+ */
+export async function hubAddress(ctx: ClientContext): Promise<string> {
+  const url = ctx.env.hubUrl ?? ctx.config.hub_url ?? ctx.config.login?.url ?? (await readHostToken(ctx))?.url;
+  if (url === undefined) throw new HaiveError('HUB_NOT_CONFIGURED', 'This machine knows no hub');
+  return hubUrl(url);
+}
+
+/**
+ * Connects to the hub with the token that fits the purpose.
+ * `machine` is always its own token; for the others HAIVEMIND_TOKEN, then the login's, the host's and the machine's.
+ * @param timeoutMs milliseconds without a sign of life
+ * @throws HaiveError HUB_NOT_CONFIGURED, NOT_JOINED (machine), CONFIG_INVALID
+ */
+export async function hubFor(ctx: ClientContext, purpose: Purpose, timeoutMs?: number): Promise<HubClient> {
+  if (purpose === 'machine') {
+    const { hub_url, token } = ctx.config;
+    if (hub_url === undefined || token === undefined) {
+      throw new HaiveError('NOT_JOINED', 'This machine has not joined a hub');
+    }
+    return connectHub({ url: ctx.env.hubUrl ?? hub_url, token, timeoutMs, ca: await readCa(ctx) });
+  }
+  const url = await hubAddress(ctx);
+  return connectHub({ url, token: await tokenFor(ctx, url), timeoutMs, ca: await readCa(ctx) });
+}
+
+async function tokenFor(ctx: ClientContext, url: string): Promise<string | undefined> {
+  if (ctx.env.token !== undefined) return ctx.env.token;
+  const { login, hub_url, token } = ctx.config;
+  if (login !== undefined && sameHub(login.url, url)) return login.token;
+  const host = await readHostToken(ctx);
+  if (host !== undefined && sameHub(host.url, url)) return host.token;
+  // A machine that was pointed elsewhere by HAIVEMIND_HUB_URL must not hand its token to a stranger.
+  return hub_url !== undefined && sameHub(hub_url, url) ? token : undefined;
+}
+
+/** Whether two addresses name one hub; loopback has several names. */
+export function sameHub(a: string, b: string): boolean {
+  const plain = (text: string): string => {
+    try {
+      return hubUrl(text).replace(/^(https?:\/\/)(localhost|127\.0\.0\.1|\[::1\])(?=[:/]|$)/, '$1loopback');
+    } catch {
+      return text;
+    }
+  };
+  return plain(a) === plain(b);
+}
+
+/** `{url, token}` that a hub on this host left for tools beside it; undefined when there is none or it is unreadable. */
+export async function readHostToken(ctx: ClientContext): Promise<{ url: string; token: string } | undefined> {
+  try {
+    const value = JSON.parse(await readFile(join(ctx.machine.paths.haivemindHome, 'hub.json'), 'utf8'));
+    return typeof value.url === 'string' && typeof value.token === 'string' ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @throws HaiveError CONFIG_INVALID when HAIVEMIND_CA_FILE cannot be read */
+export async function readCa(ctx: ClientContext): Promise<string | undefined> {
+  if (ctx.env.caFile === undefined) return undefined;
+  try {
+    return await readFile(ctx.env.caFile, 'utf8');
+  } catch (cause) {
+    throw new HaiveError('CONFIG_INVALID', `HAIVEMIND_CA_FILE names ${ctx.env.caFile}, which cannot be read`, {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,130 @@
+import type { Reply } from '../contract/endpoints.ts';
+import { HaiveError } from '../domain/errors.ts';
+import { parsePluginRef } from '../domain/names.ts';
+import { withLock } from '../machine/lock.ts';
+import { readReceipts, updateReceipts } from '../machine/receipts.ts';
+import { type ClientContext, hubFor } from './context.ts';
+import type { HubClient } from './hub-client.ts';
+import { type SyncProgress, type SyncResult, syncMachine } from './sync.ts';
+
+export interface InstallOptions {
+  /** `latest`, an exact version or a range; the reference's own range when absent. */
+  version?: string | undefined;
+  /** Other machines, by name or id; `*` for every compatible one. This machine when absent. */
+  machines?: string[] | undefined;
+  force?: boolean | undefined;
+  onProgress?: ((progress: SyncProgress) => void) | undefined;
+}
+
+export interface InstallResult extends Reply<'install'> {
+  /** What happened on this machine; null when others were told. */
+  sync: SyncResult | null;
+}
+
+/**
+ * Puts a plugin into the desired state of this or other machines, and on this one installs it at once.
+ * @param ref NAME, NAME@RANGE or an id
+ * @throws HaiveError of the hub (PLUGIN_NOT_FOUND, NOT_ELIGIBLE, STATUS_FORBIDS, FORBIDDEN …) and of syncMachine
+ */
+export async function installPlugin(
+  ctx: ClientContext,
+  ref: string,
+  options: InstallOptions = {},
+): Promise<InstallResult> {
+  const { id, version } = target(ref, options.version);
+  const force = options.force === true;
+  if (options.machines !== undefined) {
+    const hub = await hubFor(ctx, 'operator');
+    try {
+      const everywhere = options.machines.includes('*');
+      const body = { version, force, ...(everywhere ? {} : { target_machines: options.machines }) };
+      return { ...(await hub.call('install', { params: { id }, body })), sync: null };
+    } finally {
+      hub.close();
+    }
+  }
+  const hub = await hubFor(ctx, 'machine');
+  try {
+    await releaseHold(ctx, hub, parsePluginRef(ref).name);
+    const answer = await hub.call('install', { params: { id }, body: { version, force } });
+    const refusal = answer.machines.find((m) => m.problem !== null)?.problem;
+    if (refusal) throw new HaiveError('NOT_ELIGIBLE', `${answer.name} may not be installed here: ${refusal}`);
+    const only = [answer.name];
+    const sync = await syncMachine(ctx, { mode: 'explicit', only, reason: 'install', force, ...progress(options) });
+    const failed = sync.problems.find((p) => p.name === answer.name);
+    const here = (await readReceipts(ctx.machine)).plugins[answer.name];
+    if (here === undefined) {
+      const wait = sync.waiting.find((w) => w.name === answer.name);
+      const why = failed?.message ?? wait?.detail ?? "the hub's plan does not hold it";
+      throw new HaiveError(asCode(failed?.code), `${answer.name} was not installed: ${why}`);
+    }
+    return { ...answer, version: here.version, sync };
+  } finally {
+    hub.close();
+  }
+}
+
+const progress = (options: InstallOptions): { onProgress?: (progress: SyncProgress) => void } =>
+  options.onProgress === undefined ? {} : { onProgress: options.onProgress };
+
+function asCode(
+  code: string | undefined,
+): 'NOT_ELIGIBLE' | 'DEPENDENCY_CONFLICT' | 'DEPENDENCY_MISSING' | 'SIGNATURE_INVALID' {
+  return code === 'DEPENDENCY_CONFLICT' || code === 'DEPENDENCY_MISSING' || code === 'SIGNATURE_INVALID'
+    ? code
+    : 'NOT_ELIGIBLE';
+}
+
+function target(ref: string, version: string | undefined): { id: string; version: string } {
+  const parsed = parsePluginRef(ref);
+  if (parsed.id !== undefined) return { id: parsed.id, version: version ?? 'latest' };
+  if (parsed.range !== null && version !== undefined && version !== 'latest' && version !== parsed.range) {
+    throw new HaiveError('ID_MISMATCH', `${ref} and version ${version} disagree`);
+  }
+  return { id: parsed.name, version: version ?? parsed.range ?? 'latest' };
+}
+
+/** Takes back the hold that a rollback left, here and at the hub; what else was said of the plugin stays. */
+export async function releaseHold(ctx: ClientContext, hub: HubClient, name: string): Promise<boolean> {
+  if ((await readReceipts(ctx.machine)).holds[name] === undefined) return false;
+  const params = { machine: 'me', name };
+  const { overrides } = await hub.call('machine', { params: { machine: 'me' } });
+  const mine = overrides.filter((o) => o.name === name);
+  if (mine.some((o) => o.kind === 'hold')) {
+    await hub.call('clearOverride', { params });
+    for (const { kind, range } of mine) {
+      if (kind !== 'hold') await hub.call('setOverride', { params, body: { kind, range } });
+    }
+  }
+  await withLock(ctx.machine, 'release hold', () =>
+    updateReceipts(ctx.machine, (receipts) => {
+      delete receipts.holds[name];
+    }),
+  );
+  return true;
+}
+
+/**
+ * Installs waiting updates: of the named plugins (also those held by a rollback), or of all that are not held.
+ * @throws HaiveError NOT_INSTALLED, and those of syncMachine
+ */
+export async function updatePlugins(
+  ctx: ClientContext,
+  names: readonly string[],
+  options: Pick<InstallOptions, 'force' | 'onProgress'> = {},
+): Promise<SyncResult> {
+  const receipts = await readReceipts(ctx.machine);
+  for (const name of names) {
+    if (receipts.plugins[name] === undefined) throw new HaiveError('NOT_INSTALLED', `${name} is not installed here`);
+  }
+  const hub = await hubFor(ctx, 'machine');
+  try {
+    for (const name of names) await releaseHold(ctx, hub, name);
+  } finally {
+    hub.close();
+  }
+  // Without names only what is here is brought up to date; first installs are sync's affair.
+  const only = names.length > 0 ? [...names] : Object.keys(receipts.plugins);
+  const force = options.force === true;
+  return syncMachine(ctx, { mode: 'explicit', reason: 'update', only, force, ...progress(options) });
+}

@@ -1,0 +1,229 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HaiveError, toHaiveError } from '../domain/errors.ts';
+import { readConfig } from '../machine/config-file.ts';
+import { clearLive, writeLive } from '../machine/live-state.ts';
+import { withLock } from '../machine/lock.ts';
+import { type ClientContext, readCa } from './context.ts';
+import { hubUrl } from './hub-client.ts';
+import { describeSync, type HookOutput, hookOutput } from './notice.ts';
+import { openSocket, type Socket } from './socket.ts';
+import { type SyncResult, syncMachine } from './sync.ts';
+
+export interface LiveOptions {
+  signal: AbortSignal;
+  /** After every sync that this channel made. */
+  onSync?: ((result: SyncResult) => void) | undefined;
+  /** What went wrong; the channel goes on. */
+  onError?: ((error: HaiveError) => void) | undefined;
+  /** When this process became the one that holds the channel, or is waiting for another that does. */
+  onState?: ((state: 'waiting' | 'holding' | 'connected' | 'polling') => void) | undefined;
+  /** Times in milliseconds, shortened by tests. */
+  pace?: Partial<Pace> | undefined;
+}
+
+export interface Pace {
+  /** Between tries to become the holder. */
+  claim: number;
+  /** Of the state file that the hook reads; the hook takes an older one for dead. */
+  live: number;
+  heartbeat: number;
+  backoffMin: number;
+  backoffMax: number;
+}
+
+const PACE: Pace = { claim: 30_000, live: 20_000, heartbeat: 30_000, backoffMin: 1_000, backoffMax: 60_000 };
+
+/** Codes after which trying again by itself makes no sense until a person acts; asked again slowly. */
+const NEEDS_A_PERSON = new Set([
+  'TOKEN_INVALID',
+  'FORBIDDEN',
+  'PROTOCOL_MISMATCH',
+  'SIGNATURE_INVALID',
+  'PLAN_REPLAYED',
+]);
+
+/**
+ * Keeps this machine in step while `signal` is not aborted: holds the machine's one live channel (or waits until its holder is
+ * gone), syncs when the doorbell rings and at `sync_interval`, and keeps the state file fresh that lets hooks end at once.
+ * @throws HaiveError NOT_JOINED at the start; later failures go to `onError`
+ */
+export async function holdLiveChannel(ctx: ClientContext, options: LiveOptions): Promise<void> {
+  if (ctx.config.token === undefined || ctx.config.hub_url === undefined) {
+    throw new HaiveError('NOT_JOINED', 'This machine has not joined a hub');
+  }
+  const pace = { ...PACE, ...options.pace };
+  const { machine } = ctx;
+  const claim = { ...machine, paths: { ...machine.paths, lock: join(machine.paths.root, 'live-lock') } };
+  while (!options.signal.aborted) {
+    try {
+      await withLock(claim, 'live channel', () => new Channel(ctx, options, pace).run(), { waitMs: 0 });
+    } catch (thrown) {
+      const error = toHaiveError(thrown);
+      if (error.code === 'LOCKED') options.onState?.('waiting');
+      else options.onError?.(error);
+      await pause(pace.claim, options.signal);
+    }
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal, ref: true }).catch(() => undefined);
+}
+
+class Channel {
+  private readonly ctx: ClientContext;
+  private readonly options: LiveOptions;
+  private readonly pace: Pace;
+  private socket: Socket | undefined;
+  private syncing: Promise<void> | undefined;
+  private again = false;
+  private notice: HookOutput | undefined;
+  private ringTimer: NodeJS.Timeout | undefined;
+  /** The newest seq that a sync has answered to. */
+  private seq = 0;
+  /** The newest seq that was rung. */
+  private rung = 0;
+  /** No hook may end early on the word of a process that never reached the hub. */
+  private reached = false;
+
+  constructor(ctx: ClientContext, options: LiveOptions, pace: Pace) {
+    this.ctx = ctx;
+    this.options = options;
+    this.pace = pace;
+  }
+
+  async run(): Promise<void> {
+    const { signal } = this.options;
+    this.options.onState?.('holding');
+    this.seq = this.ctx.config.plan?.counter ?? 0;
+    const alive = setInterval(() => void this.markLive(), this.pace.live);
+    const polls = this.pollForever();
+    try {
+      await this.sync();
+      await this.connectForever();
+    } finally {
+      clearInterval(alive);
+      clearTimeout(this.ringTimer);
+      this.socket?.close();
+      await this.syncing;
+      if (signal.aborted) await clearLive(this.ctx.machine).catch(() => undefined);
+      await polls;
+    }
+  }
+
+  /** The doorbell may be out of reach (a proxy without WebSocket): the interval of the configuration holds in any case. */
+  private async pollForever(): Promise<void> {
+    const { signal } = this.options;
+    while (!signal.aborted) {
+      const everyMs = this.ctx.config.plugins.sync_interval * 1000;
+      await pause(everyMs * (0.9 + 0.2 * this.ctx.random()), signal);
+      if (!signal.aborted) await this.sync();
+    }
+  }
+
+  private async connectForever(): Promise<void> {
+    const { signal } = this.options;
+    for (let failures = 0; !signal.aborted; ) {
+      const since = performance.now();
+      const error = await this.connectOnce();
+      if (signal.aborted) return;
+      this.options.onState?.('polling');
+      this.options.onError?.(error);
+      failures = performance.now() - since > 60_000 ? 0 : failures + 1;
+      const most = NEEDS_A_PERSON.has(error.code)
+        ? this.pace.backoffMax
+        : Math.min(this.pace.backoffMax, this.pace.backoffMin * 2 ** Math.min(failures, 10));
+      await pause(most * (0.5 + 0.5 * this.ctx.random()), signal);
+    }
+  }
+
+  private async connectOnce(): Promise<HaiveError> {
+    const { env, config } = this.ctx;
+    const { signal } = this.options;
+    try {
+      const socket = await openSocket({
+        url: hubUrl(env.hubUrl ?? config.hub_url ?? ''),
+        token: config.token ?? '',
+        ca: await readCa(this.ctx),
+        heartbeatMs: this.pace.heartbeat,
+        onMessage: (message) => {
+          if (message.type === 'hello') this.socket?.send({ type: 'resume', seq: this.seq });
+          else if (message.type === 'doorbell') this.ring(message.seq, message.spread_ms);
+        },
+      });
+      this.socket = socket;
+      // The hello may have arrived before `socket` was known here.
+      socket.send({ type: 'resume', seq: this.seq });
+      this.options.onState?.('connected');
+      const stop = (): void => socket.close();
+      signal.addEventListener('abort', stop, { once: true });
+      if (signal.aborted) stop();
+      const error = await socket.closed;
+      signal.removeEventListener('abort', stop);
+      return error;
+    } catch (thrown) {
+      return toHaiveError(thrown);
+    } finally {
+      this.socket = undefined;
+    }
+  }
+
+  private ring(seq: number, spreadMs: number): void {
+    this.rung = Math.max(this.rung, seq);
+    if (seq <= this.seq || this.ringTimer !== undefined) return;
+    const wait = Math.max(0, Math.min(spreadMs, 600_000)) * this.ctx.random();
+    this.ringTimer = setTimeout(() => {
+      this.ringTimer = undefined;
+      void this.sync();
+    }, wait);
+  }
+
+  /** One at a time; a ring during a sync makes one more after it. */
+  private async sync(): Promise<void> {
+    if (this.syncing !== undefined) {
+      this.again = true;
+      return this.syncing;
+    }
+    this.syncing = this.syncUntilQuiet().finally(() => {
+      this.syncing = undefined;
+    });
+    return this.syncing;
+  }
+
+  private async syncUntilQuiet(): Promise<void> {
+    do {
+      this.again = false;
+      const answering = this.rung;
+      try {
+        this.ctx.config = await readConfig(this.ctx.machine);
+        const result = await syncMachine(this.ctx, {
+          mode: 'agent',
+          signal: this.options.signal,
+          onProgress: (progress) => this.tell(progress.step, progress.names ?? []),
+        });
+        this.seq = Math.max(this.seq, answering, result.counter);
+        this.reached = true;
+        this.notice = hookOutput(describeSync(result));
+        await this.markLive();
+        this.options.onSync?.(result);
+      } catch (thrown) {
+        if (this.options.signal.aborted) return;
+        this.options.onError?.(toHaiveError(thrown));
+      }
+    } while (this.again && !this.options.signal.aborted);
+  }
+
+  private tell(step: string, names: readonly string[]): void {
+    const state = step === 'fetch' ? 'fetching' : step === 'apply' ? 'installing' : undefined;
+    if (state === undefined) return;
+    for (const plugin of names) this.socket?.send({ type: 'progress', progress: { plugin, version: '', state } });
+  }
+
+  private async markLive(): Promise<void> {
+    if (!this.reached) return;
+    await writeLive(this.ctx.machine, { output: this.notice === '' ? undefined : JSON.parse(this.notice) }).catch(
+      () => undefined,
+    );
+  }
+}

@@ -1,0 +1,93 @@
+import { join } from 'node:path';
+import { Envelope as EnvelopeSchema } from '../contract/schemas.ts';
+import { type Envelope, openJson } from '../domain/dsse.ts';
+import { HaiveError } from '../domain/errors.ts';
+import { PLAN_FORMAT, PLAN_PAYLOAD_TYPE, type Plan } from '../domain/plan.ts';
+import { writeAtomic } from '../machine/atomic-file.ts';
+import { readFileOrNull } from '../machine/file-port.ts';
+import { ensureRoot, type Machine } from '../machine/machine.ts';
+import type { ClientContext } from './context.ts';
+import type { HubClient } from './hub-client.ts';
+
+/** The last plan that this machine accepted, as it came: a 304 refers to it, and without the hub it is the best there is. */
+const cachePath = (m: Machine): string => join(m.paths.root, 'plan.json');
+
+export interface PlanAnswer {
+  plan: Plan;
+  etag: string | undefined;
+  /** True when the hub said that nothing changed. */
+  notModified: boolean;
+  /** To be kept by `keepPlan` once the plan was acted on. */
+  envelope: Envelope;
+}
+
+/**
+ * Asks the hub for this machine's plan and checks it: signature by the pinned hub key, made for this machine, never older than one
+ * that was seen.
+ * @param options.fresh ask for the whole plan even when an unchanged one is here
+ * @throws HaiveError SIGNATURE_INVALID, PLAN_REPLAYED, FORMAT_UNSUPPORTED, NOT_JOINED, and those of the call
+ */
+export async function fetchPlan(
+  ctx: ClientContext,
+  hub: HubClient,
+  options: { fresh?: boolean; timeoutMs?: number; signal?: AbortSignal | undefined } = {},
+): Promise<PlanAnswer> {
+  const kept = options.fresh === true ? null : await cachedPlan(ctx);
+  const etag = kept === null ? undefined : ctx.config.plan?.etag || undefined;
+  const answer = await hub.callIfChanged('plan', etag, {
+    params: { machine: 'me' },
+    signal: options.signal,
+    ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+  });
+  if (answer === null) {
+    if (kept === null) throw new HaiveError('HUB_ANSWER_INVALID', 'The hub answers 304 to a plain request');
+    return { plan: kept.plan, envelope: kept.envelope, etag, notModified: true };
+  }
+  const plan = checkPlan(ctx, answer.value);
+  const seen = ctx.config.plan;
+  if (seen !== undefined && (plan.epoch < seen.epoch || (plan.epoch === seen.epoch && plan.counter < seen.counter))) {
+    throw new HaiveError(
+      'PLAN_REPLAYED',
+      `The hub's plan ${plan.epoch}.${plan.counter} is older than ${seen.epoch}.${seen.counter}, which this machine has seen`,
+    );
+  }
+  return { plan, envelope: answer.value, etag: answer.etag, notModified: false };
+}
+
+/** The last accepted plan; null when there is none, or it is not one any more. */
+export async function cachedPlan(ctx: ClientContext): Promise<{ plan: Plan; envelope: Envelope } | null> {
+  const bytes = await readFileOrNull(cachePath(ctx.machine));
+  if (bytes === null) return null;
+  try {
+    const envelope = EnvelopeSchema.parse(JSON.parse(bytes.toString('utf8')));
+    return { plan: checkPlan(ctx, envelope), envelope };
+  } catch {
+    return null;
+  }
+}
+
+/** Keeps a plan for the 304s to come. The lock must be held. */
+export async function keepPlan(ctx: ClientContext, answer: PlanAnswer): Promise<void> {
+  await ensureRoot(ctx.machine);
+  await writeAtomic(ctx.machine.port, cachePath(ctx.machine), JSON.stringify(answer.envelope), { fsync: false });
+}
+
+function checkPlan(ctx: ClientContext, envelope: Envelope): Plan {
+  const { hub, machine } = ctx.config;
+  if (hub === undefined || machine === undefined)
+    throw new HaiveError('NOT_JOINED', 'This machine has not joined a hub');
+  const plan = openJson(envelope, PLAN_PAYLOAD_TYPE, [hub.public_key]).value as Plan;
+  if (plan.format !== PLAN_FORMAT) {
+    throw new HaiveError('FORMAT_UNSUPPORTED', `The plan has format ${plan.format}, this program knows ${PLAN_FORMAT}`);
+  }
+  if (plan.machine !== machine.id || plan.hub !== hub.id) {
+    throw new HaiveError(
+      'SIGNATURE_INVALID',
+      `The plan is for machine ${plan.machine} of hub ${plan.hub}, not for this one`,
+    );
+  }
+  if (!Number.isSafeInteger(plan.counter) || !Number.isSafeInteger(plan.epoch) || !Array.isArray(plan.plugins)) {
+    throw new HaiveError('HUB_ANSWER_INVALID', 'The plan lacks its counter, epoch or plugins');
+  }
+  return plan;
+}

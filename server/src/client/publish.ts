@@ -1,0 +1,294 @@
+import { brotliCompressSync, constants } from 'node:zlib';
+import type { Reply } from '../contract/endpoints.ts';
+import { encodeFrame, endFrame, FRAMES_TYPE } from '../contract/frames.ts';
+import { groupReaches, ineligible } from '../domain/desired-state.ts';
+import { type Envelope, sealJson } from '../domain/dsse.ts';
+import { HaiveError } from '../domain/errors.ts';
+import type { Finding } from '../domain/findings.ts';
+import { type Packed, packPlugin } from '../domain/package.ts';
+import type { Change } from '../domain/translate.ts';
+import { pluginId, RECORD_PAYLOAD_TYPE } from '../domain/version-record.ts';
+import { publisherKey } from '../machine/publisher-key.ts';
+import { readPlugin } from '../machine/read-plugin.ts';
+import { type ClientContext, hubFor } from './context.ts';
+import type { HubClient } from './hub-client.ts';
+
+/** Carries the public key that the envelope was signed with: the hub registers it for this publisher at first use. */
+export const PUBLISHER_KEY_HEADER = 'haivemind-publisher-key';
+
+export interface PublishProgress {
+  step: 'read' | 'send' | 'publish';
+  /** Bytes sent and to be sent, while sending. */
+  sent?: number;
+  total?: number;
+}
+
+export type PluginSource = { path: string } | { archive: Buffer } | { url: string };
+
+export interface RegisterResult extends Reply<'register'> {
+  /** What translation changed. */
+  changes: Change[];
+}
+
+export interface PublishTarget {
+  groups?: string[] | undefined;
+  all?: boolean | undefined;
+  /** False: people are not told; machines are. */
+  notify?: boolean | undefined;
+}
+
+export interface PublishResult extends Reply<'publish'> {
+  changes: Change[];
+  findings: Finding[];
+  /** False when the same bytes were registered before. */
+  created: boolean;
+}
+
+type Progress = ((progress: PublishProgress) => void) | undefined;
+
+/**
+ * Reads, checks, translates and signs a plugin on this machine.
+ * @throws HaiveError of packing (MANIFEST_*, NAME_*, PATH_*, PLUGIN_TOO_LARGE, COMPONENT_INVALID …)
+ */
+export async function packFolder(ctx: ClientContext, path: string): Promise<Packed> {
+  const maxBytes = ctx.config.plugins.max_plugin_size_mb * 1024 * 1024;
+  return packPlugin(await readPlugin(path, { maxBytes }), { maxBytes, now: ctx.clock() });
+}
+
+/**
+ * Registers a version. A folder or zip on this machine is packed and signed here; an archive's bytes or an address go to the
+ * hub, which packs them and marks them as imported.
+ * @throws HaiveError of packing and of the hub (VERSION_EXISTS, FORBIDDEN …)
+ */
+export async function registerPlugin(
+  ctx: ClientContext,
+  source: PluginSource,
+  onProgress?: Progress,
+): Promise<RegisterResult> {
+  const hub = await hubFor(ctx, 'author');
+  try {
+    if ('path' in source) {
+      onProgress?.({ step: 'read' });
+      return await sendPacked(ctx, hub, await packFolder(ctx, source.path), onProgress);
+    }
+    const body =
+      'archive' in source
+        ? { type: 'application/zip', bytes: source.archive }
+        : { type: 'application/json', bytes: Buffer.from(JSON.stringify({ plugin_url: source.url })) };
+    const answer = await hub.call('register', { body: body.bytes, headers: { 'content-type': body.type } });
+    return { ...answer, changes: [] };
+  } finally {
+    hub.close();
+  }
+}
+
+async function sendPacked(
+  ctx: ClientContext,
+  hub: HubClient,
+  packed: Packed,
+  onProgress: Progress,
+): Promise<RegisterResult> {
+  const key = await publisherKey(ctx.machine);
+  const envelope = sealJson(RECORD_PAYLOAD_TYPE, packed.record, key.privatePem);
+  const { missing } = await hub.call('blobsMissing', { body: { sha256: [...packed.blobs.keys()] } });
+  const send = (which: readonly string[]): Promise<Reply<'register'>> =>
+    hub.call('register', {
+      body: frames(packed, envelope, which, onProgress),
+      headers: { 'content-type': FRAMES_TYPE, [PUBLISHER_KEY_HEADER]: key.publicKey },
+      timeoutMs: 120_000,
+    });
+  let answer: Reply<'register'>;
+  try {
+    answer = await send(missing);
+  } catch (thrown) {
+    if (!(thrown instanceof HaiveError) || thrown.code !== 'BLOB_MISSING') throw thrown;
+    // Blobs that nobody referred to were collected between the question and now.
+    answer = await send([...packed.blobs.keys()]);
+  }
+  return { ...answer, findings: [...packed.findings, ...answer.findings], changes: packed.changes };
+}
+
+async function* frames(
+  packed: Packed,
+  envelope: Envelope,
+  which: readonly string[],
+  onProgress: Progress,
+): AsyncGenerator<Buffer> {
+  const { record, originalManifest, blobs } = packed;
+  yield encodeFrame({ t: 'record', digest: record.digest, n: 0 }, Buffer.from(JSON.stringify(envelope)));
+  if (originalManifest !== null) {
+    yield encodeFrame({ t: 'original-manifest', n: 0 }, Buffer.from(JSON.stringify(originalManifest)));
+  }
+  const total = which.reduce((sum, sha256) => sum + (blobs.get(sha256)?.length ?? 0), 0);
+  let sent = 0;
+  for (const sha256 of which) {
+    const bytes = blobs.get(sha256);
+    if (bytes === undefined) continue;
+    const small = squeeze(bytes);
+    yield encodeFrame({ t: 'blob', sha256, enc: small === bytes ? 'identity' : 'br', n: 0 }, small);
+    sent += bytes.length;
+    onProgress?.({ step: 'send', sent, total });
+  }
+  yield endFrame();
+}
+
+/** Compressed where that is worth it; the same Buffer where not. */
+function squeeze(bytes: Buffer): Buffer {
+  if (bytes.length < 512) return bytes;
+  const small = brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } });
+  return small.length < bytes.length * 0.9 ? small : bytes;
+}
+
+/**
+ * Publishes a registered version (an id or NAME[@RANGE]) to groups.
+ * @throws HaiveError TARGET_REQUIRED, GROUP_NOT_ALLOWED, FORBIDDEN, DEPENDENCY_MISSING, PLUGIN_NOT_FOUND …
+ */
+export async function publishRegistered(
+  ctx: ClientContext,
+  ref: string,
+  target: PublishTarget,
+  dryRun = false,
+): Promise<Reply<'publish'>> {
+  const hub = await hubFor(ctx, 'author');
+  try {
+    return await hub.call('publish', { body: { plugin_id: ref, ...targetBody(target), dry_run: dryRun } });
+  } finally {
+    hub.close();
+  }
+}
+
+const targetBody = (target: PublishTarget) => ({
+  ...(target.groups === undefined ? {} : { target_groups: target.groups }),
+  all: target.all === true,
+  notify_agents: target.notify !== false,
+});
+
+/**
+ * Registers a folder or zip and publishes it.
+ * @throws HaiveError as registerPlugin and publishRegistered
+ */
+export async function publishFolder(
+  ctx: ClientContext,
+  path: string,
+  target: PublishTarget,
+  onProgress?: Progress,
+): Promise<PublishResult> {
+  const registered = await registerPlugin(ctx, { path }, onProgress);
+  onProgress?.({ step: 'publish' });
+  const published = await publishRegistered(ctx, registered.id, target);
+  const { changes, findings, created } = registered;
+  return { ...published, changes, findings, created };
+}
+
+export interface PublishPreview {
+  id: string;
+  name: string;
+  version: string;
+  digest: string;
+  dry_run: true;
+  groups: string[];
+  /** Names of machines that would get it; null when the token may not see machines. */
+  machines: string[] | null;
+  changes: Change[];
+  findings: Finding[];
+  /** Against the newest version in the registry; null when there is none. */
+  difference: { against: string; added: string[]; changed: string[]; removed: string[] } | null;
+}
+
+/**
+ * What publishing would do, without sending anything but questions.
+ * @throws HaiveError as packing, TARGET_REQUIRED, GROUP_NOT_ALLOWED, and those of the hub
+ */
+export async function previewPublish(ctx: ClientContext, path: string, target: PublishTarget): Promise<PublishPreview> {
+  const packed = await packFolder(ctx, path);
+  const { name, version, digest } = packed.record;
+  const groups = targetGroups(packed, target);
+  const hub = await hubFor(ctx, 'author');
+  try {
+    return {
+      id: pluginId(name, version),
+      name,
+      version,
+      digest,
+      dry_run: true,
+      groups,
+      machines: await reached(hub, packed, groups),
+      changes: packed.changes,
+      findings: packed.findings,
+      difference: await difference(hub, packed),
+    };
+  } finally {
+    hub.close();
+  }
+}
+
+function targetGroups(packed: Packed, target: PublishTarget): string[] {
+  const allowed = packed.manifest.machineGroups;
+  if (target.groups !== undefined && target.groups.length > 0) {
+    const outside = allowed.length === 0 ? [] : target.groups.filter((g) => !groupAllowed(allowed, g));
+    if (outside.length > 0) {
+      throw new HaiveError('GROUP_NOT_ALLOWED', `${outside.join(', ')}: the manifest allows ${allowed.join(', ')}`);
+    }
+    return target.groups;
+  }
+  if (target.all === true) return ['*'];
+  if (allowed.length === 0) throw new HaiveError('TARGET_REQUIRED', 'Neither --groups nor --all was given');
+  return allowed;
+}
+
+const groupAllowed = (allowed: readonly string[], group: string): boolean =>
+  allowed.includes(group) || allowed.some((pattern) => groupReaches(pattern, [group]));
+
+async function reached(hub: HubClient, packed: Packed, groups: readonly string[]): Promise<string[] | null> {
+  const { manifest, record } = packed;
+  const version = {
+    id: pluginId(record.name, record.version),
+    name: record.name,
+    version: record.version,
+    digest: record.digest,
+    status: 'published' as const,
+    targets: groups.map((group) => ({ group, notify: true })),
+    machineGroups: manifest.machineGroups,
+    requiredCapabilities: manifest.requiredCapabilities,
+    minHaivemindVersion: manifest.minHaivemindVersion ?? null,
+    dependencies: manifest.dependencies,
+  };
+  const names: string[] = [];
+  try {
+    for (let after: string | undefined; ; ) {
+      const page = await hub.call('machines', { query: { limit: 1000, ...(after === undefined ? {} : { after }) } });
+      for (const machine of page.machines) {
+        const facts = { ...machine, haivemindVersion: machine.haivemind_version };
+        const targeted = groups.some((group) => groupReaches(group, machine.groups));
+        if (targeted && ineligible(version, facts) === null) names.push(machine.name);
+      }
+      if (page.next === null) return names.sort();
+      after = page.next;
+    }
+  } catch (thrown) {
+    if (thrown instanceof HaiveError && thrown.code === 'FORBIDDEN') return null;
+    throw thrown;
+  }
+}
+
+async function difference(hub: HubClient, packed: Packed): Promise<PublishPreview['difference']> {
+  let before: Reply<'info'>;
+  try {
+    before = await hub.call('info', { params: { id: packed.record.name } });
+  } catch (thrown) {
+    if (thrown instanceof HaiveError && thrown.http === 404) return null;
+    throw thrown;
+  }
+  const old = new Map(before.files.map((f) => [f.path, f]));
+  const now = new Map(packed.record.files.map((f) => [f.path, f]));
+  const differs = (path: string): boolean => {
+    const [a, b] = [old.get(path), now.get(path)];
+    return a !== undefined && b !== undefined && (a.sha256 !== b.sha256 || a.executable !== b.executable);
+  };
+  return {
+    against: before.version,
+    added: [...now.keys()].filter((path) => !old.has(path)),
+    changed: [...now.keys()].filter(differs),
+    removed: [...old.keys()].filter((path) => !now.has(path)),
+  };
+}

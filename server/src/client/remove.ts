@@ -1,0 +1,92 @@
+import { HaiveError } from '../domain/errors.ts';
+import { parsePluginRef } from '../domain/names.ts';
+import { withLock } from '../machine/lock.ts';
+import { type Receipts, readReceipts } from '../machine/receipts.ts';
+import { applyChange, recover } from '../machine/transaction.ts';
+import { type ClientContext, hubFor } from './context.ts';
+import { hubIsAway } from './hub-client.ts';
+import { cachedPlan } from './plan.ts';
+import { spool } from './spool.ts';
+import { syncMachine } from './sync.ts';
+
+export interface RemoveResult {
+  name: string;
+  /** Names of the machines that were told. */
+  machines: string[];
+  /** Plugins that went from this machine. */
+  removed: string[];
+  warnings: string[];
+}
+
+/**
+ * Takes a plugin off this machine (and out of its desired state), or off others. Works without the hub, which is told later.
+ * @throws HaiveError NOT_INSTALLED, DEPENDENT_INSTALLED, FORBIDDEN, MACHINE_NOT_FOUND, and those of files
+ */
+export async function removePlugin(
+  ctx: ClientContext,
+  ref: string,
+  options: { machines?: string[] | undefined } = {},
+): Promise<RemoveResult> {
+  const { name } = parsePluginRef(ref);
+  if (options.machines !== undefined) return removeElsewhere(ctx, name, options.machines);
+  const hub = await hubFor(ctx, 'machine');
+  try {
+    const receipts = await readReceipts(ctx.machine);
+    if (receipts.plugins[name] === undefined) {
+      const offered = (await cachedPlan(ctx))?.plan.plugins.some((p) => p.name === name) === true;
+      if (!offered) throw new HaiveError('NOT_INSTALLED', `${name} is not installed here`);
+    }
+    checkDependents(receipts, name);
+    try {
+      await hub.call('uninstall', { params: { id: name }, body: {} });
+    } catch (thrown) {
+      if (!hubIsAway(thrown) && !isUnknown(thrown)) throw thrown;
+      const removed = await removeHere(ctx, name, hubIsAway(thrown));
+      const later = 'The hub was not told yet; it will be with the next sync';
+      return { name, machines: [], removed, warnings: hubIsAway(thrown) ? [later] : [] };
+    }
+    const sync = await syncMachine(ctx, { mode: 'explicit', only: [name], reason: 'remove' });
+    const machines = ctx.config.machine === undefined ? [] : [ctx.config.machine.name];
+    if ((await readReceipts(ctx.machine)).plugins[name] !== undefined) {
+      const why = sync.waiting.find((w) => w.name === name)?.detail ?? 'another plugin needs it';
+      throw new HaiveError('DEPENDENT_INSTALLED', `${name} stays: ${why}`);
+    }
+    return { name, machines, removed: sync.changed.removed, warnings: sync.warnings };
+  } finally {
+    hub.close();
+  }
+}
+
+/** The hub knows no such plugin any more: only this machine still has it. */
+const isUnknown = (thrown: unknown): boolean => thrown instanceof HaiveError && thrown.code === 'PLUGIN_NOT_FOUND';
+
+async function removeElsewhere(ctx: ClientContext, name: string, machines: string[]): Promise<RemoveResult> {
+  const hub = await hubFor(ctx, 'operator');
+  try {
+    const body = machines.includes('*') ? {} : { target_machines: machines };
+    const answer = await hub.call('uninstall', { params: { id: name }, body });
+    return { name, machines: answer.machines, removed: [], warnings: [] };
+  } finally {
+    hub.close();
+  }
+}
+
+function checkDependents(receipts: Receipts, name: string): void {
+  const dependents = Object.values(receipts.plugins)
+    .filter((p) => p.name !== name && p.dependencies.some((d) => d.name === name && d.kind === 'required'))
+    .map((p) => p.name);
+  if (dependents.length > 0) {
+    throw new HaiveError('DEPENDENT_INSTALLED', `${dependents.join(', ')} needs ${name}`, { details: { dependents } });
+  }
+}
+
+async function removeHere(ctx: ClientContext, name: string, tellLater: boolean): Promise<string[]> {
+  return withLock(ctx.machine, 'remove', async () => {
+    await recover(ctx.machine);
+    const receipts = await readReceipts(ctx.machine);
+    if (tellLater) await spool(ctx.machine, { call: 'uninstall', name });
+    if (receipts.plugins[name] === undefined) return [];
+    checkDependents(receipts, name);
+    return (await applyChange(ctx.machine, { install: [], remove: [name], reason: 'remove' })).removed;
+  });
+}

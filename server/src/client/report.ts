@@ -1,0 +1,52 @@
+import type * as z from 'zod';
+import type { StatusReport } from '../contract/schemas.ts';
+import { HAIVEMIND_VERSION } from '../contract/version.ts';
+import { inspect, type PluginOnDisk } from '../machine/drift.ts';
+import { readReceipts } from '../machine/receipts.ts';
+import type { ClientContext } from './context.ts';
+import type { HubClient } from './hub-client.ts';
+import { reportSent } from './spool.ts';
+
+type Report = z.output<typeof StatusReport>;
+
+/** What this machine has, as the hub wants to hear it. Hashes what is on disk. */
+export async function makeReport(ctx: ClientContext): Promise<Report> {
+  const { machine } = ctx;
+  const [receipts, onDisk] = await Promise.all([readReceipts(machine), inspect(machine)]);
+  const byName = new Map(onDisk.map((p) => [p.name, p]));
+  return {
+    counter: ctx.config.plan?.counter ?? 0,
+    haivemind_version: HAIVEMIND_VERSION,
+    plugins: Object.values(receipts.plugins).map((receipt) => {
+      const disk = byName.get(receipt.name);
+      const error = receipt.error ?? damage(disk);
+      return {
+        name: receipt.name,
+        version: receipt.version,
+        digest: receipt.digest,
+        state: error !== undefined ? 'failed' : disk?.state === 'disabled' ? 'disabled' : receipt.state,
+        install_path: receipt.dir,
+        ...(error === undefined ? {} : { error }),
+        ...((disk?.edited.length ?? 0) > 0 ? { edited: true } : {}),
+      };
+    }),
+    holds: Object.entries(receipts.holds).map(([name, hold]) => ({ name, version: hold.version })),
+  };
+}
+
+function damage(disk: PluginOnDisk | undefined): { code: string; message: string } | undefined {
+  if (disk === undefined) return { code: 'IO_ERROR', message: 'The plugin is not where the receipt says' };
+  if (disk.state !== 'missing' && disk.state !== 'damaged') return undefined;
+  const what = [...disk.missing.map((path) => `${path} is missing`)].slice(0, 3).join(', ');
+  return { code: 'IO_ERROR', message: what || `The plugin's files are ${disk.state}` };
+}
+
+/** Tells the hub what this machine has. @throws HaiveError of the call */
+export async function sendReport(
+  ctx: ClientContext,
+  hub: HubClient,
+  options: { timeoutMs?: number; signal?: AbortSignal | undefined } = {},
+): Promise<void> {
+  await hub.call('report', { params: { machine: 'me' }, body: await makeReport(ctx), ...options });
+  await reportSent(ctx.machine);
+}

@@ -1,0 +1,115 @@
+import { HaiveError } from '../domain/errors.ts';
+import { inRange } from '../domain/resolve.ts';
+import { getRecord } from '../machine/blob-store.ts';
+import { withLock } from '../machine/lock.ts';
+import { type Receipt, type Receipts, readReceipts, type TreeReceipt } from '../machine/receipts.ts';
+import { applyChange, recover } from '../machine/transaction.ts';
+import { planRollback } from '../machine/versions-on-disk.ts';
+import { type ClientContext, hubFor } from './context.ts';
+import { hubIsAway } from './hub-client.ts';
+import { installPlugin } from './install.ts';
+import { sendReport } from './report.ts';
+import { spool } from './spool.ts';
+
+export interface RollbackResult {
+  name: string;
+  from: string;
+  to: string;
+  /** False when the hub was away; it is told with the next sync. */
+  hubTold: boolean;
+  warnings: string[];
+}
+
+/**
+ * Goes back to a version that is still on this disk, without the network, and holds it: no sync moves it until `hv update NAME`.
+ * A version named by `to` that is not here any more is installed from the hub instead.
+ * @throws HaiveError NOT_INSTALLED, ROLLBACK_UNAVAILABLE, DEPENDENCY_CONFLICT, LOCKED, and those of files
+ */
+export async function rollbackPlugin(ctx: ClientContext, name: string, to?: string): Promise<RollbackResult> {
+  const { machine } = ctx;
+  const receipts = await readReceipts(machine);
+  const here = receipts.plugins[name];
+  if (here === undefined) throw new HaiveError('NOT_INSTALLED', `${name} is not installed here`);
+  if (to !== undefined && to !== here.version && !here.previous.some((p) => p.version === to)) {
+    return fromHub(ctx, name, here.version, to);
+  }
+  const target = await withLock(machine, 'rollback', async () => {
+    await recover(machine);
+    return flip(ctx, name, to);
+  });
+  const told = await tellHub(ctx, name, target.version);
+  return { name, from: here.version, to: target.version, ...told };
+}
+
+async function flip(ctx: ClientContext, name: string, to: string | undefined): Promise<TreeReceipt> {
+  const { machine } = ctx;
+  const tree = await planRollback(machine, name, to);
+  const receipts = await readReceipts(machine);
+  const here = receipts.plugins[name];
+  const kept = await getRecord(machine, tree.digest);
+  if (here === undefined || kept === null) {
+    throw new HaiveError('ROLLBACK_UNAVAILABLE', `What is kept of ${name} is not complete any more`);
+  }
+  checkRanges(receipts, here, tree);
+  const { id, version, digest, keyid, dependencies } = tree;
+  await applyChange(machine, {
+    install: [{ entry: { id, name, version, digest, origin: here.origin, dependencies }, record: kept.record, keyid }],
+    remove: [],
+    reason: 'rollback',
+    holds: { set: { [name]: { version, digest } } },
+  });
+  return tree;
+}
+
+/** Nothing that stays may lose what it needs, and the old version must find what it needs. */
+function checkRanges(receipts: Receipts, { name }: Receipt, { version, dependencies }: TreeReceipt): void {
+  for (const other of Object.values(receipts.plugins)) {
+    const need = other.dependencies.find((d) => d.name === name && d.kind === 'required');
+    if (need !== undefined && !inRange(version, need.range)) {
+      throw new HaiveError('DEPENDENCY_CONFLICT', `${other.name} ${other.version} needs ${name} ${need.range}`, {
+        hint: `Roll back ${other.name} first.`,
+      });
+    }
+  }
+  for (const need of dependencies) {
+    const there = receipts.plugins[need.name]?.version;
+    if (need.kind === 'required' && (there === undefined || !inRange(there, need.range))) {
+      const have = there === undefined ? 'which is not installed' : `and ${there} is installed`;
+      throw new HaiveError('DEPENDENCY_CONFLICT', `${name} ${version} needs ${need.name} ${need.range}, ${have}`);
+    }
+  }
+}
+
+async function tellHub(
+  ctx: ClientContext,
+  name: string,
+  version: string,
+): Promise<{ hubTold: boolean; warnings: string[] }> {
+  const hub = await hubFor(ctx, 'machine', 5_000);
+  try {
+    await hub.call('setOverride', { params: { machine: 'me', name }, body: { kind: 'hold', range: version } });
+    await sendReport(ctx, hub);
+    return { hubTold: true, warnings: [] };
+  } catch (thrown) {
+    if (!(thrown instanceof HaiveError)) throw thrown;
+    const gone = hubIsAway(thrown);
+    if (gone) await withLock(ctx.machine, 'rollback', () => spool(ctx.machine, { call: 'hold', name, version }));
+    const what = gone ? 'It will be with the next sync' : 'The hold is known on this machine only';
+    return { hubTold: false, warnings: [`The hub was not told (${thrown.code}). ${what}`] };
+  } finally {
+    hub.close();
+  }
+}
+
+async function fromHub(ctx: ClientContext, name: string, from: string, to: string): Promise<RollbackResult> {
+  try {
+    const { sync } = await installPlugin(ctx, `${name}@${to}`);
+    return { name, from, to, hubTold: true, warnings: sync?.warnings ?? [] };
+  } catch (thrown) {
+    if (!hubIsAway(thrown)) throw thrown;
+    throw new HaiveError('ROLLBACK_UNAVAILABLE', `${name} ${to} is not on this disk, and the hub does not answer`, {
+      cause: thrown,
+      hint: '`hv status NAME` lists the versions that are here.',
+    });
+  }
+}

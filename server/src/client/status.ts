@@ -1,0 +1,137 @@
+import { HaiveError } from '../domain/errors.ts';
+import type { Plan } from '../domain/plan.ts';
+import { inspect } from '../machine/drift.ts';
+import { readReceipts } from '../machine/receipts.ts';
+import { type ClientContext, hubFor } from './context.ts';
+import { cachedPlan, fetchPlan } from './plan.ts';
+
+export type StatusState = 'verified' | 'loaded' | 'failed' | 'disabled' | 'edited' | 'missing' | 'damaged' | 'waiting';
+
+export interface StatusRow {
+  name: string;
+  /** Installed version, or the one that waits when nothing is installed. */
+  version: string;
+  digest: string;
+  state: StatusState;
+  /** The hub's version where it is another one. */
+  available: string | null;
+  /** Made by a rollback here. */
+  held: boolean;
+  origin: string;
+  /** Files that differ from what was installed, and that are gone. */
+  edited: string[];
+  missing: string[];
+  /** Earlier versions that `hv rollback` can go back to at once. */
+  previous: string[];
+  /** What the hub says of it: deprecated, yanked, or gone from the plan. */
+  notice: string | null;
+  error: { code: string; message: string } | null;
+}
+
+export interface StatusResult {
+  machine: { id: string; name: string; groups: string[]; capabilities: string[] } | null;
+  hub: { url: string; reachable: boolean; error: string | null } | null;
+  in_step: boolean;
+  plugins: StatusRow[];
+  problems: { name: string; code: string; message: string }[];
+  /** Digests that failed here and are not tried again by themselves. */
+  refused: { digest: string; reason: string }[];
+}
+
+/**
+ * What this machine has, against what its hub wants of it. Without the hub the last known plan serves.
+ * @param name only this plugin
+ * @throws HaiveError NOT_INSTALLED when a name is given that is neither here nor planned, SETTINGS_INVALID, IO_ERROR
+ */
+export async function machineStatus(ctx: ClientContext, name?: string): Promise<StatusResult> {
+  const { config, machine } = ctx;
+  const { plan, hub } = await knownPlan(ctx);
+  const receipts = await readReceipts(machine);
+  const disk = new Map((await inspect(machine)).map((p) => [p.name, p]));
+  const planned = new Map((plan?.plugins ?? []).map((entry) => [entry.name, entry]));
+  const rows: StatusRow[] = [];
+  for (const receipt of Object.values(receipts.plugins)) {
+    const entry = planned.get(receipt.name);
+    const here = disk.get(receipt.name);
+    const same = entry === undefined || entry.digest === receipt.digest;
+    rows.push({
+      name: receipt.name,
+      version: receipt.version,
+      digest: receipt.digest,
+      state: receipt.error !== undefined ? 'failed' : stateOf(here?.state, receipt.state),
+      available: same ? null : entry.version,
+      held: receipts.holds[receipt.name] !== undefined,
+      origin: receipt.origin,
+      edited: here?.edited ?? [],
+      missing: here?.missing ?? [],
+      previous: receipt.previous.map((p) => p.version),
+      notice: noticeOf(plan, receipt.name),
+      error: receipt.error ?? null,
+    });
+  }
+  for (const entry of planned.values()) {
+    if (receipts.plugins[entry.name] !== undefined) continue;
+    rows.push({
+      name: entry.name,
+      version: entry.version,
+      digest: entry.digest,
+      state: 'waiting',
+      available: entry.version,
+      held: false,
+      origin: entry.origin,
+      edited: [],
+      missing: [],
+      previous: [],
+      notice: receipts.refused[entry.digest]?.reason ?? null,
+      error: null,
+    });
+  }
+  rows.sort((a, b) => (a.name < b.name ? -1 : 1));
+  if (name !== undefined && !rows.some((row) => row.name === name)) {
+    throw new HaiveError('NOT_INSTALLED', `${name} is not installed here, and the hub does not plan it`);
+  }
+  const broken = rows.some((row) => ['failed', 'missing', 'damaged', 'waiting'].includes(row.state));
+  return {
+    machine:
+      config.machine === undefined
+        ? null
+        : { ...config.machine, groups: config.groups, capabilities: config.capabilities },
+    hub,
+    in_step: plan !== null && !broken && rows.every((row) => row.available === null && planned.has(row.name)),
+    plugins: name === undefined ? rows : rows.filter((row) => row.name === name),
+    problems: (plan?.problems ?? []).filter((p) => name === undefined || p.name === name),
+    refused: Object.entries(receipts.refused).map(([digest, r]) => ({ digest, reason: r.reason })),
+  };
+}
+
+function stateOf(disk: string | undefined, receipt: 'verified' | 'loaded' | 'failed'): StatusState {
+  if (disk === undefined) return 'missing';
+  return disk === 'verified' ? receipt : (disk as StatusState);
+}
+
+function noticeOf(plan: Plan | null, name: string): string | null {
+  if (plan === null) return null;
+  const entry = plan.plugins.find((p) => p.name === name);
+  if (entry === undefined) {
+    return (
+      plan.problems.find((p) => p.name === name)?.message ?? 'the hub no longer plans it here; `hv sync` removes it'
+    );
+  }
+  return entry.status === 'published' || entry.status === 'registered' ? null : entry.status;
+}
+
+async function knownPlan(ctx: ClientContext): Promise<{ plan: Plan | null; hub: StatusResult['hub'] }> {
+  const url = ctx.env.hubUrl ?? ctx.config.hub_url;
+  if (url === undefined || ctx.config.token === undefined) return { plan: null, hub: null };
+  const hub = await hubFor(ctx, 'machine', 3_000);
+  try {
+    const { plan } = await fetchPlan(ctx, hub);
+    return { plan, hub: { url, reachable: true, error: null } };
+  } catch (thrown) {
+    if (!(thrown instanceof HaiveError)) throw thrown;
+    const cached = await cachedPlan(ctx);
+    return { plan: cached?.plan ?? null, hub: { url, reachable: false, error: `${thrown.code}: ${thrown.message}` } };
+  } finally {
+    hub.close();
+  }
+}

@@ -1,0 +1,344 @@
+import { HaiveError } from '../domain/errors.ts';
+import { type InstalledFacts, type Picked, pickChanges, type Waiting } from '../domain/pick-changes.ts';
+import type { Plan, PlanEntry } from '../domain/plan.ts';
+import { collectBlobs } from '../machine/blob-store.ts';
+import { readConfig, updateConfig } from '../machine/config-file.ts';
+import { inspect } from '../machine/drift.ts';
+import { collectVersions } from '../machine/leases.ts';
+import { withLock } from '../machine/lock.ts';
+import type { Machine } from '../machine/machine.ts';
+import { type Receipts, readReceipts, refuseDigest } from '../machine/receipts.ts';
+import { applyChange, type Change, type ChangeResult, recover } from '../machine/transaction.ts';
+import { type ClientContext, hubFor } from './context.ts';
+import { type HubClient, hubIsAway } from './hub-client.ts';
+import { fetchPlan, keepPlan, type PlanAnswer } from './plan.ts';
+import { sendReport } from './report.ts';
+import { flushSpool, spool } from './spool.ts';
+import { type Fetched, fetchVersions } from './transfer.ts';
+
+/** `session`: at a session's start, bounded · `agent`: by itself, in the background · `explicit`: a person asked for it. */
+export type SyncMode = 'session' | 'explicit' | 'agent';
+
+export interface SyncProgress {
+  step: 'plan' | 'fetch' | 'apply' | 'report';
+  /** Plugins this is about. */
+  names?: string[];
+  /** Bytes received so far, while fetching. */
+  bytes?: number;
+}
+
+export interface SyncOptions {
+  mode: SyncMode;
+  /** Only says what would change. */
+  dryRun?: boolean;
+  /** Reinstalls what is in step too, over the user's edits (kept in a backup), and tries refused versions again. */
+  force?: boolean;
+  /** Only these plugins, and what they need. */
+  only?: string[];
+  /** Installed and updated whatever the policy says. */
+  always?: string[];
+  /** Follow the policy of the configuration though the mode is explicit (at join). */
+  byPolicy?: boolean;
+  reason?: Change['reason'];
+  onProgress?: (progress: SyncProgress) => void;
+  signal?: AbortSignal | undefined;
+}
+
+export interface SyncResult {
+  changed: {
+    installed: { name: string; version: string }[];
+    updated: { name: string; from: string; to: string }[];
+    reinstalled: { name: string; version: string }[];
+    removed: string[];
+  };
+  waiting: Waiting[];
+  /** What could not be given or installed, and why. */
+  problems: { name: string; code: string; message: string }[];
+  warnings: string[];
+  /** The user's own edits that an update met. */
+  edits: { name: string; path: string; outcome: string }[];
+  /** True when the hub said that nothing changed since the last plan. */
+  notModified: boolean;
+  /** True when an open session needs `/reload-plugins`. */
+  reloadNeeded: boolean;
+  dryRun: boolean;
+  counter: number;
+}
+
+/** How patient each mode is, milliseconds. */
+const PATIENCE = {
+  session: { lock: 500, call: 2_000, all: 6_000, attempts: 1 },
+  agent: { lock: 10_000, call: 30_000, all: 600_000, attempts: 4 },
+  explicit: { lock: 30_000, call: 30_000, all: 1_800_000, attempts: 4 },
+} as const;
+
+/**
+ * Brings this machine to what its hub wants of it, as far as the policy allows: lock, finish a crashed run, tell the hub what
+ * happened without it, plan, fetch what is missing, apply in one step, report.
+ * @throws HaiveError NOT_JOINED, LOCKED, HUB_UNREACHABLE, TIMEOUT, HUB_ANSWER_INVALID, SIGNATURE_INVALID, PLAN_REPLAYED, those of
+ * files (DISK_FULL, READ_ONLY, IO_ERROR, SETTINGS_INVALID) and the hub's own. Nothing is half installed after any of them.
+ */
+export async function syncMachine(ctx: ClientContext, options: SyncOptions): Promise<SyncResult> {
+  const patience = PATIENCE[options.mode];
+  const signal = AbortSignal.any([
+    AbortSignal.timeout(patience.all),
+    ...(options.signal === undefined ? [] : [options.signal]),
+  ]);
+  const hub = await hubFor(ctx, 'machine', patience.call);
+  try {
+    if (!ctx.config.plugins.enabled) return nothing('plugins.enabled is false in the configuration');
+    if (options.dryRun === true) return await preview(ctx, hub, options, signal);
+    return await withLock(ctx.machine, 'sync', () => run(ctx, hub, options, signal), { waitMs: patience.lock });
+  } finally {
+    hub.close();
+  }
+}
+
+function nothing(warning: string): SyncResult {
+  const plan = { counter: 0, problems: [] };
+  return { ...outcome(plan, { install: [], remove: [], waiting: [] }, true, false), warnings: [warning] };
+}
+
+async function preview(
+  ctx: ClientContext,
+  hub: HubClient,
+  options: SyncOptions,
+  signal: AbortSignal,
+): Promise<SyncResult> {
+  const answer = await fetchPlan(ctx, hub, { signal, fresh: true });
+  const receipts = await readReceipts(ctx.machine);
+  const picked = await pick(ctx, answer.plan, receipts, options, new Map());
+  const result = outcome(answer.plan, picked, false, true);
+  for (const entry of picked.install) place(result, entry, receipts.plugins[entry.name]?.version ?? null, receipts);
+  result.changed.removed = picked.remove;
+  return result;
+}
+
+async function run(ctx: ClientContext, hub: HubClient, options: SyncOptions, signal: AbortSignal): Promise<SyncResult> {
+  const { machine } = ctx;
+  const warnings: string[] = [];
+  const recovered = await recover(machine);
+  if (recovered !== 'nothing') warnings.push(`An interrupted change was ${recovered.replace('-', ' ')}`);
+  // Another process may have synced while this one waited for the lock.
+  ctx.config = await readConfig(machine);
+  const told = await flushSpool(machine, hub, { signal });
+  warnings.push(...told.warnings);
+  options.onProgress?.({ step: 'plan' });
+  const answer = await fetchPlan(ctx, hub, { signal, fresh: options.force === true });
+  if (new Date(answer.plan.expiresAt) < ctx.clock()) {
+    warnings.push(`The hub's plan expired at ${answer.plan.expiresAt}; is a clock wrong?`);
+  }
+  const done = await carryOut(ctx, hub, answer.plan, options, signal);
+  await remember(ctx, answer);
+  const result = { ...done, notModified: answer.notModified, warnings: [...warnings, ...done.warnings] };
+  const moved = result.reloadNeeded || !answer.notModified || options.mode === 'explicit' || told.reportDue;
+  if (moved) await report(ctx, hub, options, signal, result);
+  return result;
+}
+
+async function report(
+  ctx: ClientContext,
+  hub: HubClient,
+  options: SyncOptions,
+  signal: AbortSignal,
+  result: SyncResult,
+): Promise<void> {
+  options.onProgress?.({ step: 'report' });
+  try {
+    await sendReport(ctx, hub, { signal });
+  } catch (thrown) {
+    await spool(ctx.machine, { call: 'report' });
+    if (!(thrown instanceof HaiveError)) throw thrown;
+    result.warnings.push(`The hub was not told of the result (${thrown.code}); it will be with the next sync`);
+  }
+}
+
+/** Picks, fetches and applies; what fails its checks is refused, and the rest is picked again without it. */
+async function carryOut(
+  ctx: ClientContext,
+  hub: HubClient,
+  plan: Plan,
+  options: SyncOptions,
+  signal: AbortSignal,
+): Promise<SyncResult> {
+  const { machine } = ctx;
+  const failed = new Map<string, HaiveError>();
+  for (let round = 0; ; round++) {
+    const receipts = await readReceipts(machine);
+    const picked = await pick(ctx, plan, receipts, options, failed);
+    const result = outcome(plan, picked, false, false);
+    for (const [digest, error] of failed) {
+      const name = plan.plugins.find((p) => p.digest === digest)?.name ?? digest;
+      result.problems.push({ name, code: error.code, message: error.message });
+    }
+    if (picked.install.length === 0 && picked.remove.length === 0) return result;
+    const fetched = await fetchAll(ctx, hub, picked.install, receipts, options, signal);
+    if (fetched.failed.size > 0) {
+      for (const [digest, error] of fetched.failed) {
+        failed.set(digest, error);
+        if (LASTING.has(error.code)) await refuseDigest(machine, digest, `${error.code}: ${error.message}`);
+      }
+      continue;
+    }
+    options.onProgress?.({ step: 'apply', names: [...picked.install.map((e) => e.name), ...picked.remove] });
+    try {
+      const change = toChange(picked, fetched.fetched, receipts, options);
+      const applied = await applyChange(machine, change);
+      await collect(machine, options.mode);
+      return finished(result, picked, applied, receipts);
+    } catch (thrown) {
+      // A blob was damaged on this disk: it is gone now, and is fetched again once.
+      const damaged = thrown instanceof HaiveError && ['HASH_MISMATCH', 'BLOB_MISSING'].includes(thrown.code);
+      if (!damaged || round > 0) throw thrown;
+    }
+  }
+}
+
+/** Trees and bytes that nobody can need any more go; a session's start is no time for that. */
+async function collect(m: Machine, mode: SyncMode): Promise<void> {
+  if (mode === 'session') return;
+  await collectVersions(m);
+  const { plugins, retired } = await readReceipts(m);
+  const trees = [...Object.values(plugins).flatMap((p) => [p, ...p.previous]), ...retired];
+  await collectBlobs(
+    m,
+    trees.map((tree) => tree.digest),
+  );
+}
+
+/** Failures that the same bytes would meet again. */
+const LASTING = new Set(['SIGNATURE_INVALID', 'DIGEST_MISMATCH', 'PLUGIN_TOO_LARGE', 'PATH_UNSAFE', 'PATH_COLLISION']);
+
+async function pick(
+  ctx: ClientContext,
+  plan: Plan,
+  receipts: Receipts,
+  options: SyncOptions,
+  failed: ReadonlyMap<string, HaiveError>,
+): Promise<Picked> {
+  const { plugins } = ctx.config;
+  const asked = options.mode === 'explicit' && options.byPolicy !== true;
+  const sourceAllowed = plugins.allowed_sources.includes('haivemind');
+  const force = options.force === true;
+  const refused = new Map([
+    ...(force ? [] : Object.entries(receipts.refused).map(([digest, r]) => [digest, r.reason] as const)),
+    ...[...failed].map(([digest, error]) => [digest, error.message] as const),
+  ]);
+  const installed = new Map<string, InstalledFacts>(Object.entries(receipts.plugins));
+  const repair =
+    options.mode === 'explicit'
+      ? new Set(
+          (await inspect(ctx.machine)).filter((p) => p.state === 'missing' || p.state === 'damaged').map((p) => p.name),
+        )
+      : undefined;
+  return pickChanges({
+    plan: plan.plugins,
+    problems: plan.problems,
+    installed,
+    holds: new Set(Object.keys(receipts.holds)),
+    refused,
+    policy: {
+      installNew: sourceAllowed && (asked || plugins.machine_group_auto_install),
+      installUpdates: sourceAllowed && (asked || plugins.auto_install_updates),
+    },
+    always: options.always,
+    only: options.only,
+    repair,
+    force,
+  });
+}
+
+async function fetchAll(
+  ctx: ClientContext,
+  hub: HubClient,
+  install: readonly PlanEntry[],
+  receipts: Receipts,
+  options: SyncOptions,
+  signal: AbortSignal,
+): Promise<{ fetched: Map<string, Fetched>; failed: Map<string, HaiveError> }> {
+  if (install.length === 0 || ctx.config.hub === undefined) return { fetched: new Map(), failed: new Map() };
+  const names = install.map((e) => e.name);
+  options.onProgress?.({ step: 'fetch', names, bytes: 0 });
+  return fetchVersions(ctx.machine, hub, install, {
+    hub: ctx.config.hub,
+    maxBytes: ctx.config.plugins.max_plugin_size_mb * 1024 * 1024,
+    installed: Object.values(receipts.plugins).map((p) => p.digest),
+    attempts: PATIENCE[options.mode].attempts,
+    signal,
+    onBytes: (bytes) => options.onProgress?.({ step: 'fetch', names, bytes }),
+  });
+}
+
+function toChange(
+  picked: Picked,
+  fetched: ReadonlyMap<string, Fetched>,
+  receipts: Receipts,
+  options: SyncOptions,
+): Change {
+  const install = picked.install.map((entry) => {
+    const got = fetched.get(entry.digest);
+    if (got === undefined) throw new HaiveError('BLOB_MISSING', `${entry.name}@${entry.version} was not fetched`);
+    return { entry, record: got.record, keyid: got.keyid };
+  });
+  const names = new Set([...picked.remove, ...install.map((i) => i.entry.name)]);
+  const clear = Object.keys(receipts.holds).filter((name) => names.has(name));
+  return {
+    install,
+    remove: picked.remove,
+    reason: options.reason ?? 'sync',
+    overwriteEdits: options.force === true,
+    ...(clear.length > 0 ? { holds: { clear } } : {}),
+  };
+}
+
+function outcome(
+  plan: Pick<Plan, 'counter' | 'problems'>,
+  picked: Picked,
+  notModified: boolean,
+  dryRun: boolean,
+): SyncResult {
+  return {
+    changed: { installed: [], updated: [], reinstalled: [], removed: [] },
+    waiting: picked.waiting,
+    problems: [...plan.problems],
+    warnings: [],
+    edits: [],
+    notModified,
+    reloadNeeded: false,
+    dryRun,
+    counter: plan.counter,
+  };
+}
+
+function place(result: SyncResult, entry: PlanEntry, from: string | null, receipts: Receipts): void {
+  const { name, version } = entry;
+  if (entry.status === 'deprecated') result.warnings.push(`${name}@${version} is deprecated`);
+  if (from === null) result.changed.installed.push({ name, version });
+  else if (receipts.plugins[name]?.digest === entry.digest) result.changed.reinstalled.push({ name, version });
+  else result.changed.updated.push({ name, from, to: version });
+}
+
+function finished(result: SyncResult, picked: Picked, applied: ChangeResult, receipts: Receipts): SyncResult {
+  for (const entry of picked.install) place(result, entry, receipts.plugins[entry.name]?.version ?? null, receipts);
+  result.changed.removed = applied.removed;
+  result.edits = applied.edits;
+  result.warnings.push(...applied.warnings);
+  result.reloadNeeded = true;
+  return result;
+}
+
+/** Keeps the plan's etag and place in time, once it was acted on. */
+async function remember(ctx: ClientContext, answer: PlanAnswer): Promise<void> {
+  if (answer.notModified) return;
+  await keepPlan(ctx, answer);
+  const { counter, epoch } = answer.plan;
+  ctx.config = await updateConfig(ctx.machine, (raw) => {
+    raw.plan = { etag: answer.etag ?? '', counter, epoch };
+    return raw;
+  });
+}
+
+/** True for a failed sync that only means: later. */
+export function tryLater(thrown: unknown): boolean {
+  return hubIsAway(thrown) || (thrown instanceof HaiveError && thrown.code === 'LOCKED');
+}

@@ -1,0 +1,232 @@
+import { promisify } from 'node:util';
+import { brotliDecompress } from 'node:zlib';
+import { decodeFrames, FRAMES_TYPE, type Frame } from '../contract/frames.ts';
+import { Envelope } from '../contract/schemas.ts';
+import { openJson } from '../domain/dsse.ts';
+import { HaiveError } from '../domain/errors.ts';
+import { checkPath, checkPathSet } from '../domain/safe-path.ts';
+import { RECORD_PAYLOAD_TYPE, type VersionRecord } from '../domain/version-record.ts';
+import { getRecord, hasBlob, missingBlobs, putBlob, putRecord } from '../machine/blob-store.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { HubClient } from './hub-client.ts';
+import { admitKey, readTrust, type Trust, writeTrust } from './trust.ts';
+
+const unbrotli = promisify(brotliDecompress);
+
+export interface Wanted {
+  id: string;
+  name: string;
+  version: string;
+  digest: string;
+}
+
+export interface Fetched {
+  record: VersionRecord;
+  /** Who signed it. */
+  keyid: string;
+}
+
+export interface TransferResult {
+  /** By digest: complete on this machine, every byte checked. */
+  fetched: Map<string, Fetched>;
+  /** By digest: what may not be installed, and why. */
+  failed: Map<string, HaiveError>;
+  /** Bytes of frames received. */
+  bytes: number;
+}
+
+export interface TransferOptions {
+  hub: { id: string; public_key: string };
+  /** Largest plugin that is accepted, bytes. */
+  maxBytes: number;
+  /** Digests of versions that are installed here. */
+  installed: readonly string[];
+  /** Calls before a cut connection is given up. */
+  attempts: number;
+  signal?: AbortSignal | undefined;
+  onBytes?: ((received: number) => void) | undefined;
+}
+
+/**
+ * Brings records and missing blobs of versions into this machine's blob store. Every sha256 and signature is checked as it arrives;
+ * what arrived before a cut stays, and the next attempt asks only for the rest.
+ * @throws HaiveError of the connection (HUB_UNREACHABLE, TIMEOUT, HUB_ANSWER_INVALID, the hub's own codes)
+ */
+export async function fetchVersions(
+  m: Machine,
+  hub: HubClient,
+  wanted: readonly Wanted[],
+  options: TransferOptions,
+): Promise<TransferResult> {
+  const result: TransferResult = { fetched: new Map(), failed: new Map(), bytes: 0 };
+  const before = await readTrust(m);
+  const keys = { trust: before };
+  try {
+    for (let attempt = 1; ; attempt++) {
+      const lacking = await stillLacking(m, wanted, result, options.hub);
+      if (lacking.length === 0) break;
+      try {
+        await askOnce(m, hub, lacking, result, keys, options);
+      } catch (thrown) {
+        if (attempt >= options.attempts || !isCut(thrown) || options.signal?.aborted === true) throw thrown;
+        continue;
+      }
+      for (const want of await stillLacking(m, lacking, result, options.hub)) {
+        const message = `The hub did not send all of ${want.name}@${want.version}`;
+        result.failed.set(want.digest, new HaiveError('BLOB_NOT_FOUND', message));
+      }
+      break;
+    }
+  } finally {
+    if (keys.trust !== before) await writeTrust(m, keys.trust);
+  }
+  return result;
+}
+
+const isCut = (thrown: unknown): boolean =>
+  thrown instanceof HaiveError && ['HUB_ANSWER_INVALID', 'HUB_UNREACHABLE', 'TIMEOUT'].includes(thrown.code);
+
+/** Moves complete versions into `fetched`; returns those that lack something and have not failed. */
+async function stillLacking(
+  m: Machine,
+  wanted: readonly Wanted[],
+  result: TransferResult,
+  hub: { public_key: string },
+): Promise<Wanted[]> {
+  const lacking: Wanted[] = [];
+  for (const want of wanted) {
+    if (result.failed.has(want.digest) || result.fetched.has(want.digest)) continue;
+    const kept = await getRecord(m, want.digest);
+    if (kept === null || (await missingBlobs(m, [kept.record])).length > 0) lacking.push(want);
+    else {
+      const keyid = kept.envelope.signatures[0]?.keyid ?? hub.public_key;
+      result.fetched.set(want.digest, { record: kept.record, keyid });
+    }
+  }
+  return lacking;
+}
+
+async function askOnce(
+  m: Machine,
+  hub: HubClient,
+  wanted: readonly Wanted[],
+  result: TransferResult,
+  keys: { trust: Trust },
+  options: TransferOptions,
+): Promise<void> {
+  const answer = await hub.open('transfer', {
+    body: {
+      versions: wanted.map((w) => w.digest),
+      have: await wholeVersions(m, options),
+      have_blobs: await partial(m, wanted),
+    },
+    headers: { accept: FRAMES_TYPE },
+    signal: options.signal,
+  });
+  if (!String(answer.headers['content-type']).startsWith(FRAMES_TYPE)) {
+    answer.body.destroy();
+    throw new HaiveError('HUB_ANSWER_INVALID', 'The hub answers with something other than frames');
+  }
+  const byDigest = new Map(wanted.map((w) => [w.digest, w]));
+  const expected = new Map<string, number>();
+  const limit = Math.max(options.maxBytes, 8 * 1024 * 1024) + 64 * 1024;
+  try {
+    for await (const frame of decodeFrames(answer.body as AsyncIterable<Buffer>, limit)) {
+      result.bytes += frame.bytes.length;
+      if (frame.header.t === 'record') await takeRecord(m, frame, byDigest, expected, result, keys, options);
+      else if (frame.header.t === 'blob') await takeBlob(m, frame, expected);
+      options.onBytes?.(result.bytes);
+    }
+  } catch (thrown) {
+    answer.body.destroy();
+    if (thrown instanceof HaiveError && thrown.code !== 'BODY_INVALID') throw thrown;
+    throw new HaiveError('HUB_ANSWER_INVALID', 'The transfer broke off', { cause: thrown });
+  }
+}
+
+/** Installed versions whose every blob is still here: the hub leaves those blobs out. */
+async function wholeVersions(m: Machine, options: TransferOptions): Promise<string[]> {
+  const whole: string[] = [];
+  for (const digest of options.installed) {
+    const kept = await getRecord(m, digest);
+    if (kept !== null && (await missingBlobs(m, [kept.record])).length === 0) whole.push(digest);
+  }
+  return whole;
+}
+
+/** Blobs that an attempt before this one brought. */
+async function partial(m: Machine, wanted: readonly Wanted[]): Promise<string[]> {
+  const here = new Set<string>();
+  for (const want of wanted) {
+    const kept = await getRecord(m, want.digest);
+    for (const file of kept?.record.files ?? []) if (await hasBlob(m, file.sha256)) here.add(file.sha256);
+  }
+  return [...here];
+}
+
+async function takeRecord(
+  m: Machine,
+  frame: Frame,
+  wanted: Map<string, Wanted>,
+  expected: Map<string, number>,
+  result: TransferResult,
+  keys: { trust: Trust },
+  options: TransferOptions,
+): Promise<void> {
+  const { header } = frame;
+  const want = header.t === 'record' && header.digest !== undefined ? wanted.get(header.digest) : undefined;
+  if (header.t !== 'record' || want === undefined) return;
+  try {
+    const envelope = Envelope.parse(JSON.parse(frame.bytes.toString('utf8')));
+    const key = header.key ?? options.hub.public_key;
+    const { value } = openJson(envelope, RECORD_PAYLOAD_TYPE, [key]);
+    const record = value as VersionRecord;
+    if (record.name !== want.name || record.version !== want.version || record.digest !== want.digest) {
+      throw new HaiveError('DIGEST_MISMATCH', `The record is not that of ${want.name}@${want.version}`);
+    }
+    const size = record.files.reduce((sum, file) => sum + file.size, 0);
+    if (!(size <= options.maxBytes)) {
+      throw new HaiveError('PLUGIN_TOO_LARGE', `${want.name}@${want.version} has ${size} bytes, over the limit here`);
+    }
+    for (const file of record.files) checkPath(file.path);
+    checkPathSet(record.files.map((file) => file.path));
+    keys.trust = admitKey(keys.trust, options.hub, record.name, key, m.clock());
+    await putRecord(m, envelope, record);
+    for (const file of record.files) expected.set(file.sha256, file.size);
+  } catch (thrown) {
+    const error =
+      thrown instanceof HaiveError
+        ? thrown
+        : new HaiveError('SIGNATURE_INVALID', `The record of ${want.name}@${want.version} is not one`, {
+            cause: thrown,
+          });
+    if (!REFUSALS.has(error.code)) throw error;
+    result.failed.set(want.digest, error);
+  }
+}
+
+const REFUSALS = new Set([
+  'SIGNATURE_INVALID',
+  'DIGEST_MISMATCH',
+  'FORMAT_UNSUPPORTED',
+  'PATH_UNSAFE',
+  'PATH_COLLISION',
+  'PLUGIN_TOO_LARGE',
+]);
+
+async function takeBlob(m: Machine, frame: Frame, expected: Map<string, number>): Promise<void> {
+  const { header } = frame;
+  if (header.t !== 'blob') return;
+  const size = expected.get(header.sha256);
+  // Bytes that no accepted record names are none of ours.
+  if (size === undefined) return;
+  await putBlob(m, header.sha256, header.enc === 'br' ? await inflate(frame.bytes, size) : frame.bytes);
+}
+
+async function inflate(bytes: Buffer, size: number): Promise<Buffer> {
+  try {
+    return await unbrotli(bytes, { maxOutputLength: Math.max(size, 1) });
+  } catch (cause) {
+    throw new HaiveError('HASH_MISMATCH', 'Compressed bytes do not unpack to their announced size', { cause });
+  }
+}
