@@ -14,6 +14,8 @@ export interface LiveOptions {
   signal: AbortSignal;
   /** After every sync that this channel made. */
   onSync?: ((result: SyncResult) => void) | undefined;
+  /** Runs after each sync, before the next. */
+  afterSync?: (() => Promise<void>) | undefined;
   /** What went wrong; the channel goes on. */
   onError?: ((error: HaiveError) => void) | undefined;
   /** When this process became the one that holds the channel, or is waiting for another that does. */
@@ -207,6 +209,7 @@ class Channel {
         this.notice = hookOutput(describeSync(result));
         await this.markLive();
         this.options.onSync?.(result);
+        await this.options.afterSync?.();
       } catch (thrown) {
         if (this.options.signal.aborted) return;
         this.options.onError?.(toHaiveError(thrown));
@@ -222,8 +225,6 @@ class Channel {
 
   private async markLive(): Promise<void> {
     if (!this.reached) return;
-    await writeLive(this.ctx.machine, { output: this.notice === '' ? undefined : JSON.parse(this.notice) }).catch(
-      () => undefined,
-    );
+    await writeLive(this.ctx.machine, { output: this.notice }).catch(() => undefined);
   }
 }

@@ -1,0 +1,87 @@
+import { type ClientContext, openClient } from '../../client/context.ts';
+import { HaiveError, toHaiveError } from '../../domain/errors.ts';
+import { type Environment, processEnvironment } from '../environment.ts';
+import { errorOutput, styleFor } from './output.ts';
+import { parseLine } from './program.ts';
+import type { VerbCall } from './verb.ts';
+
+/** The entry of `hv`: parse, call one verb, print, exit by the table of errors. */
+async function main(argv: string[]): Promise<number> {
+  const json = argv.includes('--json');
+  try {
+    if (argv[0] === 'hub') return await runHub(argv.slice(1));
+    const parsed = parseLine(argv);
+    if ('text' in parsed) {
+      process.stdout.write(parsed.text);
+      return 0;
+    }
+    const verb = await parsed.row.load();
+    const call = verbCall(parsed, json);
+    const output = await verb(call);
+    call.progress('');
+    if (json) process.stdout.write(`${JSON.stringify(output.json, null, 2)}\n`);
+    else if (output.text !== '') process.stdout.write(`${output.text}\n`);
+    return output.exit ?? 0;
+  } catch (thrown) {
+    const error = toHaiveError(thrown);
+    if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+    const { stdout, stderr } = errorOutput(error, json);
+    process.stdout.write(stdout);
+    process.stderr.write(stderr);
+    if (error.code === 'INTERNAL' && error.cause instanceof Error) {
+      process.stderr.write(`${error.cause.stack ?? error.cause.message}\n`);
+    }
+    return error.exit;
+  }
+}
+
+function verbCall(parsed: Exclude<ReturnType<typeof parseLine>, { text: string }>, json: boolean): VerbCall {
+  const env: Environment = processEnvironment();
+  const onTerminal = process.stderr.isTTY === true && !json;
+  let shown = false;
+  let opened: Promise<ClientContext> | undefined;
+  return {
+    args: parsed.args,
+    rest: parsed.rest,
+    options: parsed.options,
+    env,
+    style: styleFor(process.stdout.isTTY === true && !env.noColor && !json),
+    json,
+    cwd: process.cwd(),
+    program: process.argv[1] ?? '',
+    open: () => {
+      opened ??= openClient(env);
+      return opened;
+    },
+    progress: (text) => {
+      if (!onTerminal || (text === '' && !shown)) return;
+      shown = text !== '';
+      process.stderr.write(`\r\u001b[K${text}`);
+    },
+    say: (text) => void process.stdout.write(`${text}\n`),
+  };
+}
+
+/** The hub is a bundle of its own beside this one: its native modules are none of a machine's business. */
+async function runHub(argv: string[]): Promise<number> {
+  const file = new URL('./hub.mjs', import.meta.url);
+  let hub: { runHub(argv: string[]): Promise<void> };
+  try {
+    hub = await import(file.href);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw cause;
+    throw new HaiveError('USAGE', 'This copy of hv holds no hub', {
+      cause,
+      hint: 'A hub runs from a clone of the repository: `npm ci && npm start`.',
+    });
+  }
+  await hub.runHub(argv);
+  return Number(process.exitCode ?? 0);
+}
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // The reader of a pipe went away (`hv list | head`): nothing is wrong.
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,79 @@
+import { Command, CommanderError } from 'commander';
+import { HAIVEMIND_VERSION } from '../../contract/version.ts';
+import { HaiveError } from '../../domain/errors.ts';
+import { VERBS } from './table.ts';
+import type { VerbRow } from './verb.ts';
+
+export interface Parsed {
+  row: VerbRow;
+  args: (string | undefined)[];
+  rest: string[];
+  options: Record<string, unknown>;
+}
+
+/**
+ * Reads a command line.
+ * @returns the verb to run, or text that answers the line by itself (help, version)
+ * @throws HaiveError USAGE
+ */
+export function parseLine(argv: readonly string[]): Parsed | { text: string } {
+  let parsed: Parsed | undefined;
+  let printed = '';
+  const io = {
+    writeOut: (text: string) => {
+      printed += text;
+    },
+    writeErr: () => undefined,
+  };
+  const program = new Command('hv')
+    .description('Carries Claude Code plugins from an author to every machine of a collective.')
+    .version(HAIVEMIND_VERSION, '-V, --version', 'print the version')
+    .configureOutput(io)
+    .configureHelp({ sortSubcommands: false, showGlobalOptions: false })
+    .exitOverride()
+    .addHelpText('after', '\nEvery verb takes --json and --help.');
+  program
+    .command('hub')
+    .description('run a hub here; `hv hub --help` lists its options, `hv hub backup FILE` and others')
+    .helpOption(false);
+  for (const row of VERBS) {
+    const command = program
+      .command(row.args === undefined ? row.name : `${row.name} ${row.args}`)
+      .description(row.summary)
+      .configureOutput(io)
+      .exitOverride()
+      .allowExcessArguments(false)
+      .option('--json', 'print JSON')
+      .addHelpText(
+        'after',
+        `\nExample${row.examples.length > 1 ? 's' : ''}:\n${row.examples.map((e) => `  ${e}`).join('\n')}`,
+      );
+    for (const [flags, text] of row.options ?? []) command.option(flags, text);
+    command.action((...given: unknown[]) => {
+      const values = given.slice(0, -2);
+      const rest = values.find(Array.isArray) as string[] | undefined;
+      parsed = {
+        row,
+        args: values.filter((v) => !Array.isArray(v)) as string[],
+        rest: rest ?? [],
+        options: command.opts(),
+      };
+    });
+  }
+  try {
+    program.parse([...argv], { from: 'user' });
+  } catch (thrown) {
+    if (!(thrown instanceof CommanderError)) throw thrown;
+    if (thrown.exitCode === 0 || thrown.code === 'commander.help')
+      return { text: printed || program.helpInformation() };
+    throw usage(thrown);
+  }
+  return parsed ?? { text: program.helpInformation() };
+}
+
+function usage(error: CommanderError): HaiveError {
+  const [first = '', ...more] = error.message.split('\n');
+  const guess = more.join(' ').trim();
+  const hint = guess === '' ? {} : { hint: guess.replace(/^\(|\)$/g, '') };
+  return new HaiveError('USAGE', first.replace(/^error: /, ''), hint);
+}

@@ -1,0 +1,69 @@
+import { holdLiveChannel } from '../../../client/live-channel.ts';
+import { describeSync } from '../../../client/notice.ts';
+import { selfUpdate } from '../../../client/self-update.ts';
+import { formatError, toHaiveError } from '../../../domain/errors.ts';
+import type { Verb, VerbCall } from '../verb.ts';
+import { launchdPlist, systemdUnit } from './service-files.ts';
+import { syncJson } from './sync-text.ts';
+
+export const agent: Verb = async (call) => {
+  const variables = {
+    HAIVEMIND_HOME: call.env.haivemindHome,
+    CLAUDE_CONFIG_DIR: call.env.claudeConfigDir,
+    HAIVEMIND_HUB_URL: call.env.hubUrl,
+    HAIVEMIND_CA_FILE: call.env.caFile,
+  };
+  const service = { node: process.execPath, program: call.program, variables };
+  if (call.options.printSystemd === true) {
+    const text = systemdUnit(service);
+    return { json: { systemd: text }, text };
+  }
+  if (call.options.printLaunchd === true) {
+    const text = launchdPlist(service, call.env.home);
+    return { json: { launchd: text }, text };
+  }
+  return run(call);
+};
+
+async function run(call: VerbCall): Promise<{ json: unknown; text: string }> {
+  const ctx = await call.open();
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, onSignal);
+  const line = (text: string, data: Record<string, unknown>): void =>
+    call.say(call.json ? JSON.stringify({ time: new Date().toISOString(), ...data }) : text);
+  let last = '';
+  await holdLiveChannel(ctx, {
+    signal: stop.signal,
+    onState: (state) => line(`agent: ${state}`, { type: 'state', state }),
+    onSync: (result) => {
+      const text = describeSync(result);
+      if (text !== null && (text !== last || result.reloadNeeded)) line(text, { type: 'sync', ...syncJson(result) });
+      last = text ?? '';
+    },
+    onError: ({ code, message, hint }) => line(`${code}: ${message}. ${hint}`, { type: 'error', code, message, hint }),
+    afterSync: async () => {
+      try {
+        const updated = await selfUpdate(ctx, call.program);
+        if (updated.state !== 'updated') return;
+        line(`hv ${updated.from} → ${updated.to}; starting anew`, { type: 'self-update', ...updated });
+        // The service manager starts the new bundle.
+        stop.abort();
+      } catch (thrown) {
+        const error = toHaiveError(thrown);
+        line(formatError(error), { type: 'error', code: error.code, message: error.message });
+      }
+    },
+  });
+  return { json: { type: 'stopped' }, text: 'agent: stopped' };
+}
+
+export const selfUpdateVerb: Verb = async (call) => {
+  const result = await selfUpdate(await call.open(), call.program);
+  const said = {
+    current: `hv ${result.from} is the hub's`,
+    updated: `hv ${result.from} → ${result.to}`,
+    foreign: 'This hv was not installed by a join line; update it where it came from',
+  };
+  return { json: result, text: said[result.state] };
+};

@@ -1,0 +1,76 @@
+import { installPlugin, updatePlugins } from '../../../client/install.ts';
+import { removePlugin } from '../../../client/remove.ts';
+import { rollbackPlugin } from '../../../client/rollback.ts';
+import { syncMachine } from '../../../client/sync.ts';
+import { clean, warnings } from '../output.ts';
+import type { Verb } from '../verb.ts';
+import { argument, listOption, syncProgress } from './options.ts';
+import { syncJson, syncLines } from './sync-text.ts';
+
+export const install: Verb = async (call) => {
+  const { style } = call;
+  const result = await installPlugin(await call.open(), argument(call, 0, 'plugin'), {
+    machines: listOption(call.options.machines, 'machines'),
+    force: call.options.force === true,
+    onProgress: syncProgress(call),
+  });
+  const { sync, ...answer } = result;
+  const lines =
+    sync === null
+      ? [
+          `${style.green('✓')} ${answer.name} ${answer.version} is wanted on:`,
+          ...answer.machines.map((m) =>
+            m.problem === null
+              ? `  ${m.machine} ${m.version ?? answer.version}`
+              : style.red(`  ${m.machine}: ${clean(m.problem)}`),
+          ),
+        ]
+      : [`${style.green('✓')} ${answer.name} ${answer.version} is installed`, ...syncLines(sync, style)];
+  const refused = sync === null && answer.machines.length > 0 && answer.machines.every((m) => m.problem !== null);
+  return {
+    json: { ...answer, sync: sync === null ? null : syncJson(sync) },
+    text: lines.join('\n'),
+    ...(refused ? { exit: 69 } : {}),
+  };
+};
+
+export const update: Verb = async (call) => {
+  const force = call.options.force === true;
+  const result = await updatePlugins(await call.open(), call.rest, { force, onProgress: syncProgress(call) });
+  return { json: syncJson(result), text: syncLines(result, call.style).join('\n') };
+};
+
+export const remove: Verb = async (call) => {
+  const machines = listOption(call.options.machines, 'machines');
+  const result = await removePlugin(await call.open(), argument(call, 0, 'plugin'), { machines });
+  const { style } = call;
+  const lines =
+    machines === undefined
+      ? [`${style.green('✓')} Removed ${result.removed.join(', ') || result.name}`]
+      : [`${style.green('✓')} ${result.name} leaves ${result.machines.join(', ') || 'no machine'}`];
+  return { json: result, text: [...lines, ...warnings(result.warnings, style)].join('\n') };
+};
+
+export const rollback: Verb = async (call) => {
+  const name = argument(call, 0, 'plugin');
+  const { from, to, hubTold, warnings: notes } = await rollbackPlugin(await call.open(), name, call.options.to);
+  const { style } = call;
+  return {
+    json: { name, from, to, hub_told: hubTold, warnings: notes },
+    text: [
+      `${style.green('✓')} ${name} ${from} → ${to}`,
+      style.dim(`It stays there until \`hv update ${name}\`. Open sessions take it up with /reload-plugins.`),
+      ...warnings(notes, style),
+    ].join('\n'),
+  };
+};
+
+export const sync: Verb = async (call) => {
+  const result = await syncMachine(await call.open(), {
+    mode: 'explicit',
+    dryRun: call.options.dryRun === true,
+    force: call.options.force === true,
+    onProgress: syncProgress(call),
+  });
+  return { json: syncJson(result), text: syncLines(result, call.style).join('\n') };
+};

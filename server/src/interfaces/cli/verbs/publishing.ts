@@ -1,0 +1,134 @@
+import { lstat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import {
+  type PublishPreview,
+  previewPublish,
+  publishFolder,
+  publishRegistered,
+  registerPlugin,
+} from '../../../client/publish.ts';
+import { HaiveError } from '../../../domain/errors.ts';
+import type { Finding } from '../../../domain/findings.ts';
+import { parsePluginRef } from '../../../domain/names.ts';
+import type { Change } from '../../../domain/translate.ts';
+import { clean, type Style, shorten } from '../output.ts';
+import type { Verb, VerbCall } from '../verb.ts';
+import { argument, listOption, publishProgress } from './options.ts';
+
+const exists = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  );
+
+const looksLikePath = (text: string): boolean => /^[./~]|[\\/]|\.zip$|^[A-Za-z]:/.test(text);
+
+/** What is meant by the argument: a path where it looks like one or lies here, otherwise something registered. */
+async function sourceOf(call: VerbCall, text: string): Promise<{ path: string } | { ref: string }> {
+  const path = resolve(call.cwd, text);
+  if (looksLikePath(text)) return { path };
+  if (await exists(resolve(path, '.claude-plugin', 'plugin.json'))) return { path };
+  parsePluginRef(text);
+  return { ref: text };
+}
+
+export const register: Verb = async (call) => {
+  const text = argument(call, 0, 'source');
+  const source = /^https?:\/\//.test(text) ? { url: text } : { path: resolve(call.cwd, text) };
+  const result = await registerPlugin(await call.open(), source, publishProgress(call));
+  const said = result.created ? 'Registered' : 'Registered before, the same bytes:';
+  return {
+    json: result,
+    text: [
+      `${call.style.green('✓')} ${said} ${result.id}`,
+      ...changeLines(result.changes, call.style),
+      ...findingLines(result.findings, call.style),
+      call.style.dim(`Publish it with: hv publish ${result.name}@${result.version} --groups …`),
+    ].join('\n'),
+  };
+};
+
+export const publish: Verb = async (call) => {
+  const ctx = await call.open();
+  const source = await sourceOf(call, argument(call, 0, 'plugin'));
+  const { groups, all, quiet, dryRun } = call.options;
+  if (groups !== undefined && all === true) throw new HaiveError('USAGE', '--groups and --all exclude each other');
+  const target = { groups: listOption(groups, 'groups'), all: all === true, notify: quiet !== true };
+  if ('ref' in source) {
+    const result = await publishRegistered(ctx, source.ref, target, dryRun === true);
+    return {
+      json: dryRun === true ? { ...result, dry_run: true } : result,
+      text: publishedText(result, call.style, dryRun === true),
+    };
+  }
+  if (dryRun === true) {
+    const preview = await previewPublish(ctx, source.path, target);
+    return { json: preview, text: previewText(preview, call.style) };
+  }
+  const result = await publishFolder(ctx, source.path, target, publishProgress(call));
+  return {
+    json: result,
+    text: [
+      publishedText(result, call.style, false),
+      ...changeLines(result.changes, call.style),
+      ...findingLines(result.findings, call.style),
+    ].join('\n'),
+  };
+};
+
+function publishedText(
+  result: { name: string; version: string; groups: string[]; machines: string[] },
+  style: Style,
+  dry: boolean,
+): string {
+  const to = result.groups.includes('*') ? 'everybody' : result.groups.join(', ');
+  const head = dry ? style.dim('would publish') : `${style.green('✓')} Published`;
+  return `${head} ${style.bold(`${result.name} ${result.version}`)} to ${to}: ${machineText(result.machines)}`;
+}
+
+function machineText(machines: readonly string[]): string {
+  if (machines.length === 0) return 'no machine fits yet';
+  const some = machines.slice(0, 6).join(', ');
+  return `${machines.length} machine${machines.length === 1 ? '' : 's'} (${some}${machines.length > 6 ? ', …' : ''})`;
+}
+
+function previewText(preview: PublishPreview, style: Style): string {
+  const { difference, machines } = preview;
+  const lines = [
+    publishedText({ ...preview, machines: machines ?? [] }, style, true),
+    ...(machines === null ? [style.yellow('! this token may not see which machines')] : []),
+    style.dim(`digest ${preview.digest}`),
+    ...changeLines(preview.changes, style),
+    ...findingLines(preview.findings, style),
+  ];
+  if (difference === null) lines.push('The registry has no version of it yet.');
+  else {
+    const rows = [
+      ...difference.added.map((path) => `  ${style.green('+')} ${path}`),
+      ...difference.changed.map((path) => `  ${style.yellow('~')} ${path}`),
+      ...difference.removed.map((path) => `  ${style.red('-')} ${path}`),
+    ];
+    lines.push(`Against ${difference.against}:`, ...(rows.length === 0 ? ['  the same files'] : rows));
+  }
+  return lines.join('\n');
+}
+
+function changeLines(changes: readonly Change[], style: Style): string[] {
+  if (changes.length === 0) return [];
+  const lines = ['Translated to what Claude Code loads:'];
+  for (const change of changes) {
+    lines.push(`  ${change.file}: ${clean(change.why)}`);
+    if (change.before !== '') lines.push(style.red(`    - ${shorten(change.before, 160)}`));
+    if (change.after !== '') lines.push(style.green(`    + ${shorten(change.after, 160)}`));
+  }
+  return lines;
+}
+
+/** Findings as `file:line severity CODE message (fix)`. */
+export function findingLines(findings: readonly Finding[], style: Style): string[] {
+  return findings.map((f) => {
+    const where = `${f.file || 'plugin'}${f.line === null ? '' : `:${f.line}`}`;
+    const paint = f.severity === 'error' ? style.red : f.severity === 'warning' ? style.yellow : style.dim;
+    return `${where} ${paint(f.severity)} ${f.code} ${clean(f.message)}${f.fix === '' ? '' : style.dim(` (${clean(f.fix)})`)}`;
+  });
+}

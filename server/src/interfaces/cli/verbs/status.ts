@@ -1,0 +1,74 @@
+import { runDoctor } from '../../../client/doctor.ts';
+import { machineStatus, type StatusRow } from '../../../client/status.ts';
+import { clean, type Style, table, warnings } from '../output.ts';
+import type { Verb } from '../verb.ts';
+import { syncProgress } from './options.ts';
+
+export const status: Verb = async (call) => {
+  const { style } = call;
+  const result = await machineStatus(await call.open(), call.args[0]);
+  const { machine, hub, plugins, problems } = result;
+  const lines: string[] = [];
+  if (machine === null) lines.push('This machine has not joined a hub.', style.dim('Join with: hv join URL --token T'));
+  else {
+    const groups = machine.groups.length === 0 ? '' : ` (${machine.groups.join(', ')})`;
+    const link = hub?.reachable === true ? hub.url : style.yellow(`${hub?.url ?? 'no hub'} does not answer`);
+    lines.push(
+      `${style.bold(machine.name)}${groups} · ${link} · ${result.in_step ? style.green('in step') : style.yellow('not in step')}`,
+    );
+  }
+  if (plugins.length > 0) {
+    const rows = plugins.map((row) => [row.name, row.version, paint(row, style), note(row)]);
+    lines.push(table(['PLUGIN', 'VERSION', 'STATE', ''], rows, style));
+  } else if (machine !== null) lines.push('No plugins.');
+  if (call.args[0] !== undefined) {
+    for (const row of plugins) {
+      for (const path of row.edited) lines.push(style.yellow(`~ ${path} was edited here`));
+      for (const path of row.missing) lines.push(style.red(`- ${path} is gone`));
+      if (row.previous.length > 0) lines.push(style.dim(`rollback can go to: ${row.previous.join(', ')}`));
+    }
+  }
+  lines.push(
+    ...warnings(
+      problems.map((p) => `${p.name}: ${p.code}: ${p.message}`),
+      style,
+    ),
+  );
+  return {
+    json: { ...result, machine: machine?.name ?? null, machine_details: machine },
+    text: lines.join('\n'),
+  };
+};
+
+function paint(row: StatusRow, style: Style): string {
+  if (row.state === 'verified' || row.state === 'loaded') return style.green(row.state);
+  return row.state === 'failed' || row.state === 'missing' || row.state === 'damaged'
+    ? style.red(row.state)
+    : style.yellow(row.state);
+}
+
+function note(row: StatusRow): string {
+  const parts = [
+    ...(row.held ? ['held by a rollback'] : []),
+    ...(row.available !== null && row.state !== 'waiting' ? [`${row.available} waits`] : []),
+    ...(row.edited.length > 0 ? [`${row.edited.length} file(s) edited here`] : []),
+    ...(row.missing.length > 0 ? [`${row.missing.length} file(s) gone`] : []),
+    ...(row.error === null ? [] : [`${row.error.code}: ${clean(row.error.message)}`]),
+    ...(row.notice === null ? [] : [clean(row.notice)]),
+  ];
+  return parts.join('; ');
+}
+
+export const doctor: Verb = async (call) => {
+  const { style } = call;
+  const fix = call.options.fix === true;
+  const { ok, checks, fixed } = await runDoctor(await call.open(), { fix, onProgress: syncProgress(call) });
+  const mark = { ok: style.green('✓'), warn: style.yellow('!'), fail: style.red('✗') };
+  const lines = [
+    ...fixed.map((text) => `${style.green('fixed')} ${clean(text)}`),
+    ...checks.map(
+      (c) => `${mark[c.result]} ${c.check}: ${clean(c.message)}${c.fix === '' ? '' : style.dim(` → ${clean(c.fix)}`)}`,
+    ),
+  ];
+  return { json: { ok, checks, fixed }, text: lines.join('\n'), exit: ok ? 0 : 1 };
+};

@@ -1,0 +1,58 @@
+import type { SyncResult } from '../../../client/sync.ts';
+import { toHaiveError } from '../../../domain/errors.ts';
+import { clean, type Style, warnings } from '../output.ts';
+
+/** A sync's result as lines for people. */
+export function syncLines(result: SyncResult, style: Style): string[] {
+  const { installed, updated, reinstalled, removed } = result.changed;
+  const mark = result.dryRun ? style.dim('would ') : '';
+  const lines = [
+    ...installed.map((p) => `${mark}${style.green('+')} ${p.name} ${p.version}`),
+    ...updated.map((p) => `${mark}${style.green('↑')} ${p.name} ${p.from} → ${p.to}`),
+    ...reinstalled.map((p) => `${mark}${style.green('=')} ${p.name} ${p.version} (again)`),
+    ...removed.map((name) => `${mark}${style.red('-')} ${name}`),
+  ];
+  for (const wait of result.waiting) {
+    const from = wait.from === null ? 'not installed' : wait.from;
+    const detail = wait.why === 'policy' ? 'waits; `hv sync` installs it' : clean(wait.detail);
+    lines.push(`${style.yellow('…')} ${wait.name} ${from} → ${wait.to ?? 'removed'}: ${detail}`);
+  }
+  for (const problem of result.problems) {
+    lines.push(style.red(`! ${problem.name}: ${problem.code}: ${clean(problem.message)}`));
+  }
+  for (const edit of result.edits) {
+    const what =
+      edit.outcome === 'conflict'
+        ? 'your file stays, the new one lies beside it as .hv-new'
+        : edit.outcome === 'merged'
+          ? 'your edits were merged with the new version'
+          : 'your edit stays';
+    lines.push(style.yellow(`~ ${edit.name}/${edit.path}: ${what}`));
+  }
+  lines.push(...warnings(result.warnings, style));
+  if (lines.length === 0) lines.push('In step with the hub.');
+  if (result.reloadNeeded) lines.push(style.dim('Open sessions take it up with /reload-plugins.'));
+  return lines;
+}
+
+/** The same as JSON. */
+export function syncJson(result: SyncResult): Record<string, unknown> {
+  const { changed, waiting, problems, warnings: notes, edits, notModified, reloadNeeded, dryRun, counter } = result;
+  return {
+    changed,
+    waiting: waiting.map(({ name, from, to, why, detail }) => ({ name, from, to, why, detail })),
+    problems,
+    warnings: notes,
+    edits,
+    not_modified: notModified,
+    reload_needed: reloadNeeded,
+    dry_run: dryRun,
+    counter,
+  };
+}
+
+/** An error inside a result that is itself no failure. */
+export function errorJson(thrown: unknown): { code: string; message: string; hint: string } {
+  const { code, message, hint } = toHaiveError(thrown);
+  return { code, message, hint };
+}
