@@ -44,6 +44,14 @@ export interface SyncOptions {
   signal?: AbortSignal | undefined;
 }
 
+export interface SyncProblem {
+  name: string;
+  code: string;
+  message: string;
+  /** `hub`: it could not plan it · `machine`: what came failed its checks here. */
+  where: 'hub' | 'machine';
+}
+
 export interface SyncResult {
   changed: {
     installed: { name: string; version: string }[];
@@ -53,7 +61,7 @@ export interface SyncResult {
   };
   waiting: Waiting[];
   /** What could not be given or installed, and why. */
-  problems: { name: string; code: string; message: string }[];
+  problems: SyncProblem[];
   warnings: string[];
   /** The user's own edits that an update met. */
   edits: { name: string; path: string; outcome: string }[];
@@ -169,7 +177,7 @@ async function carryOut(
     const result = outcome(plan, picked, false, false);
     for (const [digest, error] of failed) {
       const name = plan.plugins.find((p) => p.digest === digest)?.name ?? digest;
-      result.problems.push({ name, code: error.code, message: error.message });
+      result.problems.push({ name, code: error.code, message: error.message, where: 'machine' });
     }
     if (picked.install.length === 0 && picked.remove.length === 0) return result;
     const fetched = await fetchAll(ctx, hub, picked.install, receipts, options, signal);
@@ -300,7 +308,7 @@ function outcome(
   return {
     changed: { installed: [], updated: [], reinstalled: [], removed: [] },
     waiting: picked.waiting,
-    problems: [...plan.problems],
+    problems: plan.problems.map((p) => ({ ...p, where: 'hub' })),
     warnings: [],
     edits: [],
     notModified,

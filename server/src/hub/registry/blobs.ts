@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../../contract/frames.ts';
+import type { Envelope } from '../../domain/dsse.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import {
   type BlobEncoding,
@@ -11,6 +12,7 @@ import {
 } from '../../storage/blob-queries.ts';
 import { chunksOf } from '../../storage/chunks.ts';
 import { blobsOfDigests, recordsByDigest } from '../../storage/plugin-queries.ts';
+import { publicKeysOf } from '../../storage/publisher-key-queries.ts';
 import type { Store } from '../../storage/store.ts';
 import type { UseCase } from '../context.ts';
 import { loadCatalogue } from './snapshot.ts';
@@ -91,6 +93,10 @@ export const transfer: UseCase<'transfer'> = async (hub, call) => {
   return { raw: true, status: 200, headers: { 'content-type': FRAMES_TYPE, 'cache-control': 'no-store' }, body };
 };
 
+function signerOf(record: string): string {
+  return (JSON.parse(record) as Envelope).signatures[0]?.keyid ?? '';
+}
+
 /** Bytes (uncompressed) of blobs that one look into the database brings. */
 const BATCH = 4 * 1024 * 1024;
 
@@ -99,7 +105,13 @@ async function* frames(
   records: readonly { digest: string; record: string }[],
   wanted: ReadonlyMap<string, number>,
 ): AsyncGenerator<Buffer> {
-  for (const { digest, record } of records) yield encodeFrame({ t: 'record', digest, n: 0 }, Buffer.from(record));
+  const signers = new Map(records.map((r) => [r.digest, signerOf(r.record)]));
+  const keys = await publicKeysOf(store.read, [...new Set(signers.values())]);
+  for (const { digest, record } of records) {
+    // A machine that sees a publisher for the first time learns the key here, and pins it.
+    const key = keys.get(signers.get(digest) ?? '');
+    yield encodeFrame({ t: 'record', digest, ...(key === undefined ? {} : { key }), n: 0 }, Buffer.from(record));
+  }
   for (const batch of batches(wanted)) {
     const blobs = await readBlobs(store.read, batch);
     if (blobs.length < batch.length) {

@@ -1,7 +1,8 @@
 import { installPlugin, updatePlugins } from '../../../client/install.ts';
 import { removePlugin } from '../../../client/remove.ts';
 import { rollbackPlugin } from '../../../client/rollback.ts';
-import { syncMachine } from '../../../client/sync.ts';
+import { type SyncResult, syncMachine } from '../../../client/sync.ts';
+import { ERRORS, type ErrorCode } from '../../../domain/errors.ts';
 import { clean, warnings } from '../output.ts';
 import type { Verb } from '../verb.ts';
 import { argument, listOption, syncProgress } from './options.ts';
@@ -37,7 +38,7 @@ export const install: Verb = async (call) => {
 export const update: Verb = async (call) => {
   const force = call.options.force === true;
   const result = await updatePlugins(await call.open(), call.rest, { force, onProgress: syncProgress(call) });
-  return { json: syncJson(result), text: syncLines(result, call.style).join('\n') };
+  return { json: syncJson(result), text: syncLines(result, call.style).join('\n'), exit: exitOf(result) };
 };
 
 export const remove: Verb = async (call) => {
@@ -72,5 +73,11 @@ export const sync: Verb = async (call) => {
     force: call.options.force === true,
     onProgress: syncProgress(call),
   });
-  return { json: syncJson(result), text: syncLines(result, call.style).join('\n') };
+  return { json: syncJson(result), text: syncLines(result, call.style).join('\n'), exit: exitOf(result) };
 };
+
+/** What came and was refused here is a failure; what the hub could not plan is its operator's affair. */
+function exitOf(result: SyncResult): number {
+  const refused = result.problems.find((p) => p.where === 'machine');
+  return refused === undefined ? 0 : (ERRORS[refused.code as ErrorCode]?.exit ?? 70);
+}
