@@ -3,8 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ENDPOINTS, type Endpoint, type EndpointName } from '../../server/src/contract/endpoints.ts';
+import { encodeFrame, endFrame, FRAMES_TYPE } from '../../server/src/contract/frames.ts';
 import type { Role } from '../../server/src/contract/roles.ts';
 import { Problem } from '../../server/src/contract/schemas.ts';
+import { createKeyPair, sealJson } from '../../server/src/domain/dsse.ts';
+import { packPlugin, type SourceFile } from '../../server/src/domain/package.ts';
+import { RECORD_PAYLOAD_TYPE } from '../../server/src/domain/version-record.ts';
 import { DEFAULT_LIMITS, type HubConfig, type HubLimits } from '../../server/src/hub/config.ts';
 import { type HubDeps, type RunningHub, startHub } from '../../server/src/hub/server.ts';
 import { createDatabase, type EngineUnderTest, type TestDatabase } from '../contract/engines.ts';
@@ -151,4 +155,57 @@ export async function ask(url: string, method: string, path: string, options: As
 /** Every endpoint of the contract by name. */
 export function endpoints(): [EndpointName, Endpoint][] {
   return Object.entries(ENDPOINTS) as [EndpointName, Endpoint][];
+}
+
+export interface PluginWish {
+  name: string;
+  version?: string;
+  files?: Record<string, string>;
+  manifest?: Record<string, unknown>;
+}
+
+/** A small plugin as its author has it. */
+export function sourceFiles({ name, version = '1.0.0', files = {}, manifest = {} }: PluginWish): SourceFile[] {
+  const plugin = { name, version, description: `The plugin ${name}`, author: { name: 'A' }, ...manifest };
+  const all = {
+    '.claude-plugin/plugin.json': JSON.stringify(plugin),
+    'commands/hello.md': `---\ndescription: Says hello\n---\nHello from ${name} ${version}\n`,
+    ...files,
+  };
+  return Object.entries(all).map(([path, text]) => ({ path, bytes: Buffer.from(text), executable: false }));
+}
+
+export const PUBLISHER = createKeyPair();
+
+/** What a publisher sends to register: frames, and the key in a header. */
+export function registerRequest(files: SourceFile[], token: string): Ask {
+  const packed = packPlugin(files, { maxBytes: 1e9, now: new Date() });
+  const envelope = sealJson(RECORD_PAYLOAD_TYPE, packed.record, PUBLISHER.privatePem);
+  const original = packed.originalManifest;
+  const frames = [
+    encodeFrame({ t: 'record', n: 0 }, Buffer.from(JSON.stringify(envelope))),
+    ...(original === null
+      ? []
+      : [encodeFrame({ t: 'original-manifest', n: 0 }, Buffer.from(JSON.stringify(original)))]),
+    ...[...packed.blobs].map(([sha256, bytes]) => encodeFrame({ t: 'blob', sha256, enc: 'identity', n: 0 }, bytes)),
+    endFrame(),
+  ];
+  const headers = { 'content-type': FRAMES_TYPE, 'haivemind-publisher-key': PUBLISHER.publicKey };
+  return { token, raw: Buffer.concat(frames), headers };
+}
+
+export function register(url: string, token: string, wish: PluginWish): Promise<Answer> {
+  return ask(url, 'POST', '/api/plugins/register', registerRequest(sourceFiles(wish), token));
+}
+
+/** Registers and publishes to all (or to groups); answers the publication. */
+export async function publish(
+  url: string,
+  token: string,
+  wish: PluginWish,
+  groups?: string[],
+): Promise<Record<string, unknown>> {
+  const { id } = (await register(url, token, wish)).expect(200);
+  const body = { plugin_id: id, ...(groups === undefined ? { all: true } : { target_groups: groups }) };
+  return (await ask(url, 'POST', '/api/plugins/publish', { token, body })).expect(200);
 }

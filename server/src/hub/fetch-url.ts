@@ -100,6 +100,8 @@ async function fetchOnce(url: URL, limits: FetchLimits, signal: AbortSignal): Pr
   });
   try {
     const answer = await request(url, { dispatcher: agent, signal, headers: { 'user-agent': 'haivemind-hub' } });
+    // A body that is given up still reports its end, to nobody: unheard, that would end the process.
+    answer.body.on('error', () => undefined);
     const { location } = answer.headers;
     if ([301, 302, 303, 307, 308].includes(answer.statusCode) && typeof location === 'string') {
       answer.body.destroy();

@@ -29,7 +29,7 @@ export async function runHub(argv: string[]): Promise<void> {
 }
 
 function program(): Command {
-  const hub = strict(new Command('hub'))
+  const hub = strict(new Command('hv hub'))
     .description('Run the hub: the registry that machines of the collective ask')
     .option('--port <n>', 'port, 0 for any (HAIVEMIND_PORT, 7420)')
     .option('--host <address>', 'address to listen on (127.0.0.1)')
