@@ -33,12 +33,13 @@ const versionDefine = { __HAIVEMIND_VERSION__: JSON.stringify(version) };
 const requireBanner =
   "import { createRequire as __createRequire } from 'node:module';const require = __createRequire(import.meta.url);";
 
-/** The SDK's JSON Schema validator (ajv, 120 KB) checks answers to elicitation only, which our server never asks for. */
-const withoutAjv = {
-  name: 'without-ajv',
+/** Native helpers that ws tries and does without: throwing at require() is how it learns that they are not there. */
+const withoutWsNatives = {
+  name: 'without-ws-natives',
   setup(b) {
-    b.onResolve({ filter: /ajv-provider\.js$/ }, () => ({
-      path: join(root, 'server/src/interfaces/mcp/no-validator.ts'),
+    b.onResolve({ filter: /^(bufferutil|utf-8-validate)$/ }, ({ path }) => ({ path, namespace: 'not-shipped' }));
+    b.onLoad({ filter: /.*/, namespace: 'not-shipped' }, ({ path }) => ({
+      contents: `throw new Error(${JSON.stringify(`${path} is not shipped`)});`,
     }));
   },
 };
@@ -52,20 +53,25 @@ const toolListAtBuildTime = {
       const { toolList } = await import(
         `data:text/javascript;base64,${Buffer.from(text.replace('import.meta.url', JSON.stringify(import.meta.url))).toString('base64')}`
       );
-      return { contents: `export const toolList = () => (${JSON.stringify(toolList())});`, loader: 'js' };
+      const json = JSON.stringify(JSON.stringify(toolList()));
+      return { contents: `export const toolList = () => JSON.parse(${json});`, loader: 'js' };
     });
   },
 };
 
 async function bundleText(entry, options) {
-  const result = await build({ ...common, define: versionDefine, ...options, entryPoints: [entry] });
+  const plugins = [withoutWsNatives, ...(options.plugins ?? [])];
+  const result = await build({ ...common, define: versionDefine, ...options, plugins, entryPoints: [entry] });
   return { text: result.outputFiles[0].text, meta: result.metafile };
 }
+
+/** undici asks for node:sqlite where it is, in newer Nodes than this one. */
+const isNodes = (path) => path.startsWith('node:') || isBuiltin(path);
 
 /** Throws when anything but Node's own modules and `allowed` is still imported at run time. */
 function checkExternals(name, meta, allowed = []) {
   for (const output of Object.values(meta.outputs)) {
-    const bad = output.imports.filter((i) => i.external && !isBuiltin(i.path) && !allowed.includes(i.path));
+    const bad = output.imports.filter((i) => i.external && !isNodes(i.path) && !allowed.includes(i.path));
     if (bad.length > 0) throw new Error(`${name}: external imports survive: ${bad.map((i) => i.path).join(', ')}`);
   }
 }
@@ -110,27 +116,30 @@ async function plain(name, entry, { external = [], shebang = false } = {}) {
 }
 
 /**
- * A small ESM head that carries CommonJS bundles as text and runs them through vm.Script, which (unlike import) takes a
- * V8 code cache, and which costs nothing until it is run (interfaces/carried-bundle.ts). Each is a bundle of its own:
- * esbuild's lazy modules would put their initialization in an order that zod does not survive.
+ * A small ESM head with CommonJS bundles behind it, each in line comments that V8 skips until the head runs one through
+ * vm.Script, which (unlike import) takes a V8 code cache: the other half of this format is interfaces/carried-bundle.ts.
+ * Each is a bundle of its own: esbuild's lazy modules would initialize zod in an order that it does not survive.
  */
-async function carried(name, head, bodies) {
-  const define = { ...versionDefine };
-  const metas = [];
-  for (const [key, { entry, plugins = [] }] of Object.entries(bodies)) {
-    const { text, meta } = await bundleText(entry, {
+async function carried(name, head, bodies, plugins = []) {
+  const outer = await bundleText(head, { format: 'esm', plugins });
+  checkExternals(name, outer.meta);
+  const metas = [outer.meta];
+  let file = outer.text.trimEnd();
+  for (const [key, entry] of Object.entries(bodies)) {
+    const { text: bundled, meta } = await bundleText(entry, {
       format: 'cjs',
-      plugins,
       supported: { 'dynamic-import': false },
       define: { ...versionDefine, 'import.meta.url': '__moduleUrl' },
     });
     checkExternals(name, meta);
     metas.push(meta);
-    define[key] = JSON.stringify({ text, id: createHash('sha256').update(text).digest('hex').slice(0, 16) });
+    // esbuild escapes what is not ASCII everywhere but in regular expressions, where the same escape holds.
+    const text = bundled.replace(/[^\0-\x7f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+    if (/[^\n\x20-\x7e\t]|\n@carried /.test(text)) throw new Error(`${name}: ${key} cannot be carried in comments`);
+    const id = createHash('sha256').update(text).digest('hex').slice(0, 16);
+    file += `\n//@carried ${key} ${id}\n//${text.trimEnd().replaceAll('\n', '\n//')}`;
   }
-  const outer = await bundleText(head, { format: 'esm', define });
-  checkExternals(name, outer.meta);
-  await write(name, outer.text, metas);
+  await write(name, `${file}\n`, metas);
 }
 
 const entries = {
@@ -138,13 +147,12 @@ const entries = {
     plain('hub.mjs', 'server/src/hub/main.ts', { external: ['better-sqlite3', 'pg', 'pg-native', 'chromadb'] }),
   cli: () => plain('cli.mjs', 'server/src/interfaces/cli/main.ts', { external: ['./hub.mjs'], shebang: true }),
   mcp: () =>
-    carried('mcp.mjs', 'server/src/interfaces/mcp/head.ts', {
-      __PROTOCOL__: { entry: 'server/src/interfaces/mcp/main.ts', plugins: [withoutAjv, toolListAtBuildTime] },
-      __WORK__: { entry: 'server/src/interfaces/mcp/work.ts' },
-    }),
+    carried('mcp.mjs', 'server/src/interfaces/mcp/main.ts', { work: 'server/src/interfaces/mcp/work.ts' }, [
+      toolListAtBuildTime,
+    ]),
   hook: () =>
     carried('hook.mjs', 'server/src/interfaces/hook/main.ts', {
-      __BACKGROUND__: { entry: 'server/src/interfaces/hook/background.ts' },
+      background: 'server/src/interfaces/hook/background.ts',
     }),
 };
 

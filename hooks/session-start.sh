@@ -4,7 +4,7 @@
 root=${0%/*}/..
 live="${CLAUDE_CONFIG_DIR:-$HOME/.claude}/plugins/.haivemind/live"
 if { IFS=' ' read -r form pid start _ && { IFS= read -r notice || :; }; } 2>/dev/null <"$live" &&
-  [ "$form" = v1 ] && kill -0 "$pid" 2>/dev/null; then
+  [ "$form" = v1 ] && case $pid in 0* | *[!0-9]*) false ;; esac && kill -0 "$pid" 2>/dev/null; then
   now=$start
   # A process id is used again: its start time (field 22, after a name that may hold anything) tells them apart.
   if [ -r "/proc/$pid/stat" ]; then

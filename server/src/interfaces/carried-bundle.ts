@@ -5,10 +5,27 @@ import { fileURLToPath } from 'node:url';
 import { Script } from 'node:vm';
 
 /**
- * Runs the CommonJS texts that build.mjs puts into a bundle. vm.Script takes a V8 code cache, which `import` does not.
- * The cache lies in a folder of the user's own and is keyed by node version, architecture and the text's hash; V8
- * crashes on damaged caches that it accepts, so length and checksum are compared before it sees them.
+ * Runs the CommonJS bundles that build.mjs puts behind a head, in line comments. vm.Script takes a V8 code cache, which
+ * `import` does not. The cache lies in a folder of the user's own and is keyed by node version, architecture and the
+ * text's hash; V8 crashes on damaged caches that it accepts, so length and checksum are compared before it sees them.
  */
+export interface CarriedText {
+  /** What the code says, not yet compiled. */
+  text: string;
+  /** Hash of the text, made by the build. */
+  id: string;
+}
+
+/** Finds the bundle `name` in the text of a built file. Throws when the file was not built with it. */
+export function carriedText(file: string, name: string): CarriedText {
+  const marker = `\n//@carried ${name} `;
+  const at = file.lastIndexOf(marker);
+  if (at < 0) throw new Error(`This file carries no bundle ${name}`);
+  const line = file.indexOf('\n', at + marker.length);
+  const next = file.indexOf('\n//@carried ', line);
+  const body = file.slice(line, next < 0 ? undefined : next);
+  return { text: body.replaceAll('\n//', '\n'), id: file.slice(at + marker.length, line).trim() };
+}
 
 const MAGIC = 0x48564331; // HVC1
 const HEADER_BYTES = 12;
@@ -66,17 +83,16 @@ export interface Carried<T> {
 /**
  * Runs a carried bundle.
  * @param moduleUrl `import.meta.url` of the file that carries it
- * @param cache folder and name of the code cache; none is used when undefined
+ * @param cacheFolder where the code cache lies; none is used when undefined
  */
-export function runCarried<T>(
-  carried: CarriedText,
-  moduleUrl: string,
-  cache: { folder: string; name: string } | undefined,
-): Carried<T> {
-  const path = cache === undefined ? undefined : codeCachePath(cache.folder, cache.name, carried.id);
+export function runCarried<T>(name: string, moduleUrl: string, cacheFolder: string | undefined): Carried<T> {
+  const filename = fileURLToPath(moduleUrl);
+  // Built files are ASCII, and latin1 is the cheapest way to read that.
+  const carried = carriedText(readFileSync(filename, 'latin1'), name);
+  const path = cacheFolder === undefined ? undefined : codeCachePath(cacheFolder, name, carried.id);
   const cachedData = path === undefined ? undefined : readCodeCache(path);
   const script = new Script(`(function(exports,require,module,__moduleUrl){${carried.text}\n})`, {
-    filename: fileURLToPath(moduleUrl),
+    filename,
     ...(cachedData === undefined ? {} : { cachedData }),
   });
   const module = { exports: {} as T };

@@ -25,7 +25,7 @@ async function run(): Promise<void> {
   }
   // The reader may have gone on without us.
   process.stdout.on('error', () => {});
-  const { exports } = runCarried<{ background: typeof background }>(__BACKGROUND__, import.meta.url, undefined);
+  const { exports } = runCarried<{ background: typeof background }>('background', import.meta.url, undefined);
   print(await exports.background(what, environment));
 }
 

@@ -1,16 +1,13 @@
-import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import * as z from 'zod';
 import { formatError, HaiveError, toHaiveError } from '../../domain/errors.ts';
 import type { Environment } from '../environment.ts';
 import { HANDLERS } from './handlers.ts';
+import type { CallExtras, ToolResult } from './protocol.ts';
 import { TOOLS, type ToolInput, type ToolName, type ToolOutput } from './tools.ts';
 
 /** What a tool call may use. */
-export interface CallContext {
+export interface CallContext extends CallExtras {
   environment: Environment;
-  signal: AbortSignal;
-  /** One short line about what is being done now. */
-  onProgress: (message: string) => void;
 }
 
 /** What a handler answers: a text for the model to read, and the same as data. */
@@ -24,7 +21,7 @@ export type Handlers = {
 };
 
 /** Runs one tool. Never throws: an error is a result with `isError` and the text `CODE: message. hint`. */
-export async function callTool(name: string, args: unknown, context: CallContext): Promise<CallToolResult> {
+export async function callTool(name: string, args: unknown, context: CallContext): Promise<ToolResult> {
   try {
     if (!Object.hasOwn(TOOLS, name)) {
       throw new HaiveError('USAGE', `There is no tool ${name}`, {
@@ -39,7 +36,7 @@ export async function callTool(name: string, args: unknown, context: CallContext
   }
 }
 
-async function run<N extends ToolName>(name: N, args: unknown, context: CallContext): Promise<CallToolResult> {
+async function run<N extends ToolName>(name: N, args: unknown, context: CallContext): Promise<ToolResult> {
   // Models write null for "not given".
   const given = Object.fromEntries(Object.entries(args as object).filter(([, value]) => value !== null));
   const parsed = z.strictObject(TOOLS[name].input.shape).safeParse(given);
