@@ -86,9 +86,9 @@ function readMember(bytes: Buffer, entry: Entry): Member | undefined {
   const mode = entry.externalFileAttributes >>> 16;
   const kind = mode & FILE_TYPE;
   const isFolder = name.endsWith('/');
+  if (isLeftOut(name.split('/'))) return undefined;
   const path = checkPath(isFolder ? name.slice(0, -1) : name.replace(/^(\.\/)+/, ''));
   if (isFolder) return undefined;
-  if (isLeftOut(path.split('/'))) return undefined;
   if (kind === FOLDER && entry.uncompressedSize === 0) return undefined;
   if (kind !== 0 && kind !== REGULAR) {
     throw new HaiveError('FILE_KIND_UNSUPPORTED', `${shown} in the archive is not a regular file`, {
