@@ -1,0 +1,53 @@
+// Everything that ships is what the real client accepts.
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { hvOk } from '../support/hv.ts';
+import { bareRepository, REPOSITORY } from '../support/repository.ts';
+import { type TempHome, tempHome } from '../support/temp-home.ts';
+import { validateByClient } from './harness/validate.ts';
+
+/** The block the hub reads; the client says that it ignores it, and no other place in a manifest is quieter. */
+const OWN_FIELD = /haivemind: Unknown field 'haivemind'\. Claude Code ignores it at load time\.$/;
+
+let home: TempHome;
+beforeAll(async () => {
+  home = await tempHome('validate');
+});
+afterAll(() => home.remove());
+
+async function expectClean(path: string, type: 'plugin' | 'marketplace') {
+  const report = await validateByClient(home, path);
+  expect(report.errors).toEqual([]);
+  expect(report.warnings.filter((warning) => !OWN_FIELD.test(warning))).toEqual([]);
+  expect(report).toMatchObject({ success: true, type });
+}
+
+it('the core plugin', async () => {
+  await expectClean(join(await bareRepository(), '.claude-plugin', 'plugin.json'), 'plugin');
+});
+
+it('the marketplace of this repository', async () => {
+  await expectClean(join(await bareRepository(), '.claude-plugin', 'marketplace.json'), 'marketplace');
+});
+
+it('the other built-in plugins', async () => {
+  const folders = await readdir(join(REPOSITORY, 'plugins')).catch(() => []);
+  for (const name of folders) await expectClean(join(REPOSITORY, 'plugins', name), 'plugin');
+});
+
+it('what hv create writes', async () => {
+  await hvOk(home, ['create', 'fresh-plugin']);
+  await expectClean(join(home.project, 'fresh-plugin'), 'plugin');
+});
+
+it('and the client refuses the core plugin once its manifest is broken', async () => {
+  const copy = join(home.project, 'broken');
+  await cp(join(await bareRepository(), '.claude-plugin'), join(copy, '.claude-plugin'), { recursive: true });
+  const manifest = join(copy, '.claude-plugin', 'plugin.json');
+  const parsed = JSON.parse(await readFile(manifest, 'utf8')) as Record<string, unknown>;
+  await writeFile(manifest, JSON.stringify({ ...parsed, dependencies: { plugins: ['x@^1.0.0'] } }));
+  const report = await validateByClient(home, manifest);
+  expect(report.success).toBe(false);
+  expect(report.errors.join()).toContain('dependencies');
+});
