@@ -65,17 +65,38 @@ export async function readJson(source: Readable): Promise<unknown> {
  */
 export function validate<S extends z.ZodType>(schema: S, value: unknown, where: 'body' | 'query'): z.output<S> {
   const result = schema.safeParse(value);
-  if (result.success) return result.data;
+  if (result.success) {
+    refuseNul(result.data, where);
+    return result.data;
+  }
   const fields = result.error.issues.map((issue) => ({
     field: issue.path.map(String).join('.') || where,
     problem: issue.message,
   }));
   const first = fields[0];
-  throw new HaiveError(
-    'BAD_REQUEST',
-    `${where === 'query' ? 'Query parameter' : 'Field'} ${first?.field}: ${first?.problem}`,
-    {
-      details: { fields: fields.slice(0, 20) },
-    },
-  );
+  throw new HaiveError('BAD_REQUEST', `${labelOf(where)} ${first?.field}: ${first?.problem}`, {
+    details: { fields: fields.slice(0, 20) },
+  });
+}
+
+const labelOf = (where: 'body' | 'query'): string => (where === 'query' ? 'Query parameter' : 'Field');
+
+function refuseNul(value: unknown, where: 'body' | 'query'): void {
+  const nul = pathOfNul(value);
+  if (nul === null) return;
+  throw new HaiveError('BAD_REQUEST', `${labelOf(where)} ${nul || where}: holds a NUL`, {
+    details: { fields: [{ field: nul || where, problem: 'holds a NUL' }] },
+  });
+}
+
+/** Where a text holds U+0000, which PostgreSQL cannot keep; null when none does. */
+function pathOfNul(value: unknown, path = ''): string | null {
+  if (typeof value === 'string') return value.includes('\0') ? path : null;
+  if (typeof value !== 'object' || value === null) return null;
+  for (const [key, inner] of Object.entries(value)) {
+    const here = path === '' ? key : `${path}.${key}`;
+    const found = key.includes('\0') ? here : pathOfNul(inner, here);
+    if (found !== null) return found.replaceAll('\0', '');
+  }
+  return null;
 }

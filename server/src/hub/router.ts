@@ -195,7 +195,13 @@ function patternOf(path: string): RegExp {
   return new RegExp(`^${path.replace(/[.]/g, '\\.').replace(/\{\w+\}/g, '[^/]+')}/?$`);
 }
 
-function sendProblem(parts: RouterParts, thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+/** Answers with an error; what is not ours is logged, and shown as INTERNAL. */
+export function sendProblem(
+  parts: Pick<RouterParts, 'hub'>,
+  thrown: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
   const error = fromFastify(thrown);
   if (error.code === 'INTERNAL') parts.hub.log.error({ request_id: request.id, error: error.cause ?? error }, 'defect');
   if (error.http === 401) reply.header('www-authenticate', 'Bearer');
@@ -210,6 +216,7 @@ function sendProblem(parts: RouterParts, thrown: unknown, request: FastifyReques
     const { socket } = request.raw;
     setTimeout(() => socket.destroy(), 10_000).unref();
   }
+  reply.header(PROTOCOL_HEADER, String(PROTOCOL));
   reply.removeHeader('etag').removeHeader('content-length').header('x-request-id', request.id);
   return reply
     .code(error.http)

@@ -17,7 +17,7 @@ import { createLive } from './live.ts';
 import { createLog } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { createPlans } from './plan.ts';
-import { addRoutes, requestIdOf } from './router.ts';
+import { addRoutes, requestIdOf, sendProblem } from './router.ts';
 import { createSeqGate } from './seq-gate.ts';
 import { readStamp } from './stamp.ts';
 import { startSweep } from './sweep.ts';
@@ -90,6 +90,7 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
     const app = Fastify({
       serverFactory: (handler) => createNodeServer(config, withFastPlan({ ...shared, gate, plans }, handler)),
       clientErrorHandler: answerClientError,
+      frameworkErrors: (error, request, reply) => void sendProblem({ hub }, error, request, reply),
       // One proxy is believed: the last address it wrote, not what a client claims.
       trustProxy: config.behindProxy ? (_address, hop) => hop === 0 : false,
       routerOptions: { maxParamLength: 300 },
