@@ -138,8 +138,9 @@ function insertIf(text: string, handler: Node, rule: string): Edit[] {
   const first = handler.children?.[0];
   if (last === undefined || first === undefined) return [];
   const space = text.slice(handler.offset + 1, first.offset);
-  const colon = text.includes('": ') ? ': ' : ':';
-  const lead = space === '' && colon === ': ' ? ' ' : space;
+  const [key, value] = first.children ?? [];
+  const colon = key === undefined || value === undefined ? ':' : text.slice(key.offset + key.length, value.offset);
+  const lead = space === '' && colon !== ':' ? ' ' : space;
   return [{ offset: last.offset + last.length, length: 0, content: `,${lead}"if"${colon}${JSON.stringify(rule)}` }];
 }
 

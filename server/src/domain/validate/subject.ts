@@ -1,4 +1,4 @@
-import { findNodeAtLocation, type JSONPath, type Node, parseTree } from 'jsonc-parser';
+import { findNodeAtLocation, type JSONPath, type Node, type ParseError, parseTree } from 'jsonc-parser';
 import { MANIFEST_PATH } from '../file-types.ts';
 import type { Finding, Severity } from '../findings.ts';
 import type { SourceFile } from '../package.ts';
@@ -92,8 +92,7 @@ export class Subject {
       return read;
     } catch (error) {
       const message = error instanceof Error ? error.message : '';
-      const at = /position (\d+)/.exec(message)?.[1];
-      const place = at === undefined ? undefined : { offset: Number(at) };
+      const place = jsonFault(text);
       const short = message
         .replace(/, ?\.\.\..*is not valid JSON|".*" is not valid JSON/s, '')
         .replace(/ \(line.*$/, '');
@@ -143,4 +142,15 @@ export class Subject {
     }
     return undefined;
   }
+}
+
+/** Where JSON text breaks: the engine's own message names no place in short texts. */
+function jsonFault(text: string): Place {
+  const errors: ParseError[] = [];
+  try {
+    parseTree(text, errors, { allowTrailingComma: false, disallowComments: true });
+  } catch {
+    return undefined; // nested too deeply for the parser
+  }
+  return errors[0] === undefined ? undefined : { offset: errors[0].offset };
 }
