@@ -62,7 +62,7 @@ describe('an installation', () => {
     const [a, b] = [await rig.store('a', '1.0.0', { x: 'x' }), await rig.store('b', '1.0.0', { x: 'x' })];
     await rig.apply({ install: [a, b] });
     await rig.apply({ remove: ['a'], reason: 'remove' });
-    expect(Object.keys((await json('.claude/settings.json')).enabledPlugins)).toEqual(['b@collective']);
+    expect(Object.keys((await json('.claude/settings.json')).enabledPlugins ?? {})).toEqual(['b@collective']);
     await rig.apply({ remove: ['b'], reason: 'remove' });
     const after = await rig.snapshot();
     const outside = Object.keys(after).filter((path) => !path.startsWith(ROOT));

@@ -32,15 +32,17 @@ export async function leaveMachine(m: Machine): Promise<LeaveMachineResult> {
   }
   for (const dir of [join(backups, 'edits'), backups, paths.overlays]) await removeEmptyDir(port, dir);
   const left = [...(await scanTree(paths.overlays)).keys(), ...(await scanTree(backups)).keys()];
-  for (const file of [receipts, live, paths.made]) await removeFile(port, file);
-  await removeTree(port, paths.lock);
+  for (const file of [receipts, live]) await removeFile(port, file);
   if (left.length > 0) {
+    await removeTree(port, paths.lock);
     warnings.push(`${left.length} file(s) that were changed on this machine stay in ${paths.root}`);
     return { removed, warnings };
   }
   for (const entry of await listDir(paths.root)) {
     if (entry.isFile() && entry.name.endsWith('.hv-tmp')) await removeFile(port, join(paths.root, entry.name));
   }
+  await removeTree(port, paths.lock);
+  await removeFile(port, paths.made);
   await removeEmptyDir(port, paths.root);
   for (const dir of made.reverse()) await removeEmptyDir(port, join(dirname(paths.claudeDir), dir));
   return { removed, warnings };

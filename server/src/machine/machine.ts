@@ -18,24 +18,32 @@ export function openMachine(options: { paths: MachinePaths; port?: FilePort; clo
   };
 }
 
-/** Makes our folder where it is missing, and remembers which folders above it were made for that. */
+/**
+ * Makes our folder where it is missing, and remembers which folders above it were made for that.
+ * @throws HaiveError DISK_FULL, READ_ONLY, IO_ERROR
+ */
 export async function ensureRoot(machine: Machine): Promise<void> {
   const { paths, port } = machine;
-  const made = (await makeDirs(port, paths.root)).filter((dir) => dir !== paths.root);
+  const made = await makeDirs(port, paths.root);
   if (made.length === 0) return;
-  const before = await madeDirs(machine);
-  const all = [...new Set([...before, ...made.map((dir) => relative(dirname(paths.claudeDir), dir))])];
-  await writeAtomic(port, paths.made, `${JSON.stringify(all)}\n`, { fsync: false });
+  const above = made.filter((dir) => dir !== paths.root).map((dir) => relative(dirname(paths.claudeDir), dir));
+  // Written even when empty: a missing list means that nobody knows (a crash came between).
+  await writeAtomic(port, paths.made, `${JSON.stringify(above)}\n`, { fsync: false });
 }
 
-/** Folders above our root that we made, relative to the folder that holds `~/.claude`; outermost first. */
+/**
+ * Folders above our root that we made, relative to the folder that holds `~/.claude`, outermost first. Where it is not
+ * known any more: all of them, since they are only ever removed when empty.
+ */
 export async function madeDirs(machine: Machine): Promise<string[]> {
-  const bytes = await readFileOrNull(machine.paths.made);
-  if (bytes === null) return [];
+  const { paths } = machine;
+  const bytes = await readFileOrNull(paths.made);
   try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'));
-    return Array.isArray(value) ? value.filter((v) => typeof v === 'string') : [];
+    const value: unknown = JSON.parse(bytes?.toString('utf8') ?? '');
+    if (Array.isArray(value)) return value.filter((v) => typeof v === 'string');
   } catch {
-    return [];
+    // Missing or torn.
   }
+  const base = dirname(paths.claudeDir);
+  return [...new Set([paths.claudeDir, paths.pluginsDir])].map((dir) => relative(base, dir));
 }

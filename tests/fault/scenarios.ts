@@ -1,0 +1,140 @@
+import { rm } from 'node:fs/promises';
+import { leaveMachine } from '../../server/src/machine/leave.ts';
+import type { Machine } from '../../server/src/machine/machine.ts';
+import { applyChange, type Change } from '../../server/src/machine/transaction.ts';
+import type { Rig } from '../machine/rig.ts';
+
+/** A state of a HOME and one thing done to it. */
+export interface Scenario {
+  name: string;
+  /** Brings the HOME into the old state; what it returns is then run under faults. */
+  prepare(rig: Rig): Promise<(m: Machine) => Promise<unknown>>;
+  /** Not one transaction: it is done again after a crash, and then is finished. */
+  repeated?: boolean;
+}
+
+const SETTINGS =
+  '{\r\n\t"model":"opus",\r\n\t"enabledPlugins": {"haivemind-core@haivemind": true, "x@y":false},\r\n\t"z":[1]}';
+const LIST = '{"version":2,"plugins":{"x@y":[{"scope":"user"}]}}';
+
+const change =
+  (change: Partial<Change>) =>
+  (m: Machine): Promise<unknown> =>
+    applyChange(m, { install: [], remove: [], reason: 'sync', ...change });
+
+const text = (tag: string): string => Array.from({ length: 9 }, (_, i) => `${i} ${i === 7 ? tag : ''}\n`).join('');
+
+async function versions(rig: Rig, version: string) {
+  const files = {
+    'commands/hv.md': `hv ${version}`,
+    'skills/s/SKILL.md': text(version),
+    'agents/a.md': `agent ${version}`,
+    'bin/run': 'run',
+  };
+  return [
+    await rig.store('haivemind-core', version, files, { globalCommands: true, executable: ['bin/run'] }),
+    await rig.store('ops', version, { 'commands/go.md': text(version), same: 'same' }),
+  ];
+}
+
+async function used(rig: Rig): Promise<void> {
+  await rig.write('.claude/settings.json', SETTINGS);
+  await rig.write('.claude/plugins/installed_plugins.json', LIST);
+  await rig.write('.claude/commands/mine.md', 'mine');
+}
+
+async function edit(rig: Rig): Promise<void> {
+  const core = '.claude/plugins/haivemind-core';
+  await rig.write(`${core}/skills/s/SKILL.md`, text('1.0.0').replace('1 \n', '1 mine\n'));
+  await rig.write(`${core}/agents/a.md`, 'my agent');
+  await rig.write(`${core}/notes/n.txt`, 'note');
+  await rm(rig.path(core, 'bin/run'));
+}
+
+export const SCENARIOS: Scenario[] = [
+  {
+    name: 'install into an empty HOME',
+    async prepare(rig) {
+      return change({ install: await versions(rig, '1.0.0') });
+    },
+  },
+  {
+    name: 'install beside what others wrote',
+    async prepare(rig) {
+      await used(rig);
+      return change({ install: await versions(rig, '1.0.0') });
+    },
+  },
+  {
+    name: 'update',
+    async prepare(rig) {
+      await used(rig);
+      await rig.apply({ install: await versions(rig, '1.0.0') });
+      return change({ install: await versions(rig, '2.0.0'), reason: 'update' });
+    },
+  },
+  {
+    name: 'update over edits',
+    async prepare(rig) {
+      await used(rig);
+      await rig.apply({ install: await versions(rig, '1.0.0') });
+      await edit(rig);
+      return change({ install: await versions(rig, '2.0.0'), reason: 'update' });
+    },
+  },
+  {
+    name: 'remove',
+    async prepare(rig) {
+      await used(rig);
+      await rig.apply({ install: await versions(rig, '1.0.0') });
+      return change({ remove: ['haivemind-core', 'ops'], reason: 'remove' });
+    },
+  },
+  {
+    name: 'remove what made the files',
+    async prepare(rig) {
+      await rig.apply({ install: await versions(rig, '1.0.0') });
+      return change({ remove: ['haivemind-core', 'ops'], reason: 'remove' });
+    },
+  },
+  {
+    name: 'remove, update and install at once',
+    async prepare(rig) {
+      await used(rig);
+      const [core, ops] = await versions(rig, '1.0.0');
+      if (core === undefined || ops === undefined) throw new Error('no versions');
+      await rig.apply({ install: [core, ops] });
+      const [, next] = await versions(rig, '2.0.0');
+      const added = await rig.store('new', '0.1.0', { 'commands/n.md': 'n' }, { globalCommands: true });
+      return change({ install: next === undefined ? [added] : [next, added], remove: ['haivemind-core'] });
+    },
+  },
+  {
+    name: 'rollback',
+    async prepare(rig) {
+      await used(rig);
+      const first = await versions(rig, '1.0.0');
+      await rig.apply({ install: first });
+      await rig.apply({ install: await versions(rig, '2.0.0') });
+      return change({ install: first, reason: 'rollback' });
+    },
+  },
+  {
+    name: 'leave',
+    repeated: true,
+    async prepare(rig) {
+      await used(rig);
+      await rig.apply({ install: await versions(rig, '1.0.0') });
+      await rig.apply({ install: await versions(rig, '2.0.0') });
+      return leaveMachine;
+    },
+  },
+  {
+    name: 'leave an empty HOME',
+    repeated: true,
+    async prepare(rig) {
+      await rig.apply({ install: await versions(rig, '1.0.0') });
+      return leaveMachine;
+    },
+  },
+];
