@@ -4,7 +4,7 @@ import { describeSync } from '../../client/notice.ts';
 import { type SyncResult, syncMachine, tryLater } from '../../client/sync.ts';
 import { formatError, toHaiveError } from '../../domain/errors.ts';
 import { writeAtomic } from '../../machine/atomic-file.ts';
-import { readFileOrNull } from '../../machine/file-port.ts';
+import { makeDirs, readFileOrNull } from '../../machine/file-port.ts';
 import type { Environment } from '../environment.ts';
 import { receiptsFingerprint, type SeenState, seenPath } from './light-config.ts';
 import { type HookOutput, say } from './output.ts';
@@ -63,11 +63,14 @@ async function joinHint(ctx: ClientContext, env: Environment): Promise<HookOutpu
     const path = `${folder}/join-hint`;
     const last = Number((await readFileOrNull(path))?.toString('utf8') ?? 0);
     if (now - last < DAY_MS && now >= last) return null;
-    await writeAtomic(ctx.machine.port, path, Buffer.from(String(now)), { mode: 0o600 }).catch(() => {});
+    // A folder that cannot be written only means that the hint comes again.
+    await makeDirs(ctx.machine.port, folder)
+      .then(() => writeAtomic(ctx.machine.port, path, Buffer.from(String(now)), { mode: 0o600 }))
+      .catch(() => {});
   }
   return say(
     'hAIveMind: this machine has joined no hub yet. Paste the join line that your hub prints at its start, ' +
-      'or set hub_url and token of haivemind-core with /plugin.',
+      'or type /plugin configure haivemind-core@haivemind.',
   );
 }
 
