@@ -75,7 +75,7 @@ async function* linesOf(store: Store): AsyncGenerator<Buffer> {
   // The pages come out of one transaction; a generator cannot yield from inside its callback, so they cross by a handoff.
   const pages = handoff<Buffer>();
   let rows = 0;
-  const walk = store.snapshot(async (tx) => {
+  const walk = store.longSnapshot(async (tx) => {
     const migrations = await sql<{ name: string }>`select name from schema_migrations order by name`.execute(tx);
     await pages.put(
       line({
@@ -91,9 +91,12 @@ async function* linesOf(store: Store): AsyncGenerator<Buffer> {
       }
     }
   });
-  walk.then(pages.end, pages.fail);
-  yield* pages.values();
-  await walk;
+  const walked = walk.then(pages.end, pages.fail);
+  try {
+    yield* pages.values();
+  } finally {
+    await walked;
+  }
   yield Buffer.from(`${JSON.stringify({ end: true, rows, sha256: hash.digest('hex') })}\n`);
 }
 
@@ -269,49 +272,54 @@ function fileError(thrown: unknown, file: string): unknown {
 
 /** One value at a time from a producer that waits to a generator that asks. */
 function handoff<T>() {
-  let waiting: { value: T; taken: () => void }[] = [];
+  let offered: { value: T; taken: () => void } | undefined;
   let wake: (() => void) | undefined;
-  let done = false;
-  let failure: { error: unknown } | undefined;
+  let end: { error?: unknown } | undefined;
   let abandoned = false;
   const poke = () => {
     wake?.();
     wake = undefined;
   };
   return {
+    /** Waits until the value has been taken, or nobody asks any more: then it fails, which ends the producer. */
     put(value: T): Promise<void> {
-      if (abandoned) return Promise.reject(new Error('the backup was abandoned'));
-      return new Promise((resolve) => {
-        waiting.push({ value, taken: resolve });
+      return new Promise((resolve, reject) => {
+        const taken = () => (abandoned ? reject(new Error('the backup was given up')) : resolve());
+        if (abandoned) return taken();
+        offered = { value, taken };
         poke();
       });
     },
     end: () => {
-      done = true;
+      end = {};
       poke();
     },
     fail: (error: unknown) => {
-      failure = { error };
+      end = { error };
       poke();
     },
     async *values(): AsyncGenerator<T> {
+      let current: typeof offered;
       try {
         for (;;) {
-          const next = waiting.shift();
-          if (next !== undefined) {
-            yield next.value;
-            next.taken();
-          } else if (failure !== undefined) throw failure.error;
-          else if (done) return;
-          else
+          current = offered;
+          offered = undefined;
+          if (current !== undefined) {
+            yield current.value;
+            current.taken();
+          } else if (end !== undefined) {
+            if ('error' in end) throw end.error;
+            return;
+          } else {
             await new Promise<void>((resolve) => {
               wake = resolve;
             });
+          }
         }
       } finally {
         abandoned = true;
-        for (const left of waiting) left.taken();
-        waiting = [];
+        current?.taken();
+        offered?.taken();
       }
     },
   };

@@ -51,6 +51,8 @@ export async function openPostgres(url: string, poolSize = 10): Promise<Postgres
   const pool = new pg.Pool({ ...config, max: poolSize });
   // An idle connection that the server closes is replaced at the next use.
   pool.on('error', () => undefined);
+  // One that it closes inside a transaction says so to nobody; its next query fails and tells the caller.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   let schema: string;
   try {
     const answer = await pool.query<{ schema: string | null }>('select current_schema() as schema');

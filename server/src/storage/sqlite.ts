@@ -9,6 +9,8 @@ import { guarded, storageError } from './dialect.ts';
 export interface SqliteFile {
   writer: Dialect;
   reader: Dialect;
+  /** One more connection for reads that would keep the others waiting. */
+  openReader(): { dialect: Dialect; close(): void };
   /** Newest seq, without going through the query builder: the hub asks at every request. */
   currentSeq(): number;
   /** Changes whenever another connection, of this process or another, has committed. */
@@ -50,12 +52,26 @@ export async function openSqlite(file: string): Promise<SqliteFile> {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
     const writer = open();
     await chmod(file, 0o600).catch(() => undefined);
-    const reader = open();
-    reader.pragma('query_only = ON');
+    const openReader = (): BetterSqlite3.Database => {
+      const db = open();
+      db.pragma('query_only = ON');
+      return db;
+    };
+    const reader = openReader();
     let seqStatement: BetterSqlite3.Statement | undefined;
     return {
       writer: guarded(new SqliteDialect({ database: cachingStatements(writer) }), 'begin immediate'),
       reader: guarded(new SqliteDialect({ database: cachingStatements(reader) }), 'begin deferred'),
+      openReader: () => {
+        const db = openReader();
+        return {
+          dialect: guarded(new SqliteDialect({ database: cachingStatements(db) }), 'begin deferred'),
+          close: () => {
+            opened.splice(opened.indexOf(db), 1);
+            db.close();
+          },
+        };
+      },
       currentSeq: () => {
         seqStatement ??= reader.prepare("select value from counters where name = 'seq'").pluck();
         return seqStatement.get() as number;

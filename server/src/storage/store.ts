@@ -17,6 +17,8 @@ export interface Store {
   readonly read: Kysely<Tables>;
   /** Several reads of one moment. */
   snapshot<T>(fn: (tx: Transaction<Tables>) => Promise<T>): Promise<T>;
+  /** The same for reads that take long (a backup): other reads do not wait for it. */
+  longSnapshot<T>(fn: (tx: Transaction<Tables>) => Promise<T>): Promise<T>;
   /** All or nothing. Whatever changes what machines get takes `nextSeq` first. */
   transact<T>(fn: (tx: Transaction<Tables>) => Promise<T>): Promise<T>;
   /**
@@ -63,7 +65,8 @@ interface Engine {
   nextSeq(tx: Transaction<Tables>): Promise<number>;
   lockSeq(tx: Transaction<Tables>): Promise<void>;
   currentSeq(): Promise<number>;
-  snapshot<T>(fn: (tx: Transaction<Tables>) => Promise<T>): Promise<T>;
+  snapshot: Store['snapshot'];
+  longSnapshot: Store['longSnapshot'];
   listen: Store['listen'];
   notify(channel: string, payload: string): Promise<void>;
   close(): Promise<void>;
@@ -90,6 +93,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     clock: options.clock,
     read: engine.read,
     snapshot: engine.snapshot,
+    longSnapshot: engine.longSnapshot,
     transact: (fn) => engine.write.transaction().execute(fn),
     nextSeq: engine.nextSeq,
     lockSeq: engine.lockSeq,
@@ -133,6 +137,16 @@ async function sqliteEngine(path: string): Promise<Engine> {
     lockSeq: async () => undefined,
     currentSeq: async () => file.currentSeq(),
     snapshot: (fn) => read.transaction().execute(fn),
+    async longSnapshot(fn) {
+      const reader = file.openReader();
+      const own = new Kysely<Tables>({ dialect: reader.dialect });
+      try {
+        return await own.transaction().execute(fn);
+      } finally {
+        await own.destroy();
+        reader.close();
+      }
+    },
     async listen(onSeq, onMessage) {
       let version = file.dataVersion();
       let last = file.currentSeq();
@@ -180,6 +194,8 @@ async function postgresEngine(url: string): Promise<Engine> {
   const server = await openPostgres(url);
   const db = new Kysely<Tables>({ dialect: server.dialect });
   const stops = new Set<() => Promise<void>>();
+  const snapshot: Store['snapshot'] = (fn) =>
+    db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(fn);
   const currentSeq = async () => {
     const row = await db.selectFrom('counters').select('value').where('name', '=', 'seq').executeTakeFirstOrThrow();
     return row.value;
@@ -202,7 +218,8 @@ async function postgresEngine(url: string): Promise<Engine> {
       await sql`select value from counters where name = 'seq' for update`.execute(tx);
     },
     currentSeq,
-    snapshot: (fn) => db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(fn),
+    snapshot,
+    longSnapshot: snapshot,
     async listen(onSeq, onMessage) {
       let last = await currentSeq();
       const heard = (seq: number) => {

@@ -1,0 +1,157 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { desiredState } from '../../../server/src/domain/desired-state.ts';
+import { loadMachineFacts } from '../../../server/src/hub/machine-facts.ts';
+import { loadRegistry } from '../../../server/src/hub/registry/snapshot.ts';
+import { listOverrides } from '../../../server/src/storage/override-queries.ts';
+import { ENGINES } from '../engines.ts';
+import { operator, type PluginOptions, pack, startTestHub, type TestHub } from './test-hub.ts';
+
+describe.each(ENGINES)('install, uninstall and overrides on %s', (engine) => {
+  let t: TestHub;
+  beforeEach(async () => {
+    t = await startTestHub(engine);
+  });
+  afterEach(() => t.drop());
+
+  const publish = async (name: string, version: string, groups: string[], options?: PluginOptions) => {
+    await t.register(pack(name, version, options));
+    await t.call('publish', { body: { plugin_id: `plugin_${name}_${version}`, target_groups: groups } });
+  };
+  const install = (id: string, body: object = {}, as = operator) => t.call('install', { as, params: { id }, body });
+  const uninstall = (id: string, body: object = {}, as = operator) => t.call('uninstall', { as, params: { id }, body });
+  const desired = async (machine: string) => {
+    const state = desiredState(await loadRegistry(t.store), await loadMachineFacts(t.store.read, `m_${machine}`));
+    return state.plugins.map((p) => `${p.name}@${p.version}`);
+  };
+
+  it('floats on latest and ranges, pins exact versions and ids', async () => {
+    const m = await t.addMachine('m');
+    await publish('p', '1.0.0', ['nobody']);
+    await publish('p', '1.1.0', ['nobody']);
+    await publish('p', '2.0.0-rc.1', ['nobody']);
+    expect(await install('p')).toMatchObject({
+      version: '1.1.0',
+      pinned: false,
+      machines: [{ machine: 'm', version: '1.1.0', problem: null }],
+    });
+    expect(await install('p@^1.0.0', {}, m)).toMatchObject({ version: '1.1.0', pinned: false });
+    expect(await install('p', { version: '1.0.0' })).toMatchObject({ version: '1.0.0', pinned: true });
+    expect(await desired('m')).toEqual(['p@1.0.0']);
+    expect(await install('plugin_p_2.0.0-rc.1')).toMatchObject({ version: '2.0.0-rc.1', pinned: true });
+    await expect(install('plugin_p_1.0.0', { version: '1.1.0' })).rejects.toMatchObject({ code: 'ID_MISMATCH' });
+    await expect(install('p', { version: '^9.0.0' })).rejects.toMatchObject({ code: 'VERSION_NOT_FOUND' });
+    await expect(install('p', { version: 'newest!' })).rejects.toMatchObject({ code: 'VERSION_INVALID' });
+    await expect(install('nothing')).rejects.toMatchObject({ code: 'PLUGIN_NOT_FOUND' });
+  });
+
+  it('without targets reaches every machine that fits; named ones it says why not', async () => {
+    await t.addMachine('able', ['web'], ['gpu']);
+    await t.addMachine('unable', ['web']);
+    await publish('p', '1.0.0', ['nobody'], { manifest: { haivemind: { required_capabilities: ['gpu'] } } });
+    expect((await install('p')).machines).toEqual([{ machine: 'able', version: '1.0.0', problem: null }]);
+    const named = await install('p', { target_machines: ['able', 'unable'] });
+    expect(named.machines[1]).toMatchObject({ machine: 'unable', version: null });
+    expect(named.machines[1]?.problem).toContain('gpu');
+    const seq = await t.store.currentSeq();
+    await expect(install('p', { target_machines: ['unable'] })).rejects.toMatchObject({ code: 'NOT_ELIGIBLE' });
+    await expect(install('p', { target_machines: ['nowhere'] })).rejects.toMatchObject({ code: 'MACHINE_NOT_FOUND' });
+    expect(await t.store.currentSeq()).toBe(seq);
+  });
+
+  it("lets a machine's token act on itself alone", async () => {
+    const m = await t.addMachine('m');
+    await t.addMachine('other');
+    await publish('p', '1.0.0', ['nobody']);
+    expect((await install('p', {}, m)).machines.map((x) => x.machine)).toEqual(['m']);
+    expect((await install('p', { target_machines: ['me'] }, m)).machines.map((x) => x.machine)).toEqual(['m']);
+    for (const target of ['other', 'm_other', 'nowhere']) {
+      await expect(install('p', { target_machines: [target] }, m)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+      await expect(uninstall('p', { target_machines: [target] }, m)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+      const params = { machine: target, name: 'p' };
+      await expect(t.call('setOverride', { as: m, params, body: { kind: 'exclude' } })).rejects.toMatchObject({
+        code: 'FORBIDDEN',
+      });
+      await expect(t.call('clearOverride', { as: m, params })).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    }
+    expect(await desired('other')).toEqual([]);
+  });
+
+  it('obeys the status of a version', async () => {
+    const m = await t.addMachine('m');
+    await t.register(pack('p', '1.0.0'));
+    await expect(install('p')).rejects.toMatchObject({ code: 'VERSION_NOT_FOUND' });
+    await expect(install('p', { version: '1.0.0' }, m)).rejects.toMatchObject({ code: 'STATUS_FORBIDS' });
+    expect(await install('p', { version: '1.0.0' })).toMatchObject({ machines: [{ version: '1.0.0' }] });
+    await publish('p', '1.1.0', ['nobody']);
+    await t.call('setStatus', { params: { id: 'p' }, body: { status: 'deprecated', reason: 'use q' } });
+    const reply = await install('p');
+    expect([reply.version, reply.warnings]).toEqual(['1.1.0', ['p@1.1.0 is deprecated: use q']]);
+    await t.call('setStatus', { params: { id: 'p' }, body: { status: 'yanked' } });
+    await expect(install('p', { version: '1.1.0' })).rejects.toMatchObject({ code: 'STATUS_FORBIDS' });
+    await t.call('remove', { params: { id: 'p' } });
+    await expect(install('p', { version: '1.0.0' })).rejects.toMatchObject({ code: 'STATUS_FORBIDS' });
+  });
+
+  it('gives each forced reinstall a nonce of its own, and keeps it otherwise', async () => {
+    await t.addMachine('m');
+    await publish('p', '1.0.0', ['nobody']);
+    const nonce = async () => (await listOverrides(t.store.read, 'm_m'))[0]?.forceNonce;
+    await install('p');
+    expect(await nonce()).toBeNull();
+    await install('p', { force: true });
+    const first = await nonce();
+    expect(first).toBeTruthy();
+    await install('p');
+    expect(await nonce()).toBe(first);
+    await install('p', { force: true });
+    expect(await nonce()).not.toBe(first);
+  });
+
+  it('takes an explicit install away, and excludes what the groups would bring back', async () => {
+    const m = await t.addMachine('m', ['web']);
+    await publish('mine', '1.0.0', ['nobody']);
+    await publish('ours', '1.0.0', ['web']);
+    await install('mine', {}, m);
+    expect(await desired('m')).toEqual(['mine@1.0.0', 'ours@1.0.0']);
+    expect((await uninstall('mine', {}, m)).machines).toEqual(['m']);
+    expect(await listOverrides(t.store.read, 'm_m')).toEqual([]);
+    await uninstall('ours', {}, m);
+    expect(await desired('m')).toEqual([]);
+    expect(await listOverrides(t.store.read, 'm_m')).toMatchObject([{ kind: 'exclude', byOperator: false }]);
+    await install('ours', {}, m);
+    expect(await desired('m')).toEqual(['ours@1.0.0']);
+    await expect(uninstall('nothing', {}, m)).rejects.toMatchObject({ code: 'PLUGIN_NOT_FOUND' });
+  });
+
+  it('does not take away what another desired plugin needs', async () => {
+    const m = await t.addMachine('m', ['web']);
+    await publish('base', '1.0.0', ['nobody']);
+    await publish('top', '1.0.0', ['web'], { manifest: { dependencies: ['base'] } });
+    expect(await desired('m')).toEqual(['base@1.0.0', 'top@1.0.0']);
+    await expect(uninstall('base', {}, m)).rejects.toMatchObject({ code: 'DEPENDENT_INSTALLED' });
+  });
+
+  it('pins, holds, excludes and clears; an install lifts a hold', async () => {
+    const m = await t.addMachine('m', ['web']);
+    await publish('p', '1.0.0', ['web']);
+    await publish('p', '2.0.0', ['web']);
+    const params = { machine: 'me', name: 'p' };
+    const set = (kind: 'pin' | 'hold' | 'exclude' | 'install', range = '*') =>
+      t.call('setOverride', { as: m, params, body: { kind, range } });
+    expect(await set('hold', '1.0.0')).toMatchObject({ name: 'p', kind: 'hold', range: '1.0.0', by: 'machine m' });
+    expect(await desired('m')).toEqual(['p@1.0.0']);
+    await install('p', {}, m);
+    expect(await desired('m')).toEqual(['p@2.0.0']);
+    await set('pin', '^1.0.0');
+    expect(await desired('m')).toEqual(['p@1.0.0']);
+    await set('exclude');
+    expect(await desired('m')).toEqual([]);
+    await t.call('clearOverride', { as: m, params });
+    expect(await desired('m')).toEqual(['p@2.0.0']);
+    await expect(set('hold', '^1.0.0')).rejects.toMatchObject({ code: 'VERSION_INVALID' });
+    await expect(set('pin', 'nonsense!')).rejects.toMatchObject({ code: 'VERSION_INVALID' });
+    await expect(
+      t.call('setOverride', { params: { machine: 'nowhere', name: 'p' }, body: { kind: 'pin' } }),
+    ).rejects.toMatchObject({ code: 'MACHINE_NOT_FOUND' });
+  });
+});

@@ -1,0 +1,171 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { eventsAfter } from '../../../server/src/storage/event-queries.ts';
+import { ENGINES } from '../engines.ts';
+import {
+  contributor,
+  operator,
+  type PluginOptions,
+  pack,
+  principal,
+  publisher,
+  reader,
+  startTestHub,
+  type TestHub,
+} from './test-hub.ts';
+
+describe.each(ENGINES)('publish, status and removal on %s', (engine) => {
+  let t: TestHub;
+  beforeEach(async () => {
+    t = await startTestHub(engine);
+  });
+  afterEach(() => t.drop());
+
+  const grouped: PluginOptions = { manifest: { haivemind: { machine_groups: ['web', 'db-main'] } } };
+  const publish = (plugin_id: string, more: object = {}, as = publisher) =>
+    t.call('publish', { as, body: { plugin_id, ...more } });
+
+  it("offers to the manifest's groups when none is given, and names the machines that get it", async () => {
+    await t.addMachine('w1', ['web']);
+    await t.addMachine('d1', ['db-main']);
+    await t.addMachine('other', ['mail']);
+    await t.register(pack('alpha', '1.0.0', grouped));
+    const reply = await publish('alpha');
+    expect(reply).toMatchObject({
+      id: 'plugin_alpha_1.0.0',
+      status: 'published',
+      groups: ['db-main', 'web'],
+      machines: ['d1', 'w1'],
+    });
+    expect(t.rung.at(-1)).toBe(reply.seq);
+    expect((await eventsAfter(t.store.read, reply.seq - 1, 1))[0]).toMatchObject({
+      type: 'plugin.published',
+      data: { name: 'alpha' },
+    });
+    const seq = await t.store.currentSeq();
+    expect(await publish('alpha')).toMatchObject({ seq, machines: ['d1', 'w1'] });
+    expect(await t.store.currentSeq()).toBe(seq);
+  });
+
+  it('narrows to target groups within those of the manifest, and adds to what was offered before', async () => {
+    await t.addMachine('w1', ['web']);
+    await t.addMachine('d1', ['db-main']);
+    await t.register(pack('alpha', '1.0.0', grouped));
+    expect(await publish('alpha', { target_groups: ['web'] })).toMatchObject({ groups: ['web'], machines: ['w1'] });
+    await expect(publish('alpha', { target_groups: ['mail'] })).rejects.toMatchObject({ code: 'GROUP_NOT_ALLOWED' });
+    expect(await publish('alpha', { target_groups: ['db-main'] })).toMatchObject({
+      groups: ['db-main', 'web'],
+      machines: ['d1', 'w1'],
+    });
+    expect(await publish('alpha', { all: true })).toMatchObject({
+      groups: ['*', 'db-main', 'web'],
+      machines: ['d1', 'w1'],
+    });
+  });
+
+  it('wants a target when the manifest names none', async () => {
+    await t.addMachine('w1', ['web']);
+    await t.register(pack('alpha', '1.0.0'));
+    await expect(publish('alpha')).rejects.toMatchObject({ code: 'TARGET_REQUIRED' });
+    await expect(publish('alpha', { target_groups: ['*'] })).rejects.toMatchObject({ code: 'TARGET_REQUIRED' });
+    expect(await publish('alpha', { all: true })).toMatchObject({ groups: ['*'], machines: ['w1'] });
+  });
+
+  it('says in a dry run what would happen, and changes nothing', async () => {
+    await t.addMachine('w1', ['web']);
+    await t.register(pack('alpha', '1.0.0'));
+    const seq = await t.store.currentSeq();
+    expect(await publish('alpha', { target_groups: ['web'], dry_run: true })).toMatchObject({
+      status: 'registered',
+      groups: ['web'],
+      machines: ['w1'],
+      seq,
+    });
+    expect(await t.call('list', { as: reader })).toMatchObject({ plugins: [] });
+    expect(await t.store.currentSeq()).toBe(seq);
+  });
+
+  it('passes over machines that lack a capability, and the version that a newer one outranks', async () => {
+    await t.addMachine('able', ['web'], ['gpu']);
+    await t.addMachine('unable', ['web']);
+    const needs = { manifest: { haivemind: { required_capabilities: ['gpu'] } } };
+    await t.register(pack('alpha', '1.0.0', needs));
+    await t.register(pack('alpha', '2.0.0', needs));
+    expect(await publish('alpha@2.0.0', { target_groups: ['web'] })).toMatchObject({ machines: ['able'] });
+    expect(await publish('plugin_alpha_1.0.0', { target_groups: ['web'] })).toMatchObject({ machines: [] });
+  });
+
+  it('refuses a required plugin that the registry has nothing of, and says who wants it', async () => {
+    const needy = pack('alpha', '1.0.0', {
+      manifest: { dependencies: ['beta', { name: 'gamma', version: '^1.0.0' }] },
+    });
+    await t.register(needy);
+    await t.register(pack('beta', '1.0.0'));
+    const refusal = await publish('alpha', { all: true }).catch((e: unknown) => e);
+    expect(refusal).toMatchObject({ code: 'DEPENDENCY_MISSING' });
+    expect((refusal as Error).message).toContain('alpha@1.0.0 needs gamma@^1.0.0');
+  });
+
+  it('lets only publishers within their pattern and operators publish', async () => {
+    await t.register(pack('alpha', '1.0.0'), { as: contributor });
+    await expect(publish('alpha', { all: true }, contributor)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    const limited = principal('contrib', ['publisher'], { namePattern: 'team-*' });
+    await expect(publish('alpha', { all: true }, limited)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    // What another has registered does not exist for a publisher that did not register it.
+    await expect(publish('alpha', { all: true }, publisher)).rejects.toMatchObject({ code: 'PLUGIN_NOT_FOUND' });
+    expect(await publish('alpha', { all: true }, operator)).toMatchObject({ status: 'published' });
+    await expect(t.call('remove', { as: limited, params: { id: 'alpha' } })).rejects.toMatchObject({
+      code: 'FORBIDDEN',
+    });
+    await expect(
+      t.call('setStatus', { as: contributor, params: { id: 'alpha' }, body: { status: 'yanked' } }),
+    ).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  });
+
+  it('refuses references that name nothing', async () => {
+    await t.register(pack('alpha', '1.0.0'));
+    await expect(publish('beta')).rejects.toMatchObject({ code: 'PLUGIN_NOT_FOUND' });
+    await expect(publish('alpha@^2.0.0')).rejects.toMatchObject({ code: 'VERSION_NOT_FOUND' });
+    await expect(publish('plugin_alpha_9.9.9')).rejects.toMatchObject({ code: 'VERSION_NOT_FOUND' });
+    await expect(publish('Not A Name')).rejects.toMatchObject({ code: 'NAME_INVALID' });
+    await expect(publish('alpha@not a range')).rejects.toMatchObject({ code: 'VERSION_INVALID' });
+  });
+
+  it('deprecates, yanks and offers again, each with its event; refuses what was never published', async () => {
+    await t.register(pack('alpha', '1.0.0'));
+    const set = (status: 'published' | 'deprecated' | 'yanked', reason = '') =>
+      t.call('setStatus', { as: publisher, params: { id: 'plugin_alpha_1.0.0' }, body: { status, reason } });
+    await expect(set('yanked')).rejects.toMatchObject({ code: 'STATUS_FORBIDS' });
+    await publish('alpha', { all: true });
+    expect(await set('deprecated', 'old')).toMatchObject({ status: 'deprecated' });
+    const { seq } = await set('yanked', 'broken');
+    expect((await eventsAfter(t.store.read, seq - 1, 1))[0]?.data).toMatchObject({
+      from: 'deprecated',
+      to: 'yanked',
+      reason: 'broken',
+    });
+    expect(await set('yanked', 'broken')).toMatchObject({ seq });
+    await expect(publish('alpha', { all: true })).rejects.toMatchObject({ code: 'STATUS_FORBIDS' });
+    expect(await t.call('list', { as: reader })).toMatchObject({ plugins: [] });
+    expect(await set('published')).toMatchObject({ status: 'published' });
+    expect((await t.call('list', { as: reader })).plugins).toHaveLength(1);
+  });
+
+  it('deletes one version or all, for good, and frees the bytes', async () => {
+    for (const v of ['1.0.0', '1.1.0', '2.0.0']) await t.register(pack('alpha', v));
+    expect(await t.call('remove', { as: publisher, params: { id: 'plugin_alpha_1.0.0' } })).toMatchObject({
+      deleted: ['plugin_alpha_1.0.0'],
+    });
+    await expect(t.register(pack('alpha', '1.0.0'))).rejects.toMatchObject({ code: 'VERSION_DELETED', http: 409 });
+    await expect(t.call('remove', { as: publisher, params: { id: 'plugin_alpha_1.0.0' } })).rejects.toMatchObject({
+      code: 'VERSION_NOT_FOUND',
+    });
+    expect((await t.call('remove', { params: { id: 'alpha' } })).deleted).toEqual([
+      'plugin_alpha_2.0.0',
+      'plugin_alpha_1.1.0',
+    ]);
+    await expect(t.call('remove', { params: { id: 'beta' } })).rejects.toMatchObject({ code: 'PLUGIN_NOT_FOUND' });
+    const files = await t.store.read.selectFrom('plugin_files').selectAll().execute();
+    expect(files).toEqual([]);
+    expect(await t.call('info', { params: { id: 'alpha' } })).toMatchObject({ status: 'deleted', files: [] });
+  });
+});
