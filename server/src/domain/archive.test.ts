@@ -3,6 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { ZipFile } from 'yazl';
 import { readZip } from './archive.ts';
 import { HaiveError } from './errors.ts';
+import { classify } from './file-types.ts';
+import { isLeftOut } from './left-out.ts';
+import { packPlugin, type SourceFile } from './package.ts';
+import { checkPath, checkPathSet } from './safe-path.ts';
 
 const limits = { maxBytes: 1_000_000, maxFiles: 1000 };
 const MANIFEST = '.claude-plugin/plugin.json';
@@ -158,6 +162,47 @@ describe('readZip', () => {
     expect(await edit((b, d) => b.writeUInt32LE(18, d + 24))).toBe('ARCHIVE_INVALID');
     expect(await edit((b, d) => b.writeUInt32LE(0xfffffff0, d + 42))).toBe('ARCHIVE_INVALID');
     expect(await edit(() => undefined)).toBe('ok');
+  });
+  it('gives back any tree of names, bytes and modes, with the same digest', async () => {
+    const segment = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 });
+    const path = fc.array(segment, { minLength: 1, maxLength: 5 }).map((s) => s.join('/').normalize('NFC'));
+    const file = fc.record({
+      bytes: fc.uint8Array({ maxLength: 64 }),
+      executable: fc.boolean(),
+      compress: fc.boolean(),
+    });
+    const manifest = { path: MANIFEST, bytes: Buffer.from('{"name":"pp","version":"1.0.0"}'), executable: false };
+    const isSafe = (paths: string[]) => {
+      try {
+        for (const p of paths) if (checkPath(p) !== p || isLeftOut(p.split('/'))) return false;
+        checkPathSet([...paths, MANIFEST]);
+        return paths.every((p) => classify(p) === 'other');
+      } catch {
+        return false;
+      }
+    };
+    const tree = fc.dictionary(path, file, { maxKeys: 6 }).filter((t) => isSafe(Object.keys(t)));
+    await fc.assert(
+      fc.asyncProperty(tree, async (contents) => {
+        const files = [
+          manifest,
+          ...Object.entries(contents).map(([p, f]) => ({
+            path: p,
+            bytes: Buffer.from(f.bytes),
+            executable: f.executable,
+          })),
+        ];
+        const items = files.map((f) => ({
+          ...{ name: f.path, bytes: f.bytes, mode: f.executable ? 0o100755 : 0o100644 },
+          compress: contents[f.path]?.compress ?? true,
+        }));
+        const back = await readZip(await zip(items), limits);
+        expect(back).toEqual(files);
+        const pack = (list: SourceFile[]) => packPlugin(list, { maxBytes: 1e6, now: new Date(0) }).record.digest;
+        expect(pack(back)).toBe(pack(files));
+      }),
+      { numRuns: 60 },
+    );
   });
   it('refuses what is no zip', async () => {
     for (const bytes of [Buffer.alloc(0), Buffer.from('hello'), Buffer.alloc(100_000, 0x50)]) {

@@ -17,9 +17,9 @@ export function classify(path: string): FileType {
 
 /** Like `classify`, and honours the paths that a native manifest names beside the default places. */
 export function classifier(manifest: Record<string, unknown>): (path: string) => FileType {
-  const named: [string, FileType][] = [];
+  const named = new Map<string, FileType>();
   const add = (key: string, type: FileType) => {
-    for (const path of namedPaths(manifest[key])) named.push([path, type]);
+    for (const path of namedPaths(manifest[key])) if (!named.has(path)) named.set(path, type);
   };
   add('commands', 'command');
   add('agents', 'agent');
@@ -29,10 +29,11 @@ export function classifier(manifest: Record<string, unknown>): (path: string) =>
   return (path) => {
     const byPlace = classify(path);
     if (byPlace !== 'other') return byPlace;
-    for (const [place, type] of named) {
-      if (path !== place && !path.startsWith(`${place}/`)) continue;
-      if ((type === 'command' || type === 'agent') && !path.toLowerCase().endsWith('.md')) continue;
-      return type;
+    for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
+      const type = named.get(path.slice(0, end));
+      if (type === undefined) continue;
+      const isMarkdown = path.toLowerCase().endsWith('.md');
+      if (isMarkdown || (type !== 'command' && type !== 'agent')) return type;
     }
     return 'other';
   };

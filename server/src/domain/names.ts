@@ -9,7 +9,7 @@ const MAX_VERSION = 128;
 const WINDOWS_DEVICE = /^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\.|$)/i;
 
 /** What Claude Code keeps for itself in its plugins folder, and what is ours there. */
-const KEPT_BY_CLIENT = new Set(['cache', 'data', 'marketplaces', 'store', 'repos', 'haivemind', '.haivemind']);
+const KEPT_BY_CLIENT = new Set(['cache', 'data', 'marketplaces', 'store', 'repos', '.haivemind']);
 /** The client refuses names that pass as one of its maker's. */
 const MAKERS_NAMES = /^(claude|anthropic|anthropics|claude-.*|anthropic-.*|anthropics-.*|cc-plugin-.*)$/;
 

@@ -12,6 +12,9 @@ export type Placed =
   /** Cannot be said: a missing or unsafe path, or a form nobody knows. */
   | { kind: 'leave' };
 
+/** A list beyond reason is left to validation. */
+const MAX_PLACES = 200;
+
 const DEFAULTS: Record<ComponentKey, readonly string[]> = {
   commands: ['commands'],
   agents: ['agents'],
@@ -24,7 +27,8 @@ const DEFAULTS: Record<ComponentKey, readonly string[]> = {
 export function placeComponent(key: ComponentKey, value: unknown, files: ReadonlySet<string>): Placed {
   if (isJsonObject(value)) return key === 'agents' || key === 'skills' ? { kind: 'leave' } : { kind: 'native', value };
   const list = typeof value === 'string' ? [value] : value;
-  if (!Array.isArray(list) || !list.every((p): p is string => typeof p === 'string')) return { kind: 'leave' };
+  if (!Array.isArray(list) || list.length > MAX_PLACES) return { kind: 'leave' };
+  if (!list.every((p): p is string => typeof p === 'string')) return { kind: 'leave' };
   const plain = list.map(plainPath);
   const defaults = DEFAULTS[key];
   if (plain.every((p) => defaults.includes(p))) return { kind: 'default' };

@@ -21,6 +21,7 @@ export interface JsonFile {
 export class Subject {
   readonly findings: Finding[] = [];
   readonly files: ReadonlyMap<string, SourceFile>;
+  private folders: Set<string> | undefined;
   private readonly trees = new Map<string, Node | undefined>();
   private readonly texts = new Map<string, string>();
   private readonly json = new Map<string, JsonFile | undefined>();
@@ -41,9 +42,8 @@ export class Subject {
 
   /** True when some file lies below the folder. */
   hasFolder(path: string): boolean {
-    const prefix = `${path}/`;
-    for (const name of this.files.keys()) if (name.startsWith(prefix)) return true;
-    return false;
+    this.folders ??= foldersOf(this.files.keys());
+    return this.folders.has(path);
   }
 
   report(severity: Severity, code: string, file: string, place: Place, message: string, fix: string): void {
@@ -142,6 +142,14 @@ export class Subject {
     }
     return undefined;
   }
+}
+
+function foldersOf(paths: Iterable<string>): Set<string> {
+  const folders = new Set<string>();
+  for (const path of paths) {
+    for (let at = path.indexOf('/'); at !== -1; at = path.indexOf('/', at + 1)) folders.add(path.slice(0, at));
+  }
+  return folders;
 }
 
 /** Where JSON text breaks: the engine's own message names no place in short texts. */

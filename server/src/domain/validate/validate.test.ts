@@ -371,13 +371,19 @@ describe('whatever it is given', () => {
         },
       }),
     ],
+    ['paths without end', JSON.stringify({ name: 'pp', version: '1.0.0', commands: Array(60_000).fill('./x/y') })],
+    [
+      'names nobody knows',
+      JSON.stringify(Object.fromEntries(Array.from({ length: 40_000 }, (_, i) => [`dependancy${i}`, 1]))),
+    ],
     ['parentheses', `---\nallowed-tools: ${'('.repeat(60_000)}\n---\n`],
     ['dashes and grants', `---\nallowed-tools: ${'mcp__haivemind__*,'.repeat(3000)}\n---\n`],
     ['spaces', `---\n${' '.repeat(60_000)}\nallowed-tools: ${' -'.repeat(20_000)}\n---\n`],
   ])(
     'ends soon on %s',
     (_what, text) => {
-      for (const path of files) validatePlugin(pluginFiles({ ...good, [path]: text }));
+      const many = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`data/${i}.txt`, '']));
+      for (const path of files) validatePlugin(pluginFiles({ ...good, ...many, [path]: text }));
     },
     20_000,
   );
