@@ -20,7 +20,9 @@ if { IFS=' ' read -r form pid start _ && { IFS= read -r notice || :; }; } 2>/dev
   fi
 fi
 if command -v node >/dev/null 2>&1; then
-  exec node "$root/server/dist/hook.mjs"
+  [ ! -r "$root/server/dist/hook.mjs" ] || exec node "$root/server/dist/hook.mjs"
+  printf '%s\n' '{"systemMessage":"hAIveMind: plugins are not synced, because server/dist of the plugin is not there."}'
+  exit 0
 fi
 printf '%s\n' '{"systemMessage":"hAIveMind: plugins are not synced, because Node.js (20 or newer) is not in PATH."}'
 exit 0

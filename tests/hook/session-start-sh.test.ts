@@ -1,23 +1,28 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { REPOSITORY } from '../support/repository.ts';
 
 const SHELLS = ['/bin/sh', '/bin/bash'];
-const SCRIPT = join(REPOSITORY, 'hooks', 'session-start.sh');
 const NOTICE = '{"systemMessage":"hAIveMind: waiting: a 1.0.0 \\u2192 1.1.0 \\\\ $HOME `x` %s"}';
 
 let root: string;
 let home: string;
 let bin: string;
+let plugin: string;
 
 beforeAll(async () => {
   root = await mkdtemp(join(await realpath(tmpdir()), 'hv hook ü-'));
   bin = join(root, 'bin');
   await mkdir(bin);
+  plugin = join(root, 'plugin ü');
+  await mkdir(join(plugin, 'hooks'), { recursive: true });
+  await mkdir(join(plugin, 'server', 'dist'), { recursive: true });
+  await cp(join(REPOSITORY, 'hooks', 'session-start.sh'), join(plugin, 'hooks', 'session-start.sh'));
+  await writeFile(join(plugin, 'server', 'dist', 'hook.mjs'), '');
   // Stands for node: says what it was started with.
   await writeFile(join(bin, 'node'), '#!/bin/sh\nprintf \'NODE %s\\n\' "$1"\n');
   await chmod(join(bin, 'node'), 0o755);
@@ -38,7 +43,7 @@ async function live(text: string | Buffer, claudeDir = join(home, '.claude')): P
   await writeFile(join(folder, 'live'), text);
 }
 
-function run(shell: string, env: Record<string, string> = {}, script = SCRIPT) {
+function run(shell: string, env: Record<string, string> = {}, script = join(plugin, 'hooks', 'session-start.sh')) {
   const result = spawnSync(shell, [script], {
     env: { HOME: home, PATH: bin, ...env },
     input: '{"hook_event_name":"SessionStart","source":"startup"}',
@@ -110,6 +115,15 @@ describe.each(SHELLS)('session-start.sh in %s', (shell) => {
   it('starts Node when the place of the file is a folder', async () => {
     await mkdir(join(home, '.claude', 'plugins', '.haivemind', 'live'), { recursive: true });
     expectNode(run(shell));
+  });
+
+  it('says so when the bundle is not there', async () => {
+    const bare = join(home, 'hooks');
+    await mkdir(bare);
+    await cp(join(plugin, 'hooks', 'session-start.sh'), join(bare, 'session-start.sh'));
+    const result = run(shell, {}, join(bare, 'session-start.sh'));
+    expect({ status: result.status, stderr: result.stderr }).toEqual({ status: 0, stderr: '' });
+    expect(JSON.parse(result.stdout)).toEqual({ systemMessage: expect.stringContaining('server/dist') });
   });
 
   it('says so in one quiet line when there is no Node, and does not fail', () => {

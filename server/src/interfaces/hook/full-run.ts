@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import type { HookOutput } from './output.ts';
 import type { FullRun } from './session-start.ts';
 
@@ -13,6 +12,8 @@ export async function runDetached(
   what: FullRun,
   waitMs: number,
 ): Promise<HookOutput | null | 'unfinished'> {
+  // Loaded here, because most starts need no other process and would pay for it.
+  const { spawn } = await import('node:child_process');
   return await new Promise((resolve) => {
     const child = spawn(process.execPath, [file, what], {
       detached: true,

@@ -58,11 +58,18 @@ export function readSeenState(config: LightConfig): SeenState | null {
       config.etag !== undefined &&
       state.etag === config.etag &&
       state.receipts === receiptsFingerprint(config.paths) &&
-      statSync(config.paths.journal, { throwIfNoEntry: false }) === undefined;
+      statSync(config.paths.journal, { throwIfNoEntry: false }) === undefined &&
+      !coreHasTwoOwners(config.paths);
     return holds ? state : null;
   } catch {
     return null;
   }
+}
+
+/** Somebody enabled the stock client's core beside the collective's: a full sync hands it over again. */
+function coreHasTwoOwners(paths: MachinePaths): boolean {
+  const enabled = object(object(readJson(paths.settings)).enabledPlugins);
+  return enabled['haivemind-core@collective'] === true && enabled['haivemind-core@haivemind'] === true;
 }
 
 function readJson(path: string): unknown {
