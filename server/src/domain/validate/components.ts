@@ -4,6 +4,7 @@ import { classifier } from '../file-types.ts';
 import { findFrontMatter, parseFrontMatter } from '../front-matter.ts';
 import { readJson } from '../read-json.ts';
 import { type GrantTargets, grantTargets, translateGrants } from '../translate-grants.ts';
+import { checkSkillFolders } from './skill-folders.ts';
 import type { Subject } from './subject.ts';
 import { suggest } from './suggest.ts';
 
@@ -187,36 +188,6 @@ function checkAgent(
       `${model.slice(0, 60)} is no model that Claude Code names.`,
       `Use one of ${MODELS.slice(0, 4).join(', ')}.`,
     );
-  }
-}
-
-function checkSkillFolders(subject: Subject): void {
-  const seen = new Set<string>();
-  for (const path of subject.files.keys()) {
-    if (!path.startsWith('skills/')) continue;
-    const [, folder = '', ...rest] = path.split('/');
-    if (rest.length === 0) {
-      if (folder.endsWith('.md'))
-        subject.warn(
-          'SKILL_PLACE',
-          path,
-          undefined,
-          'A skill is a folder with SKILL.md; this file is not loaded.',
-          `Move it to skills/${folder.slice(0, -3)}/SKILL.md.`,
-        );
-      continue;
-    }
-    if (seen.has(folder)) continue;
-    seen.add(folder);
-    if (!subject.has(`skills/${folder}/SKILL.md`)) {
-      subject.warn(
-        'SKILL_FILE_MISSING',
-        `skills/${folder}`,
-        undefined,
-        `skills/${folder} has no SKILL.md (spelled so), so no skill is loaded from it.`,
-        'Add SKILL.md directly in the folder.',
-      );
-    }
   }
 }
 
