@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { HAIVEMIND_VERSION } from '../contract/version.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { readConfig, updateConfig } from '../machine/config-file.ts';
-import { removeEmptyDir, removeFile, removeTree } from '../machine/file-port.ts';
+import { readFileOrNull, removeEmptyDir, removeFile, removeTree } from '../machine/file-port.ts';
 import { leaveMachine } from '../machine/leave.ts';
 import { withLock } from '../machine/lock.ts';
+import { parseSettings } from '../machine/settings-edit.ts';
 import { recover } from '../machine/transaction.ts';
 import { type ClientContext, hubFor, readCa, readHostToken, sameHub } from './context.ts';
 import { connectHub, hubUrl } from './hub-client.ts';
@@ -43,7 +44,7 @@ export function defaultMachineName(): string {
 /**
  * Joins a hub: trades a token that may join for this machine's own, pins the hub's key, and installs haivemind-core and what the
  * policy allows. A machine that is a member of that hub already takes its place again.
- * @throws HaiveError ALREADY_JOINED, NAME_TAKEN, UNAUTHENTICATED, TOKEN_INVALID, FORBIDDEN, SIGNATURE_INVALID, HUB_UNREACHABLE …
+ * @throws HaiveError ALREADY_JOINED, NAME_TAKEN, UNAUTHENTICATED, TOKEN_INVALID, FORBIDDEN, SIGNATURE_INVALID, SETTINGS_INVALID, HUB_UNREACHABLE …
  */
 export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise<JoinResult> {
   const host = await readHostToken(ctx);
@@ -65,6 +66,7 @@ export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise
       hint: 'The hub prints the whole line at its start: `hv join URL --token T`.',
     });
   }
+  await checkSettings(ctx);
   const hub = connectHub({ url, token, ca: await readCa(ctx) });
   try {
     const joined = await hub.call('join', {
@@ -105,6 +107,13 @@ export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise
   }
 }
 
+/** What cannot be written to later is better known before the hub hears of this machine. */
+async function checkSettings(ctx: ClientContext): Promise<void> {
+  const { settings } = ctx.machine.paths;
+  const bytes = await readFileOrNull(settings);
+  if (bytes !== null) parseSettings(bytes.toString('utf8'), settings);
+}
+
 async function firstSync(
   ctx: ClientContext,
   options: JoinOptions,
@@ -140,6 +149,9 @@ export async function leaveHub(ctx: ClientContext): Promise<LeaveResult> {
   const { machine } = ctx;
   const warnings: string[] = [];
   const hub = ctx.config.hub_url ?? null;
+  if (hub === null && (await readFileOrNull(machine.paths.receipts)) === null) {
+    throw new HaiveError('NOT_JOINED', 'This machine has joined no hub, and nothing of ours is on it');
+  }
   const left = await withLock(
     machine,
     'leave',

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HaiveError, toHaiveError } from '../domain/errors.ts';
 import { readConfig } from '../machine/config-file.ts';
@@ -48,7 +47,7 @@ const NEEDS_A_PERSON = new Set([
 /**
  * Keeps this machine in step while `signal` is not aborted: holds the machine's one live channel (or waits until its holder is
  * gone), syncs when the doorbell rings and at `sync_interval`, and keeps the state file fresh that lets hooks end at once.
- * @throws HaiveError NOT_JOINED at the start; later failures go to `onError`
+ * @throws HaiveError NOT_JOINED, at the start or once the machine has left; other failures go to `onError`
  */
 export async function holdLiveChannel(ctx: ClientContext, options: LiveOptions): Promise<void> {
   if (ctx.config.token === undefined || ctx.config.hub_url === undefined) {
@@ -56,18 +55,23 @@ export async function holdLiveChannel(ctx: ClientContext, options: LiveOptions):
   }
   const pace = { ...PACE, ...options.pace };
   const { machine } = ctx;
-  const claim = { ...machine, paths: { ...machine.paths, lock: join(machine.paths.root, 'live-lock') } };
+  const claim = { ...machine, paths: { ...machine.paths, lock: machine.paths.liveLock } };
   while (!options.signal.aborted) {
+    // Taking the lock makes our folder, which must stay away once the machine has left.
+    if ((await readConfig(machine)).token === undefined) throw left();
     try {
       await withLock(claim, 'live channel', () => new Channel(ctx, options, pace).run(), { waitMs: 0 });
     } catch (thrown) {
       const error = toHaiveError(thrown);
+      if (error.code === 'NOT_JOINED') throw error;
       if (error.code === 'LOCKED') options.onState?.('waiting');
       else options.onError?.(error);
       await pause(pace.claim, options.signal);
     }
   }
 }
+
+const left = (): HaiveError => new HaiveError('NOT_JOINED', 'This machine has left its hub');
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal, ref: true }).catch(() => undefined);
@@ -77,6 +81,9 @@ class Channel {
   private readonly ctx: ClientContext;
   private readonly options: LiveOptions;
   private readonly pace: Pace;
+  /** Aborted when the machine leaves its hub. */
+  private readonly gone = new AbortController();
+  private readonly signal: AbortSignal;
   private socket: Socket | undefined;
   private syncing: Promise<void> | undefined;
   private again = false;
@@ -93,10 +100,11 @@ class Channel {
     this.ctx = ctx;
     this.options = options;
     this.pace = pace;
+    this.signal = AbortSignal.any([options.signal, this.gone.signal]);
   }
 
   async run(): Promise<void> {
-    const { signal } = this.options;
+    const { signal } = this;
     this.options.onState?.('holding');
     this.seq = this.ctx.config.plan?.counter ?? 0;
     const alive = setInterval(() => void this.markLive(), this.pace.live);
@@ -112,11 +120,12 @@ class Channel {
       if (signal.aborted) await clearLive(this.ctx.machine).catch(() => undefined);
       await polls;
     }
+    if (this.gone.signal.aborted) throw left();
   }
 
   /** The doorbell may be out of reach (a proxy without WebSocket): the interval of the configuration holds in any case. */
   private async pollForever(): Promise<void> {
-    const { signal } = this.options;
+    const { signal } = this;
     while (!signal.aborted) {
       const everyMs = this.ctx.config.plugins.sync_interval * 1000;
       await pause(everyMs * (0.9 + 0.2 * this.ctx.random()), signal);
@@ -125,7 +134,7 @@ class Channel {
   }
 
   private async connectForever(): Promise<void> {
-    const { signal } = this.options;
+    const { signal } = this;
     for (let failures = 0; !signal.aborted; ) {
       const since = performance.now();
       const error = await this.connectOnce();
@@ -142,7 +151,7 @@ class Channel {
 
   private async connectOnce(): Promise<HaiveError> {
     const { env, config } = this.ctx;
-    const { signal } = this.options;
+    const { signal } = this;
     try {
       const socket = await openSocket({
         url: hubUrl(env.hubUrl ?? config.hub_url ?? ''),
@@ -198,10 +207,10 @@ class Channel {
       this.again = false;
       const answering = this.rung;
       try {
-        this.ctx.config = await readConfig(this.ctx.machine);
+        if (!(await this.stillMember())) return;
         const result = await syncMachine(this.ctx, {
           mode: 'agent',
-          signal: this.options.signal,
+          signal: this.signal,
           onProgress: (progress) => this.tell(progress.step, progress.names ?? []),
         });
         this.seq = Math.max(this.seq, answering, result.counter);
@@ -211,10 +220,17 @@ class Channel {
         this.options.onSync?.(result);
         await this.options.afterSync?.();
       } catch (thrown) {
-        if (this.options.signal.aborted) return;
+        if (this.signal.aborted) return;
         this.options.onError?.(toHaiveError(thrown));
       }
-    } while (this.again && !this.options.signal.aborted);
+    } while (this.again && !this.signal.aborted);
+  }
+
+  /** Re-reads the configuration, which others change: a machine that has left has no token. */
+  private async stillMember(): Promise<boolean> {
+    this.ctx.config = await readConfig(this.ctx.machine);
+    if (this.ctx.config.token === undefined) this.gone.abort();
+    return this.ctx.config.token !== undefined;
   }
 
   private tell(step: string, names: readonly string[]): void {
@@ -224,7 +240,7 @@ class Channel {
   }
 
   private async markLive(): Promise<void> {
-    if (!this.reached) return;
+    if (!this.reached || !(await this.stillMember().catch(() => true))) return;
     await writeLive(this.ctx.machine, { output: this.notice }).catch(() => undefined);
   }
 }

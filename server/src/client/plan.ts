@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { Envelope as EnvelopeSchema } from '../contract/schemas.ts';
 import { type Envelope, openJson } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
@@ -10,7 +9,7 @@ import type { ClientContext } from './context.ts';
 import type { HubClient } from './hub-client.ts';
 
 /** The last plan that this machine accepted, as it came: a 304 refers to it, and without the hub it is the best there is. */
-const cachePath = (m: Machine): string => join(m.paths.root, 'plan.json');
+const cachePath = (m: Machine): string => m.paths.plan;
 
 export interface PlanAnswer {
   plan: Plan;

@@ -52,8 +52,9 @@ async function flip(ctx: ClientContext, name: string, to: string | undefined): P
   }
   checkRanges(receipts, here, tree);
   const { id, version, digest, keyid, dependencies } = tree;
+  const entry = { id, name, version, digest, origin: here.origin, dependencies, force: here.force };
   await applyChange(machine, {
-    install: [{ entry: { id, name, version, digest, origin: here.origin, dependencies }, record: kept.record, keyid }],
+    install: [{ entry, record: kept.record, keyid }],
     remove: [],
     reason: 'rollback',
     holds: { set: { [name]: { version, digest } } },

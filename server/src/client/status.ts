@@ -61,7 +61,7 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
       state: receipt.error !== undefined ? 'failed' : stateOf(here?.state, receipt.state),
       available: same ? null : entry.version,
       held: receipts.holds[receipt.name] !== undefined,
-      origin: receipt.origin,
+      origin: entry?.origin ?? receipt.origin,
       edited: here?.edited ?? [],
       missing: here?.missing ?? [],
       previous: receipt.previous.map((p) => p.version),

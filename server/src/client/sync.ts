@@ -3,11 +3,12 @@ import { type InstalledFacts, type Picked, pickChanges, type Waiting } from '../
 import type { Plan, PlanEntry } from '../domain/plan.ts';
 import { collectBlobs } from '../machine/blob-store.ts';
 import { readConfig, updateConfig } from '../machine/config-file.ts';
+import { keepCoreOwner } from '../machine/core-owner.ts';
 import { inspect } from '../machine/drift.ts';
 import { collectVersions } from '../machine/leases.ts';
 import { withLock } from '../machine/lock.ts';
 import type { Machine } from '../machine/machine.ts';
-import { type Receipts, readReceipts, refuseDigest } from '../machine/receipts.ts';
+import { type Receipts, readReceipts, refuseDigest, updateReceipts } from '../machine/receipts.ts';
 import { applyChange, type Change, type ChangeResult, recover } from '../machine/transaction.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import { type HubClient, hubIsAway } from './hub-client.ts';
@@ -137,6 +138,11 @@ async function run(ctx: ClientContext, hub: HubClient, options: SyncOptions, sig
     warnings.push(`The hub's plan expired at ${answer.plan.expiresAt}; is a clock wrong?`);
   }
   const done = await carryOut(ctx, hub, answer.plan, options, signal);
+  if (await keepCoreOwner(machine)) {
+    warnings.push(
+      'haivemind-core was enabled twice; the one of the collective stays, the other comes back when you leave',
+    );
+  }
   await remember(ctx, answer);
   const result = { ...done, notModified: answer.notModified, warnings: [...warnings, ...done.warnings] };
   const moved = result.reloadNeeded || !answer.notModified || options.mode === 'explicit' || told.reportDue;
@@ -192,6 +198,7 @@ async function carryOut(
     try {
       const change = toChange(picked, fetched.fetched, receipts, options);
       const applied = await applyChange(machine, change);
+      await forgive(machine, picked, receipts);
       await collect(machine, options.mode);
       return finished(result, picked, applied, receipts);
     } catch (thrown) {
@@ -200,6 +207,15 @@ async function carryOut(
       if (!damaged || round > 0) throw thrown;
     }
   }
+}
+
+/** What came through its checks after all is refused no more. */
+async function forgive(m: Machine, picked: Picked, before: Receipts): Promise<void> {
+  const passed = picked.install.map((entry) => entry.digest).filter((digest) => before.refused[digest] !== undefined);
+  if (passed.length === 0) return;
+  await updateReceipts(m, (receipts) => {
+    for (const digest of passed) delete receipts.refused[digest];
+  });
 }
 
 /** Trees and bytes that nobody can need any more go; a session's start is no time for that. */
@@ -229,7 +245,8 @@ async function pick(
   const sourceAllowed = plugins.allowed_sources.includes('haivemind');
   const force = options.force === true;
   const refused = new Map([
-    ...(force ? [] : Object.entries(receipts.refused).map(([digest, r]) => [digest, r.reason] as const)),
+    // A person who asks may ask again; what happens by itself does not.
+    ...(force || asked ? [] : Object.entries(receipts.refused).map(([digest, r]) => [digest, r.reason] as const)),
     ...[...failed].map(([digest, error]) => [digest, error.message] as const),
   ]);
   const installed = new Map<string, InstalledFacts>(Object.entries(receipts.plugins));
@@ -288,8 +305,9 @@ function toChange(
     if (got === undefined) throw new HaiveError('BLOB_MISSING', `${entry.name}@${entry.version} was not fetched`);
     return { entry, record: got.record, keyid: got.keyid };
   });
-  const names = new Set([...picked.remove, ...install.map((i) => i.entry.name)]);
-  const clear = Object.keys(receipts.holds).filter((name) => names.has(name));
+  const moved = (name: string, held: string): boolean =>
+    picked.remove.includes(name) || picked.install.some((entry) => entry.name === name && entry.digest !== held);
+  const clear = Object.entries(receipts.holds).flatMap(([name, hold]) => (moved(name, hold.digest) ? [name] : []));
   return {
     install,
     remove: picked.remove,

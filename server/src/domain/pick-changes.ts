@@ -118,7 +118,7 @@ function allowed(entry: PlanEntry, here: InstalledFacts | undefined, input: Pick
   if (input.always?.includes(entry.name)) return true;
   if (entry.origin === 'explicit') {
     // Somebody named this machine: a first install, an exact version or a forced one is the order itself; a float waits like others.
-    if (here === undefined || entry.pinned || entry.force !== here.force) return true;
+    if (here === undefined || entry.pinned || forced(entry, here)) return true;
   }
   return here === undefined ? input.policy.installNew : input.policy.installUpdates;
 }
@@ -206,5 +206,9 @@ function toPicked(slots: Map<string, Slot>, input: PickInput): Picked {
 function reinstall(slot: Slot, entry: PlanEntry, input: PickInput): boolean {
   if (input.only !== undefined && !input.only.includes(slot.name)) return false;
   if (input.force === true || input.repair?.has(slot.name) === true) return true;
-  return entry.force !== undefined && entry.force !== slot.here?.force;
+  return slot.here !== undefined && forced(entry, slot.here);
 }
+
+/** A reinstall was ordered that this machine has not carried out yet. */
+const forced = (entry: PlanEntry, here: InstalledFacts): boolean =>
+  entry.force !== undefined && entry.force !== here.force;

@@ -24,17 +24,19 @@ export async function leaveMachine(m: Machine): Promise<LeaveMachineResult> {
   const { removed, warnings } = await applyChange(m, { install: [], remove: names, reason: 'leave' });
   // Sessions that still run keep what they have read; edits go to backups/edits first.
   await collectVersions(m, { keep: 0, graceMs: -1, ignoreLeases: true });
-  const { blobs, records, versions, receipts, live, spool, leases, marketplace, backups } = paths;
-  for (const dir of [blobs, records, versions, spool, leases, dirname(marketplace)]) await removeTree(port, dir);
+  const { blobs, records, versions, receipts, live, spool, leases, marketplace, backups, plan, liveLock } = paths;
+  for (const dir of [blobs, records, versions, spool, leases, liveLock, dirname(marketplace)])
+    await removeTree(port, dir);
   for (const entry of await listDir(backups)) {
     if (entry.name !== 'edits') await removeTree(port, join(backups, entry.name));
     if (entry.isFile()) await removeFile(port, join(backups, entry.name));
   }
   for (const dir of [join(backups, 'edits'), backups, paths.overlays]) await removeEmptyDir(port, dir);
   const left = [...(await scanTree(paths.overlays)).keys(), ...(await scanTree(backups)).keys()];
-  for (const file of [receipts, live]) await removeFile(port, file);
+  for (const file of [receipts, live, plan, paths.seen]) await removeFile(port, file);
   if (left.length > 0) {
     await removeTree(port, paths.lock);
+    await removeFile(port, paths.made);
     warnings.push(`${left.length} file(s) that were changed on this machine stay in ${paths.root}`);
     return { removed, warnings };
   }

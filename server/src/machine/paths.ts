@@ -24,6 +24,12 @@ export interface MachinePaths {
   backups: string;
   spool: string;
   leases: string;
+  /** The last plan that was accepted, as it came. */
+  plan: string;
+  /** What the session start hook saw last. */
+  seen: string;
+  /** Held by the one process that keeps the live channel. */
+  liveLock: string;
   /** What the hook's sh reads. */
   live: string;
   /** Names the folders above `root` that we made, so that leaving takes them away again. */
@@ -76,6 +82,9 @@ export function machinePaths(env: MachineEnvironment): MachinePaths {
     backups: join(root, 'backups'),
     spool: join(root, 'spool'),
     leases: join(root, 'leases'),
+    plan: join(root, 'plan.json'),
+    seen: join(root, 'hook.json'),
+    liveLock: join(root, 'live-lock'),
     live: join(root, 'live'),
     made: join(root, 'made.json'),
     commandsDir: join(claudeDir, 'commands'),

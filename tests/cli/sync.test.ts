@@ -1,0 +1,302 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describeSync, hookOutput } from '../../server/src/client/notice.ts';
+import { syncMachine } from '../../server/src/client/sync.ts';
+import { readReceipts } from '../../server/src/machine/receipts.ts';
+import {
+  HUB_KEY,
+  joinedMachine,
+  json,
+  keyid,
+  PUBLISHER,
+  problem,
+  reports,
+  type ScriptedHub,
+  STRANGER,
+  scriptedHub,
+  serve,
+  transferAnswer,
+  transfers,
+  version,
+} from './scripted-hub.ts';
+
+const code = (expected: string) => expect.objectContaining({ code: expected });
+
+describe('syncMachine', () => {
+  let hub: ScriptedHub;
+  let m: Awaited<ReturnType<typeof joinedMachine>>;
+
+  beforeEach(async () => {
+    hub = await scriptedHub();
+    m = await joinedMachine(hub);
+  });
+  afterEach(async () => {
+    await hub.close();
+    await m.remove();
+  });
+
+  const a1 = version('alpha', '1.0.0', { 'commands/a.md': '---\ndescription: a\n---\none', 'x.txt': 'same' });
+  const a2 = version('alpha', '2.0.0', { 'commands/a.md': '---\ndescription: a\n---\ntwo', 'x.txt': 'same' });
+  const b1 = version('beta', '1.0.0', { 'commands/b.md': '---\ndescription: b\n---\nb' });
+  const installed = async () =>
+    Object.values((await readReceipts(m.ctx.machine)).plugins).map((p) => `${p.name}@${p.version}`);
+
+  it('installs, reports, and asks with the etag from then on', async () => {
+    serve(hub, [a1, b1]);
+    const first = await syncMachine(m.ctx, { mode: 'agent' });
+    expect(first.changed.installed.map((p) => p.name)).toEqual(['alpha', 'beta']);
+    expect(first).toMatchObject({ notModified: false, reloadNeeded: true, counter: 1, problems: [], warnings: [] });
+    expect(reports(hub)[0].plugins.map((p: { name: string; state: string }) => [p.name, p.state])).toEqual([
+      ['alpha', 'verified'],
+      ['beta', 'verified'],
+    ]);
+    const second = await syncMachine(await m.reopen(), { mode: 'agent' });
+    expect(second).toMatchObject({ notModified: true, reloadNeeded: false });
+    expect(describeSync(second)).toBeNull();
+    expect(hookOutput(null)).toBeUndefined();
+    expect(transfers(hub)).toHaveLength(1);
+    expect(reports(hub)).toHaveLength(1);
+  });
+
+  it('fetches only what it lacks for an update', async () => {
+    serve(hub, [a1]);
+    await syncMachine(m.ctx, { mode: 'agent' });
+    serve(hub, [a2], { counter: 2 });
+    await syncMachine(m.ctx, { mode: 'explicit' });
+    expect(await installed()).toEqual(['alpha@2.0.0']);
+    expect(transfers(hub)[1]).toMatchObject({ versions: [a2.entry.digest], have: [a1.entry.digest] });
+  });
+
+  it('lets an update wait, says so, also after a 304, and installs it when asked', async () => {
+    serve(hub, [a1]);
+    await syncMachine(m.ctx, { mode: 'session' });
+    serve(hub, [a2], { counter: 2 });
+    const told = await syncMachine(m.ctx, { mode: 'session' });
+    expect(told.waiting).toMatchObject([{ name: 'alpha', from: '1.0.0', to: '2.0.0', why: 'policy' }]);
+    expect(describeSync(told)).toContain('alpha 1.0.0 → 2.0.0');
+    const again = await syncMachine(await m.reopen(), { mode: 'session' });
+    expect(again).toMatchObject({ notModified: true, waiting: [{ name: 'alpha', why: 'policy' }] });
+    const done = await syncMachine(await m.reopen(), { mode: 'explicit' });
+    expect(done).toMatchObject({
+      notModified: true,
+      changed: { updated: [{ name: 'alpha', from: '1.0.0', to: '2.0.0' }] },
+    });
+  });
+
+  it('follows auto_install_updates and machine_group_auto_install', async () => {
+    await m.remove();
+    m = await joinedMachine(hub, { auto_install_updates: true, machine_group_auto_install: false });
+    serve(hub, [a1]);
+    expect((await syncMachine(m.ctx, { mode: 'session' })).waiting).toMatchObject([{ name: 'alpha', from: null }]);
+    await syncMachine(m.ctx, { mode: 'explicit' });
+    serve(hub, [a2], { counter: 2 });
+    expect((await syncMachine(m.ctx, { mode: 'session' })).changed.updated).toMatchObject([{ to: '2.0.0' }]);
+  });
+
+  it('takes nothing from the hub when allowed_sources leaves it out, and does nothing when disabled', async () => {
+    serve(hub, [a1]);
+    await m.remove();
+    m = await joinedMachine(hub, { allowed_sources: ['local'] });
+    expect((await syncMachine(m.ctx, { mode: 'explicit' })).waiting).toMatchObject([{ name: 'alpha' }]);
+    await m.remove();
+    m = await joinedMachine(hub, { enabled: false });
+    hub.seen.length = 0;
+    expect((await syncMachine(m.ctx, { mode: 'explicit' })).warnings[0]).toContain('plugins.enabled');
+    expect(hub.seen).toEqual([]);
+  });
+
+  it('says what it would do, and does not', async () => {
+    serve(hub, [a1]);
+    const result = await syncMachine(m.ctx, { mode: 'explicit', dryRun: true });
+    expect(result).toMatchObject({ dryRun: true, changed: { installed: [{ name: 'alpha', version: '1.0.0' }] } });
+    expect(transfers(hub)).toEqual([]);
+    expect(await installed()).toEqual([]);
+  });
+
+  it('removes what the plan no longer holds', async () => {
+    serve(hub, [a1, b1]);
+    await syncMachine(m.ctx, { mode: 'agent' });
+    serve(hub, [b1], { counter: 2 });
+    expect((await syncMachine(m.ctx, { mode: 'session' })).changed.removed).toEqual(['alpha']);
+    expect(await installed()).toEqual(['beta@1.0.0']);
+  });
+
+  describe('refuses a plan', () => {
+    it.each([
+      ['signed by another key', { signedBy: STRANGER }, 'SIGNATURE_INVALID'],
+      ['for another machine', { machine: 'machine_other' }, 'SIGNATURE_INVALID'],
+      ['of another hub', { hub: 'hub_other' }, 'SIGNATURE_INVALID'],
+      ['of a newer format', { format: 2 }, 'FORMAT_UNSUPPORTED'],
+    ])('%s', async (_, options, expected) => {
+      serve(hub, [a1], options);
+      await expect(syncMachine(m.ctx, { mode: 'explicit' })).rejects.toEqual(code(expected));
+      expect(await installed()).toEqual([]);
+    });
+
+    it('older than one it has seen, by counter or epoch', async () => {
+      serve(hub, [a1], { counter: 5, epoch: 2 });
+      await syncMachine(m.ctx, { mode: 'explicit' });
+      serve(hub, [], { counter: 4, epoch: 2, etag: '"x"' });
+      await expect(syncMachine(m.ctx, { mode: 'explicit' })).rejects.toEqual(code('PLAN_REPLAYED'));
+      serve(hub, [], { counter: 9, epoch: 1, etag: '"y"' });
+      await expect(syncMachine(await m.reopen(), { mode: 'explicit' })).rejects.toEqual(code('PLAN_REPLAYED'));
+      expect(await installed()).toEqual(['alpha@1.0.0']);
+      serve(hub, [], { counter: 1, epoch: 3, etag: '"z"' });
+      await syncMachine(await m.reopen(), { mode: 'explicit' });
+      expect(await installed()).toEqual([]);
+    });
+  });
+
+  it('warns of an expired plan and goes on', async () => {
+    serve(hub, [a1], { expiresAt: '2026-01-02T00:00:00.000Z' });
+    const result = await syncMachine(m.ctx, { mode: 'explicit' });
+    expect(result.warnings[0]).toContain('expired');
+    expect(await installed()).toEqual(['alpha@1.0.0']);
+  });
+
+  describe('what fails its checks', () => {
+    it('waits alone, with its reason, and is not tried again by itself', async () => {
+      const bad = version('alpha', '1.0.0', { 'x.txt': 'x' }, { by: STRANGER });
+      bad.key = PUBLISHER.publicKey;
+      serve(hub, [bad, b1]);
+      const result = await syncMachine(m.ctx, { mode: 'agent' });
+      expect(result.problems).toMatchObject([{ name: 'alpha', code: 'SIGNATURE_INVALID', where: 'machine' }]);
+      expect(await installed()).toEqual(['beta@1.0.0']);
+      const before = transfers(hub).length;
+      const again = await syncMachine(await m.reopen(), { mode: 'agent' });
+      expect(again.waiting).toMatchObject([{ name: 'alpha', why: 'refused' }]);
+      expect(transfers(hub)).toHaveLength(before);
+      bad.envelope = version('alpha', '1.0.0', { 'x.txt': 'x' }).envelope;
+      serve(hub, [bad, b1]);
+      await syncMachine(await m.reopen(), { mode: 'explicit' });
+      expect(await installed()).toContain('alpha@1.0.0');
+      expect((await readReceipts(m.ctx.machine)).refused).toEqual({});
+    });
+
+    it.each([
+      [
+        'a record that does not hash to its digest',
+        (r: Record<string, unknown>) => {
+          r.files = [];
+        },
+        'DIGEST_MISMATCH',
+      ],
+      [
+        'a record of another plugin',
+        (r: Record<string, unknown>) => {
+          r.name = 'other';
+        },
+        'DIGEST_MISMATCH',
+      ],
+    ])('refuses %s', async (_, spoil, expected) => {
+      serve(hub, [version('alpha', '1.0.0', { 'x.txt': 'x' }, { spoil })]);
+      const result = await syncMachine(m.ctx, { mode: 'explicit' });
+      expect(result.problems).toMatchObject([{ name: 'alpha', code: expected, where: 'machine' }]);
+      expect(await installed()).toEqual([]);
+    });
+
+    it.each(['../up.md', '/etc/x', 'a/../../b', 'CON', 'a\\b'])('refuses the path %s', async (path) => {
+      serve(hub, [version('alpha', '1.0.0', { [path]: 'x' })]);
+      const result = await syncMachine(m.ctx, { mode: 'explicit' });
+      expect(result.problems).toMatchObject([{ name: 'alpha', code: 'PATH_UNSAFE' }]);
+    });
+
+    it('refuses a plugin over max_plugin_size_mb', async () => {
+      await m.remove();
+      m = await joinedMachine(hub, { max_plugin_size_mb: 0.001 });
+      serve(hub, [version('alpha', '1.0.0', { 'x.txt': 'x'.repeat(2000) })]);
+      const result = await syncMachine(m.ctx, { mode: 'explicit' });
+      expect(result.problems).toMatchObject([{ code: 'PLUGIN_TOO_LARGE' }]);
+    });
+
+    it.each([
+      ['plain', false],
+      ['compressed', true],
+    ])('refuses %s bytes that are not what was announced', async (_, brotli) => {
+      serve(hub, [a1]);
+      hub.answers['POST /api/transfer'] = transferAnswer([a1], { brotli, spoil: (b) => Buffer.concat([b, b]) });
+      await expect(syncMachine(m.ctx, { mode: 'explicit' })).rejects.toEqual(code('HASH_MISMATCH'));
+      expect(await installed()).toEqual([]);
+      hub.answers['POST /api/transfer'] = transferAnswer([a1], { brotli });
+      await syncMachine(m.ctx, { mode: 'explicit' });
+      expect(await installed()).toEqual(['alpha@1.0.0']);
+    });
+
+    it('refuses a version whose bytes never come', async () => {
+      serve(hub, [a1]);
+      const lacking = { ...a1, blobs: new Map([...a1.blobs].slice(1)) };
+      hub.answers['POST /api/transfer'] = transferAnswer([lacking]);
+      const result = await syncMachine(m.ctx, { mode: 'explicit' });
+      expect(result.problems).toMatchObject([{ name: 'alpha', code: 'BLOB_NOT_FOUND', where: 'machine' }]);
+    });
+  });
+
+  it('asks after a cut only for what did not arrive', async () => {
+    const big = version('alpha', '1.0.0', { 'a.txt': 'a', 'b.txt': 'b', 'c.txt': 'c' });
+    serve(hub, [big]);
+    let calls = 0;
+    hub.answers['POST /api/transfer'] = (request, response, body) => {
+      calls++;
+      return transferAnswer([big], calls === 1 ? { cutAfter: 2 } : {})(request, response, body);
+    };
+    await syncMachine(m.ctx, { mode: 'explicit' });
+    expect(await installed()).toEqual(['alpha@1.0.0']);
+    expect(transfers(hub)[0]?.have_blobs).toEqual([]);
+    expect(transfers(hub)[1]?.have_blobs).toHaveLength(2);
+  });
+
+  it('pins the first key of a publisher, and refuses another for the same plugin', async () => {
+    serve(hub, [a1]);
+    await syncMachine(m.ctx, { mode: 'explicit' });
+    const trust = JSON.parse(await readFile(m.ctx.machine.paths.trust, 'utf8'));
+    expect(trust.hubs.hub_test.plugins.alpha).toEqual([keyid(PUBLISHER)]);
+    serve(hub, [version('alpha', '2.0.0', { 'x.txt': '2' }, { by: STRANGER })], { counter: 2 });
+    const result = await syncMachine(m.ctx, { mode: 'explicit' });
+    expect(result.problems).toMatchObject([{ code: 'SIGNATURE_INVALID' }]);
+    expect(await installed()).toEqual(['alpha@1.0.0']);
+    // The hub's own key may sign whatever it packed itself.
+    serve(hub, [version('alpha', '2.0.1', { 'x.txt': '2' }, { by: HUB_KEY })], { counter: 3 });
+    await syncMachine(m.ctx, { mode: 'explicit' });
+    expect(await installed()).toEqual(['alpha@2.0.1']);
+  });
+
+  it('mends what was deleted or damaged when a person asks', async () => {
+    serve(hub, [a1]);
+    await syncMachine(m.ctx, { mode: 'explicit' });
+    const { dir } = (await readReceipts(m.ctx.machine)).plugins.alpha ?? { dir: '' };
+    await rm(join(m.ctx.machine.paths.root, dir), { recursive: true });
+    // A blob that was damaged on disk is fetched again.
+    const sha = [...a1.blobs.keys()][0] ?? '';
+    const size = a1.blobs.get(sha)?.length ?? 0;
+    const { blobs } = m.ctx.machine.paths;
+    await writeFile(join(blobs, sha), 'z'.repeat(size));
+    const result = await syncMachine(await m.reopen(), { mode: 'explicit' });
+    expect(result.changed.reinstalled).toMatchObject([{ name: 'alpha' }]);
+    expect(transfers(hub)).toHaveLength(2);
+    expect(await readFile(join(m.ctx.machine.paths.pluginsDir, 'alpha', 'x.txt'), 'utf8')).toBe('same');
+  });
+
+  it('reports later when the hub does not take the report now', async () => {
+    serve(hub, [a1]);
+    hub.answers['POST /api/machines/me/status'] = (_, response) => problem(response, 503, 'SHUTTING_DOWN', 'bye');
+    const result = await syncMachine(m.ctx, { mode: 'agent' });
+    expect(result.warnings[0]).toContain('SHUTTING_DOWN');
+    hub.answers['POST /api/machines/me/status'] = (_, response) => json(response, { ok: true });
+    const before = reports(hub).length;
+    await syncMachine(await m.reopen(), { mode: 'agent' });
+    expect(reports(hub).length).toBe(before + 1);
+    await syncMachine(await m.reopen(), { mode: 'agent' });
+    expect(reports(hub).length).toBe(before + 1);
+  });
+
+  it('leaves the machine as it was when the hub is away or is none', async () => {
+    serve(hub, [a1]);
+    await syncMachine(m.ctx, { mode: 'explicit' });
+    hub.answers = { '*': (_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>') };
+    await expect(syncMachine(m.ctx, { mode: 'explicit' })).rejects.toEqual(code('HUB_ANSWER_INVALID'));
+    await hub.close();
+    await expect(syncMachine(m.ctx, { mode: 'session' })).rejects.toEqual(code('HUB_UNREACHABLE'));
+    expect(await installed()).toEqual(['alpha@1.0.0']);
+  });
+});
