@@ -123,16 +123,19 @@ export interface Ask {
 /** One request; a body is sent as JSON. */
 export async function ask(url: string, method: string, path: string, options: Ask = {}): Promise<Answer> {
   const body = options.raw ?? (options.body === undefined ? null : JSON.stringify(options.body));
-  const response = await fetch(url + path, {
+  const init = {
     method,
     body,
-    redirect: 'manual',
+    redirect: 'manual' as const,
+    // fetch wants this said for streams.
+    duplex: 'half' as const,
     headers: {
       ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
       ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
       ...options.headers,
     },
-  });
+  };
+  const response = await fetch(url + path, init);
   const text = await response.text();
   const isProblem = response.headers.get('content-type') === 'application/problem+json';
   let json: Record<string, unknown> = {};
