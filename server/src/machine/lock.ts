@@ -11,12 +11,12 @@ import { livenessOf, ownIdentity, type ProcessIdentity } from './process-identit
  * One holder at a time on this HOME, without anything left behind by one that dies.
  *
  * `lock/N` are claims, made by link(2) of a complete file, so that a claim is never seen half-written. The holder is
- * the live process named by the highest N. Whoever finds the highest claim released or its process dead links N+1;
- * the link fails where another was faster. The highest claim is never deleted, so numbers never start again.
+ * the live process named by the highest N; `lock/N.done` says that it has finished. Whoever finds the highest claim done
+ * or its process dead links N+1; the link fails where another was faster. The highest claim is never deleted or replaced,
+ * so numbers never start again, and a listing of the folder cannot miss it.
  */
 
 interface Claim extends Partial<ProcessIdentity> {
-  released?: boolean;
   purpose?: string;
   /** ISO-8601. */
   at?: string;
@@ -44,7 +44,7 @@ async function readClaim(path: string): Promise<Claim | null> {
 }
 
 async function isFree(path: string, claim: Claim): Promise<boolean> {
-  if (claim.released) return true;
+  if ((await stat(`${path}.done`).catch(() => null)) !== null) return true;
   const { pid, start, host, place } = claim;
   const known = pid !== undefined && start !== undefined && host !== undefined && place !== undefined;
   const liveness = known ? await livenessOf({ pid, start, host, place }) : 'unknown';
@@ -82,6 +82,8 @@ async function linkClaim(m: Machine, number: number, claim: Claim): Promise<bool
 /** Tries once. Returns the claim's number, or the claim that is in the way. */
 async function tryClaim(m: Machine, claim: Claim): Promise<number | Claim> {
   const dir = m.paths.lock;
+  await ensureRoot(m);
+  await makeDirs(m.port, dir);
   const [highest = 0] = await claimNumbers(dir);
   if (highest > 0) {
     const path = join(dir, String(highest));
@@ -97,14 +99,19 @@ async function tryClaim(m: Machine, claim: Claim): Promise<number | Claim> {
     await removeFile(m.port, join(dir, String(number)));
     return {};
   }
-  for (const old of numbers) if (old < number) await removeFile(m.port, join(dir, String(old)));
+  for (const old of numbers.filter((n) => n < number)) {
+    // The claim first: without its mark it would seem to be held, for the moment that it is not the highest anyway.
+    await removeFile(m.port, join(dir, String(old)));
+    await removeFile(m.port, join(dir, `${old}.done`));
+  }
   return number;
 }
 
-async function clearDebris(m: Machine): Promise<void> {
+async function clearDebris(m: Machine, number: number): Promise<void> {
   for (const entry of await listDir(m.paths.lock)) {
-    const pid = /^\.([0-9]+)-/.exec(entry.name)?.[1];
-    if (pid === undefined || Number(pid) === process.pid) continue;
+    // A temporary file, or the mark of a claim that is gone (its cleaner died in between).
+    const marked = /^([0-9]+)\.done$/.exec(entry.name)?.[1];
+    if (marked === undefined ? !entry.name.startsWith('.') : Number(marked) >= number) continue;
     const path = join(m.paths.lock, entry.name);
     const age = Date.now() - ((await stat(path).catch(() => null))?.mtimeMs ?? Date.now());
     if (age > 60_000) await removeFile(m.port, path);
@@ -113,11 +120,8 @@ async function clearDebris(m: Machine): Promise<void> {
 
 async function release(m: Machine, number: number): Promise<void> {
   const path = join(m.paths.lock, String(number));
-  const temporary = join(m.paths.lock, `.${process.pid}-${randomBytes(6).toString('hex')}`);
   // After `leave` the folder is gone, and the lock with it.
-  if ((await readFileOrNull(path)) === null) return;
-  await m.port.writeFile(temporary, '{"released":true}');
-  await m.port.rename(temporary, path);
+  if ((await readFileOrNull(path)) !== null) await m.port.writeFile(`${path}.done`, '');
 }
 
 function describe(holder: Claim): string {
@@ -137,13 +141,15 @@ export async function withLock<T>(
   fn: () => Promise<T>,
   options: { waitMs?: number } = {},
 ): Promise<T> {
-  await ensureRoot(m);
-  await makeDirs(m.port, m.paths.lock);
   const claim: Claim = { ...(await ownIdentity()), purpose, at: m.clock().toISOString() };
   const deadline = performance.now() + (options.waitMs ?? 10_000);
   let number: number;
   for (let delay = 5; ; delay = Math.min(delay * 1.5, 200)) {
-    const got = await tryClaim(m, claim);
+    const got = await tryClaim(m, claim).catch((error: unknown): Claim => {
+      // The folder was taken away in between by one that leaves.
+      if (errnoOf(error) === 'ENOENT') return {};
+      throw error;
+    });
     if (typeof got === 'number') {
       number = got;
       break;
@@ -158,7 +164,7 @@ export async function withLock<T>(
     await sleep(Math.min(left, delay * (0.5 + Math.random())));
   }
   try {
-    await clearDebris(m);
+    await clearDebris(m, number);
     return await fn();
   } finally {
     await release(m, number);

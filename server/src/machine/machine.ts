@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { dirname, relative } from 'node:path';
 import { writeAtomic } from './atomic-file.ts';
 import { type FilePort, makeDirs, readFileOrNull, realFilePort, withFileErrors } from './file-port.ts';
@@ -24,6 +25,7 @@ export function openMachine(options: { paths: MachinePaths; port?: FilePort; clo
  */
 export async function ensureRoot(machine: Machine): Promise<void> {
   const { paths, port } = machine;
+  if ((await stat(paths.root).catch(() => null)) !== null) return;
   const made = await makeDirs(port, paths.root);
   if (made.length === 0) return;
   const above = made.filter((dir) => dir !== paths.root).map((dir) => relative(dirname(paths.claudeDir), dir));
