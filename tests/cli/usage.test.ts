@@ -98,7 +98,7 @@ describe('hv on the command line', () => {
     [['join', 'http://127.0.0.1:1'], 'UNAUTHENTICATED', 77],
     [['join', 'nonsense', '--token', 't'], 'CONFIG_INVALID', 78],
     [['join', 'http://127.0.0.1:1', '--token', 't'], 'HUB_UNREACHABLE', 69],
-    [['validate', './nowhere'], 'MANIFEST_MISSING', 65],
+    [['validate', './nowhere'], 'NOT_FOUND', 66],
     [['create', 'Bad Name'], 'NAME_INVALID', 65],
     [['create', 'cache'], 'NAME_RESERVED', 65],
     [['create', 'x', '--components', 'wings'], 'USAGE', 64],

@@ -1,4 +1,4 @@
-import { type ClientContext, openClient } from '../../client/context.ts';
+import type { ClientContext } from '../../client/context.ts';
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
 import { type Environment, processEnvironment } from '../environment.ts';
 import { errorOutput, styleFor } from './output.ts';
@@ -50,7 +50,8 @@ function verbCall(parsed: Exclude<ReturnType<typeof parseLine>, { text: string }
     cwd: process.cwd(),
     program: process.argv[1] ?? '',
     open: () => {
-      opened ??= openClient(env);
+      // Loaded only for verbs that need the machine: help and mistakes answer at once.
+      opened ??= import('../../client/context.ts').then(({ openClient }) => openClient(env));
       return opened;
     },
     progress: (text) => {
