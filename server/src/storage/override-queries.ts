@@ -1,3 +1,4 @@
+import { chunksOf } from './chunks.ts';
 import type { Tx } from './tables.ts';
 
 export type OverrideKind = 'install' | 'pin' | 'hold' | 'exclude';
@@ -25,37 +26,54 @@ const REPLACES: Record<OverrideKind, OverrideKind[]> = {
 };
 
 export async function setOverride(tx: Tx, override: OverrideRecord): Promise<void> {
-  await tx
-    .deleteFrom('overrides')
-    .where('machine_id', '=', override.machineId)
-    .where('plugin_name', '=', override.name)
-    .where('kind', 'in', REPLACES[override.kind])
-    .execute();
-  await tx
-    .insertInto('overrides')
-    .values({
-      machine_id: override.machineId,
-      plugin_name: override.name,
-      kind: override.kind,
-      range: override.range,
-      force_nonce: override.forceNonce,
-      by_operator: override.byOperator ? 1 : 0,
-      by: override.by,
-      at: override.at,
-    })
-    .execute();
+  await setOverrides(tx, [override.machineId], override);
+}
+
+/** Sets the same override on many machines. */
+export async function setOverrides(
+  tx: Tx,
+  machineIds: readonly string[],
+  override: Omit<OverrideRecord, 'machineId'>,
+): Promise<void> {
+  for (const chunk of chunksOf(machineIds)) {
+    await tx
+      .deleteFrom('overrides')
+      .where('machine_id', 'in', chunk)
+      .where('plugin_name', '=', override.name)
+      .where('kind', 'in', REPLACES[override.kind])
+      .execute();
+    await tx
+      .insertInto('overrides')
+      .values(
+        chunk.map((machine_id) => ({
+          machine_id,
+          plugin_name: override.name,
+          kind: override.kind,
+          range: override.range,
+          force_nonce: override.forceNonce,
+          by_operator: override.byOperator ? 1 : 0,
+          by: override.by,
+          at: override.at,
+        })),
+      )
+      .execute();
+  }
 }
 
 /** Takes overrides of one plugin away, all or of some kinds; @returns how many there were */
 export async function clearOverrides(
   tx: Tx,
-  machineId: string,
+  machineIds: readonly string[],
   name: string,
   kinds?: readonly OverrideKind[],
 ): Promise<number> {
-  let query = tx.deleteFrom('overrides').where('machine_id', '=', machineId).where('plugin_name', '=', name);
-  if (kinds !== undefined) query = query.where('kind', 'in', [...kinds]);
-  return Number((await query.executeTakeFirst()).numDeletedRows);
+  let cleared = 0;
+  for (const chunk of chunksOf(machineIds)) {
+    let query = tx.deleteFrom('overrides').where('machine_id', 'in', chunk).where('plugin_name', '=', name);
+    if (kinds !== undefined) query = query.where('kind', 'in', [...kinds]);
+    cleared += Number((await query.executeTakeFirst()).numDeletedRows);
+  }
+  return cleared;
 }
 
 /** One machine's overrides, or every machine's. */

@@ -2,6 +2,7 @@ import { type Dialect, PostgresDialect } from 'kysely';
 import type Pg from 'pg';
 import { HaiveError } from '../domain/errors.ts';
 import { guarded, storageError } from './dialect.ts';
+import { SchemaIntrospector } from './postgres-introspector.ts';
 
 export interface PostgresServer {
   dialect: Dialect;
@@ -67,7 +68,10 @@ export async function openPostgres(url: string, poolSize = 10): Promise<Postgres
   }
   const channel = `haivemind_${schema}`.slice(0, 63);
   return {
-    dialect: guarded(new PostgresDialect({ pool }), null),
+    dialect: {
+      ...guarded(new PostgresDialect({ pool }), null),
+      createIntrospector: (db) => new SchemaIntrospector(db, schema),
+    },
     schema,
     channel,
     async notify(message) {

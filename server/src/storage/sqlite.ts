@@ -1,4 +1,4 @@
-import { chmod, mkdir } from 'node:fs/promises';
+import { mkdir, open as openFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type BetterSqlite3 from 'better-sqlite3';
 import { type Dialect, SqliteDialect } from 'kysely';
@@ -50,8 +50,9 @@ export async function openSqlite(file: string): Promise<SqliteFile> {
   };
   try {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    // SQLite gives its -wal and -shm files the mode of the database file.
+    await (await openFile(file, 'a', 0o600)).close();
     const writer = open();
-    await chmod(file, 0o600).catch(() => undefined);
     const openReader = (): BetterSqlite3.Database => {
       const db = open();
       db.pragma('query_only = ON');

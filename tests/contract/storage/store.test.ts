@@ -277,8 +277,8 @@ describe.each(ENGINES)('store on %s', (engine) => {
     expect(await kinds()).toEqual(['exclude']);
     await store.transact((tx) => setOverride(tx, override('m', 'p', 'install')));
     expect(await kinds()).toEqual(['install']);
-    expect(await store.transact((tx) => clearOverrides(tx, 'm', 'p', ['hold']))).toBe(0);
-    expect(await store.transact((tx) => clearOverrides(tx, 'm', 'p'))).toBe(1);
+    expect(await store.transact((tx) => clearOverrides(tx, ['m'], 'p', ['hold']))).toBe(0);
+    expect(await store.transact((tx) => clearOverrides(tx, ['m'], 'p'))).toBe(1);
   });
 
   it('chains the audit, and finds where it was changed', async () => {
@@ -292,6 +292,39 @@ describe.each(ENGINES)('store on %s', (engine) => {
     expect(await findAuditBreak(store.read)).toBe(7);
     await store.transact((tx) => tx.deleteFrom('audit').where('id', '=', 3).execute());
     expect(await findAuditBreak(store.read)).toBe(3);
+  });
+});
+
+describe('a PostgreSQL that cuts connections', () => {
+  it('fails what was under way with a code, and serves the next; the feed is heard again', async () => {
+    const database = await createDatabase('postgres');
+    try {
+      const store = await database.open();
+      const heard: number[] = [];
+      const stop = await store.listen(
+        (seq) => heard.push(seq),
+        () => {},
+      );
+      const cut = store.transact(async (tx) => {
+        await store.nextSeq(tx);
+        const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx);
+        await sql`select pg_terminate_backend(${rows[0]?.pid}::int)`.execute(store.read);
+        await setMeta(tx, 'k', 'v');
+      });
+      await expect(cut).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
+      expect(await getMeta(store.read, 'k')).toBeUndefined();
+      const channel = sql<{
+        pid: number;
+      }>`select pid from pg_stat_activity where query = ${`listen "haivemind_${schemaOf(database)}"`}`;
+      for (const { pid } of (await channel.execute(store.read)).rows) {
+        await sql`select pg_terminate_backend(${pid}::int)`.execute(store.read);
+      }
+      await store.transact(async (tx) => appendEvent(tx, await store.nextSeq(tx), 'test', AT, {}));
+      await until(() => heard.at(-1) === 1);
+      await stop();
+    } finally {
+      await database.drop();
+    }
   });
 });
 
@@ -327,4 +360,8 @@ async function until(holds: () => boolean): Promise<void> {
     await new Promise((r) => setTimeout(r, 20));
   }
   throw new Error('it did not happen');
+}
+
+function schemaOf(database: TestDatabase): string {
+  return /search_path=(\w+)/.exec(decodeURIComponent(database.options.databaseUrl ?? ''))?.[1] ?? '';
 }

@@ -5,10 +5,11 @@ import { ineligible } from '../../domain/desired-state.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { checkRange, parsePluginRef } from '../../domain/names.ts';
 import type { MachineFacts, VersionStatus } from '../../domain/registry.ts';
-import { clearOverrides, setOverride } from '../../storage/override-queries.ts';
+import { clearOverrides, setOverrides } from '../../storage/override-queries.ts';
 import { isOperator } from '../auth.ts';
 import { change } from '../change.ts';
 import type { HubContext, UseCase } from '../context.ts';
+import { loadMachineFacts } from '../machine-facts.ts';
 import { highest, inRange, versionsOf } from './choose-version.ts';
 import { allMachineFacts, desiredStates } from './reach.ts';
 import { type CatalogueVersion, loadCatalogue } from './snapshot.ts';
@@ -29,22 +30,20 @@ export const install: UseCase<'install'> = async (hub, call) => {
 
   const force = body.force ? randomUUID() : null;
   const { seq } = await change(hub, principal, async ({ tx, at }) => {
-    for (const machine of fitting) {
-      // Who asks for a version wants it also where an earlier pin, or the hold of a rollback, says otherwise.
-      await clearOverrides(tx, machine.id, name, ['pin', 'hold']);
-      const before = machine.overrides.find((o) => o.name === name && o.kind === 'install')?.force ?? null;
-      await setOverride(tx, {
-        machineId: machine.id,
-        name,
-        kind: 'install',
-        range,
-        forceNonce: force ?? before,
-        byOperator: isOperator(principal),
-        by: principal.name,
-        at,
-      });
-    }
     const ids = fitting.map((m) => m.id);
+    // Who asks for a version wants it also where an earlier pin, or the hold of a rollback, says otherwise.
+    await clearOverrides(tx, ids, name, ['pin', 'hold']);
+    const override = {
+      name,
+      kind: 'install' as const,
+      range,
+      byOperator: isOperator(principal),
+      by: principal.name,
+      at,
+    };
+    for (const [nonce, machineIds] of byNonce(fitting, name, force)) {
+      await setOverrides(tx, machineIds, { ...override, forceNonce: nonce });
+    }
     const data = { name, version: version.version, range, force: body.force, machine_ids: ids };
     return { result: undefined, trace: { type: 'install.requested', target: name, data } };
   });
@@ -115,6 +114,16 @@ function notEligible(
   });
 }
 
+/** Machines by the nonce their install gets: a new one when forced, else the one it had. */
+function byNonce(machines: readonly MachineFacts[], name: string, force: string | null): Map<string | null, string[]> {
+  const groups = new Map<string | null, string[]>();
+  for (const machine of machines) {
+    const nonce = force ?? machine.overrides.find((o) => o.name === name && o.kind === 'install')?.force ?? null;
+    groups.set(nonce, [...(groups.get(nonce) ?? []), machine.id]);
+  }
+  return groups;
+}
+
 /** What each machine should have of the plugin now, or why not. */
 async function outcomes(
   hub: HubContext,
@@ -123,12 +132,17 @@ async function outcomes(
   problems: ReadonlyMap<string, string | null>,
 ): Promise<Installed[]> {
   const stateOf = desiredStates(await loadCatalogue(hub.store));
-  const now = new Map((await allMachineFacts(hub.store.read)).map((m) => [m.id, m]));
+  const { read } = hub.store;
+  const facts =
+    machines.length > 10
+      ? await allMachineFacts(read)
+      : await Promise.all(machines.map((m) => loadMachineFacts(read, m.id)));
+  const now = new Map(facts.map((m) => [m.id, m]));
   return machines.map((machine) => {
-    const facts = now.get(machine.id);
+    const current = now.get(machine.id);
     const known = problems.get(machine.id) ?? null;
-    if (facts === undefined || known !== null) return { machine: machine.name, version: null, problem: known };
-    const state = stateOf(facts);
+    if (current === undefined || known !== null) return { machine: machine.name, version: null, problem: known };
+    const state = stateOf(current);
     const entry = state.plugins.find((p) => p.name === name);
     const problem = state.problems.find((p) => p.name === name);
     return { machine: machine.name, version: entry?.version ?? null, problem: problem?.message ?? null };

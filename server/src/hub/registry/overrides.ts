@@ -37,7 +37,7 @@ export const clearOverride: UseCase<'clearOverride'> = async (hub, call) => {
   const name = call.params.name ?? '';
   checkPluginName(name);
   const { seq } = await change(hub, principal, async ({ tx }) => {
-    const cleared = await clearOverrides(tx, machine.id, name);
+    const cleared = await clearOverrides(tx, [machine.id], name);
     const data = { machine_id: machine.id, machine_ids: [machine.id], plugin: name, cleared };
     return { result: undefined, trace: { type: 'override.cleared', target: machine.name, data } };
   });

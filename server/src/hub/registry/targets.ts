@@ -2,6 +2,7 @@ import { HaiveError } from '../../domain/errors.ts';
 import type { MachineFacts } from '../../domain/registry.ts';
 import { isOperator } from '../auth.ts';
 import type { HubContext, Principal } from '../context.ts';
+import { loadMachineFacts } from '../machine-facts.ts';
 import { allMachineFacts } from './reach.ts';
 
 export interface Targets {
@@ -19,18 +20,20 @@ export async function chooseMachines(
   principal: Principal,
   refs: readonly string[] | undefined,
 ): Promise<Targets> {
-  const all = await allMachineFacts(hub.store.read);
-  const self = all.find((m) => m.id === principal.machineId);
   if (!isOperator(principal)) {
-    if (self === undefined) throw new HaiveError('FORBIDDEN', 'This needs an operator, or a machine acting on itself');
+    if (principal.machineId === null) {
+      throw new HaiveError('FORBIDDEN', 'This needs an operator, or a machine acting on itself');
+    }
+    const self = await loadMachineFacts(hub.store.read, principal.machineId);
     const other = refs?.find((ref) => ref !== 'me' && ref !== self.id && ref !== self.name);
     if (other !== undefined) throw new HaiveError('FORBIDDEN', `A machine may act only on itself, not on ${other}`);
     return { machines: [self], named: true };
   }
+  const all = await allMachineFacts(hub.store.read);
   if (refs === undefined || refs.length === 0) return { machines: all, named: false };
   const chosen = new Map<string, MachineFacts>();
   for (const ref of refs) {
-    const found = all.find((m) => m.id === ref) ?? all.find((m) => m.name === ref) ?? (ref === 'me' ? self : undefined);
+    const found = all.find((m) => m.id === ref) ?? all.find((m) => m.name === ref);
     if (found === undefined) throw new HaiveError('MACHINE_NOT_FOUND', `There is no machine ${ref}`);
     chosen.set(found.id, found);
   }

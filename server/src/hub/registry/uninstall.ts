@@ -2,7 +2,7 @@ import { desiredState } from '../../domain/desired-state.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { parsePluginRef } from '../../domain/names.ts';
 import type { MachineFacts, Registry } from '../../domain/registry.ts';
-import { clearOverrides, setOverride } from '../../storage/override-queries.ts';
+import { clearOverrides, setOverrides } from '../../storage/override-queries.ts';
 import { isOperator } from '../auth.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
@@ -31,13 +31,12 @@ export const uninstall: UseCase<'uninstall'> = async (hub, call) => {
     });
   }
   const { seq } = await change(hub, principal, async ({ tx, at }) => {
-    for (const { machine, comesBack } of concerned) {
-      await clearOverrides(tx, machine.id, name);
-      if (!comesBack) continue;
-      const row = { machineId: machine.id, name, kind: 'exclude' as const, range: '*', forceNonce: null };
-      await setOverride(tx, { ...row, byOperator: isOperator(principal), by: principal.name, at });
-    }
-    const data = { name, machine_ids: concerned.map(({ machine }) => machine.id) };
+    const ids = concerned.map(({ machine }) => machine.id);
+    await clearOverrides(tx, ids, name);
+    const excluded = concerned.filter((c) => c.comesBack).map(({ machine }) => machine.id);
+    const row = { name, kind: 'exclude' as const, range: '*', forceNonce: null };
+    await setOverrides(tx, excluded, { ...row, byOperator: isOperator(principal), by: principal.name, at });
+    const data = { name, machine_ids: ids };
     return { result: undefined, trace: { type: 'uninstall.requested', target: name, data } };
   });
   return { name, machines: concerned.map(({ machine }) => machine.name).sort(), seq };
