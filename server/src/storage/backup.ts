@@ -9,11 +9,12 @@ import { createGunzip, createGzip } from 'node:zlib';
 import { type Insertable, sql, type Transaction } from 'kysely';
 import { HaiveError } from '../domain/errors.ts';
 import { chunksOf } from './chunks.ts';
+import { handoff } from './handoff.ts';
 import type { Store } from './store.ts';
 import type { Tables } from './tables.ts';
 
 /**
- * One portable file for both engines: gzip of JSON lines: a head, every table's rows (blobs last-but-referenced first),
+ * One portable file for both engines: gzip of JSON lines: a head, every table's rows in an order that foreign keys allow,
  * and a trailer with the number of rows and the sha256 of all lines before it.
  */
 const BACKUP_FORMAT = 1;
@@ -268,59 +269,4 @@ function fileError(thrown: unknown, file: string): unknown {
   if (/^E[A-Z]+$/.test(code))
     return new HaiveError('IO_ERROR', `${file} cannot be written (${code})`, { cause: thrown });
   return thrown;
-}
-
-/** One value at a time from a producer that waits to a generator that asks. */
-function handoff<T>() {
-  let offered: { value: T; taken: () => void } | undefined;
-  let wake: (() => void) | undefined;
-  let end: { error?: unknown } | undefined;
-  let abandoned = false;
-  const poke = () => {
-    wake?.();
-    wake = undefined;
-  };
-  return {
-    /** Waits until the value has been taken, or nobody asks any more: then it fails, which ends the producer. */
-    put(value: T): Promise<void> {
-      return new Promise((resolve, reject) => {
-        const taken = () => (abandoned ? reject(new Error('the backup was given up')) : resolve());
-        if (abandoned) return taken();
-        offered = { value, taken };
-        poke();
-      });
-    },
-    end: () => {
-      end = {};
-      poke();
-    },
-    fail: (error: unknown) => {
-      end = { error };
-      poke();
-    },
-    async *values(): AsyncGenerator<T> {
-      let current: typeof offered;
-      try {
-        for (;;) {
-          current = offered;
-          offered = undefined;
-          if (current !== undefined) {
-            yield current.value;
-            current.taken();
-          } else if (end !== undefined) {
-            if ('error' in end) throw end.error;
-            return;
-          } else {
-            await new Promise<void>((resolve) => {
-              wake = resolve;
-            });
-          }
-        }
-      } finally {
-        abandoned = true;
-        current?.taken();
-        offered?.taken();
-      }
-    },
-  };
 }
