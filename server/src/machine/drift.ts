@@ -1,3 +1,4 @@
+import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { readFileOrNull } from './file-port.ts';
@@ -29,7 +30,8 @@ export interface PluginOnDisk {
 }
 
 /**
- * Compares receipts with the disk and the settings; every file is hashed. Reads only, needs no lock.
+ * Compares receipts with the disk and the settings; every file is hashed, unless the machine was told not to (then only what
+ * is gone is found). Reads only, needs no lock.
  * @throws HaiveError FORMAT_UNSUPPORTED, SETTINGS_INVALID, IO_ERROR
  */
 export async function inspect(m: Machine): Promise<PluginOnDisk[]> {
@@ -48,7 +50,8 @@ async function inspectOne(
   enabled: ReadonlySet<string>,
   live: ReadonlySet<string>,
 ): Promise<PluginOnDisk> {
-  const disk = await scanTree(join(m.paths.root, receipt.dir));
+  const dir = join(m.paths.root, receipt.dir);
+  const disk = m.rehash === false ? await presentFiles(dir, receipt) : await scanTree(dir);
   const edited: string[] = [];
   const missing: string[] = [];
   for (const file of receipt.files) {
@@ -70,6 +73,15 @@ async function inspectOne(
   if (missing.includes(MANIFEST) || !live.has(`./${receipt.dir}`)) state = 'damaged';
   if (disk.size === 0) state = 'missing';
   return { name, version, digest, state, edited: edited.sort(), missing, conflicts };
+}
+
+/** What of a version is there, taken to be as it was written. */
+async function presentFiles(dir: string, receipt: Receipt): Promise<Map<string, { sha256: string }>> {
+  const there = new Map<string, { sha256: string }>();
+  for (const { path, sha256 } of receipt.files) {
+    if ((await lstat(join(dir, path)).catch(() => null)) !== null) there.set(path, { sha256 });
+  }
+  return there;
 }
 
 async function enabledNames(m: Machine): Promise<Set<string>> {

@@ -5,34 +5,16 @@ import { makeDirs, removeEmptyDir } from './file-port.ts';
 import { applyGlobalCommands, temporaryCommands } from './global-commands.ts';
 import { applyLinks } from './links.ts';
 import type { Machine } from './machine.ts';
-import type { FileNotes, Receipts } from './receipts.ts';
-import { editInstalled, editSettings, type Phase, readText, type Text, writeText } from './settings-effects.ts';
+import type { Receipts } from './receipts.ts';
+import { editInstalled, editSettings, readText, writeText } from './settings-effects.ts';
 
 /** What a change does outside our own folder, computed from the receipts before and after, so that it can be done again. */
 
-type Edit = (m: Machine, text: Text, phase: Phase, prev: Receipts, next: Receipts, notes: FileNotes) => Text;
-
-/** Runs one phase on a file. When nothing is left to do, the planned notes stand: an earlier run has done it. */
-async function runPhase(
-  m: Machine,
-  path: string,
-  edit: Edit,
-  phase: Phase,
-  prev: Receipts,
-  next: Receipts,
-  notes: FileNotes,
-): Promise<boolean> {
-  const before = await readText(path);
-  const after = edit(m, before, phase, prev, next, notes);
-  if (before === after) return false;
-  await writeText(m, path, before, after);
-  return true;
-}
-
 /** Keys of removed plugins leave settings.json before anything else, so that no hook fires half-gone. */
 export async function removeFromSettings(m: Machine, prev: Receipts, next: Receipts): Promise<void> {
-  const notes = structuredClone(prev.notes.settings);
-  await runPhase(m, m.paths.settings, editSettings, 'remove', prev, next, notes);
+  const before = await readText(m.paths.settings);
+  const after = editSettings(m, before, 'remove', prev, next, structuredClone(prev.notes.settings));
+  await writeText(m, m.paths.settings, before, after);
 }
 
 /** The commit: one atomic rename says what is live. */

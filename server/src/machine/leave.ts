@@ -1,8 +1,12 @@
 import { dirname, join } from 'node:path';
+import { HaiveError } from '../domain/errors.ts';
 import { listDir, removeEmptyDir, removeFile, removeTree } from './file-port.ts';
 import { collectVersions } from './leases.ts';
 import { type Machine, madeDirs } from './machine.ts';
-import { readReceipts } from './receipts.ts';
+import { MARKETPLACE } from './marketplace.ts';
+import { noFileNotes, readReceipts } from './receipts.ts';
+import { getKeyText, removeKey } from './settings-edit.ts';
+import { readText, writeText } from './settings-effects.ts';
 import { applyChange } from './transaction.ts';
 import { scanTree } from './tree.ts';
 
@@ -22,6 +26,7 @@ export async function leaveMachine(m: Machine): Promise<LeaveMachineResult> {
   const names = Object.keys((await readReceipts(m)).plugins);
   const made = await madeDirs(m);
   const { removed, warnings } = await applyChange(m, { install: [], remove: names, reason: 'leave' });
+  warnings.push(...(await forgetMarketplace(m)));
   // Sessions that still run keep what they have read; edits go to backups/edits first.
   await collectVersions(m, { keep: 0, graceMs: -1, ignoreLeases: true });
   const { blobs, records, versions, receipts, live, spool, leases, marketplace, backups, plan, liveLock } = paths;
@@ -48,4 +53,21 @@ export async function leaveMachine(m: Machine): Promise<LeaveMachineResult> {
   await removeEmptyDir(port, paths.root);
   for (const dir of made.reverse()) await removeEmptyDir(port, join(dirname(paths.claudeDir), dir));
   return { removed, warnings };
+}
+
+/** Sessions note the marketplaces they have seen, and nothing takes ours out of that list when its folder goes. */
+async function forgetMarketplace(m: Machine): Promise<string[]> {
+  const where = m.paths.knownMarketplaces;
+  try {
+    const text = await readText(where);
+    const entry = text === null ? undefined : getKeyText(text, [MARKETPLACE], where);
+    if (text === null || entry === undefined) return [];
+    const { source } = JSON.parse(entry) as { source?: { path?: string } };
+    if (source?.path !== m.paths.root) return [];
+    await writeText(m, where, text, removeKey(text, [MARKETPLACE], noFileNotes(), where));
+    return [];
+  } catch (error) {
+    if (!(error instanceof HaiveError) || error.code !== 'SETTINGS_INVALID') throw error;
+    return [`${error.code}: ${error.message}; our marketplace stays in it`];
+  }
 }

@@ -9,13 +9,24 @@ export interface Machine {
   readonly paths: MachinePaths;
   readonly port: FilePort;
   readonly clock: () => Date;
+  /** The configuration's `verify_checksums` and `backup_before_update`; both true where nothing is said. */
+  readonly rehash?: boolean | undefined;
+  readonly backups?: boolean | undefined;
 }
 
-export function openMachine(options: { paths: MachinePaths; port?: FilePort; clock: () => Date }): Machine {
+export function openMachine(options: {
+  paths: MachinePaths;
+  port?: FilePort;
+  clock: () => Date;
+  rehash?: boolean;
+  backups?: boolean;
+}): Machine {
   return {
     paths: options.paths,
     port: withFileErrors(options.port ?? realFilePort()),
     clock: options.clock,
+    rehash: options.rehash,
+    backups: options.backups,
   };
 }
 

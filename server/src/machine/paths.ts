@@ -8,6 +8,8 @@ export interface MachinePaths {
   settings: string;
   /** The client's own list of installed plugins. */
   installedPlugins: string;
+  /** Where the client notes the marketplaces it has seen. */
+  knownMarketplaces: string;
   /** Where links named after plugins lie (`install_path`, by default `~/.claude/plugins`). */
   pluginsDir: string;
   /** All that is ours: also the folder of the directory marketplace `collective`. */
@@ -69,6 +71,7 @@ export function machinePaths(env: MachineEnvironment): MachinePaths {
     claudeDir,
     settings: join(claudeDir, 'settings.json'),
     installedPlugins: join(claudeDir, 'plugins', 'installed_plugins.json'),
+    knownMarketplaces: join(claudeDir, 'plugins', 'known_marketplaces.json'),
     pluginsDir,
     root,
     marketplace: join(root, '.claude-plugin', 'marketplace.json'),

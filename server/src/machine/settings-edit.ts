@@ -119,13 +119,6 @@ export function pointer(path: readonly string[]): string {
   return path.map((part) => `/${part.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 }
 
-function unpointer(text: string): string[] {
-  return text
-    .split('/')
-    .slice(1)
-    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
-}
-
 /** The space between `{` and its first key, or null where there is none. */
 function leadOf(text: string, span: ObjectSpan): string | null {
   const first = span.properties[0];
@@ -245,11 +238,6 @@ export function removeKey(text: string, path: readonly string[], notes: FileNote
     next = cut(next, above.span, path[i - 1] ?? '');
   }
   return next;
-}
-
-/** Forgets notes about objects that are gone (the client or a person took them away). */
-export function pruneNotes(text: string, notes: FileNotes, where: string): void {
-  notes.parents = notes.parents.filter((p) => getKeyText(text, unpointer(p), where) !== undefined);
 }
 
 /** Whether the text is an object without any key. */

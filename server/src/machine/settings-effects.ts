@@ -178,6 +178,7 @@ export async function writeText(m: Machine, path: string, before: Text, after: T
 }
 
 async function keepBackup(m: Machine, path: string, text: string): Promise<void> {
+  if (m.backups === false) return;
   await makeDirs(m.port, m.paths.backups);
   await writeAtomic(m.port, join(m.paths.backups, basename(path)), text, { mode: 0o600, fsync: false });
 }
