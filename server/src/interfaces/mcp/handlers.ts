@@ -12,6 +12,8 @@ import { createPluginFolder } from './create-plugin.ts';
 import { pluginSource } from './plugin-source.ts';
 import * as say from './say.ts';
 
+const MAX_LISTED = 50;
+
 /** One use case a tool: parse, call, say. */
 export const HANDLERS: Handlers = {
   list_plugins: async (input, call) => {
@@ -37,7 +39,15 @@ export const HANDLERS: Handlers = {
 
   plugin_info: async ({ plugin_id }, call) => {
     const info = await pluginInfo(await client(call), plugin_id);
-    return { text: say.info(info), data: { ...info, installed_here: info.here?.version ?? null } };
+    // A model reads the data too: long lists are cut, with their length beside.
+    const data = {
+      ...info,
+      file_count: info.files.length,
+      files: info.files.slice(0, MAX_LISTED),
+      installed_on: info.installed_on.slice(0, MAX_LISTED),
+      installed_here: info.here?.version ?? null,
+    };
+    return { text: say.info(info), data };
   },
 
   get_plugin_status: async ({ plugin_id }, call) => {

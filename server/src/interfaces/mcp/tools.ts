@@ -114,9 +114,13 @@ export const TOOLS = {
       machine_groups: z.array(z.string()),
       required_capabilities: z.array(z.string()),
       dependencies: z.array(z.object({ name: z.string(), range: z.string(), kind: z.enum(['required', 'optional']) })),
-      files: z.array(z.object({ path: z.string(), type: z.string(), size: z.number().int() })),
+      file_count: z.number().int(),
+      files: z.array(z.object({ path: z.string(), type: z.string(), size: z.number().int() })).describe('the first 50'),
       versions: z.array(z.object({ version: z.string(), status: z.string() })),
-      installed_on: z.array(z.object({ machine: z.string(), version: z.string(), state: z.string() })),
+      installed_count: z.number().int(),
+      installed_on: z
+        .array(z.object({ machine: z.string(), version: z.string(), state: z.string() }))
+        .describe('the first 50'),
       installed_here: z.string().nullable().describe('the version on this machine'),
     }),
     annotations: reads,
