@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { describeSync, hookOutput } from '../../server/src/client/notice.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';
+import { updateConfig } from '../../server/src/machine/config-file.ts';
+import { inspect } from '../../server/src/machine/drift.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
 import {
   HUB_KEY,
@@ -275,6 +277,26 @@ describe('syncMachine', () => {
     expect(result.changed.reinstalled).toMatchObject([{ name: 'alpha' }]);
     expect(transfers(hub)).toHaveLength(2);
     expect(await readFile(join(m.ctx.machine.paths.pluginsDir, 'alpha', 'x.txt'), 'utf8')).toBe('same');
+  });
+
+  it('follows verify_checksums and backup_before_update', async () => {
+    serve(hub, [a1]);
+    await syncMachine(m.ctx, { mode: 'explicit' });
+    const file = join(m.ctx.machine.paths.pluginsDir, 'alpha', 'x.txt');
+    await writeFile(file, 'changed');
+    expect(await inspect(m.ctx.machine)).toMatchObject([{ state: 'edited', edited: ['x.txt'] }]);
+    await updateConfig(m.ctx.machine, (raw) => ({
+      ...raw,
+      plugins: { verify_checksums: false, backup_before_update: false },
+    }));
+    const { machine } = await m.reopen();
+    expect(await inspect(machine)).toMatchObject([{ state: 'verified', edited: [] }]);
+    await rm(file);
+    expect(await inspect(machine)).toMatchObject([{ missing: ['x.txt'] }]);
+    await rm(machine.paths.backups, { recursive: true, force: true });
+    serve(hub, [b1], { counter: 2 });
+    await syncMachine(await m.reopen(), { mode: 'explicit' });
+    await expect(readFile(join(machine.paths.backups, 'settings.json'))).rejects.toThrow('ENOENT');
   });
 
   it('reports later when the hub does not take the report now', async () => {

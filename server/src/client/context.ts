@@ -50,6 +50,8 @@ export async function openClient(env: ClientEnvironment, options: ClientOptions 
     paths: machinePaths({ ...env, installPath: config.plugins.install_path }),
     port,
     clock,
+    rehash: config.plugins.verify_checksums,
+    backups: config.plugins.backup_before_update,
   });
   return { env, machine, config, clock, random: options.random ?? Math.random };
 }
