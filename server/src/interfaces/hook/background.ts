@@ -6,7 +6,7 @@ import { formatError, toHaiveError } from '../../domain/errors.ts';
 import { writeAtomic } from '../../machine/atomic-file.ts';
 import { makeDirs, readFileOrNull } from '../../machine/file-port.ts';
 import type { Environment } from '../environment.ts';
-import { receiptsFingerprint, type SeenState, seenPath } from './light-config.ts';
+import { receiptsFingerprint, type SeenState } from './light-config.ts';
 import { type HookOutput, say } from './output.ts';
 import type { FullRun } from './session-start.ts';
 
@@ -52,7 +52,7 @@ async function keepSeen(ctx: ClientContext, result: SyncResult): Promise<void> {
     reloadNeeded: false,
   };
   const state: SeenState = { etag, receipts: receiptsFingerprint(paths), output: output(still) };
-  await writeAtomic(port, seenPath(paths), Buffer.from(JSON.stringify(state)), { mode: 0o600 });
+  await writeAtomic(port, paths.seen, Buffer.from(JSON.stringify(state)), { mode: 0o600 });
 }
 
 /** How to join, at most once a day. */

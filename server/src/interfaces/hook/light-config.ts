@@ -1,5 +1,4 @@
 import { readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { type MachinePaths, machinePaths } from '../../machine/paths.ts';
 import type { Environment } from '../environment.ts';
 import type { HookOutput } from './output.ts';
@@ -42,8 +41,6 @@ export interface SeenState {
   output: HookOutput | null;
 }
 
-export const seenPath = (paths: MachinePaths): string => join(paths.root, 'hook.json');
-
 /** Changes whenever receipts.json was written; empty when there is none. */
 export function receiptsFingerprint(paths: MachinePaths): string {
   const stat = statSync(paths.receipts, { throwIfNoEntry: false });
@@ -53,7 +50,7 @@ export function receiptsFingerprint(paths: MachinePaths): string {
 /** The seen state, or null when something moved since, or a run left work behind. */
 export function readSeenState(config: LightConfig): SeenState | null {
   try {
-    const state = object(readJson(seenPath(config.paths))) as unknown as SeenState;
+    const state = object(readJson(config.paths.seen)) as unknown as SeenState;
     const holds =
       config.etag !== undefined &&
       state.etag === config.etag &&
