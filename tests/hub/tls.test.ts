@@ -1,0 +1,66 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { request } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ask, testHub } from './support.ts';
+
+describe('a hub with a certificate', () => {
+  let folder: string;
+  const file = (name: string) => join(folder, name);
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'hv tls '));
+    const options = [
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-days',
+      '2',
+      '-subj',
+      '/CN=127.0.0.1',
+    ];
+    const names = ['-addext', 'subjectAltName=IP:127.0.0.1'];
+    execFileSync('openssl', ['req', '-x509', ...options, ...names, '-keyout', file('key'), '-out', file('cert')], {
+      stdio: 'ignore',
+    });
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  it('speaks https to who trusts it', async () => {
+    const t = await testHub('sqlite', { config: { tls: { cert: file('cert'), key: file('key') } } });
+    expect(t.url).toMatch(/^https:\/\/127\.0\.0\.1:\d+$/);
+    const ca = await readFile(file('cert'));
+    const status = await new Promise((resolve, reject) => {
+      request(`${t.url}/readyz`, { ca, agent: false }, (response) => resolve(response.resume().statusCode))
+        .on('error', reject)
+        .end();
+    });
+    expect(status).toBe(200);
+    await expect(ask(t.url, 'GET', '/readyz')).rejects.toThrow();
+    await t.close();
+  });
+
+  it('does not start with a certificate that is none', async () => {
+    await writeFile(file('bad'), 'nonsense');
+    const starts = testHub('sqlite', { config: { tls: { cert: file('bad'), key: file('key') } } });
+    await expect(starts).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    const missing = testHub('sqlite', { config: { tls: { cert: file('none'), key: file('key') } } });
+    await expect(missing).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  });
+});
+
+describe('a hub behind a proxy', () => {
+  it('limits by the address that the proxy wrote, not by what the client claims', async () => {
+    const t = await testHub('sqlite', { config: { behindProxy: true }, limits: { failedAuthPerMinute: 2 } });
+    const from = (address: string) =>
+      ask(t.url, 'GET', '/api/whoami', { token: 'hvt_x', headers: { 'x-forwarded-for': address } });
+    const codes: string[] = [];
+    for (const address of ['9.9.9.9, 1.1.1.1', '8.8.8.8, 1.1.1.1', '7.7.7.7, 1.1.1.1', '2.2.2.2'])
+      codes.push((await from(address)).code);
+    expect(codes).toEqual(['TOKEN_INVALID', 'TOKEN_INVALID', 'RATE_LIMITED', 'TOKEN_INVALID']);
+    await t.close();
+  });
+});
