@@ -1,5 +1,5 @@
 import { HaiveError } from '../domain/errors.ts';
-import { type InstalledFacts, type Picked, pickChanges, type Waiting } from '../domain/pick-changes.ts';
+import { type InstalledFacts, type Picked, pickChanges } from '../domain/pick-changes.ts';
 import type { Plan, PlanEntry } from '../domain/plan.ts';
 import { collectBlobs } from '../machine/blob-store.ts';
 import { readConfig, updateConfig } from '../machine/config-file.ts';
@@ -9,13 +9,16 @@ import { collectVersions } from '../machine/leases.ts';
 import { withLock } from '../machine/lock.ts';
 import type { Machine } from '../machine/machine.ts';
 import { type Receipts, readReceipts, refuseDigest, updateReceipts } from '../machine/receipts.ts';
-import { applyChange, type Change, type ChangeResult, recover } from '../machine/transaction.ts';
+import { applyChange, type Change, recover } from '../machine/transaction.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import { type HubClient, hubIsAway } from './hub-client.ts';
 import { fetchPlan, keepPlan, type PlanAnswer } from './plan.ts';
 import { sendReport } from './report.ts';
 import { flushSpool, spool } from './spool.ts';
+import { finished, outcome, place, type SyncResult } from './sync-result.ts';
 import { type Fetched, fetchVersions } from './transfer.ts';
+
+export type { SyncProblem, SyncResult } from './sync-result.ts';
 
 /** `session`: at a session's start, bounded · `agent`: by itself, in the background · `explicit`: a person asked for it. */
 export type SyncMode = 'session' | 'explicit' | 'agent';
@@ -43,35 +46,6 @@ export interface SyncOptions {
   reason?: Change['reason'];
   onProgress?: (progress: SyncProgress) => void;
   signal?: AbortSignal | undefined;
-}
-
-export interface SyncProblem {
-  name: string;
-  code: string;
-  message: string;
-  /** `hub`: it could not plan it · `machine`: what came failed its checks here. */
-  where: 'hub' | 'machine';
-}
-
-export interface SyncResult {
-  changed: {
-    installed: { name: string; version: string }[];
-    updated: { name: string; from: string; to: string }[];
-    reinstalled: { name: string; version: string }[];
-    removed: string[];
-  };
-  waiting: Waiting[];
-  /** What could not be given or installed, and why. */
-  problems: SyncProblem[];
-  warnings: string[];
-  /** The user's own edits that an update met. */
-  edits: { name: string; path: string; outcome: string }[];
-  /** True when the hub said that nothing changed since the last plan. */
-  notModified: boolean;
-  /** True when an open session needs `/reload-plugins`. */
-  reloadNeeded: boolean;
-  dryRun: boolean;
-  counter: number;
 }
 
 /** How patient each mode is, milliseconds. */
@@ -315,42 +289,6 @@ function toChange(
     overwriteEdits: options.force === true,
     ...(clear.length > 0 ? { holds: { clear } } : {}),
   };
-}
-
-function outcome(
-  plan: Pick<Plan, 'counter' | 'problems'>,
-  picked: Picked,
-  notModified: boolean,
-  dryRun: boolean,
-): SyncResult {
-  return {
-    changed: { installed: [], updated: [], reinstalled: [], removed: [] },
-    waiting: picked.waiting,
-    problems: plan.problems.map((p) => ({ ...p, where: 'hub' })),
-    warnings: [],
-    edits: [],
-    notModified,
-    reloadNeeded: false,
-    dryRun,
-    counter: plan.counter,
-  };
-}
-
-function place(result: SyncResult, entry: PlanEntry, from: string | null, receipts: Receipts): void {
-  const { name, version } = entry;
-  if (entry.status === 'deprecated') result.warnings.push(`${name}@${version} is deprecated`);
-  if (from === null) result.changed.installed.push({ name, version });
-  else if (receipts.plugins[name]?.digest === entry.digest) result.changed.reinstalled.push({ name, version });
-  else result.changed.updated.push({ name, from, to: version });
-}
-
-function finished(result: SyncResult, picked: Picked, applied: ChangeResult, receipts: Receipts): SyncResult {
-  for (const entry of picked.install) place(result, entry, receipts.plugins[entry.name]?.version ?? null, receipts);
-  result.changed.removed = applied.removed;
-  result.edits = applied.edits;
-  result.warnings.push(...applied.warnings);
-  result.reloadNeeded = true;
-  return result;
 }
 
 /** Keeps the plan's etag and place in time, once it was acted on. */

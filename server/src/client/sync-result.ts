@@ -1,0 +1,72 @@
+import type { Picked, Waiting } from '../domain/pick-changes.ts';
+import type { Plan, PlanEntry } from '../domain/plan.ts';
+import type { Receipts } from '../machine/receipts.ts';
+import type { ChangeResult } from '../machine/transaction.ts';
+
+export interface SyncProblem {
+  name: string;
+  code: string;
+  message: string;
+  /** `hub`: it could not plan it · `machine`: what came failed its checks here. */
+  where: 'hub' | 'machine';
+}
+
+export interface SyncResult {
+  changed: {
+    installed: { name: string; version: string }[];
+    updated: { name: string; from: string; to: string }[];
+    reinstalled: { name: string; version: string }[];
+    removed: string[];
+  };
+  waiting: Waiting[];
+  /** What could not be given or installed, and why. */
+  problems: SyncProblem[];
+  warnings: string[];
+  /** The user's own edits that an update met. */
+  edits: { name: string; path: string; outcome: string }[];
+  /** True when the hub said that nothing changed since the last plan. */
+  notModified: boolean;
+  /** True when an open session needs `/reload-plugins`. */
+  reloadNeeded: boolean;
+  dryRun: boolean;
+  counter: number;
+}
+
+/** What is known of a sync before anything changed. */
+export function outcome(
+  plan: Pick<Plan, 'counter' | 'problems'>,
+  picked: Picked,
+  notModified: boolean,
+  dryRun: boolean,
+): SyncResult {
+  return {
+    changed: { installed: [], updated: [], reinstalled: [], removed: [] },
+    waiting: picked.waiting,
+    problems: plan.problems.map((p) => ({ ...p, where: 'hub' })),
+    warnings: [],
+    edits: [],
+    notModified,
+    reloadNeeded: false,
+    dryRun,
+    counter: plan.counter,
+  };
+}
+
+/** Adds one installed version to the kind of change it is. */
+export function place(result: SyncResult, entry: PlanEntry, from: string | null, receipts: Receipts): void {
+  const { name, version } = entry;
+  if (entry.status === 'deprecated') result.warnings.push(`${name}@${version} is deprecated`);
+  if (from === null) result.changed.installed.push({ name, version });
+  else if (receipts.plugins[name]?.digest === entry.digest) result.changed.reinstalled.push({ name, version });
+  else result.changed.updated.push({ name, from, to: version });
+}
+
+/** Completes a result with what was applied. */
+export function finished(result: SyncResult, picked: Picked, applied: ChangeResult, receipts: Receipts): SyncResult {
+  for (const entry of picked.install) place(result, entry, receipts.plugins[entry.name]?.version ?? null, receipts);
+  result.changed.removed = applied.removed;
+  result.edits = applied.edits;
+  result.warnings.push(...applied.warnings);
+  result.reloadNeeded = true;
+  return result;
+}
