@@ -105,7 +105,12 @@ async function sendPacked(
     // Blobs that nobody referred to were collected between the question and now.
     answer = await send([...packed.blobs.keys()]);
   }
-  return { ...answer, findings: [...packed.findings, ...answer.findings], changes: packed.changes };
+  return { ...answer, findings: withoutRepeats([...packed.findings, ...answer.findings]), changes: packed.changes };
+}
+
+/** The hub looks at what was translated, this machine at what was given: most is found by both. */
+function withoutRepeats(findings: readonly Finding[]): Finding[] {
+  return [...new Map(findings.map((f) => [`${f.code} ${f.file} ${f.message}`, f])).values()];
 }
 
 async function* frames(

@@ -16,6 +16,9 @@ export interface Finding {
 
 export type Severity = 'error' | 'warning' | 'note';
 
+/** The fix of a finding that translation mends by itself. */
+export const MENDED_BY_PUBLISHING = 'Publishing translates this: nothing to do.';
+
 const RANK: Record<Severity, number> = { error: 0, warning: 1, note: 2 };
 
 /** Errors first, then by file and place. */

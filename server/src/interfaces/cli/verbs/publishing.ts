@@ -8,7 +8,7 @@ import {
   registerPlugin,
 } from '../../../client/publish.ts';
 import { HaiveError } from '../../../domain/errors.ts';
-import type { Finding } from '../../../domain/findings.ts';
+import { type Finding, MENDED_BY_PUBLISHING } from '../../../domain/findings.ts';
 import { parsePluginRef } from '../../../domain/names.ts';
 import type { Change } from '../../../domain/translate.ts';
 import { clean, type Style, shorten } from '../output.ts';
@@ -41,8 +41,8 @@ export const register: Verb = async (call) => {
     json: result,
     text: [
       `${call.style.green('✓')} ${said} ${result.id}`,
-      ...changeLines(result.changes, call.style),
-      ...findingLines(result.findings, call.style),
+      ...changeSummary(result.changes, call.style),
+      ...findingLines(result.findings.filter(leftToAuthor), call.style),
       call.style.dim(`Publish it with: hv publish ${result.name}@${result.version} --groups …`),
     ].join('\n'),
   };
@@ -70,8 +70,8 @@ export const publish: Verb = async (call) => {
     json: result,
     text: [
       publishedText(result, call.style, false),
-      ...changeLines(result.changes, call.style),
-      ...findingLines(result.findings, call.style),
+      ...changeSummary(result.changes, call.style),
+      ...findingLines(result.findings.filter(leftToAuthor), call.style),
     ].join('\n'),
   };
 };
@@ -99,7 +99,7 @@ function previewText(preview: PublishPreview, style: Style): string {
     ...(machines === null ? [style.yellow('! this token may not see which machines')] : []),
     style.dim(`digest ${preview.digest}`),
     ...changeLines(preview.changes, style),
-    ...findingLines(preview.findings, style),
+    ...findingLines(preview.findings.filter(leftToAuthor), style),
   ];
   if (difference === null) lines.push('The registry has no version of it yet.');
   else {
@@ -111,6 +111,16 @@ function previewText(preview: PublishPreview, style: Style): string {
     lines.push(`Against ${difference.against}:`, ...(rows.length === 0 ? ['  the same files'] : rows));
   }
   return lines.join('\n');
+}
+
+/** Findings that translation does not mend: those it does are among the changes. */
+const leftToAuthor = (finding: Finding): boolean => finding.fix !== MENDED_BY_PUBLISHING;
+
+function changeSummary(changes: readonly Change[], style: Style): string[] {
+  if (changes.length === 0) return [];
+  const files = [...new Set(changes.map((c) => c.file))];
+  const where = `${changes.length} place${changes.length === 1 ? '' : 's'} in ${shorten(files.join(', '), 120)}`;
+  return [style.dim(`Translated to what Claude Code loads: ${where}. \`hv publish DIR --dry-run\` shows each.`)];
 }
 
 function changeLines(changes: readonly Change[], style: Style): string[] {
