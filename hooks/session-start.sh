@@ -20,7 +20,7 @@ if { IFS=' ' read -r form pid start _ && { IFS= read -r notice || :; }; } 2>/dev
   fi
 fi
 if command -v node >/dev/null 2>&1; then
-  [ ! -r "$root/server/dist/hook.mjs" ] || exec node "$root/server/dist/hook.mjs"
+  [ ! -r "$root/server/dist/hook.cjs" ] || exec node "$root/server/dist/hook.cjs"
   printf '%s\n' '{"systemMessage":"hAIveMind: plugins are not synced, because server/dist of the plugin is not there."}'
   exit 0
 fi

@@ -22,7 +22,7 @@ beforeAll(async () => {
   await mkdir(join(plugin, 'hooks'), { recursive: true });
   await mkdir(join(plugin, 'server', 'dist'), { recursive: true });
   await cp(join(REPOSITORY, 'hooks', 'session-start.sh'), join(plugin, 'hooks', 'session-start.sh'));
-  await writeFile(join(plugin, 'server', 'dist', 'hook.mjs'), '');
+  await writeFile(join(plugin, 'server', 'dist', 'hook.cjs'), '');
   // Stands for node: says what it was started with.
   await writeFile(join(bin, 'node'), '#!/bin/sh\nprintf \'NODE %s\\n\' "$1"\n');
   await chmod(join(bin, 'node'), 0o755);
@@ -55,7 +55,7 @@ function run(shell: string, env: Record<string, string> = {}, script = join(plug
 const fast = (stdout: string) => ({ status: 0, stdout, stderr: '' });
 describe.each(SHELLS)('session-start.sh in %s', (shell) => {
   const expectNode = (result: ReturnType<typeof run>): void => {
-    expect(result).toEqual({ ...fast(''), stdout: expect.stringMatching(/^NODE .*\/server\/dist\/hook\.mjs\n$/) });
+    expect(result).toEqual({ ...fast(''), stdout: expect.stringMatching(/^NODE .*\/server\/dist\/hook\.cjs\n$/) });
   };
 
   it('prints the ready notice of a live process and starts no program at all', async () => {

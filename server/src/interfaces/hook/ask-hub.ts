@@ -22,6 +22,44 @@ export interface Question {
 
 const MAX_PROBLEM_BYTES = 64 * 1024;
 
+/**
+ * The same question where only "nothing changed" counts, over a bare socket: the answer of nearly every session start, for
+ * a third of what node:http costs to load. False means no more than: ask properly. Never throws.
+ */
+export async function isUnchanged({ url, token, etag, timeoutMs }: Question): Promise<boolean> {
+  const plain = /^http:\/\/(\[[0-9a-f:]+\]|[a-z0-9.-]+)(?::(\d+))?((?:\/[\w.~-]+)*)\/?$/i.exec(url);
+  if (plain === null || etag === undefined || /[^\x21-\x7e]/.test(etag + token)) return false;
+  const [, host = '', port = '80', path = ''] = plain;
+  const { connect } = await import('node:net');
+  return await new Promise((resolve) => {
+    const socket = connect({ host: host.replace(/^\[|\]$/g, ''), port: Number(port) });
+    const limit = setTimeout(() => settle(false), timeoutMs);
+    const settle = (unchanged: boolean): void => {
+      clearTimeout(limit);
+      socket.destroy();
+      resolve(unchanged);
+    };
+    let head = '';
+    socket.setEncoding('latin1');
+    socket.on('data', (chunk: string) => {
+      head += chunk;
+      // Whole, because what answers 304 must speak our protocol or none.
+      if (head.includes('\r\n\r\n')) settle(is304(head));
+      else if (head.length > MAX_PROBLEM_BYTES) settle(false);
+    });
+    socket.on('error', () => settle(false)).on('close', () => settle(false));
+    socket.write(
+      `GET ${path}/api/machines/me/plan HTTP/1.1\r\nHost: ${host}:${port}\r\nConnection: close\r\n` +
+        `Authorization: Bearer ${token}\r\n${PROTOCOL_HEADER}: ${PROTOCOL}\r\nIf-None-Match: ${etag}\r\n\r\n`,
+    );
+  });
+}
+
+function is304(head: string): boolean {
+  const stated = new RegExp(`\\r\\n${PROTOCOL_HEADER}: *([^\\r]*)`, 'i').exec(head)?.[1];
+  return /^HTTP\/1\.1 304 /.test(head) && (stated === undefined || stated === String(PROTOCOL));
+}
+
 /** One conditional GET of this machine's plan over bare node:http. Never throws, never takes longer than it may. */
 export async function askHub({ url, token, etag, timeoutMs }: Question): Promise<HubAnswer> {
   let address: URL;
@@ -47,7 +85,7 @@ export async function askHub({ url, token, etag, timeoutMs }: Question): Promise
         judge(answer).then(settle, () => settle({ kind: 'away', why: 'its answer broke off' }));
       },
     );
-    const limit = setTimeout(() => settle({ kind: 'away', why: `no answer in ${timeoutMs / 1000} s` }), timeoutMs);
+    const limit = setTimeout(() => settle({ kind: 'away', why: 'no answer in time' }), timeoutMs);
     const settle = (answer: HubAnswer): void => {
       clearTimeout(limit);
       resolve(answer);

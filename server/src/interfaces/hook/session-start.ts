@@ -1,5 +1,5 @@
 import type { Environment } from '../environment.ts';
-import { askHub } from './ask-hub.ts';
+import { askHub, isUnchanged } from './ask-hub.ts';
 import { type LightConfig, readLightConfig, readSeenState } from './light-config.ts';
 import { type HookOutput, say } from './output.ts';
 
@@ -41,12 +41,10 @@ export async function sessionStart(env: Environment, deps: HookDeps): Promise<Ho
     return await full(env.hubUrl !== undefined && env.token !== undefined ? 'join' : 'hint');
   }
   const seen = readSeenState(config);
-  const answer = await askHub({
-    url,
-    token: config.token,
-    etag: seen === null ? undefined : config.etag,
-    timeoutMs: ASK_MS,
-  });
+  const question = { url, token: config.token, etag: seen === null ? undefined : config.etag };
+  if (await isUnchanged({ ...question, timeoutMs: ASK_MS })) return seen?.output ?? null;
+  const left = ASK_MS - (deps.now() - started);
+  const answer = await askHub({ ...question, timeoutMs: Math.max(1, left) });
   switch (answer.kind) {
     case 'unchanged':
       return seen?.output ?? null;
