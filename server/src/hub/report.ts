@@ -2,7 +2,7 @@ import type * as z from 'zod';
 import type { ReportedPlugin, StatusReport } from '../contract/schemas.ts';
 import { type InstallationRecord, installationsOf, replaceInstallations } from '../storage/installation-queries.ts';
 import { type MachineRecord, setMachineCapabilities, updateMachineFacts } from '../storage/machine-queries.ts';
-import { nextCounter } from '../storage/meta-queries.ts';
+import { FACTS_COUNTER, nextCounter } from '../storage/meta-queries.ts';
 import { listOverrides, setOverride } from '../storage/override-queries.ts';
 import type { Tx } from '../storage/tables.ts';
 import { change } from './change.ts';
@@ -12,9 +12,6 @@ import { sortedUnique } from './sorted-unique.ts';
 
 type Report = z.output<typeof StatusReport>;
 type Plugin = z.output<typeof ReportedPlugin>;
-
-/** Raised by a report that says something new, so that remembered plans are computed again (see hub/stamp). */
-export const FACTS_COUNTER = 'facts';
 
 /** Takes down what a machine has. Only a report with a new hold takes a place in the event feed. */
 export const report: UseCase<'report'> = async (hub, call) => {

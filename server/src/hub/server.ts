@@ -19,7 +19,6 @@ import { createMetrics } from './metrics.ts';
 import { createPlans } from './plan.ts';
 import { addRoutes, requestIdOf, sendProblem } from './router.ts';
 import { createSeqGate } from './seq-gate.ts';
-import { readStamp } from './stamp.ts';
 import { startSweep } from './sweep.ts';
 import { findStoredToken } from './tokens.ts';
 import { upgrade } from './upgrade.ts';
@@ -75,7 +74,7 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
     const hub: HubContext = { store, config, identity, clock, log, bell: live };
     undo.push(startSweep(hub));
 
-    const gate = createSeqGate(() => readStamp(store));
+    const gate = createSeqGate(async () => String(await store.stamp()));
     const auth = createAuthenticator(
       (hash) => findStoredToken(store.read, hash),
       gate,

@@ -1,5 +1,8 @@
 import type { Tx } from './tables.ts';
 
+/** Raised by a report that says something new, so that what is remembered of plans is computed again (Store.stamp). */
+export const FACTS_COUNTER = 'facts';
+
 /** A value of the hub's own (identity, epoch…), or undefined. */
 export async function getMeta(tx: Tx, key: string): Promise<string | undefined> {
   const row = await tx.selectFrom('hub_meta').select('value').where('key', '=', key).executeTakeFirst();

@@ -4,6 +4,7 @@ import type BetterSqlite3 from 'better-sqlite3';
 import { type Dialect, SqliteDialect } from 'kysely';
 import { HaiveError } from '../domain/errors.ts';
 import { guarded, storageError } from './dialect.ts';
+import { FACTS_COUNTER } from './meta-queries.ts';
 
 /** Two connections on one file: reads never wait for a transaction in progress (WAL). */
 export interface SqliteFile {
@@ -13,6 +14,8 @@ export interface SqliteFile {
   openReader(): { dialect: Dialect; close(): void };
   /** Newest seq, without going through the query builder: the hub asks at every request. */
   currentSeq(): number;
+  /** Seq plus the counter of machines' news, likewise. */
+  stamp(): number;
   /** Changes whenever another connection, of this process or another, has committed. */
   dataVersion(): number;
   close(): void;
@@ -60,6 +63,7 @@ export async function openSqlite(file: string): Promise<SqliteFile> {
     };
     const reader = openReader();
     let seqStatement: BetterSqlite3.Statement | undefined;
+    let stampStatement: BetterSqlite3.Statement | undefined;
     return {
       writer: guarded(new SqliteDialect({ database: cachingStatements(writer) }), 'begin immediate'),
       reader: guarded(new SqliteDialect({ database: cachingStatements(reader) }), 'begin deferred'),
@@ -76,6 +80,12 @@ export async function openSqlite(file: string): Promise<SqliteFile> {
       currentSeq: () => {
         seqStatement ??= reader.prepare("select value from counters where name = 'seq'").pluck();
         return seqStatement.get() as number;
+      },
+      stamp: () => {
+        stampStatement ??= reader
+          .prepare(`select sum(value) from counters where name in ('seq', '${FACTS_COUNTER}')`)
+          .pluck();
+        return stampStatement.get() as number;
       },
       dataVersion: () => reader.pragma('data_version', { simple: true }) as number,
       close: () => {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { Kysely, sql, type Transaction } from 'kysely';
 import { HaiveError } from '../domain/errors.ts';
 import type { EngineName } from './dialect.ts';
+import { FACTS_COUNTER } from './meta-queries.ts';
 import { migrate } from './migrate.ts';
 import { openPostgres } from './postgres.ts';
 import { openSqlite } from './sqlite.ts';
@@ -29,6 +30,8 @@ export interface Store {
   /** Waits for and blocks every other seq-taking transaction, without taking a number. */
   lockSeq(tx: Transaction<Tables>): Promise<void>;
   currentSeq(): Promise<number>;
+  /** Grows with every change of anything a plan or a token depends on: seq plus the counter of machines' news. */
+  stamp(): Promise<number>;
   /**
    * Hears of commits by any process on this database (each at least once, perhaps merged into a later seq) and of
    * messages by `notify` (also one's own; on SQLite only this process's).
@@ -65,6 +68,7 @@ interface Engine {
   nextSeq(tx: Transaction<Tables>): Promise<number>;
   lockSeq(tx: Transaction<Tables>): Promise<void>;
   currentSeq(): Promise<number>;
+  stamp(): Promise<number>;
   snapshot: Store['snapshot'];
   longSnapshot: Store['longSnapshot'];
   listen: Store['listen'];
@@ -98,6 +102,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     nextSeq: engine.nextSeq,
     lockSeq: engine.lockSeq,
     currentSeq: engine.currentSeq,
+    stamp: engine.stamp,
     listen: engine.listen,
     async notify(channel, payload) {
       if (channel === SEQ_CHANNEL || channel.includes(' ')) throw new Error(`not a channel: ${channel}`);
@@ -136,6 +141,7 @@ async function sqliteEngine(path: string): Promise<Engine> {
     // `begin immediate` has taken the lock already.
     lockSeq: async () => undefined,
     currentSeq: async () => file.currentSeq(),
+    stamp: async () => file.stamp(),
     snapshot: (fn) => read.transaction().execute(fn),
     async longSnapshot(fn) {
       const reader = file.openReader();
@@ -218,6 +224,14 @@ async function postgresEngine(url: string): Promise<Engine> {
       await sql`select value from counters where name = 'seq' for update`.execute(tx);
     },
     currentSeq,
+    async stamp() {
+      const rows = await db
+        .selectFrom('counters')
+        .select('value')
+        .where('name', 'in', ['seq', FACTS_COUNTER])
+        .execute();
+      return rows.reduce((sum, row) => sum + row.value, 0);
+    },
     snapshot,
     longSnapshot: snapshot,
     async listen(onSeq, onMessage) {

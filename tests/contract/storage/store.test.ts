@@ -14,7 +14,7 @@ import {
   listMachines,
   setMachineGroups,
 } from '../../../server/src/storage/machine-queries.ts';
-import { getMeta, nextCounter, setMeta, setMetaOnce } from '../../../server/src/storage/meta-queries.ts';
+import { FACTS_COUNTER, getMeta, nextCounter, setMeta, setMetaOnce } from '../../../server/src/storage/meta-queries.ts';
 import { clearOverrides, listOverrides, setOverride } from '../../../server/src/storage/override-queries.ts';
 import { openStore, type Store } from '../../../server/src/storage/store.ts';
 import {
@@ -52,6 +52,18 @@ describe.each(ENGINES)('store on %s', (engine) => {
     const again = await database.open();
     expect(await getMeta(again.read, 'k')).toBe('v');
     expect(await again.currentSeq()).toBe(0);
+  });
+
+  it('has a stamp that moves with the feed and with news of machines, and with nothing else', async () => {
+    const first = await store.stamp();
+    await store.transact((tx) => setMeta(tx, 'k', 'v'));
+    expect(await store.stamp()).toBe(first);
+    await store.transact((tx) => store.nextSeq(tx));
+    expect(await store.stamp()).toBe(first + 1);
+    await store.transact((tx) => nextCounter(tx, FACTS_COUNTER));
+    expect(await store.stamp()).toBe(first + 2);
+    await store.transact((tx) => nextCounter(tx, 'another'));
+    expect(await store.stamp()).toBe(first + 2);
   });
 
   it('opens a new database from several processes at once', async () => {
