@@ -138,6 +138,7 @@ export const HAIVEMIND_FIELDS = [
   'use_cases',
   'dependencies',
   'optional_dependencies',
+  'permissions',
 ] as const;
 
 /** A name as it appears inside `mcp__plugin_PLUGIN_SERVER__TOOL`. */

@@ -144,6 +144,32 @@ export const ERRORS = {
     'A signature is missing, wrong or by an unknown key.',
     "Nothing was installed; tell the hub's operator.",
   ),
+  SURFACE_EXCEEDED: row(
+    422,
+    65,
+    'The files of a plugin do more than its manifest declares under haivemind.permissions.',
+    'Declare it, or take it out.',
+  ),
+  APPROVAL_REQUIRED: row(
+    403,
+    77,
+    'The version does more than the one before it, and no operator has approved that.',
+    'An operator looks at it with `hv surface NAME` and runs `hv approve NAME@VERSION`.',
+  ),
+  POLICY_REFUSED: row(
+    403,
+    77,
+    "This machine's own policy forbids the version; nothing the hub says changes that.",
+    'See policy.json on this machine, and what the message names.',
+  ),
+  CONFIRMATION_REQUIRED: row(
+    403,
+    77,
+    "This machine's policy asks a person before the version is installed.",
+    'Look at what it does (`hv surface NAME`), then run `hv install NAME --yes`.',
+  ),
+  VERSION_REVOKED: row(410, 69, 'The version was revoked and may run nowhere.', 'Install another version.'),
+  AUDIT_BROKEN: row(500, 65, 'The audit log was changed, or rows are missing.', 'Compare it with an exported copy.'),
   PLAN_REPLAYED: row(
     409,
     77,

@@ -5,6 +5,8 @@ import { type Finding, hasErrors } from './findings.ts';
 import { type PluginManifest, parseManifest } from './manifest.ts';
 import { readJson } from './read-json.ts';
 import { checkPath, checkPathSet } from './safe-path.ts';
+import { computeSurface, type Surface } from './surface.ts';
+import { checkDeclared } from './surface-change.ts';
 import { type Change, translate } from './translate.ts';
 import { validatePlugin } from './validate/index.ts';
 import {
@@ -43,6 +45,8 @@ export interface Packed {
   /** sha256 (lower-case hex) → bytes. */
   blobs: Map<string, Buffer>;
   types: Map<string, FileType>;
+  /** What it can do once it is installed. */
+  surface: Surface;
   changes: Change[];
   /** Warnings and notes about the plugin as given. */
   findings: Finding[];
@@ -51,7 +55,7 @@ export interface Packed {
 /**
  * Checks, translates and hashes a plugin. The same files give the same result but for `record.packedAt`.
  * @throws HaiveError MANIFEST_MISSING, MANIFEST_INVALID, NAME_INVALID, NAME_RESERVED, VERSION_INVALID, PATH_UNSAFE,
- * PATH_COLLISION, PLUGIN_TOO_LARGE, COMPONENT_INVALID (details.findings holds all findings)
+ * PATH_COLLISION, PLUGIN_TOO_LARGE, COMPONENT_INVALID (details.findings holds all findings), SURFACE_EXCEEDED
  */
 export function packPlugin(given: readonly SourceFile[], options: PackOptions): Packed {
   const files = safeFiles(given, options.maxBytes);
@@ -64,6 +68,8 @@ export function packPlugin(given: readonly SourceFile[], options: PackOptions): 
   const { files: shipped, changes } = options.translate === false ? { files, changes: [] } : translate(files);
   const manifestFile = shipped.find((f) => f.path === MANIFEST_PATH) ?? original;
   const manifest = parseManifest(manifestFile.bytes);
+  const surface = computeSurface(shipped);
+  checkDeclared(manifest.raw, surface);
   const typeOf = classifier(manifest.raw);
   const blobs = new Map<string, Buffer>();
   const types = new Map<string, FileType>();
@@ -88,6 +94,7 @@ export function packPlugin(given: readonly SourceFile[], options: PackOptions): 
     },
     blobs,
     types,
+    surface,
     changes,
     findings,
   };

@@ -1,0 +1,156 @@
+import { classifier, HOOKS_PATH, MANIFEST_PATH, MCP_PATH, namedPaths } from './file-types.ts';
+import { parseFrontMatter } from './front-matter.ts';
+import { isJsonObject, type JsonObject, readJson } from './read-json.ts';
+import { hostOf, inlineCommands, isCode, variablesIn } from './surface-parts.ts';
+
+/**
+ * What a plugin can do on a machine, computed from its files alone: what nobody has to be asked for once it is installed.
+ * Every list is sorted and without duplicates.
+ */
+export interface Surface {
+  /** Tools that its commands and skills may use without asking (`allowed-tools`). */
+  tools: string[];
+  /** Hook events with their matcher: `PreToolUse(Bash)`, `SessionStart`. */
+  hook_events: string[];
+  /** Command lines that hooks, servers, inline commands and programs of `bin/` run, as the author wrote them. */
+  commands: string[];
+  /** Hosts of remote servers and of hooks that post. A host made of variables stands as it is written. */
+  hosts: string[];
+  /** Names of MCP and language servers. */
+  mcp_servers: string[];
+  /** Variables of the user's environment that servers and hooks are given, or that they set. */
+  environment: string[];
+}
+
+export const SURFACE_KEYS = ['tools', 'hook_events', 'commands', 'hosts', 'mcp_servers', 'environment'] as const;
+export type SurfaceKey = (typeof SURFACE_KEYS)[number];
+
+interface SurfaceFile {
+  path: string;
+  bytes: Uint8Array;
+  executable?: boolean;
+}
+
+type Sets = Record<SurfaceKey, Set<string>>;
+
+/** Other places where the client reads programs from. */
+const PROGRAM_FILES = ['.lsp.json', 'monitors/monitors.json', 'settings.json'];
+const PROGRAM_KEYS = ['lspServers', 'monitors', 'settings', 'binaries', 'experimental', 'channels', 'workflows'];
+
+/**
+ * The surface of a plugin's files. Never throws: what cannot be read grants nothing, because the client cannot read it either.
+ */
+export function computeSurface(files: readonly SurfaceFile[]): Surface {
+  const byPath = new Map(files.map((file) => [file.path, file.bytes]));
+  const read = (path: string): JsonObject | undefined => readJson(byPath.get(path));
+  const manifest = read(MANIFEST_PATH) ?? {};
+  const sets = Object.fromEntries(SURFACE_KEYS.map((key) => [key, new Set<string>()])) as Sets;
+  for (const block of blocksOf(manifest, 'hooks', HOOKS_PATH, read)) addHooks(sets, block);
+  for (const block of blocksOf(manifest, 'mcpServers', MCP_PATH, read)) addServers(sets, block);
+  for (const key of PROGRAM_KEYS) {
+    addPrograms(sets, manifest[key]);
+    for (const path of namedPaths(manifest[key])) addPrograms(sets, read(path));
+  }
+  for (const name of isJsonObject(manifest.lspServers) ? Object.keys(manifest.lspServers) : [])
+    sets.mcp_servers.add(name);
+  for (const path of PROGRAM_FILES) addPrograms(sets, read(path));
+  addTexts(sets, manifest, files);
+  for (const { path } of files) if (path.startsWith('bin/')) sets.commands.add(path);
+  return Object.fromEntries(SURFACE_KEYS.map((key) => [key, [...sets[key]].sort()])) as unknown as Surface;
+}
+
+/** Files whose bytes run or may run, path by path: what changes in them changes what the same command line does. */
+export function codeFiles<F extends { path: string; executable: boolean }>(files: readonly F[]): F[] {
+  return files.filter((file) => isCode(file.path, file.executable));
+}
+
+/** The JSON objects of a component: the default file, files that the manifest names, and what stands in it. */
+function blocksOf(
+  manifest: JsonObject,
+  key: 'hooks' | 'mcpServers',
+  standard: string,
+  read: (path: string) => JsonObject | undefined,
+): JsonObject[] {
+  const declared = manifest[key];
+  const inline = [declared, ...(Array.isArray(declared) ? declared : [])].filter(isJsonObject);
+  const paths = new Set([standard, ...(isJsonObject(declared) ? [] : namedPaths(declared))]);
+  const blocks = [...[...paths].map(read), ...inline].filter((block) => block !== undefined);
+  return blocks.map((block) => (isJsonObject(block[key]) ? block[key] : block));
+}
+
+function addHooks(sets: Sets, events: unknown): void {
+  if (!isJsonObject(events)) return;
+  for (const [event, entries] of Object.entries(events)) {
+    for (const entry of Array.isArray(entries) ? entries : []) {
+      if (!isJsonObject(entry) || !Array.isArray(entry.hooks) || entry.hooks.length === 0) continue;
+      const matcher = typeof entry.matcher === 'string' && entry.matcher !== '' ? entry.matcher : '*';
+      sets.hook_events.add(matcher === '*' ? event : `${event}(${matcher})`);
+      addPrograms(sets, entry.hooks);
+    }
+  }
+}
+
+function addServers(sets: Sets, servers: unknown): void {
+  if (!isJsonObject(servers)) return;
+  for (const [name, server] of Object.entries(servers)) {
+    if (!isJsonObject(server)) continue;
+    sets.mcp_servers.add(name);
+    addPrograms(sets, server);
+  }
+}
+
+/** Every command line, address and variable inside a JSON value, wherever it stands. */
+function addPrograms(sets: Sets, value: unknown, depth = 0): void {
+  if (depth > 32) return;
+  if (Array.isArray(value)) for (const item of value) addPrograms(sets, item, depth + 1);
+  if (!isJsonObject(value)) return;
+  for (const key of ['command', 'headersHelper']) {
+    const command = value[key];
+    if (typeof command !== 'string' || command.trim() === '') continue;
+    const args = Array.isArray(value.args) ? value.args.filter((a): a is string => typeof a === 'string') : [];
+    addCommand(sets, key === 'command' ? [command, ...args].join(' ') : command);
+  }
+  if (typeof value.url === 'string') sets.hosts.add(hostOf(value.url));
+  for (const key of ['env', 'headers', 'url', 'cwd'])
+    for (const name of variablesIn(JSON.stringify(value[key] ?? ''))) sets.environment.add(name);
+  if (isJsonObject(value.env)) for (const name of Object.keys(value.env)) sets.environment.add(name);
+  for (const name of Array.isArray(value.allowedEnvVars) ? value.allowedEnvVars : [])
+    if (typeof name === 'string') sets.environment.add(name);
+  for (const [key, inner] of Object.entries(value))
+    if (!['command', 'args', 'env', 'headers', 'url'].includes(key)) addPrograms(sets, inner, depth + 1);
+}
+
+function addCommand(sets: Sets, line: string): void {
+  sets.commands.add(line.replace(/\s+/g, ' ').trim());
+  for (const name of variablesIn(line)) sets.environment.add(name);
+}
+
+/** Commands, agents and skills: what their front matter grants, hooks it brings, and commands in their text. */
+function addTexts(sets: Sets, manifest: JsonObject, files: readonly SurfaceFile[]): void {
+  const typeOf = classifier(manifest);
+  for (const file of files) {
+    const type = typeOf(file.path);
+    const isText =
+      file.path.toLowerCase().endsWith('.md') && (type === 'command' || type === 'agent' || type === 'skill');
+    if (!isText) continue;
+    const text = Buffer.from(file.bytes).toString('utf8').replaceAll('\r\n', '\n');
+    let data: JsonObject = {};
+    try {
+      data = parseFrontMatter(text).data;
+    } catch {
+      // The client cannot read it either; its text still counts.
+    }
+    if (type !== 'agent') for (const tool of toolsOf(data['allowed-tools'] ?? data.allowedTools)) sets.tools.add(tool);
+    addHooks(sets, data.hooks);
+    const servers = [data.mcpServers].flat();
+    for (const server of servers) if (isJsonObject(server)) addServers(sets, server);
+    for (const line of inlineCommands(text)) addCommand(sets, line);
+  }
+}
+
+/** `Bash(git:*), Read` or a list: a comma inside brackets does not part. */
+function toolsOf(value: unknown): string[] {
+  const items = Array.isArray(value) ? value.filter((v): v is string => typeof v === 'string') : [];
+  const text = typeof value === 'string' ? [value] : items;
+  return text.flatMap((t) => t.match(/[^\s,()]+(?:\([^)]*\))?/g) ?? []);
+}
