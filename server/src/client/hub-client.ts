@@ -87,7 +87,6 @@ export function connectHub(options: HubOptions): HubClient {
       method: endpoint.method,
       url: new URL(`${url}${fillPath(endpoint.path, call.params ?? {})}${queryText(call.query)}`),
       headers: {
-        accept: '*/*',
         'user-agent': `hv/${HAIVEMIND_VERSION}`,
         [PROTOCOL_HEADER]: String(PROTOCOL),
         ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),

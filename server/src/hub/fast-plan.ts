@@ -42,7 +42,9 @@ export function withFastPlan(parts: FastPlanParts, next: Handler): Handler {
           return;
         }
         parts.seen(principal);
-        response.writeHead(304, { [PROTOCOL_HEADER]: String(PROTOCOL), etag }).end();
+        // Saying keep-alive ourselves keeps node from adding a Keep-Alive line that tells our clients nothing new.
+        const kept = response.shouldKeepAlive ? { connection: 'keep-alive' } : {};
+        response.writeHead(304, { [PROTOCOL_HEADER]: String(PROTOCOL), etag, ...kept }).end();
         parts.metrics.request(ROUTE, 'GET', 304, Number(process.hrtime.bigint() - began) / 1e9);
       },
       () => next(request, response),

@@ -1,0 +1,44 @@
+// Measures distribution beside its yardsticks: `node bench/distribution.mjs noop|transfer|fleet|sockets [ARGS]`. See bench/README.md.
+
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const sources = join(root, 'bench/distribution');
+const known = (await readdir(sources)).filter((name) => name.endsWith('.bench.ts')).map((name) => name.split('.')[0]);
+const [what, ...rest] = process.argv.slice(2);
+if (!known.includes(what)) {
+  console.error(`node bench/distribution.mjs ${known.join('|')} [ARGS]`);
+  process.exit(64);
+}
+// Beside node_modules, so that better-sqlite3 is found; the hub looks two folders above its bundle for the core plugin.
+const folder = await mkdtemp(join(root, 'node_modules/.bench-distribution-'));
+try {
+  const dist = join(folder, 'server/dist');
+  await mkdir(dist, { recursive: true });
+  const env = { ...process.env, HAIVEMIND_DIST: `${dist}/` };
+  const built = spawnSync(process.execPath, ['build.mjs', 'hub', 'cli'], { cwd: root, env, encoding: 'utf8' });
+  if (built.status !== 0) throw new Error(`the bundles do not build: ${built.stderr}`);
+  for (const entry of (await readdir(sources)).filter((name) => /\.(bench|child)\.ts$/.test(name))) {
+    await build({
+      entryPoints: [join(sources, entry)],
+      bundle: true,
+      platform: 'node',
+      target: 'node20',
+      format: 'esm',
+      packages: 'external',
+      logLevel: 'warning',
+      outfile: join(folder, entry.replace(/\.ts$/, '.mjs')),
+    });
+  }
+  const { status } = spawnSync(process.execPath, ['--expose-gc', join(folder, `${what}.bench.mjs`), ...rest], {
+    stdio: 'inherit',
+    env: { ...process.env, HAIVEMIND_BENCH: folder },
+  });
+  process.exitCode = status ?? 1;
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
