@@ -1,0 +1,94 @@
+import { readFileSync } from 'node:fs';
+import { BuiltInVectors } from '../../server/src/hub/discovery/built-in-vectors.ts';
+import type { SearchDocument } from '../../server/src/hub/discovery/document.ts';
+import { SEARCH_RULES } from '../../server/src/hub/discovery/rules.ts';
+import { SearchIndex } from '../../server/src/hub/discovery/search-index.ts';
+import { readDataset } from './dataset.ts';
+import { seeded } from './measures.ts';
+
+/**
+ * Milliseconds of searches and updates in a registry of 10,000 plugins, and the memory it takes. The judged plugins are
+ * copied until there are enough, each copy with a name of its own and with words of another mixed in.
+ */
+const count = Number(process.argv[4] ?? 10_000);
+const { plugins: real, questions } = readDataset(process.argv[2] ?? '');
+const keywords = JSON.parse(readFileSync(process.argv[3] ?? '', 'utf8')) as Record<string, string[]>;
+const random = seeded(1);
+const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
+const mixed = (text: string, other: string) =>
+  text
+    .split(' ')
+    .map((word, i) => (random() < 0.3 ? (other.split(' ')[i] ?? `${word}${Math.floor(random() * 1000)}`) : word))
+    .join(' ');
+const plugins: SearchDocument[] = Array.from({ length: count }, (_, i) => {
+  const plugin = real[i % real.length] as SearchDocument;
+  const other = pick(real);
+  return {
+    ...plugin,
+    name: `${plugin.name}-${i}`,
+    description: mixed(plugin.description, other.description),
+    components: plugin.components.map((c) => ({ ...c, description: mixed(c.description, other.description) })),
+    body: mixed(plugin.body, other.body),
+  };
+});
+const mistyped = (text: string) =>
+  text.replace(/([a-z])([a-z])(?=[a-z]{4})/g, (all, a, b) => (random() < 0.4 ? `${b}${a}` : all));
+
+const quantile = (list: number[], q: number) => [...list].sort((a, b) => a - b)[Math.floor(list.length * q)] as number;
+const timed = (run: () => void) => {
+  const start = performance.now();
+  run();
+  return performance.now() - start;
+};
+const report = (what: string, list: number[]) =>
+  console.log(
+    `${what.padEnd(34)} p50 ${quantile(list, 0.5).toFixed(2)} ms   p95 ${quantile(list, 0.95).toFixed(2)} ms   max ${Math.max(...list).toFixed(2)} ms`,
+  );
+const heap = () => {
+  globalThis.gc?.();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return (heapUsed + arrayBuffers) / 1024 ** 2;
+};
+
+const before = heap();
+const index = new SearchIndex();
+const vectors = new BuiltInVectors();
+const fill = () => {
+  for (const plugin of plugins) vectors.put(plugin.name, index.upsert(plugin));
+};
+console.log(`${count} plugins indexed in ${timed(fill).toFixed(0)} ms`);
+const steps: number[] = [];
+const refit = vectors.refit();
+for (let done = false; !done; ) steps.push(timed(() => (done = refit.next().done === true)));
+console.log(
+  `model computed in ${steps.reduce((a, b) => a + b, 0).toFixed(0)} ms, in ${steps.length} slices, longest ${Math.max(...steps).toFixed(1)} ms`,
+);
+console.log(`memory of index and vectors (documents' own texts not counted) ${(heap() - before).toFixed(0)} MiB`);
+
+const search = (question: string, keywords: string[], filter: (name: string) => boolean) => {
+  const nearest = vectors.nearest(index.bag(question, keywords), SEARCH_RULES.denseCount);
+  index.query({ text: question, keywords, limit: 10, nearest, filter });
+};
+const filters = [() => true, (name: string) => name.endsWith('7'), (name: string) => name.endsWith('77')];
+for (let i = 0; i < 100; i++) search(pick(questions).query, [], () => true);
+for (const [label, make] of [
+  ['question', () => ({ q: pick(questions).query, k: [] })],
+  [
+    'question and 5-10 keywords',
+    () => ((question) => ({ q: question.query, k: keywords[question.id] ?? [] }))(pick(questions)),
+  ],
+  ['question with typing errors', () => ({ q: mistyped(pick(questions).query), k: [] })],
+] satisfies [string, () => { q: string; k: string[] }][]) {
+  const all = Array.from({ length: 300 }, (_, i) => {
+    const { q, k } = make();
+    return timed(() => search(q, k, filters[i % 3] as (name: string) => boolean));
+  });
+  report(label, all);
+}
+report(
+  'update of one plugin',
+  Array.from({ length: 200 }, () => {
+    const plugin = { ...pick(plugins), description: `${pick(plugins).description} changed` };
+    return timed(() => vectors.put(plugin.name, index.upsert(plugin)));
+  }),
+);

@@ -1,0 +1,48 @@
+import type { LexicalIndex } from './lexical-index.ts';
+import type { Clause } from './question.ts';
+
+export interface LexicalScores {
+  /** By slot; 0 where no word matches. */
+  scores: Float64Array;
+  best: number;
+  /** What a document would score that holds every word of the question as strongly as can be. */
+  ideal: number;
+}
+
+/** Scores every document against the clauses: words by rarity and share, times the covered part of the question. */
+export function lexicalScores(index: LexicalIndex, clauses: readonly Clause[], coverage: number): LexicalScores {
+  const scores = new Float64Array(index.slots);
+  const covered = new Float64Array(index.slots);
+  const strongest = new Float64Array(index.slots);
+  const touched = new Int32Array(index.slots);
+  let ideal = 0;
+  for (const clause of clauses) {
+    const rarity = rarityOf(index, clause);
+    if (!clause.pair) ideal += clause.weight * rarity;
+    let count = 0;
+    for (const { term, factor } of clause.terms) {
+      count = index.score(term, index.rarity(term) * factor, strongest, touched, count);
+    }
+    for (let i = 0; i < count; i++) {
+      const slot = touched[i] as number;
+      scores[slot] = (scores[slot] as number) + clause.weight * (strongest[slot] as number);
+      if (!clause.pair) covered[slot] = (covered[slot] as number) + clause.weight * rarity;
+      strongest[slot] = 0;
+    }
+  }
+  let best = 0;
+  for (let slot = 0; slot < scores.length; slot++) {
+    const score = scores[slot] as number;
+    if (score === 0) continue;
+    const whole = score * Math.min(1, (covered[slot] as number) / ideal) ** coverage;
+    scores[slot] = whole;
+    if (whole > best) best = whole;
+  }
+  return { scores, best, ideal };
+}
+
+/** A word that stands for several counts as its most telling meaning; one the registry has never seen as the rarest. */
+function rarityOf(index: LexicalIndex, { text, terms }: Clause): number {
+  if (terms.length === 0) return index.rarity(`?${text}`);
+  return Math.max(...terms.map(({ term }) => index.rarity(term)));
+}

@@ -1,0 +1,108 @@
+/**
+ * Which documents hold which term, packed for a registry of ten thousand plugins. A posting is one number:
+ * slot << 11 | field << 8 | count; those of one document in one term stand together. A term with a single posting is
+ * kept as that number, any other as [documents, ...postings]: most terms occur once, and an array costs ten times as much.
+ */
+const FIELD_SHIFT = 8;
+const SLOT_SHIFT = 11;
+const MAX_COUNT = 255;
+export const MAX_SLOTS = 1 << 20;
+
+export class Postings {
+  readonly #terms = new Map<string, number | number[]>();
+
+  has(term: string): boolean {
+    return this.#terms.has(term);
+  }
+
+  documents(term: string): number {
+    const entry = this.#terms.get(term);
+    return entry === undefined ? 0 : typeof entry === 'number' ? 1 : (entry[0] as number);
+  }
+
+  /** `counts` by field; the document must not hold the term yet. */
+  add(term: string, slot: number, counts: readonly number[]): void {
+    let entry = this.#terms.get(term);
+    let fresh = true;
+    for (let field = 0; field < counts.length; field++) {
+      const count = Math.min(counts[field] as number, MAX_COUNT);
+      if (count === 0) continue;
+      const posting = (slot << SLOT_SHIFT) | (field << FIELD_SHIFT) | count;
+      if (entry === undefined) entry = posting;
+      else if (typeof entry === 'number') entry = [fresh ? 2 : 1, entry, posting];
+      else {
+        if (fresh) entry[0] = (entry[0] as number) + 1;
+        entry.push(posting);
+      }
+      fresh = false;
+    }
+    if (entry !== undefined) this.#terms.set(term, entry);
+  }
+
+  /** True when no document holds the term any more. */
+  remove(term: string, slot: number): boolean {
+    const entry = this.#terms.get(term);
+    if (entry === undefined) return false;
+    if (typeof entry === 'number') return entry >>> SLOT_SHIFT === slot && this.#terms.delete(term);
+    let first = 1;
+    while (first < entry.length && (entry[first] as number) >>> SLOT_SHIFT !== slot) first++;
+    if (first === entry.length) return false;
+    let last = first;
+    while (last < entry.length && (entry[last] as number) >>> SLOT_SHIFT === slot) last++;
+    entry.splice(first, last - first);
+    entry[0] = (entry[0] as number) - 1;
+    if (entry.length === 1) return this.#terms.delete(term);
+    if (entry.length === 2) this.#terms.set(term, entry[1] as number);
+    return false;
+  }
+
+  /**
+   * For each document that holds the term: `into[slot]` becomes `worth` × share where that is more, share being
+   * sum / (saturation + sum) of count × `fieldWorth[field][slot]`. Slots that were 0 before are written to `touched` from
+   * `at` on; answers the new end.
+   */
+  score(
+    term: string,
+    worth: number,
+    saturation: number,
+    fieldWorth: readonly Float32Array[],
+    into: Float64Array,
+    touched: Int32Array,
+    at: number,
+  ): number {
+    const entry = this.#terms.get(term);
+    if (entry === undefined) return at;
+    const single = typeof entry === 'number';
+    const length = single ? 2 : entry.length;
+    let end = at;
+    let i = 1;
+    while (i < length) {
+      let posting = single ? entry : (entry[i] as number);
+      const slot = posting >>> SLOT_SHIFT;
+      let sum = 0;
+      do {
+        const field = fieldWorth[(posting >>> FIELD_SHIFT) & 7] as Float32Array;
+        sum += (posting & MAX_COUNT) * (field[slot] as number);
+        i++;
+        if (i >= length) break;
+        posting = (entry as number[])[i] as number;
+      } while (posting >>> SLOT_SHIFT === slot);
+      const value = (worth * sum) / (saturation + sum);
+      const before = into[slot] as number;
+      if (before === 0) touched[end++] = slot;
+      if (value > before) into[slot] = value;
+    }
+    return end;
+  }
+
+  /** Adds to `masks` the fields (as bits) in which its slots hold the term. */
+  mark(term: string, masks: Map<number, number>): void {
+    const entry = this.#terms.get(term);
+    if (entry === undefined) return;
+    for (let i = 1; i < (typeof entry === 'number' ? 2 : entry.length); i++) {
+      const posting = typeof entry === 'number' ? entry : (entry[i] as number);
+      const mask = masks.get(posting >>> SLOT_SHIFT);
+      if (mask !== undefined) masks.set(posting >>> SLOT_SHIFT, mask | (1 << ((posting >>> FIELD_SHIFT) & 7)));
+    }
+  }
+}

@@ -1,0 +1,116 @@
+import { pairTerm } from './analysis.ts';
+import type { Bag } from './bag.ts';
+import type { LexicalIndex } from './lexical-index.ts';
+import { compounds, type Word, words } from './words.ts';
+
+/** One thing looked for: a word of the question with the index terms that may stand for it, best first. */
+export interface Clause {
+  /** As the caller wrote it. */
+  text: string;
+  /** `factor` below 1: not the word itself (a typing error, a beginning, written as one word). */
+  terms: { term: string; factor: number }[];
+  weight: number;
+  /** Words side by side: refines the order, says nothing of how much of the question is covered. */
+  pair: boolean;
+}
+
+export interface QuestionRules {
+  /** Weight of a word from the caller's keywords, against one of the question. */
+  keywordWeight: number;
+  /** What is left of a match for each typing error in it. */
+  typoFactor: number;
+  /** What a match of a word's beginning is worth. */
+  prefixFactor: number;
+  /** What `database` is worth to a question for `data base`. */
+  joinedFactor: number;
+  /** Weight of two words that stand side by side in question and text, against a single word. */
+  pairWeight: number;
+}
+
+const MAX_VARIANTS = 8;
+/** A question of 2,000 characters is cut here, so that it cannot keep the hub busy. */
+const MAX_CLAUSES = 100;
+
+/** Reads a question and the caller's keywords into clauses against what the index knows. */
+export function readQuestion(
+  index: LexicalIndex,
+  text: string,
+  keywords: readonly string[],
+  rules: QuestionRules,
+): Clause[] {
+  const clauses = new Map<string, Clause>();
+  const add = (clause: Clause) => {
+    // A word that is asked for twice counts once, with the higher weight.
+    const key = clause.terms[0]?.term ?? `?${clause.text}`;
+    const known = clauses.get(key);
+    if (known !== undefined) known.weight = Math.max(known.weight, clause.weight);
+    else if (clauses.size < MAX_CLAUSES) clauses.set(key, clause);
+  };
+  addWords(index, words(text), 1, rules, add);
+  for (const keyword of keywords) addWords(index, words(keyword), rules.keywordWeight, rules, add);
+  return [...clauses.values()];
+}
+
+/** The question as a bag for vectors: its words as far as the index knows them. */
+export function questionBag(clauses: readonly Clause[]): Bag {
+  const bag: Bag = { terms: [], weights: [] };
+  for (const { terms, weight, pair } of clauses) {
+    const [best] = terms;
+    if (pair || best === undefined) continue;
+    bag.terms.push(best.term);
+    bag.weights.push(weight * best.factor);
+  }
+  return bag;
+}
+
+function addWords(
+  index: LexicalIndex,
+  all: readonly Word[],
+  weight: number,
+  rules: QuestionRules,
+  add: (clause: Clause) => void,
+): void {
+  // A question of stop words alone is still a question.
+  const kept = all.some((w) => !w.stop) ? all.filter((w) => !w.stop) : all;
+  kept.forEach((word, i) => {
+    add({ text: word.text, terms: variants(index, word, rules), weight, pair: false });
+    const next = kept[i + 1];
+    if (next === undefined) return;
+    const together = pairTerm(word.term, next.term);
+    if (index.documentsWith(together) > 0) {
+      const terms = [{ term: together, factor: 1 }];
+      add({ text: `${word.text} ${next.text}`, terms, weight: weight * rules.pairWeight, pair: true });
+    }
+    const [one] = compounds([word, { ...next, glued: true }]);
+    if (one !== undefined && index.documentsWith(one) > 0) {
+      const terms = [{ term: one, factor: next.glued ? 1 : rules.joinedFactor }];
+      add({ text: `${word.text}${next.text}`, terms, weight, pair: true });
+    }
+  });
+}
+
+function variants(index: LexicalIndex, word: Word, rules: QuestionRules): Clause['terms'] {
+  if (index.documentsWith(word.term) > 0) return [{ term: word.term, factor: 1 }];
+  const split = splitInTwo(index, word.text);
+  if (split !== undefined) return [{ term: split, factor: 1 }];
+  const begun = index.vocabulary
+    .startingWith(word.text)
+    .slice(0, MAX_VARIANTS)
+    .map((term) => ({ term, factor: rules.prefixFactor }));
+  const near = index.vocabulary
+    .near(word.term)
+    .slice(0, MAX_VARIANTS)
+    .map(({ term, errors }) => ({ term, factor: rules.typoFactor ** errors }));
+  return [...begun, ...near].sort((a, b) => b.factor - a.factor);
+}
+
+/** `loadtesting`, where the registry knows `load testing`: the pair, when both stand side by side somewhere. */
+function splitInTwo(index: LexicalIndex, text: string): string | undefined {
+  for (let cut = 3; cut <= text.length - 3; cut++) {
+    const [a, b] = words(`${text.slice(0, cut)} ${text.slice(cut)}`);
+    if (a === undefined || b === undefined) continue;
+    const pair = pairTerm(a.term, b.term);
+    if (index.documentsWith(pair) > 0) return pair;
+  }
+  return undefined;
+}

@@ -1,0 +1,48 @@
+import { FIELDS, type SearchDocument } from './document.ts';
+import type { Clause } from './question.ts';
+import { compounds, words } from './words.ts';
+
+const MAX_PLACES = 3;
+const MAX_WORDS = 4;
+
+/** A word of the question and the fields (as bits, in the order of FIELDS) of this plugin that hold it. */
+export interface FoundWord {
+  clause: Clause;
+  fields: number;
+}
+
+/** Most telling first; `keywords` are also the use cases. */
+const ORDER = ['name', 'keywords', 'component', 'description', 'component description', 'body'] as const;
+
+/** Why a plugin was found, in one line for people: which words of the question stand where. */
+export function reasonFor(document: SearchDocument, found: readonly FoundWord[]): string {
+  const places = new Map<string, string[]>();
+  for (const { clause, fields } of found) {
+    const field = ORDER.find((f) => (fields & (1 << FIELDS.indexOf(f))) !== 0);
+    if (field === undefined || clause.pair) continue;
+    const place = placeOf(document, field, clause);
+    const list = places.get(place);
+    if (list === undefined) places.set(place, [clause.text]);
+    else if (list.length < MAX_WORDS) list.push(clause.text);
+  }
+  if (places.size === 0) return 'none of the words, but texts akin to them';
+  return [...places]
+    .slice(0, MAX_PLACES)
+    .map(([place, list]) => `${place}: ${list.join(', ')}`)
+    .join(' · ');
+}
+
+function placeOf(document: SearchDocument, field: (typeof ORDER)[number], clause: Clause): string {
+  if (field === 'body') return 'text';
+  if (field !== 'component' && field !== 'component description') return field;
+  const component = document.components.find((c) => {
+    const terms = termsOf(field === 'component' ? c.name : c.description);
+    return clause.terms.some(({ term }) => term.split(' ').every((part) => terms.has(part)));
+  });
+  return component === undefined ? field : `${component.kind} ${component.name}`;
+}
+
+function termsOf(text: string): Set<string> {
+  const all = words(text);
+  return new Set([...all.map((w) => w.term), ...compounds(all)]);
+}
