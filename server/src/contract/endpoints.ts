@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { COLLECTIVE_ENDPOINTS } from './collective-endpoints.ts';
 import { ROLES, type Role } from './roles.ts';
 import * as s from './schemas.ts';
 
@@ -381,6 +382,7 @@ export const ENDPOINTS = {
     access: ['admin'],
     reply: empty,
   },
+  ...COLLECTIVE_ENDPOINTS,
 } as const satisfies Record<string, Endpoint>;
 
 export type EndpointName = keyof typeof ENDPOINTS;

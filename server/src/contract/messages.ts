@@ -20,6 +20,8 @@ export const ServerMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('hello'), protocol: z.number().int(), hub: z.string(), seq: z.number().int() }),
   /** Something changed; ask for your plan within `spread_ms` (a random moment in it). */
   z.object({ type: z.literal('doorbell'), seq: z.number().int(), spread_ms: z.number().int() }),
+  /** Something was said to this machine: ask for the inbox. */
+  z.object({ type: z.literal('inbox') }),
   /** Only for watchers. */
   z.object({ type: z.literal('event'), event: EventRow }),
   z.object({ type: z.literal('progress'), progress: Progress }),

@@ -41,6 +41,26 @@ export const ERRORS = {
   MACHINE_NOT_FOUND: row(404, 66, 'No machine has this name or id.', 'Run `hv machines`.'),
   BLOB_NOT_FOUND: row(404, 66, 'The hub holds no such blob, or the token may not read it.', 'Ask for the plan again.'),
   TOKEN_NOT_FOUND: row(404, 66, 'No token has this id.', 'Run `hv token list`.'),
+  MEMORY_NOT_FOUND: row(
+    404,
+    66,
+    'No memory that the caller may read has this id.',
+    'Search again: it may have been forgotten or have expired.',
+  ),
+  MEMORY_STAYS_HERE: row(
+    422,
+    65,
+    'A memory that is internal, confidential or pii was to leave the machine.',
+    'Store it with visibility private, or without what must not leave this machine.',
+  ),
+  TASK_NOT_FOUND: row(404, 66, 'No task that the caller may see has this id.', 'Run `hv tasks`.'),
+  TASK_TAKEN: row(409, 69, 'The task is not open any more.', 'List the tasks again and take another one.'),
+  TASK_NOT_YOURS: row(
+    409,
+    69,
+    'The claim that is spoken of does not hold: it ended, or another machine has it.',
+    'Stop working on it, and list the tasks again.',
+  ),
   METHOD_NOT_ALLOWED: row(405, 64, 'The address exists, but not with this method.', 'See /openapi.json.'),
   TIMEOUT: row(408, 75, 'The other side took too long.', 'Try again; check the network.'),
   VERSION_EXISTS: row(
@@ -243,6 +263,18 @@ export const ERRORS = {
     73,
     'Something that is not ours lies where a file of ours must go.',
     'Move it away, then run `hv sync`.',
+  ),
+  NAME_CLASH: row(
+    409,
+    69,
+    'A command, agent, skill or server of this name belongs to somebody else; it is never overwritten.',
+    'Rename yours, or run `hv config set name_clash suffix` and sync again.',
+  ),
+  LAYOUT_UNSUPPORTED: row(
+    422,
+    69,
+    'The plugin needs what the loose layout lacks (userConfig, CLAUDE_PLUGIN_DATA).',
+    'Use it in the native layout: `hv config set layout native`.',
   ),
   NOT_INSTALLED: row(409, 66, 'The plugin is not installed on this machine.', 'Run `hv status`.'),
   ROLLBACK_UNAVAILABLE: row(

@@ -23,6 +23,8 @@ export interface Live extends Bell {
   accept(request: IncomingMessage, socket: Duplex, head: Buffer, principal: Principal): void;
   /** Rings single machines, wherever they are connected. */
   ringMachines(ids: readonly string[]): Promise<void>;
+  /** Tells machines (null: all), wherever they are connected, that something was said to them. */
+  ringInbox(ids: readonly string[] | null): void;
   connectedMachines(): Iterable<string>;
   isConnected(machineId: string): boolean;
   size(): number;
@@ -41,6 +43,7 @@ export interface LiveParts {
 
 const PROGRESS = 'progress';
 const RING = 'ring';
+const INBOX = 'inbox';
 const EVENTS_PAGE = 500;
 /** How long peers may take to answer our goodbye, in ms. */
 const GOODBYE_MS = 1000;
@@ -173,10 +176,16 @@ export async function createLive(parts: LiveParts): Promise<Live> {
     for (const id of ids) for (const socket of byMachine.get(id) ?? []) socket.sendFrame(frame);
   }
 
+  function ringInboxHere(ids: readonly string[] | null): void {
+    const frame = frameOf({ type: 'inbox' });
+    for (const id of ids ?? byMachine.keys()) for (const socket of byMachine.get(id) ?? []) socket.sendFrame(frame);
+  }
+
   function onNotice(channel: string, payload: string): void {
     try {
       if (channel === PROGRESS) tellWatchers({ type: 'progress', progress: Progress.parse(JSON.parse(payload)) });
       else if (channel === RING) ringHere(JSON.parse(payload) as string[], heard);
+      else if (channel === INBOX) ringInboxHere(JSON.parse(payload) as string[] | null);
     } catch (error) {
       log.warn({ error, channel }, 'a notice of another hub could not be read');
     }
@@ -205,6 +214,13 @@ export async function createLive(parts: LiveParts): Promise<Live> {
     async ringMachines(ids) {
       for (let i = 0; i < ids.length; i += RING_CHUNK) {
         await store.notify(RING, JSON.stringify(ids.slice(i, i + RING_CHUNK)));
+      }
+    },
+    ringInbox(ids) {
+      const chunks: (readonly string[] | null)[] = ids === null ? [null] : [];
+      for (let i = 0; i < (ids?.length ?? 0); i += RING_CHUNK) chunks.push(ids?.slice(i, i + RING_CHUNK) ?? null);
+      for (const chunk of chunks) {
+        store.notify(INBOX, JSON.stringify(chunk)).catch((error) => log.warn({ error }, 'an inbox was not rung'));
       }
     },
     connectedMachines: () => byMachine.keys(),

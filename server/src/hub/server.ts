@@ -7,6 +7,7 @@ import { createActivity } from './activity.ts';
 import { createAuthenticator } from './auth.ts';
 import { publishCore } from './builtin.ts';
 import { joinLine, loadBundle } from './bundle.ts';
+import { startCollectiveSweep } from './collective/sweep.ts';
 import type { HubConfig } from './config.ts';
 import type { HubContext, Log } from './context.ts';
 import { withFastPlan } from './fast-plan.ts';
@@ -73,6 +74,7 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
     undo.push(() => activity.close());
     const hub: HubContext = { store, config, identity, clock, log, bell: live };
     undo.push(startSweep(hub));
+    undo.push(startCollectiveSweep(hub, live));
 
     const gate = createSeqGate(async () => String(await store.stamp()));
     const auth = createAuthenticator(

@@ -1,4 +1,5 @@
 import { bundleUseCases, type MachineBundle } from './bundle.ts';
+import { collectiveUseCases } from './collective/index.ts';
 import type { UseCases } from './context.ts';
 import { audit, events, groups } from './feed.ts';
 import { type HealthParts, healthUseCases } from './health.ts';
@@ -25,6 +26,7 @@ export function createUseCases(parts: UseCaseParts): UseCases {
     ...bundleUseCases(parts.bundle),
     ...machineUseCases(parts.plans, parts.live),
     ...planUseCases(parts.plans, parts.live),
+    ...collectiveUseCases(parts.live),
     audit,
     createToken,
     events,

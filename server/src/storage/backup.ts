@@ -38,8 +38,20 @@ const TABLES: readonly (readonly [TableName, readonly string[]])[] = [
   ['plugin_installations', ['id']],
   ['tokens', ['id']],
   ['publisher_keys', ['keyid', 'token_id']],
+  ['plugin_surfaces', ['plugin_id']],
+  ['approvals', ['digest']],
+  ['held_publications', ['plugin_id']],
+  ['revocations', ['plugin_id']],
+  ['revocation_holders', ['plugin_id', 'machine_id']],
+  ['key_statements', ['keyid']],
+  ['token_limits', ['token_id']],
   ['events', ['seq']],
   ['audit', ['id']],
+  ['memories', ['id']],
+  ['broadcasts', ['id']],
+  ['acknowledgements', ['item_id', 'machine_id']],
+  ['tasks', ['id']],
+  ['agents', ['machine_id']],
 ];
 
 type Row = Record<string, unknown>;

@@ -1,10 +1,20 @@
 import type { Generated, Kysely } from 'kysely';
+import type { CollectiveTables } from './collective-tables.ts';
+import type {
+  ApprovalsTable,
+  HeldPublicationsTable,
+  KeyStatementsTable,
+  PluginSurfacesTable,
+  RevocationHoldersTable,
+  RevocationsTable,
+  TokenLimitsTable,
+} from './trust-tables.ts';
 
 /**
  * Every table of the registry, the same on both engines. The seed's tables keep the seed's names; what was added
  * and why is docs/adr/0002. Timestamps are ISO-8601 text, JSON is text, flags are 0 or 1.
  */
-export interface Tables {
+export interface Tables extends CollectiveTables {
   plugins: PluginsTable;
   plugin_files: PluginFilesTable;
   plugin_installations: PluginInstallationsTable;
@@ -22,6 +32,13 @@ export interface Tables {
   audit: AuditTable;
   counters: CountersTable;
   hub_meta: HubMetaTable;
+  plugin_surfaces: PluginSurfacesTable;
+  approvals: ApprovalsTable;
+  held_publications: HeldPublicationsTable;
+  revocations: RevocationsTable;
+  revocation_holders: RevocationHoldersTable;
+  key_statements: KeyStatementsTable;
+  token_limits: TokenLimitsTable;
 }
 
 /** What a query function runs on: a transaction, or `store.read`. */

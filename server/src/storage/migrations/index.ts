@@ -1,8 +1,10 @@
 import type { Migration } from 'kysely';
 import type { EngineName } from '../dialect.ts';
 import { registry } from './0001-registry.ts';
+import { trust } from './0030-trust.ts';
+import { collective } from './0020-collective.ts';
 
 /** All migrations in order. A name, once released, is never changed or removed. */
 export function migrationsFor(engine: EngineName): Record<string, Migration> {
-  return { '0001-registry': registry(engine) };
+  return { '0030-trust': trust(engine), '0001-registry': registry(engine), '0020-collective': collective(engine) };
 }

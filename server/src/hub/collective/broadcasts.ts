@@ -1,0 +1,134 @@
+import type * as z from 'zod';
+import type { Broadcast } from '../../contract/collective-schemas.ts';
+import { addressed } from '../../domain/collective.ts';
+import { HaiveError } from '../../domain/errors.ts';
+import {
+  acknowledge,
+  acknowledgedOf,
+  acknowledgementCounts,
+  broadcastTimes,
+  currentBroadcasts,
+} from '../../storage/collective-queries.ts';
+import type { BroadcastsTable } from '../../storage/collective-tables.ts';
+import { allMachines } from '../../storage/machine-queries.ts';
+import type { Tx } from '../../storage/tables.ts';
+import { isOperator } from '../auth.ts';
+import type { HubContext, UseCases } from '../context.ts';
+import { callerOf, callingMachine, type InboxBell, list, newId, write } from './write.ts';
+
+/** How many broadcasts one sender may make in the window. */
+export const BROADCAST_LIMIT = 10;
+export const BROADCAST_WINDOW_MS = 10 * 60_000;
+
+type Cases = Pick<UseCases, 'broadcast' | 'broadcasts' | 'acknowledgeBroadcasts'>;
+
+/** What one machine tells the others at once. */
+export function broadcastUseCases(bell: InboxBell): Cases {
+  return {
+    async broadcast(hub, { principal, body }) {
+      const { row, to } = await write(hub, principal, async ({ tx, rev, at, audit }) => {
+        const caller = await callerOf(tx, principal);
+        const author = caller?.name ?? principal.name;
+        await holdToRate(tx, author, at);
+        const { expires_in_hours, groups, ...plain } = body;
+        const made: BroadcastsTable = {
+          ...plain,
+          id: newId('msg'),
+          rev,
+          groups: JSON.stringify([...new Set(groups)]),
+          machine_id: caller?.id ?? null,
+          author,
+          created_at: at,
+          expires_at: new Date(Date.parse(at) + expires_in_hours * 3600_000).toISOString(),
+        };
+        await tx.insertInto('broadcasts').values(made).execute();
+        await audit('broadcast.sent', made.id, { severity: made.severity, category: made.category, groups });
+        const machines = await allMachines(tx);
+        return { row: made, to: machines.filter((m) => m.id !== caller?.id && addressed(groups, m)).map((m) => m.id) };
+      });
+      bell.ringInbox(body.groups.length === 0 ? null : to);
+      return { ...broadcastOf(row, false, 0), machines: to.length };
+    },
+
+    async broadcasts(hub, { principal, query }) {
+      const all = await broadcastsFor(hub, principal.machineId, isOperator(principal));
+      const wanted = all
+        .filter((b) => query.category === undefined || b.category === query.category)
+        .filter((b) => query.severity === undefined || b.severity === query.severity)
+        .filter((b) => query.unacknowledged !== true || !b.acknowledged);
+      return { broadcasts: wanted.slice(0, query.limit) };
+    },
+
+    async acknowledgeBroadcasts(hub, { principal, body }) {
+      return await write(hub, principal, async ({ tx, at }) => {
+        const { id } = await callingMachine(tx, principal);
+        const known = await knownItems(tx, body.ids);
+        await acknowledge(tx, id, known, at);
+        return { acknowledged: known.length };
+      });
+    },
+  };
+}
+
+/**
+ * Broadcasts that a machine should know of, newest first; everybody's for an operator.
+ * @throws HaiveError MACHINE_NOT_FOUND
+ */
+export async function broadcastsFor(
+  hub: HubContext,
+  machineId: string | null,
+  everybodys: boolean,
+): Promise<z.output<typeof Broadcast>[]> {
+  const tx = hub.store.read;
+  const rows = await currentBroadcasts(tx, hub.clock().toISOString());
+  const caller =
+    machineId === null ? null : await callerOf(tx, { tokenId: '', name: '', roles: [], machineId, namePattern: null });
+  const mine = rows.filter(
+    (r) => everybodys || (caller !== null && (r.machine_id === caller.id || addressed(list(r.groups), caller))),
+  );
+  const ids = mine.map((r) => r.id);
+  const done = caller === null ? new Set<string>() : await acknowledgedOf(tx, caller.id, ids);
+  const counts = await acknowledgementCounts(tx, ids);
+  return mine.map((r) => broadcastOf(r, done.has(r.id), counts.get(r.id) ?? 0));
+}
+
+async function holdToRate(tx: Tx, author: string, at: string): Promise<void> {
+  const now = Date.parse(at);
+  const times = await broadcastTimes(tx, author, new Date(now - BROADCAST_WINDOW_MS).toISOString());
+  const oldest = times.at(-BROADCAST_LIMIT);
+  if (oldest === undefined) return;
+  const wait = Math.max(1, Math.ceil((Date.parse(oldest) + BROADCAST_WINDOW_MS - now) / 1000));
+  throw new HaiveError('RATE_LIMITED', `${author} has broadcast ${BROADCAST_LIMIT} times in ten minutes`, {
+    hint: `Put the rest into one message, or wait ${wait} s.`,
+    details: { retry_after_s: wait },
+  });
+}
+
+async function knownItems(tx: Tx, ids: readonly string[]): Promise<string[]> {
+  const broadcasts = await tx
+    .selectFrom('broadcasts')
+    .select('id')
+    .where('id', 'in', [...ids])
+    .execute();
+  const tasks = await tx
+    .selectFrom('tasks')
+    .select('id')
+    .where('id', 'in', [...ids])
+    .execute();
+  return [...broadcasts, ...tasks].map((r) => r.id);
+}
+
+function broadcastOf(row: BroadcastsTable, acknowledged: boolean, by: number): z.output<typeof Broadcast> {
+  return {
+    id: row.id,
+    content: row.content,
+    category: row.category,
+    severity: row.severity as z.output<typeof Broadcast>['severity'],
+    groups: list(row.groups),
+    machine: row.author,
+    created_at: row.created_at,
+    expires_at: row.expires_at,
+    acknowledged,
+    acknowledged_by: by,
+  };
+}

@@ -1,0 +1,52 @@
+import type { HubContext } from '../context.ts';
+import { settleTasks } from './tasks.ts';
+import type { InboxBell } from './write.ts';
+
+const EVERY_MS = 15_000;
+const PURGE_EVERY = 240;
+/** Forgotten and expired rows stay so long, for hub processes that were away. */
+const KEEP_MS = 7 * 24 * 3600_000;
+const KEEP_TASKS_MS = 90 * 24 * 3600_000;
+
+/**
+ * Opens tasks again whose claimant is gone, every 15 s, and takes out what is long over, every hour.
+ * @returns what ends it
+ */
+export function startCollectiveSweep(hub: HubContext, bell: InboxBell): () => Promise<void> {
+  let running: Promise<unknown> = Promise.resolve();
+  let round = 0;
+  const sweep = async (): Promise<void> => {
+    try {
+      await settleTasks(hub, bell);
+      if (round++ % PURGE_EVERY === 0) await purge(hub);
+    } catch (error) {
+      hub.log.warn({ error }, 'the collective could not be swept');
+    }
+  };
+  const timer = setInterval(() => {
+    running = running.then(sweep);
+  }, EVERY_MS);
+  timer.unref();
+  return async () => {
+    clearInterval(timer);
+    await running;
+  };
+}
+
+/** Takes out what nobody can see any more. */
+export async function purge(hub: HubContext): Promise<void> {
+  const now = hub.clock().getTime();
+  const old = new Date(now - KEEP_MS).toISOString();
+  const oldTasks = new Date(now - KEEP_TASKS_MS).toISOString();
+  await hub.store.transact(async (tx) => {
+    await tx.deleteFrom('memories').where('forgotten', '=', 1).where('updated_at', '<', old).execute();
+    await tx.deleteFrom('memories').where('expires_at', '<', old).execute();
+    await tx.deleteFrom('broadcasts').where('expires_at', '<', old).execute();
+    await tx
+      .deleteFrom('tasks')
+      .where('status', 'in', ['done', 'failed', 'cancelled'])
+      .where('updated_at', '<', oldTasks)
+      .execute();
+    await tx.deleteFrom('acknowledgements').where('at', '<', oldTasks).execute();
+  });
+}

@@ -1,0 +1,59 @@
+import { randomBytes } from 'node:crypto';
+import type { Transaction } from 'kysely';
+import type { Member } from '../../domain/collective.ts';
+import { HaiveError } from '../../domain/errors.ts';
+import { appendAudit } from '../../storage/audit-queries.ts';
+import { nextRevision } from '../../storage/collective-queries.ts';
+import { findMachine } from '../../storage/machine-queries.ts';
+import type { Tables, Tx } from '../../storage/tables.ts';
+import { actorOf } from '../change.ts';
+import type { HubContext, Principal } from '../context.ts';
+
+/** Tells machines, wherever they are connected, that their inbox may have changed. */
+export interface InboxBell {
+  /** @param machineIds null: all */
+  ringInbox(machineIds: readonly string[] | null): void;
+  isConnected(machineId: string): boolean;
+}
+
+export interface Writing {
+  tx: Transaction<Tables>;
+  rev: number;
+  /** ISO-8601. */
+  at: string;
+  /** Leaves a row in the audit log. */
+  audit(action: string, target: string, data: Record<string, unknown>): Promise<void>;
+}
+
+/** Runs one change of the collective's data in a transaction; such changes come one after another, on all hub processes. */
+export async function write<T>(hub: HubContext, actor: Principal, work: (writing: Writing) => Promise<T>): Promise<T> {
+  return await hub.store.transact(async (tx) => {
+    const rev = await nextRevision(tx);
+    const at = hub.clock().toISOString();
+    const audit: Writing['audit'] = (action, target, data) =>
+      appendAudit(tx, at, { actor: actorOf(actor), action, target, data });
+    return await work({ tx, rev, at, audit });
+  });
+}
+
+/** Who calls: a machine, or null for an operator who sits at none. @throws HaiveError MACHINE_NOT_FOUND */
+export async function callerOf(tx: Tx, principal: Principal): Promise<Member | null> {
+  if (principal.machineId === null) return null;
+  const machine = await findMachine(tx, principal.machineId);
+  if (machine === undefined) throw new HaiveError('MACHINE_NOT_FOUND', 'This machine is not known here any more');
+  return machine;
+}
+
+/** The machine that calls. @throws HaiveError FORBIDDEN for any other token, MACHINE_NOT_FOUND */
+export async function callingMachine(tx: Tx, principal: Principal): Promise<Member> {
+  const caller = await callerOf(tx, principal);
+  if (caller === null) throw new HaiveError('FORBIDDEN', 'Only a machine does this, with its own token');
+  return caller;
+}
+
+/** An id that nobody guesses: `mem_…`, `msg_…`, `task_…`. */
+export function newId(kind: 'mem' | 'msg' | 'task'): string {
+  return `${kind}_${randomBytes(12).toString('base64url')}`;
+}
+
+export const list = (json: string): string[] => JSON.parse(json) as string[];
