@@ -1,23 +1,19 @@
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { SCENARIOS } from './scenarios.ts';
+import { SINGLE_FILES } from './single-files.ts';
 import { sweep } from './sweep.ts';
 
-const ERRNOS = ['ENOSPC', 'EACCES', 'EIO', 'EROFS', 'EXDEV'];
 let points = 0;
 
-describe('every operation of every change', () => {
-  it.each(SCENARIOS)('$name: crashes, also of the recovery', { timeout: 3_600_000 }, async (scenario) => {
-    const tally = await sweep(scenario, { step: 1, recoveryStep: scenario.repeated ? 0 : 3, errnos: [] });
+it.each([...SCENARIOS, ...SINGLE_FILES])(
+  '$name: crashes, a full disk, a broken disk',
+  { timeout: 600_000 },
+  async (scenario) => {
+    const tally = await sweep(scenario, { step: 1, crashes: true, errnos: ['ENOSPC', 'EIO'] });
     points += tally.points;
     console.log(
-      `${scenario.name}: ${tally.points} crash points (${points} so far), ${tally.differed.length} states differed`,
+      `${scenario.name}: ${tally.points} crashes and errors (${points} so far), ${tally.differed.length} states differed`,
     );
     expect(tally.differed.slice(0, 5)).toEqual([]);
-  });
-
-  it.each(SCENARIOS)('$name: errors', { timeout: 3_600_000 }, async (scenario) => {
-    const tally = await sweep(scenario, { step: 1, recoveryStep: 0, errnos: ERRNOS });
-    console.log(`${scenario.name}: ${tally.points} faults, ${tally.differed.length} states differed`);
-    expect(tally.differed.slice(0, 5)).toEqual([]);
-  });
-});
+  },
+);

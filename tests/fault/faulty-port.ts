@@ -1,4 +1,6 @@
-import { FILE_OPERATIONS, type FilePort, realFilePort } from '../../server/src/machine/file-port.ts';
+import * as fs from 'node:fs';
+import { FILE_OPERATIONS, type FilePort } from '../../server/src/machine/file-port.ts';
+import { noteCallSite } from './call-sites.ts';
 
 /** Stands for the death of the process: from here on no operation happens. */
 export class Crash extends Error {}
@@ -17,41 +19,76 @@ export interface FaultyPort {
   crashed(): boolean;
 }
 
-type Operation = (...args: unknown[]) => Promise<void>;
+export type OperationName = (typeof FILE_OPERATIONS)[number];
+type Synchronous = { [K in OperationName]: (...args: Parameters<FilePort[K]>) => unknown };
 
-function errnoError(errno: string): NodeJS.ErrnoException {
-  return Object.assign(new Error(`${errno}: injected`), { code: errno });
+/**
+ * The operations without the detour through Node's threads: each is whole before the next starts, and thousands of runs
+ * take seconds. Nothing is fsynced: the order of operations is what is tested.
+ */
+const SYNCHRONOUS: Synchronous = {
+  mkdir: (path, options) => fs.mkdirSync(path, options),
+  writeFile: (path, bytes, options) =>
+    fs.writeFileSync(path, bytes, { flag: options?.exclusive ? 'wx' : 'w', mode: options?.mode ?? 0o644 }),
+  rename: (from, to) => fs.renameSync(from, to),
+  unlink: (path) => fs.unlinkSync(path),
+  rmdir: (path) => fs.rmdirSync(path),
+  symlink: (target, path, type) => fs.symlinkSync(target, path, type),
+  chmod: (path, mode) => fs.chmodSync(path, mode),
+  link: (existing, path) => fs.linkSync(existing, path),
+  copyFile: (from, to) => fs.copyFileSync(from, to),
+  fsyncDir: () => undefined,
+  utimes: (path, atime, mtime) => fs.utimesSync(path, atime, mtime),
+};
+
+type Arguments = Parameters<FilePort[OperationName]>;
+
+/** A port of the real operations, each going through `around`, which decides whether it happens. */
+export function portAround(around: (name: OperationName, args: Arguments, go: () => void) => void): FilePort {
+  const run =
+    (name: OperationName) =>
+    async (...args: Arguments) => {
+      around(name, args, () => void (SYNCHRONOUS[name] as (...args: unknown[]) => unknown)(...args));
+    };
+  return Object.fromEntries(FILE_OPERATIONS.map((name) => [name, run(name)])) as unknown as FilePort;
 }
 
-/** The real operations, counted, with one fault. Nothing is fsynced: the order of operations is what is tested. */
+/** Half of what a write would have written. */
+export function halfOf(bytes: unknown): Buffer {
+  const all = Buffer.from(bytes as string);
+  return all.subarray(0, Math.floor(all.length / 2));
+}
+
+function writeHalf(args: Arguments): void {
+  const [path, bytes, options] = args as Parameters<FilePort['writeFile']>;
+  try {
+    SYNCHRONOUS.writeFile(path, halfOf(bytes), options);
+  } catch {
+    // An exclusive write to what is there leaves nothing behind.
+  }
+}
+
+/** The operations, counted, with one fault. */
 export function faultyPort(fault: Fault): FaultyPort {
-  const real = realFilePort() as unknown as Record<string, Operation>;
   const calls: string[] = [];
   let dead = false;
-  const half = async (path: unknown, bytes: unknown, options: unknown): Promise<void> => {
-    const all = Buffer.from(bytes as string);
-    await real.writeFile?.(path, all.subarray(0, Math.floor(all.length / 2)), options);
-  };
-  const run =
-    (name: string): Operation =>
-    async (...given) => {
-      if (dead) throw new Crash();
-      calls.push(name);
-      const n = calls.length;
-      const args = name === 'writeFile' ? [given[0], given[1], { ...(given[2] as object), fsync: false }] : given;
-      const go = async (): Promise<void> => (name === 'fsyncDir' ? undefined : await real[name]?.(...args));
-      if (fault.kind === 'crash' && n === fault.at) {
-        dead = true;
-        if (fault.when === 'after') await go();
-        if (fault.when === 'torn' && name === 'writeFile') await half(args[0], args[1], args[2]);
-        throw new Crash();
-      }
-      if (fault.kind === 'error' && (fault.once ? n === fault.at : n >= fault.at)) {
-        if (fault.short && name === 'writeFile') await half(args[0], args[1], args[2]).catch(() => {});
-        throw errnoError(fault.errno);
-      }
-      await go();
-    };
-  const port = Object.fromEntries(FILE_OPERATIONS.map((name) => [name, run(name)])) as unknown as FilePort;
+  const port = portAround((name, args, go) => {
+    if (dead) throw new Crash();
+    calls.push(name);
+    const n = calls.length;
+    if (fault.kind === 'crash' && n === fault.at) {
+      dead = true;
+      if (fault.when === 'after') go();
+      if (fault.when === 'torn' && name === 'writeFile') writeHalf(args);
+      throw new Crash();
+    }
+    if (fault.kind === 'error' && (fault.once ? n === fault.at : n >= fault.at)) {
+      if (fault.short && name === 'writeFile') writeHalf(args);
+      throw Object.assign(new Error(`${fault.errno}: injected`), { code: fault.errno });
+    }
+    // What is done about an error has its own calls.
+    if (fault.kind === 'error' && n > fault.at) noteCallSite();
+    go();
+  });
   return { port, calls, crashed: () => dead };
 }

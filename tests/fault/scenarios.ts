@@ -1,6 +1,8 @@
-import { rm } from 'node:fs/promises';
+import { rm, symlink } from 'node:fs/promises';
+import { collectVersions } from '../../server/src/machine/leases.ts';
 import { leaveMachine } from '../../server/src/machine/leave.ts';
 import type { Machine } from '../../server/src/machine/machine.ts';
+import { ownIdentity } from '../../server/src/machine/process-identity.ts';
 import { applyChange, type Change } from '../../server/src/machine/transaction.ts';
 import type { Rig } from '../machine/rig.ts';
 
@@ -11,6 +13,8 @@ export interface Scenario {
   prepare(rig: Rig): Promise<(m: Machine) => Promise<unknown>>;
   /** Not one transaction: it is done again after a crash, and then is finished. */
   repeated?: boolean;
+  /** Says what is wrong after a recovery, where names by chance make the HOME differ from run to run. */
+  verdict?(rig: Rig): Promise<string | null>;
 }
 
 const SETTINGS =
@@ -48,7 +52,14 @@ async function edit(rig: Rig): Promise<void> {
   await rig.write(`${core}/skills/s/SKILL.md`, text('1.0.0').replace('1 \n', '1 mine\n'));
   await rig.write(`${core}/agents/a.md`, 'my agent');
   await rig.write(`${core}/notes/n.txt`, 'note');
+  await symlink('n.txt', rig.path(core, 'notes/link'));
   await rm(rig.path(core, 'bin/run'));
+}
+
+/** What a dead process's lock and a person's own copies leave in our folder. */
+async function debris(rig: Rig): Promise<void> {
+  await rig.write('.claude/plugins/.haivemind/lock/1.done', '');
+  await rig.write('.claude/plugins/.haivemind/backups/old/settings.json', '{}');
 }
 
 export const SCENARIOS: Scenario[] = [
@@ -120,12 +131,40 @@ export const SCENARIOS: Scenario[] = [
     },
   },
   {
+    name: 'collect old trees with edits',
+    repeated: true,
+    async prepare(rig) {
+      await used(rig);
+      await rig.apply({ install: await versions(rig, '1.0.0') });
+      await edit(rig);
+      await rig.apply({ install: await versions(rig, '2.0.0') });
+      await rig.apply({ install: await versions(rig, '3.0.0'), overwriteEdits: true });
+      const gone = { pid: 1, start: '1', host: 'gone', place: 'gone', sessionId: 's', dirs: [] };
+      const dead = { ...(await ownIdentity()), start: '1', sessionId: 's', dirs: ['versions/ops'] };
+      await rig.write('.claude/plugins/.haivemind/leases/1-a.json', JSON.stringify(dead));
+      await rig.write('.claude/plugins/.haivemind/leases/1-b.json', JSON.stringify(gone));
+      return (m) => collectVersions(m, { keep: 0, graceMs: -1 });
+    },
+  },
+  {
     name: 'leave',
     repeated: true,
     async prepare(rig) {
       await used(rig);
       await rig.apply({ install: await versions(rig, '1.0.0') });
       await rig.apply({ install: await versions(rig, '2.0.0') });
+      await debris(rig);
+      return leaveMachine;
+    },
+  },
+  {
+    name: 'leave with edits',
+    repeated: true,
+    async prepare(rig) {
+      await used(rig);
+      await rig.apply({ install: await versions(rig, '1.0.0') });
+      await edit(rig);
+      await debris(rig);
       return leaveMachine;
     },
   },

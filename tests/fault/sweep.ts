@@ -1,12 +1,11 @@
-import { cp, mkdtemp, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
+import { readFileSync } from 'node:fs';
+import { relative } from 'node:path';
 import { HaiveError } from '../../server/src/domain/errors.ts';
-import { ensureRoot, type Machine } from '../../server/src/machine/machine.ts';
 import { recover } from '../../server/src/machine/transaction.ts';
-import { makeRig, type Rig, snapshot } from '../machine/rig.ts';
-import { Crash, type Fault, type FaultyPort, faultyPort } from './faulty-port.ts';
+import { type BenchHome, openBenchHome } from './bench-home.ts';
+import { noteCallSite } from './call-sites.ts';
+import { Crash, type Fault, faultyPort, halfOf, type OperationName, portAround } from './faulty-port.ts';
+import { differing, type Image, imageHash, refresh } from './home-image.ts';
 import type { Scenario } from './scenarios.ts';
 
 export interface Tally {
@@ -16,154 +15,166 @@ export interface Tally {
   operations: Set<string>;
 }
 
-export interface SweepOptions {
-  /** Every how many operations a crash is tried (1: all). */
-  step: number;
-  /** Every how many operations of a recovery it is stopped too (0: never). */
-  recoveryStep: number;
-  errnos: string[];
+const TWO_PATHS = new Set<OperationName>(['rename', 'link', 'copyFile']);
+
+/**
+ * Runs something on the HOME as it is and gives every state in which a process that dies would leave it: after each
+ * operation, and with half of each write.
+ */
+async function statesOf(bench: BenchHome, tally: Tally, run: (m: BenchHome['rig']['machine']) => Promise<unknown>) {
+  const { home } = bench.rig;
+  const states: Image[] = [bench.now];
+  let image = bench.now;
+  const inside = (path: unknown): string => relative(home, String(path));
+  const port = portAround((name, args, go) => {
+    tally.operations.add(name);
+    noteCallSite();
+    const path = inside(name === 'symlink' ? args[1] : args[0]);
+    if (name === 'writeFile') {
+      const { mode, exclusive } = (args[2] ?? {}) as { mode?: number; exclusive?: boolean };
+      const there = image.get(path);
+      const bits = there?.split(' ', 1)[0] ?? ((mode ?? 0o644) & ~process.umask()).toString(8);
+      if (there === undefined || !exclusive)
+        states.push(new Map(image).set(path, `${bits} ${halfOf(args[1]).toString('latin1')}`));
+    }
+    if (name === 'copyFile') {
+      const half = halfOf(readFileSync(String(args[0]))).toString('latin1');
+      states.push(new Map(image).set(inside(args[1]), `644 ${half}`));
+    }
+    go();
+    image = new Map(image);
+    refresh(image, home, path);
+    if (TWO_PATHS.has(name)) refresh(image, home, inside(args[1]));
+    states.push(image);
+  });
+  await run(bench.rig.withPort(port));
+  return states;
 }
 
-type Snapshot = Record<string, string>;
-
-interface Bench {
-  rig: Rig;
-  run: (m: Machine) => Promise<unknown>;
-  before: Snapshot;
-  after: Snapshot;
-  /** Operations of a run without faults. */
-  count: number;
-  reset(): Promise<void>;
-  close(): Promise<void>;
-}
-
-async function settle(scenario: Scenario, bench: Pick<Bench, 'rig' | 'run'>): Promise<void> {
-  const m = bench.rig.withPort(faultyPort({ kind: 'none' }).port);
-  await recover(m);
-  if (scenario.repeated) {
-    // As `hv leave` would do again: the lock makes our folder before anything else.
-    await ensureRoot(m);
-    await bench.run(m);
-  }
-}
-
-async function setUp(scenario: Scenario, tally: Tally): Promise<Bench> {
-  // In memory where there is such a folder: thousands of HOMEs are made.
-  const base = (await stat('/dev/shm').catch(() => null)) === null ? tmpdir() : '/dev/shm';
-  const rig = await makeRig({ home: await mkdtemp(join(base, 'hv sweep ü-')) });
-  await ensureRoot(rig.machine);
-  const run = await scenario.prepare(rig);
-  const kept = `${rig.home}-kept`;
-  await cp(rig.home, kept, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
-  const before = await snapshot(rig.home);
-  const counter = faultyPort({ kind: 'none' });
-  await run(rig.withPort(counter.port));
-  for (const name of counter.calls) tally.operations.add(name);
-  return {
-    rig,
-    run,
-    before,
-    after: await snapshot(rig.home),
-    count: counter.calls.length,
-    async reset() {
-      await rm(rig.home, { recursive: true, force: true });
-      await cp(kept, rig.home, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
-    },
-    async close() {
-      await rm(kept, { recursive: true, force: true });
-      await rig.close();
-    },
-  };
-}
-
-/** Names the first path that is neither as before nor as after. */
-function difference(bench: Bench, found: Snapshot): string | null {
-  if (isDeepStrictEqual(found, bench.before) || isDeepStrictEqual(found, bench.after)) return null;
-  const against = (other: Snapshot): string[] =>
-    [...new Set([...Object.keys(found), ...Object.keys(other)])].filter((path) => found[path] !== other[path]);
-  const [old, now] = [against(bench.before), against(bench.after)];
-  const closer = old.length < now.length ? old : now;
-  return `${closer.length} paths, first ${closer[0]}: ${JSON.stringify(found[closer[0] ?? '']?.slice(0, 300))}`;
+export interface Exploration extends Tally {
+  /** States in which a process that dies in the change leaves the HOME. */
+  first: number;
+  /** Further states that recoveries which die leave, however often they do. */
+  again: number;
 }
 
 /**
- * When leaving dies between the removal of our folder and of the empty ones above it, nothing says any more that those
- * were ours: they stay. Nothing else may.
+ * Every state of the HOME that any number of crashes can bring about: those of the change itself, then those of the
+ * recovery from each, until there is no new one. From each, a recovery must reach the old or the new state.
  */
-function forgetEmptyFolders(bench: Bench, found: Snapshot): void {
-  for (const path of ['.claude/plugins', '.claude']) {
-    const alone = !Object.keys(found).some((other) => other.startsWith(`${path}/`));
-    if (found[path] === 'dir' && bench.after[path] === undefined && alone) delete found[path];
+export async function explore(scenario: Scenario): Promise<Exploration> {
+  const tally: Tally = { points: 0, differed: [], operations: new Set() };
+  const bench = await openBenchHome(scenario);
+  const seen = new Set<string>();
+  const queue: { image: Image; label: string }[] = [];
+  const add = (states: Image[], label: (n: number) => string): void => {
+    for (const [n, image] of states.entries()) {
+      const hash = imageHash(image);
+      if (seen.has(hash)) continue;
+      seen.add(hash);
+      queue.push({ image, label: label(n) });
+    }
+  };
+  try {
+    bench.show(bench.before);
+    add(await statesOf(bench, tally, bench.run), (n) => `state ${n}`);
+    bench.look();
+    const first = queue.length;
+    for (let i = 0; i < queue.length; i++) {
+      const { image, label } = queue[i] as (typeof queue)[number];
+      tally.points++;
+      bench.show(image);
+      try {
+        const states = await statesOf(bench, tally, (m) => bench.settle(m));
+        const found = bench.look();
+        const wrong = await bench.difference(found);
+        if (wrong !== null) tally.differed.push(`${scenario.name}, ${label}: ${wrong}`);
+        // The states are kept by following the operations: the disk must say the same in the end.
+        const unlike = differing(states.at(-1) ?? image, found);
+        if (unlike.length > 0) tally.differed.push(`${scenario.name}, ${label}: the sweep lost track of ${unlike[0]}`);
+        // Names by chance would make new states for ever.
+        if (scenario.verdict === undefined) add(states, (n) => `${label}, recovery state ${n}`);
+      } catch (error) {
+        bench.look();
+        tally.differed.push(`${scenario.name}, ${label}: recovery: ${String(error)}`);
+      }
+    }
+    return { ...tally, first, again: queue.length - first };
+  } finally {
+    await bench.close();
   }
 }
 
-async function attempt(bench: Bench, fault: Fault, tally: Tally): Promise<{ faulty: FaultyPort; error: unknown }> {
-  await bench.reset();
+export interface FaultOptions {
+  /** Every how many operations a fault is tried (1: all). */
+  step: number;
+  /** The first operation that is tried. */
+  from?: number;
+  /** Stop the process before, after and in the middle of the operation. */
+  crashes: boolean;
+  errnos: string[];
+}
+
+async function attempt(bench: BenchHome, fault: Fault, tally: Tally): Promise<{ error: unknown }> {
+  bench.show(bench.before);
   const faulty = faultyPort(fault);
   tally.points++;
+  let error: unknown;
   try {
     await bench.run(bench.rig.withPort(faulty.port));
-    return { faulty, error: undefined };
+  } catch (thrown) {
+    error = thrown;
+  }
+  for (const name of faulty.calls) tally.operations.add(name);
+  return { error };
+}
+
+async function check(bench: BenchHome, label: string, tally: Tally, told: boolean): Promise<void> {
+  const { name } = bench.scenario;
+  try {
+    const m = bench.rig.withPort(faultyPort({ kind: 'none' }).port);
+    await (told ? recover(m) : bench.settle(m));
   } catch (error) {
-    return { faulty, error };
+    tally.differed.push(`${name}, ${label}: recovery: ${String(error)}`);
   }
+  const found = bench.look();
+  const wrong = await bench.difference(found);
+  if (wrong !== null) tally.differed.push(`${name}, ${label}: ${wrong}`);
+  else if (told && !bench.isNew(found))
+    tally.differed.push(`${name}, ${label}: success was told, but the state is old`);
 }
 
-const isCrash = (error: unknown): boolean => error instanceof Crash;
-
-async function check(scenario: Scenario, bench: Bench, label: string, tally: Tally, mustBeNew = false): Promise<void> {
-  await settle(scenario, bench).catch((error: unknown) => tally.differed.push(`${label}: recovery: ${String(error)}`));
-  const found = await snapshot(bench.rig.home);
-  if (scenario.repeated) forgetEmptyFolders(bench, found);
-  const wrong = difference(bench, found);
-  if (wrong !== null) tally.differed.push(`${scenario.name}, ${label}: ${wrong}`);
-  else if ((mustBeNew || scenario.repeated) && !isDeepStrictEqual(found, bench.after))
-    tally.differed.push(`${scenario.name}, ${label}: success was told, but the state is old`);
-}
-
-async function crashAt(scenario: Scenario, bench: Bench, at: number, tally: Tally, step: number): Promise<void> {
+async function crashAt(bench: BenchHome, at: number, tally: Tally): Promise<void> {
   for (const when of ['before', 'after', 'torn'] as const) {
-    const fault: Fault = { kind: 'crash', at, when };
     const label = `crash ${when} operation ${at}`;
-    const { error } = await attempt(bench, fault, tally);
-    if (!isCrash(error) && when !== 'after') tally.differed.push(`${scenario.name}, ${label}: the crash was swallowed`);
-    await check(scenario, bench, label, tally);
-    if (step === 0) continue;
-    const m = bench.rig.machine;
-    for (let k = 1; ; k += step) {
-      await attempt(bench, fault, tally);
-      const second = faultyPort({ kind: 'crash', at: k, when });
-      try {
-        await recover(bench.rig.withPort(second.port));
-      } catch (again) {
-        if (!isCrash(again)) throw again;
-      }
-      await check(scenario, { ...bench, rig: { ...bench.rig, machine: m } }, `${label}, recovery ${when} ${k}`, tally);
-      if (!second.crashed()) break;
-    }
+    const { error } = await attempt(bench, { kind: 'crash', at, when }, tally);
+    if (!(error instanceof Crash) && when !== 'after')
+      tally.differed.push(`${bench.scenario.name}, ${label}: the crash was swallowed`);
+    await check(bench, label, tally, false);
   }
 }
 
-async function failAt(scenario: Scenario, bench: Bench, at: number, errno: string, tally: Tally): Promise<void> {
+async function failAt(bench: BenchHome, at: number, errno: string, tally: Tally): Promise<void> {
   for (const once of [true, false]) {
     for (const short of errno === 'ENOSPC' ? [true, false] : [false]) {
       const label = `${errno}${short ? ' after a short write' : ''} at operation ${at}${once ? '' : ' and on'}`;
       const { error } = await attempt(bench, { kind: 'error', at, errno, once, short }, tally);
       const coded = error instanceof HaiveError && ['DISK_FULL', 'READ_ONLY', 'IO_ERROR'].includes(error.code);
-      if (error !== undefined && !coded) tally.differed.push(`${scenario.name}, ${label}: threw ${String(error)}`);
-      await check(scenario, bench, label, tally, error === undefined);
+      if (error !== undefined && !coded)
+        tally.differed.push(`${bench.scenario.name}, ${label}: threw ${String(error)}`);
+      await check(bench, label, tally, error === undefined);
     }
   }
 }
 
-/** Stops or fails one scenario at its operations, recovers, and compares the whole HOME with the old and the new state. */
-export async function sweep(scenario: Scenario, options: SweepOptions): Promise<Tally> {
+/** Stops or fails a running change at its operations, recovers, and compares the whole HOME with the old and the new state. */
+export async function sweep(scenario: Scenario, options: FaultOptions): Promise<Tally> {
   const tally: Tally = { points: 0, differed: [], operations: new Set() };
-  const bench = await setUp(scenario, tally);
+  const bench = await openBenchHome(scenario);
   try {
-    for (let at = 1; at <= bench.count; at += options.step) {
-      await crashAt(scenario, bench, at, tally, options.recoveryStep);
-      for (const errno of options.errnos) await failAt(scenario, bench, at, errno, tally);
+    for (let at = options.from ?? 1; at <= bench.count; at += options.step) {
+      if (options.crashes) await crashAt(bench, at, tally);
+      for (const errno of options.errnos) await failAt(bench, at, errno, tally);
     }
   } finally {
     await bench.close();

@@ -1,0 +1,63 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import ts from 'typescript';
+import { FILE_OPERATIONS } from '../../server/src/machine/file-port.ts';
+
+const MACHINE = new URL('../../server/src/machine', import.meta.url).pathname;
+
+/** `file:line` of every line of the machine's side that led to a file operation. */
+const hit = new Set<string>();
+
+/** Remembers who is asking for a file operation right now. */
+export function noteCallSite(): void {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 40;
+  const stack = new Error().stack ?? '';
+  Error.stackTraceLimit = limit;
+  for (const [, file, line] of stack.matchAll(/server\/src\/machine\/([\w/.-]+\.ts):([0-9]+):/g))
+    hit.add(`${file}:${line}`);
+}
+
+export interface CallSite {
+  file: string;
+  line: number;
+  text: string;
+}
+
+/** Every call in the machine's side that changes the disk: an operation of the port, or a function that is handed the port. */
+export function mutatingCalls(): CallSite[] {
+  const files = readdirSync(MACHINE, { recursive: true }).map(String);
+  return files.filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts')).flatMap(callsIn);
+}
+
+function callsIn(file: string): CallSite[] {
+  const text = readFileSync(join(MACHINE, file), 'utf8');
+  const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true);
+  const found: CallSite[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isCallExpression(node) && isMutating(node)) {
+      // A stack names the place of the function's name, not that of the whole expression.
+      const at = ts.isPropertyAccessExpression(node.expression) ? node.expression.name : node.expression;
+      const { line } = source.getLineAndCharacterOfPosition(at.getStart(source));
+      found.push({ file, line: line + 1, text: node.getText(source).split('\n', 1)[0] ?? '' });
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return found;
+}
+
+const isPort = (node: ts.Node): boolean =>
+  (ts.isIdentifier(node) && node.text === 'port') || (ts.isPropertyAccessExpression(node) && node.name.text === 'port');
+
+function isMutating(call: ts.CallExpression): boolean {
+  const { expression } = call;
+  if (ts.isPropertyAccessExpression(expression) && isPort(expression.expression))
+    return (FILE_OPERATIONS as readonly string[]).includes(expression.name.text);
+  return ts.isIdentifier(expression) && call.arguments.some(isPort);
+}
+
+/** The calls that no operation came from so far. */
+export function callsNeverHit(): CallSite[] {
+  return mutatingCalls().filter(({ file, line }) => !hit.has(`${file}:${line}`));
+}

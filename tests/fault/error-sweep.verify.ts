@@ -1,0 +1,19 @@
+import { expect, it } from 'vitest';
+import { SCENARIOS } from './scenarios.ts';
+import { SINGLE_FILES } from './single-files.ts';
+import { sweep } from './sweep.ts';
+
+let points = 0;
+
+it.each([...SCENARIOS, ...SINGLE_FILES])(
+  '$name: no right, read-only, another file system',
+  { timeout: 600_000 },
+  async (scenario) => {
+    const tally = await sweep(scenario, { step: 1, crashes: false, errnos: ['EACCES', 'EROFS', 'EXDEV'] });
+    points += tally.points;
+    console.log(
+      `${scenario.name}: ${tally.points} errors (${points} so far), ${tally.differed.length} states differed`,
+    );
+    expect(tally.differed.slice(0, 5)).toEqual([]);
+  },
+);

@@ -1,0 +1,88 @@
+import { readFile } from 'node:fs/promises';
+import { createKeyPair, sealJson } from '../../server/src/domain/dsse.ts';
+import { RECORD_PAYLOAD_TYPE } from '../../server/src/domain/version-record.ts';
+import {
+  collectBlobs,
+  getRecord,
+  putBlob,
+  putRecord,
+  readBlob,
+  sha256Of,
+} from '../../server/src/machine/blob-store.ts';
+import { updateConfig } from '../../server/src/machine/config-file.ts';
+import { takeLease } from '../../server/src/machine/leases.ts';
+import { clearLive, isLive, readLive, writeLive } from '../../server/src/machine/live-state.ts';
+import type { Machine } from '../../server/src/machine/machine.ts';
+import { publisherKey, readPublisherKey } from '../../server/src/machine/publisher-key.ts';
+import { makeVersion } from '../machine/rig.ts';
+import type { Scenario } from './scenarios.ts';
+
+/** What is written outside of changes, one file at a time and without the lock: whole or not at all, and done again. */
+
+const BYTES = Buffer.from('some bytes of a plugin');
+const { install } = makeVersion('blobs', '1.0.0', { 'commands/x.md': 'x' });
+const KEY = createKeyPair();
+
+async function said(run: () => Promise<unknown>): Promise<string | null> {
+  try {
+    await run();
+    return null;
+  } catch (error) {
+    return String(error);
+  }
+}
+
+export const SINGLE_FILES: Scenario[] = [
+  {
+    name: 'keep bytes and records',
+    repeated: true,
+    async prepare(rig) {
+      await rig.write(`.claude/plugins/.haivemind/blobs/${sha256Of(BYTES)}`, 'damaged');
+      await rig.write(`.claude/plugins/.haivemind/blobs/${sha256Of('old')}`, 'old');
+      return async (m) => {
+        await said(() => readBlob(m, sha256Of(BYTES)));
+        await putBlob(m, sha256Of(BYTES), BYTES);
+        await putRecord(m, sealJson(RECORD_PAYLOAD_TYPE, install.record, KEY.privatePem), install.record);
+        const later: Machine = { ...m, clock: () => new Date(Date.now() + 48 * 3600 * 1000) };
+        await collectBlobs(later, [install.record.digest]);
+        await putBlob(m, sha256Of(BYTES), BYTES);
+      };
+    },
+    verdict: ({ machine }) =>
+      said(async () => {
+        await readBlob(machine, sha256Of(BYTES));
+        if ((await getRecord(machine, install.record.digest)) === null) throw new Error('the record is gone');
+      }),
+  },
+  {
+    name: 'configure',
+    repeated: true,
+    async prepare() {
+      return (m) => updateConfig(m, (raw) => ({ ...raw, hub_url: 'https://hub.test', other: 'kept' }));
+    },
+  },
+  {
+    name: 'make the key',
+    repeated: true,
+    async prepare() {
+      return publisherKey;
+    },
+    verdict: async ({ machine }) => ((await readPublisherKey(machine)) === null ? 'no key' : null),
+  },
+  {
+    name: 'a session begins and ends',
+    repeated: true,
+    async prepare(rig) {
+      await rig.store('a', '1.0.0', { x: 'x' });
+      return async (m) => {
+        const lease = await takeLease(m, { pid: process.pid, sessionId: 's' });
+        await writeLive(m, { output: { a: 1 } });
+        if (!(await isLive(m))) throw new Error('not live');
+        await clearLive(m);
+        await lease.release();
+      };
+    },
+    verdict: async ({ machine }) =>
+      (await readLive(machine)) === null ? null : `left: ${await readFile(machine.paths.live, 'utf8')}`,
+  },
+];
