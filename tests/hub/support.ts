@@ -57,6 +57,7 @@ export async function testHub(engine: EngineUnderTest, options: TestHubOptions =
     behindProxy: false,
     publicUrl: undefined,
     maxPluginSizeMb: 50,
+    findings: {},
     allowedSourceHosts: [],
     planTtlMs: 7 * 24 * 3600_000,
     logLevel: 'silent',

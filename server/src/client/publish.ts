@@ -6,6 +6,7 @@ import { type Envelope, sealJson } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
 import type { Finding } from '../domain/findings.ts';
 import { type Packed, packPlugin } from '../domain/package.ts';
+import { judge } from '../domain/safety/refuse.ts';
 import type { Change } from '../domain/translate.ts';
 import { pluginId, RECORD_PAYLOAD_TYPE } from '../domain/version-record.ts';
 import { publisherKey } from '../machine/publisher-key.ts';
@@ -47,12 +48,14 @@ export interface PublishResult extends Reply<'publish'> {
 type Progress = ((progress: PublishProgress) => void) | undefined;
 
 /**
- * Reads, checks, translates and signs a plugin on this machine.
+ * Reads, checks, scans and translates a plugin on this machine.
  * @throws HaiveError of packing (MANIFEST_*, NAME_*, PATH_*, PLUGIN_TOO_LARGE, COMPONENT_INVALID …)
  */
 export async function packFolder(ctx: ClientContext, path: string): Promise<Packed> {
   const maxBytes = ctx.config.plugins.max_plugin_size_mb * 1024 * 1024;
-  return packPlugin(await readPlugin(path, { maxBytes }), { maxBytes, now: ctx.clock() });
+  const files = await readPlugin(path, { maxBytes });
+  const packed = packPlugin(files, { maxBytes, now: ctx.clock() });
+  return { ...packed, findings: await judge(files, packed.findings, ctx.config.plugins.findings) };
 }
 
 /**

@@ -127,6 +127,11 @@ export const MANIFEST_FIELDS = [
   'userConfig',
   'experimental',
   'defaultEnabled',
+  'metadata',
+  'engines',
+  'network',
+  'types',
+  'binaries',
 ] as const;
 
 /** Fields of the manifest's `haivemind` block. */

@@ -63,7 +63,7 @@ export function packPlugin(given: readonly SourceFile[], options: PackOptions): 
   if (original === undefined) throw new HaiveError('MANIFEST_MISSING', `There is no ${MANIFEST_PATH}`);
   parseManifest(original.bytes);
   const findings = validatePlugin(files);
-  if (hasErrors(findings)) throw invalid(findings);
+  if (hasErrors(findings)) throw invalidPlugin(findings);
 
   const { files: shipped, changes } = options.translate === false ? { files, changes: [] } : translate(files);
   const manifestFile = shipped.find((f) => f.path === MANIFEST_PATH) ?? original;
@@ -117,7 +117,8 @@ function safeFiles(given: readonly SourceFile[], maxBytes: number): SourceFile[]
   return files.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }
 
-function invalid(findings: readonly Finding[]): HaiveError {
+/** COMPONENT_INVALID with the first error in its message. */
+export function invalidPlugin(findings: readonly Finding[]): HaiveError {
   const errors = findings.filter((f) => f.severity === 'error');
   const first = errors[0];
   const place =

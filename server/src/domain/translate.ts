@@ -1,9 +1,11 @@
+import type { JSONPath } from 'jsonc-parser';
 import { classifier, HOOKS_PATH, MANIFEST_PATH, MCP_PATH, namedPaths } from './file-types.ts';
 import type { SourceFile } from './package.ts';
 import { isJsonObject, readJson } from './read-json.ts';
 import { grantTargets, translateGrants } from './translate-grants.ts';
 import { translateHooks } from './translate-hooks.ts';
 import { translateManifest } from './translate-manifest.ts';
+import { translateMatchers } from './translate-matchers.ts';
 
 /** One thing that translation rewrote, for the author to see. */
 export interface Change {
@@ -55,17 +57,20 @@ export function translate(files: readonly SourceFile[]): { files: SourceFile[]; 
   const hookFiles = new Set([HOOKS_PATH, ...pathsOf(manifest.hooks)]);
   const serverFiles = new Set([MCP_PATH, ...pathsOf(manifest.mcpServers)]);
   for (const path of [...hookFiles, ...serverFiles]) edit(path, dropByteOrderMark, 'utf8');
-  for (const path of hookFiles) edit(path, (text, report) => translateHooks(text, ['hooks'], report), 'utf8');
+  const targets = grantTargets(manifest, (path) => readJson(result.find((f) => f.path === path)?.bytes));
+  const editHooks = (path: string, at: JSONPath) => {
+    edit(path, (text, report) => translateHooks(text, at, report), 'utf8');
+    edit(path, (text, report) => translateMatchers(text, at, targets, report), 'utf8');
+  };
+  for (const path of hookFiles) editHooks(path, ['hooks']);
   if (Array.isArray(manifest.hooks)) {
     manifest.hooks.forEach((entry, i) => {
-      if (isJsonObject(entry))
-        edit(MANIFEST_PATH, (text, report) => translateHooks(text, ['hooks', i], report), 'utf8');
+      if (isJsonObject(entry)) editHooks(MANIFEST_PATH, ['hooks', i]);
     });
   } else if (isJsonObject(manifest.hooks)) {
-    edit(MANIFEST_PATH, (text, report) => translateHooks(text, ['hooks'], report), 'utf8');
+    editHooks(MANIFEST_PATH, ['hooks']);
   }
 
-  const targets = grantTargets(manifest, (path) => readJson(result.find((f) => f.path === path)?.bytes));
   const typeOf = classifier(manifest);
   for (const { path } of files) {
     const type = typeOf(path);

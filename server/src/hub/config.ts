@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import * as z from 'zod';
 import { HaiveError } from '../domain/errors.ts';
+import { FindingPolicy } from '../domain/finding-policy.ts';
 import { isLoopback } from './loopback.ts';
 
 /** Everything the hub can be told; the only file of the hub that reads the environment. Times in ms, sizes in bytes. */
@@ -21,6 +22,8 @@ export interface HubConfig {
   /** The address machines reach this hub at, when it is not the one it listens on. */
   publicUrl: string | undefined;
   maxPluginSizeMb: number;
+  /** Severity of findings by code: what this hub refuses to register. */
+  findings: FindingPolicy;
   /** Hosts plugin_url may name although their address is private. */
   allowedSourceHosts: readonly string[];
   /** How long a plan counts as fresh. */
@@ -83,6 +86,7 @@ const PluginsBlock = z.object({
   registry_db: z.string().min(1).optional(),
   max_plugin_size_mb: z.number().positive().max(2048).optional(),
   allowed_source_hosts: z.array(z.string()).optional(),
+  findings: FindingPolicy.optional(),
 });
 
 /**
@@ -112,6 +116,7 @@ export function readHubConfig(flags: HubFlags, env: NodeJS.ProcessEnv = process.
     behindProxy,
     publicUrl: flags.publicUrl === undefined ? undefined : urlOf(flags.publicUrl),
     maxPluginSizeMb: plugins.max_plugin_size_mb ?? 50,
+    findings: plugins.findings ?? {},
     allowedSourceHosts: plugins.allowed_source_hosts ?? [],
     planTtlMs: 7 * 24 * 3600_000,
     limits: DEFAULT_LIMITS,

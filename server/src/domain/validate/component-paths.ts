@@ -40,7 +40,8 @@ function checkPathOf(
   const isDefault =
     isComponents && ['commands', 'agents', 'skills', 'hooks', 'hooks/hooks.json', '.mcp.json'].includes(plain);
   if (!isComponents) {
-    if (!path.startsWith('./')) {
+    const isRoot = key === 'skills' && path === '.';
+    if (!path.startsWith('./') && !isRoot) {
       subject.error(
         'COMPONENT_PATH_FORM',
         MANIFEST_PATH,
@@ -68,7 +69,16 @@ function checkPathOf(
       );
     }
   }
-  if (plain === '' || subject.has(plain) || subject.hasFolder(plain)) return;
+  if (key === 'skills' && !isComponents && subject.has(plain)) {
+    subject.error(
+      'COMPONENT_PATH_FORM',
+      MANIFEST_PATH,
+      place,
+      'Claude Code wants folders with a SKILL.md under `skills`, not files.',
+      'Name the folder.',
+    );
+  }
+  if (plain === '' || plain === '.' || subject.has(plain) || subject.hasFolder(plain)) return;
   if (isDefault) {
     subject.warn(
       'COMPONENT_PATH_MISSING',

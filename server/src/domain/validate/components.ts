@@ -2,8 +2,7 @@ import { TOOLS } from '../client-facts.ts';
 import { HaiveError } from '../errors.ts';
 import { classifier } from '../file-types.ts';
 import { findFrontMatter, parseFrontMatter } from '../front-matter.ts';
-import { readJson } from '../read-json.ts';
-import { type GrantTargets, grantTargets, translateGrants } from '../translate-grants.ts';
+import { type GrantTargets, translateGrants } from '../translate-grants.ts';
 import { checkSkillFolders } from './skill-folders.ts';
 import type { Subject } from './subject.ts';
 import { suggest } from './suggest.ts';
@@ -17,7 +16,7 @@ const MODELS = ['sonnet', 'opus', 'haiku', 'inherit', 'default', 'opusplan'];
 /** Commands, agents and skills: front matter, descriptions, tools, the places where the client looks for skills. */
 export function validateComponents(subject: Subject): void {
   const typeOf = classifier(subject.manifest);
-  const targets = grantTargets(subject.manifest, (path) => readJson(subject.files.get(path)?.bytes));
+  const { targets } = subject;
   const agents = new Map<string, string>();
   for (const path of subject.files.keys()) {
     const type = typeOf(path);
@@ -78,6 +77,7 @@ function checkMarkdown(
       );
     }
   }
+  if (kind === 'command') checkHint(subject, path, text, data);
   translateGrants(text, targets, (_rule, before, after) => {
     subject.warn(
       'GRANT_WITHOUT_SERVER',
@@ -87,6 +87,13 @@ function checkMarkdown(
       `Write ${after}.`,
     );
   });
+}
+
+function checkHint(subject: Subject, path: string, text: string, data: Record<string, unknown>): void {
+  const use = /\$ARGUMENTS\b|(?<![\w$])\$[1-9]\b/.exec(text);
+  if (use === null || data['argument-hint'] !== undefined) return;
+  const message = `The command uses ${use[0]}, but nothing tells people what to type.`;
+  subject.report('note', 'ARGUMENT_HINT_MISSING', path, { offset: use.index }, message, 'Add argument-hint: <what>.');
 }
 
 type At = (key: string) => { offset: number };
@@ -113,9 +120,14 @@ function checkFields(subject: Subject, path: string, kind: Kind, data: Record<st
       'Shorten it; move the rest to the body.',
     );
   }
-  if (kind === 'agent' && typeof data.name === 'object' && data.name !== null) wrong('name', 'must be text');
+  if (data.name !== undefined && data.name !== null && typeof data.name !== 'string') wrong('name', 'must be text');
+  const { shell } = data;
+  if (kind !== 'agent' && shell !== undefined && shell !== null) {
+    const known = typeof shell === 'string' && ['bash', 'powershell'].includes(shell.trim().toLowerCase());
+    if (!known) wrong('shell', 'must be bash or powershell');
+  }
   const grants = data['allowed-tools'];
-  if (kind !== 'agent' && grants !== undefined && grants !== null && typeof grants !== 'string') {
+  if (grants !== undefined && grants !== null && typeof grants !== 'string') {
     if (!Array.isArray(grants)) wrong('allowed-tools', 'must be text or a list of text');
     else if (grants.some((g) => typeof g !== 'string')) wrong('allowed-tools', 'must hold only text');
   }

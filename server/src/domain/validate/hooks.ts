@@ -4,6 +4,7 @@ import { HOOKS_PATH, MANIFEST_PATH, namedPaths } from '../file-types.ts';
 import type { Severity } from '../findings.ts';
 import { isJsonObject, type JsonObject } from '../read-json.ts';
 import { splitMatcher } from '../translate-hooks.ts';
+import { widenMatcher } from '../translate-matchers.ts';
 import { checkRootPaths } from './root-paths.ts';
 import type { Subject } from './subject.ts';
 import { didYouMean } from './suggest.ts';
@@ -48,7 +49,20 @@ function checkFile(subject: Subject, path: string, value: JsonObject): void {
       'Put the events inside {"hooks": {…}}.',
     );
   }
-  if (value.hooks === undefined) return;
+  if (value.hooks === undefined) {
+    const isModule = Array.isArray(value.modules) && value.modules.length > 0;
+    const misplaced = HOOK_EVENTS.some((event) => event in value);
+    if (!isModule && !misplaced) {
+      subject.error(
+        'HOOK_FORM',
+        path,
+        { offset: 0 },
+        'The file holds no "hooks".',
+        'Write {"hooks": {"EventName": […]}}.',
+      );
+    }
+    return;
+  }
   if (!isJsonObject(value.hooks)) {
     subject.error(
       'HOOK_FORM',
@@ -122,8 +136,13 @@ function checkEntry(subject: Subject, file: string, at: JSONPath, event: string,
 
 function checkMatcher(subject: Subject, file: string, at: JSONPath, event: string, matcher: string): void {
   const place = { json: [...at, 'matcher'] };
+  const onTool = (TOOL_EVENTS as readonly string[]).includes(event);
+  const wide = onTool ? widenMatcher(matcher, subject.targets) : undefined;
+  if (wide !== undefined) {
+    const message = `The matcher ${JSON.stringify(matcher.slice(0, 80))} matches no tool of a plugin's server.`;
+    subject.warn('HOOK_MATCHER_SERVER', file, place, message, `Write ${JSON.stringify(wide.slice(0, 200))}.`);
+  }
   if (splitMatcher(matcher) !== undefined) {
-    const onTool = (TOOL_EVENTS as readonly string[]).includes(event);
     const fix = onTool
       ? 'Write the tool as matcher and the rule as "if" on the handler.'
       : `${event} has no tool to match; remove the matcher.`;

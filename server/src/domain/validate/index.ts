@@ -1,5 +1,5 @@
 import { toHaiveError } from '../errors.ts';
-import { type Finding, sortFindings } from '../findings.ts';
+import { type Finding, MENDED_BY_PUBLISHING, sortFindings } from '../findings.ts';
 import type { SourceFile } from '../package.ts';
 import { checkPath, checkPathSet } from '../safe-path.ts';
 import { translate } from '../translate.ts';
@@ -7,9 +7,19 @@ import { validateComponents } from './components.ts';
 import { validateHooks } from './hooks.ts';
 import { validateManifest } from './manifest.ts';
 import { validateServers } from './mcp.ts';
+import { checkNamesClaimed } from './names-claimed.ts';
 import { Subject } from './subject.ts';
+import { checkUnsatisfiable } from './unsatisfiable.ts';
 
-const MENDED = 'Publishing translates this: nothing to do.';
+const CHECKS = [
+  validatePaths,
+  validateManifest,
+  checkUnsatisfiable,
+  validateHooks,
+  validateServers,
+  validateComponents,
+  checkNamesClaimed,
+];
 
 /**
  * Says what is wrong with a plugin as its author has it, errors first. Never throws. An error is what Claude Code
@@ -22,7 +32,7 @@ export function validatePlugin(files: readonly SourceFile[]): Finding[] {
   const after = new Set(inspect(translated.files).map(identity));
   const findings = given.map((finding): Finding => {
     if (finding.severity === 'note' || after.has(identity(finding))) return finding;
-    return { ...finding, severity: 'warning', fix: MENDED };
+    return { ...finding, severity: 'warning', fix: MENDED_BY_PUBLISHING };
   });
   return sortFindings(findings);
 }
@@ -34,7 +44,7 @@ function identity(finding: Finding): string {
 
 function inspect(files: readonly SourceFile[]): Finding[] {
   const subject = new Subject(files);
-  for (const check of [validatePaths, validateManifest, validateHooks, validateServers, validateComponents]) {
+  for (const check of CHECKS) {
     try {
       check(subject);
     } catch (thrown) {

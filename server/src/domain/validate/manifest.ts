@@ -4,10 +4,10 @@ import { MANIFEST_PATH } from '../file-types.ts';
 import { parseManifest } from '../manifest.ts';
 import { isJsonObject, type JsonObject } from '../read-json.ts';
 import { checkPaths } from './component-paths.ts';
+import { manifestFaults } from './manifest-fields.ts';
 import type { Subject } from './subject.ts';
 import { didYouMean } from './suggest.ts';
 
-const TEXT_FIELDS = ['displayName', 'description', 'homepage', 'license', 'icon'] as const;
 const PATH_KEYS = [
   'commands',
   'agents',
@@ -20,7 +20,6 @@ const PATH_KEYS = [
   'monitors',
   'workflows',
 ];
-const OPTION_TYPES = ['string', 'number', 'boolean', 'directory', 'file'];
 
 /** plugin.json: fields, types, paths, dependencies. */
 export function validateManifest(subject: Subject): void {
@@ -48,8 +47,18 @@ export function validateManifest(subject: Subject): void {
     return;
   }
   const manifest = read.value;
+  const versionless = manifest.version === undefined || manifest.version === '';
+  if (versionless) {
+    subject.warn(
+      'VERSION_MISSING',
+      MANIFEST_PATH,
+      { offset: 0 },
+      'There is no version, and the registry takes none without.',
+      'Add "version": "1.0.0", and raise it with every change.',
+    );
+  }
   try {
-    parseManifest(file.bytes);
+    parseManifest(versionless ? Buffer.from(JSON.stringify({ ...manifest, version: '0.0.0' })) : file.bytes);
   } catch (error) {
     const code = error instanceof HaiveError ? error : undefined;
     const field = code?.details?.field;
@@ -115,35 +124,17 @@ function checkUnknown(subject: Subject, manifest: JsonObject): void {
 }
 
 function checkTypes(subject: Subject, manifest: JsonObject): void {
-  const wrong = (path: (string | number)[], what: string) =>
+  for (const { path, message } of manifestFaults(manifest)) {
+    // parseManifest has spoken of these
+    if (path[0] === 'author' && !isJsonObject(manifest.author)) continue;
+    if (path.length <= 1 && (path[0] === 'keywords' || path[0] === 'description')) continue;
     subject.error(
       'MANIFEST_FIELD',
       MANIFEST_PATH,
       { json: path },
-      `${path.join('.')} ${what}.`,
+      `${path.join('.')}: ${message.slice(0, 160)}.`,
       'Claude Code refuses the plugin; correct the value.',
     );
-  for (const key of TEXT_FIELDS) {
-    if (manifest[key] !== undefined && typeof manifest[key] !== 'string') wrong([key], 'must be text');
-  }
-  if (typeof manifest.homepage === 'string' && !URL.canParse(manifest.homepage)) wrong(['homepage'], 'must be a URL');
-  if (manifest.repository !== undefined && typeof manifest.repository !== 'string')
-    wrong(['repository'], 'must be text');
-  if (manifest.userConfig === undefined) return;
-  if (!isJsonObject(manifest.userConfig)) {
-    wrong(['userConfig'], 'must be an object');
-    return;
-  }
-  for (const [name, option] of Object.entries(manifest.userConfig)) {
-    const path = ['userConfig', name];
-    if (!isJsonObject(option)) wrong(path, 'must be an object');
-    else {
-      if (!OPTION_TYPES.includes(String(option.type)))
-        wrong([...path, 'type'], `must be one of ${OPTION_TYPES.join(', ')}`);
-      for (const key of ['title', 'description']) {
-        if (typeof option[key] !== 'string') wrong([...path, key], 'must be text');
-      }
-    }
   }
 }
 

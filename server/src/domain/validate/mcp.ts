@@ -5,7 +5,10 @@ import { checkRootPaths } from './root-paths.ts';
 import type { Subject } from './subject.ts';
 import { didYouMean } from './suggest.ts';
 
-const REMOTE = ['http', 'sse', 'ws'];
+const REMOTE = ['http', 'streamable-http', 'sse', 'ws'];
+/** Types that only a host application may register. */
+const HOST_ONLY = ['sdk', 'sse-ide', 'ws-ide', 'claudeai-proxy'];
+const OPTION = /\$\{user_config\.([^}$]+)\}/g;
 
 /** .mcp.json, further server files that the manifest names, and servers inside the manifest. */
 export function validateServers(subject: Subject): void {
@@ -15,14 +18,11 @@ export function validateServers(subject: Subject): void {
     const read = subject.readJson(path);
     if (read === undefined) continue;
     if (isJsonObject(read.value)) checkServers(subject, path, [], read.value);
-    else
-      subject.warn(
-        'MCP_FORM',
-        path,
-        { offset: 0 },
-        'The file must hold an object; no server is loaded.',
-        'Write {"mcpServers": {"name": {…}}}.',
-      );
+    else {
+      const severity = Array.isArray(read.value) ? 'warning' : 'error';
+      const message = 'The file must hold an object of servers by name.';
+      subject.report(severity, 'MCP_FORM', path, { offset: 0 }, message, 'Write {"mcpServers": {"name": {…}}}.');
+    }
   }
   if (isJsonObject(declared)) checkServers(subject, MANIFEST_PATH, ['mcpServers'], declared);
   if (Array.isArray(declared)) {
@@ -35,7 +35,12 @@ export function validateServers(subject: Subject): void {
 function checkServers(subject: Subject, file: string, at: JSONPath, block: JsonObject): void {
   const inner = isJsonObject(block.mcpServers) ? block.mcpServers : undefined;
   const path = inner === undefined ? at : [...at, 'mcpServers'];
-  if (inner === undefined && block.mcpServers !== undefined) {
+  if (inner === undefined && Array.isArray(block.mcpServers)) {
+    const message = '"mcpServers" must be an object of servers by name.';
+    subject.warn('MCP_FORM', file, { json: [...at, 'mcpServers'] }, message, 'Write {"mcpServers": {"name": {…}}}.');
+    return;
+  }
+  if (inner === undefined && block.mcpServers !== undefined && block.mcpServers) {
     subject.error(
       'MCP_FORM',
       file,
@@ -66,6 +71,10 @@ function checkServer(subject: Subject, file: string, at: JSONPath, name: string,
     );
     return;
   }
+  if (HOST_ONLY.includes(String(type))) {
+    bad('type', `The server ${label} has a type that no plugin may declare.`, 'Use "http" or a local command.');
+    return;
+  }
   if (type !== undefined && type !== 'stdio' && !REMOTE.includes(String(type))) {
     const known = ['stdio', ...REMOTE];
     bad(
@@ -77,6 +86,44 @@ function checkServer(subject: Subject, file: string, at: JSONPath, name: string,
   }
   if (type === undefined || type === 'stdio') checkLocal(subject, file, at, label, server, bad);
   else checkRemote(label, server, bad);
+  checkOptions(subject.manifest, name, label, server, bad);
+}
+
+/** `${user_config.KEY}` stands only for what plugin.json declares, for the plugin or for this server's channel. */
+function checkOptions(manifest: JsonObject, name: string, label: string, server: JsonObject, bad: Bad): void {
+  const keysOf = (value: unknown): string[] => (isJsonObject(value) ? Object.keys(value) : []);
+  const channels = Array.isArray(manifest.channels) ? manifest.channels.filter(isJsonObject) : [];
+  const declared = new Set([
+    ...keysOf(manifest.userConfig),
+    ...channels.filter((c) => c.server === name).flatMap((c) => keysOf(c.userConfig)),
+  ]);
+  for (const key of ['command', 'args', 'env', 'url', 'headers', 'headersHelper']) {
+    const value = server[key];
+    const used = new Set([...flat(value).matchAll(OPTION)].map((m) => m[1] ?? ''));
+    if (key === 'headersHelper' && used.size > 0) {
+      bad(
+        key,
+        `Options are never put into the "headersHelper" of ${label}.`,
+        'Read the value inside the helper itself.',
+      );
+      continue;
+    }
+    for (const option of used) {
+      if (declared.has(option)) continue;
+      const fix = `Declare ${option.slice(0, 60)} under "userConfig" in plugin.json.`;
+      bad(
+        key,
+        `The server ${label} uses \${user_config.${option.slice(0, 60)}}, which plugin.json does not declare.`,
+        fix,
+      );
+    }
+  }
+}
+
+/** All texts of a value, one level deep. */
+function flat(value: unknown): string {
+  const inner = typeof value === 'object' && value !== null ? Object.values(value) : [value];
+  return inner.filter((v) => typeof v === 'string').join('\n');
 }
 
 type Bad = (key: string | undefined, message: string, fix: string) => void;
@@ -98,7 +145,7 @@ function checkLocal(subject: Subject, file: string, at: JSONPath, label: string,
 function checkRemote(label: string, server: JsonObject, bad: Bad): void {
   const url = server.url;
   if (typeof url !== 'string') bad('url', `The server ${label} has no "url".`, 'Add its address.');
-  else if (!url.includes('${') && !URL.canParse(url))
+  else if (url.trim() !== '' && !/\$\{[^}$]+\}/.test(url) && !URL.canParse(url))
     bad('url', `The "url" of ${label} is no absolute URL.`, 'Write https://host/path.');
   checkTexts(label, 'headers', server.headers, bad);
 }

@@ -2,7 +2,8 @@ import { findNodeAtLocation, type JSONPath, type Node, type ParseError, parseTre
 import { MANIFEST_PATH } from '../file-types.ts';
 import type { Finding, Severity } from '../findings.ts';
 import type { SourceFile } from '../package.ts';
-import { isJsonObject, type JsonObject } from '../read-json.ts';
+import { isJsonObject, type JsonObject, readJson } from '../read-json.ts';
+import { type GrantTargets, grantTargets } from '../translate-grants.ts';
 
 const MAX_FINDINGS = 500;
 const MAX_JSON = 1024 * 1024;
@@ -22,12 +23,19 @@ export class Subject {
   readonly findings: Finding[] = [];
   readonly files: ReadonlyMap<string, SourceFile>;
   private folders: Set<string> | undefined;
+  private grants: GrantTargets | undefined;
   private readonly trees = new Map<string, Node | undefined>();
   private readonly texts = new Map<string, string>();
   private readonly json = new Map<string, JsonFile | undefined>();
 
   constructor(files: readonly SourceFile[]) {
     this.files = new Map(files.map((f) => [f.path, f]));
+  }
+
+  /** What short names of servers stand for. */
+  get targets(): GrantTargets {
+    this.grants ??= grantTargets(this.manifest, (path) => readJson(this.files.get(path)?.bytes));
+    return this.grants;
   }
 
   /** plugin.json where it is an object, else an empty one. */

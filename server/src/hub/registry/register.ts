@@ -5,6 +5,7 @@ import { keyIdOf, sealJson } from '../../domain/dsse.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { type Packed, packPlugin, type SourceFile } from '../../domain/package.ts';
 import type { VersionStatus } from '../../domain/registry.ts';
+import { judge } from '../../domain/safety/refuse.ts';
 import { translate } from '../../domain/translate.ts';
 import { RECORD_PAYLOAD_TYPE } from '../../domain/version-record.ts';
 import { decodeBlob, encodeBlob, readBlobs } from '../../storage/blob-queries.ts';
@@ -80,7 +81,7 @@ async function registerReceived(
   }
   const files = await allFiles(hub, received);
   const packed = packPlugin(files, { maxBytes: maxBytesOf(hub), now: hub.clock(), translate: false });
-  const { manifest, types, findings } = packed;
+  const { manifest, types } = packed;
   if (packed.record.digest !== record.digest) {
     throw new HaiveError(
       'DIGEST_MISMATCH',
@@ -97,6 +98,7 @@ async function registerReceived(
       },
     );
   }
+  const findings = await judge(files, packed.findings, hub.config.findings);
   const blobs = [...received.blobs.values()].map((b) => b.stored);
   const { originalManifest } = received;
   const version = { record, envelope, keyid, publicKey, manifest, originalManifest, types, blobs, source: 'upload' };
@@ -121,7 +123,8 @@ async function registerZip(hub: HubContext, principal: Principal, zip: Buffer, s
   const maxBytes = maxBytesOf(hub);
   const files = await readZip(zip, { maxBytes, maxFiles: MAX_FILES });
   const packed = packPlugin(files, { maxBytes, imported: true, now: hub.clock() });
-  return registerPacked(hub, principal, packed, source);
+  const findings = await judge(files, packed.findings, hub.config.findings);
+  return registerPacked(hub, principal, { ...packed, findings }, source);
 }
 
 /**

@@ -1,0 +1,59 @@
+import { classifier, MANIFEST_PATH, MCP_PATH, namedPaths } from '../file-types.ts';
+import { isJsonObject, readJson } from '../read-json.ts';
+import { ownServers } from '../translate-grants.ts';
+import type { Subject } from './subject.ts';
+
+/** Two components that claim one name: commands and skills share `/PLUGIN:NAME`; servers of several files share theirs. */
+export function checkNamesClaimed(subject: Subject): void {
+  const typeOf = classifier(subject.manifest);
+  const claimed = new Map<string, string>();
+  const paths = [...subject.files.keys()].sort();
+  for (const path of paths) {
+    const name = slashName(path, typeOf(path));
+    if (name === undefined) continue;
+    const other = claimed.get(name);
+    if (other === undefined) claimed.set(name, path);
+    else claim(subject, path, `${other} is called /${name.slice(0, 80)} too; only one is loaded.`);
+  }
+  checkServerNames(subject);
+}
+
+function slashName(path: string, type: string): string | undefined {
+  if (type === 'command') {
+    const inside = path.startsWith('commands/') ? path.slice('commands/'.length) : (path.split('/').at(-1) ?? '');
+    return inside.replace(/\.md$/i, '').replaceAll('/', ':');
+  }
+  return type === 'skill' && path.endsWith('/SKILL.md') ? path.split('/').at(-2) : undefined;
+}
+
+function checkServerNames(subject: Subject): void {
+  const declared = subject.manifest.mcpServers;
+  const files = new Set([MCP_PATH, ...(isJsonObject(declared) ? [] : namedPaths(declared))]);
+  const seen = new Map<string, string>();
+  const take = (where: string, names: readonly string[]) => {
+    for (const name of names) {
+      const other = seen.get(name);
+      if (other !== undefined)
+        claim(subject, where, `${other} brings a server ${name.slice(0, 60)} too; one hides the other.`);
+      seen.set(name, where);
+    }
+  };
+  for (const path of files) {
+    const value = readJson(subject.files.get(path)?.bytes);
+    if (value !== undefined)
+      take(
+        path,
+        ownServers({ mcpServers: value }, () => undefined),
+      );
+  }
+  const inline = isJsonObject(declared) ? [declared] : Array.isArray(declared) ? declared.filter(isJsonObject) : [];
+  for (const block of inline)
+    take(
+      MANIFEST_PATH,
+      ownServers({ mcpServers: block }, () => undefined),
+    );
+}
+
+function claim(subject: Subject, path: string, message: string): void {
+  subject.warn('NAME_CLAIMED_TWICE', path, undefined, message, 'Rename one.');
+}
