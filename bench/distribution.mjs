@@ -1,7 +1,7 @@
 // Measures distribution beside its yardsticks: `node bench/distribution.mjs noop|transfer|fleet|sockets [ARGS]`. See bench/README.md.
 
 import { spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -19,20 +19,24 @@ const folder = await mkdtemp(join(root, 'node_modules/.bench-distribution-'));
 try {
   const dist = join(folder, 'server/dist');
   await mkdir(dist, { recursive: true });
-  const env = { ...process.env, HAIVEMIND_DIST: `${dist}/` };
-  const built = spawnSync(process.execPath, ['build.mjs', 'hub', 'cli'], { cwd: root, env, encoding: 'utf8' });
-  if (built.status !== 0) throw new Error(`the bundles do not build: ${built.stderr}`);
-  for (const entry of (await readdir(sources)).filter((name) => /\.(bench|child)\.ts$/.test(name))) {
-    await build({
-      entryPoints: [join(sources, entry)],
+  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+  const bundle = (entry, outfile) =>
+    build({
+      entryPoints: [join(root, entry)],
       bundle: true,
       platform: 'node',
       target: 'node20',
       format: 'esm',
       packages: 'external',
+      external: ['./hub.mjs'],
+      define: { __HAIVEMIND_VERSION__: JSON.stringify(version) },
       logLevel: 'warning',
-      outfile: join(folder, entry.replace(/\.ts$/, '.mjs')),
+      outfile,
     });
+  await bundle('server/src/hub/main.ts', join(dist, 'hub.mjs'));
+  await bundle('server/src/interfaces/cli/main.ts', join(dist, 'cli.mjs'));
+  for (const entry of (await readdir(sources)).filter((name) => /\.(bench|child)\.ts$/.test(name))) {
+    await bundle(`bench/distribution/${entry}`, join(folder, entry.replace(/\.ts$/, '.mjs')));
   }
   const { status } = spawnSync(process.execPath, ['--expose-gc', join(folder, `${what}.bench.mjs`), ...rest], {
     stdio: 'inherit',

@@ -1,13 +1,11 @@
 // "Has my plan changed?" → 304, authenticated, per second and in bytes, beside a bare node:http server and (where given)
 // Verdaccio's conditional packument. `noop [ROUNDS] [--verdaccio FOLDER]`, FOLDER holding node_modules/verdaccio.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BUNDLES, finish, firstLine, goal, joinMachine, machineLine, median, shown, startHub } from './bench-hub.ts';
+import { startVerdaccio, type Verdaccio } from './peers.ts';
 
 const rounds = Number(process.argv[2]) || 5;
 const at = process.argv.indexOf('--verdaccio');
@@ -63,7 +61,7 @@ async function bytes(target: Target): Promise<number> {
 }
 
 const children: ChildProcess[] = [];
-const folder = await mkdtemp(join(tmpdir(), 'hv-bench-noop-'));
+const peers: Verdaccio[] = [];
 const hub = await startHub();
 try {
   const machine = await joinMachine(hub, 'one');
@@ -103,61 +101,16 @@ try {
 } finally {
   for (const child of children) child.kill();
   await hub.stop();
-  await rm(folder, { recursive: true, force: true });
+  for (const peer of peers) await peer.close();
 }
 finish();
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  server.close();
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
-/** Verdaccio with one package; the question is its packument with the right If-None-Match. */
+/** The question is a packument with the right If-None-Match. */
 async function verdaccio(from: string): Promise<Target> {
-  const port = await freePort();
-  const config = join(folder, 'verdaccio.yaml');
-  await writeFile(
-    config,
-    `storage: ${folder}/storage\nlisten: 127.0.0.1:${port}\nauth:\n  htpasswd:\n    file: ${folder}/htpasswd\n` +
-      "packages:\n  '**':\n    access: $all\n    publish: $all\nlog: { type: stdout, format: json, level: fatal }\n",
-  );
-  const child = spawn(process.execPath, [join(from, 'node_modules/verdaccio/bin/verdaccio'), '--config', config], {
-    stdio: 'ignore',
-    env: { HOME: folder, PATH: process.env.PATH ?? '' },
-  });
-  children.push(child);
-  const url = `http://127.0.0.1:${port}`;
-  for (
-    let i = 0;
-    i < 300 &&
-    !(await fetch(url).then(
-      (r) => r.ok,
-      () => false,
-    ));
-    i++
-  )
-    await sleep(100);
-  const tarball = Buffer.from('a tarball');
-  const shasum = createHash('sha1').update(tarball).digest('hex');
-  const version = { name: 'one', version: '1.0.0', dist: { tarball: `${url}/one/-/one-1.0.0.tgz`, shasum } };
-  const published = await fetch(`${url}/one`, {
-    method: 'PUT',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({
-      _id: 'one',
-      name: 'one',
-      'dist-tags': { latest: '1.0.0' },
-      versions: { '1.0.0': version },
-      _attachments: {
-        'one-1.0.0.tgz': { content_type: 'application/octet-stream', data: tarball.toString('base64'), length: 9 },
-      },
-    }),
-  });
-  if (!published.ok) throw new Error(`Verdaccio refuses: ${published.status} ${await published.text()}`);
-  const etag = (await fetch(`${url}/one`)).headers.get('etag');
-  const request = `GET /one HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\naccept: */*\r\nif-none-match: ${etag}\r\n\r\n`;
-  return { name: 'Verdaccio', port, request };
+  const peer = await startVerdaccio(from);
+  peers.push(peer);
+  await peer.put('one', '1.0.0', Buffer.from('a tarball'));
+  const etag = (await fetch(`http://127.0.0.1:${peer.port}/one`)).headers.get('etag');
+  const request = `GET /one HTTP/1.1\r\nHost: 127.0.0.1:${peer.port}\r\naccept: */*\r\nif-none-match: ${etag}\r\n\r\n`;
+  return { name: 'Verdaccio', port: peer.port, request };
 }

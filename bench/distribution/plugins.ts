@@ -1,0 +1,105 @@
+import { encodeFrame, endFrame, FRAMES_TYPE } from '../../server/src/contract/frames.ts';
+import { createKeyPair, sealJson } from '../../server/src/domain/dsse.ts';
+import { packPlugin, type SourceFile } from '../../server/src/domain/package.ts';
+import { RECORD_PAYLOAD_TYPE } from '../../server/src/domain/version-record.ts';
+import { type BenchHub, call } from './bench-hub.ts';
+
+const PUBLISHER = createKeyPair();
+
+/** Numbers in [0, 1) that are the same in every run (mulberry32). */
+export function seeded(seed: number): () => number {
+  let a = seed;
+  return () => {
+    a = (a + 0x6d2b79f5) | 0;
+    let t = Math.imul(a ^ (a >>> 15), 1 | a);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+const LETTERS = 'etaoinshrdlucmfwypvbgk';
+
+/** Text that compresses about as real plugins' Markdown does. */
+export function prose(random: () => number, bytes: number): string {
+  const words = Array.from({ length: 900 }, () =>
+    Array.from(
+      { length: 2 + Math.floor(random() * 8) },
+      () => LETTERS[Math.floor(random() ** 1.5 * LETTERS.length)],
+    ).join(''),
+  );
+  let text = '';
+  while (text.length < bytes) {
+    text += words[Math.floor(random() ** 1.7 * words.length)];
+    text += random() < 0.08 ? '\n' : ' ';
+  }
+  return text.slice(0, bytes);
+}
+
+export interface Version {
+  name: string;
+  version: string;
+  files: Map<string, string>;
+}
+
+/** A plugin of `files` files and about `bytes` bytes. */
+export function makePlugin(name: string, seed: number, files: number, bytes: number): Version {
+  const random = seeded(seed);
+  const all = new Map<string, string>();
+  for (let i = 0; i < files - 1; i++) {
+    const size = Math.max(200, Math.round((bytes / (files - 1)) * (0.3 + 1.4 * random())));
+    const body = `---\ndescription: Part ${i} of ${name}\n---\n${prose(random, size)}\n`;
+    all.set(i % 3 === 0 ? `commands/c${i}.md` : `docs/d${i}.md`, body);
+  }
+  return { name, version: '1.0.0', files: all };
+}
+
+/** The next version, in which one file gained a line. */
+export function changed(plugin: Version, version: string, line: string): Version {
+  const files = new Map(plugin.files);
+  const [path] = files.keys();
+  files.set(path ?? '', `${files.get(path ?? '')}${line}\n`);
+  return { ...plugin, version, files };
+}
+
+export function sourceOf(plugin: Version): SourceFile[] {
+  const manifest = {
+    name: plugin.name,
+    version: plugin.version,
+    description: `The plugin ${plugin.name}`,
+    author: { name: 'A' },
+  };
+  return [['.claude-plugin/plugin.json', JSON.stringify(manifest)] as const, ...plugin.files].map(([path, text]) => ({
+    path,
+    bytes: Buffer.from(text),
+    executable: false,
+  }));
+}
+
+/** Registers and publishes as a publisher's client does: which blobs lack, those, then the publication. */
+export async function publish(hub: BenchHub, plugin: Version, groups?: string[]): Promise<{ id: string; seq: number }> {
+  const packed = packPlugin(sourceOf(plugin), { maxBytes: 1e9, now: new Date() });
+  const { missing } = await call(hub.url, 'POST', '/api/blobs/missing', hub.admin, {
+    sha256: [...packed.blobs.keys()],
+  });
+  const envelope = sealJson(RECORD_PAYLOAD_TYPE, packed.record, PUBLISHER.privatePem);
+  const body = Buffer.concat([
+    encodeFrame({ t: 'record', n: 0 }, Buffer.from(JSON.stringify(envelope))),
+    ...(missing as string[]).map((sha256) =>
+      encodeFrame({ t: 'blob', sha256, enc: 'identity', n: 0 }, packed.blobs.get(sha256) ?? Buffer.alloc(0)),
+    ),
+    endFrame(),
+  ]);
+  const response = await fetch(`${hub.url}/api/plugins/register`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${hub.admin}`,
+      'content-type': FRAMES_TYPE,
+      'haivemind-publisher-key': PUBLISHER.publicKey,
+    },
+    body,
+  });
+  if (!response.ok) throw new Error(`register: ${response.status} ${await response.text()}`);
+  const { id } = (await response.json()) as { id: string };
+  const target = groups === undefined ? { all: true } : { target_groups: groups };
+  return call(hub.url, 'POST', '/api/plugins/publish', hub.admin, { plugin_id: id, ...target });
+}

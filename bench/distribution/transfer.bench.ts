@@ -1,0 +1,154 @@
+// What a change costs on its way to a machine, beside git (and Verdaccio where given): one file of one plugin, on loopback and
+// with 40 ms there and back; a machine that starts with 100 plugins; a publication. `transfer [ROUNDS] [--verdaccio FOLDER]`.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { holdLiveChannel } from '../../server/src/client/live-channel.ts';
+import { finish, goal, machineLine, median, shown, startHub } from './bench-hub.ts';
+import { git, startGit, startProxy, startVerdaccio } from './peers.ts';
+import { changed, makePlugin, publish, seeded, sourceOf, type Version } from './plugins.ts';
+import { realMachine } from './real-machine.ts';
+
+const rounds = Number(process.argv[2]) || 7;
+const at = process.argv.indexOf('--verdaccio');
+const verdaccioFolder = at === -1 ? undefined : process.argv[at + 1];
+
+const root = await mkdtemp(join(tmpdir(), 'hv-bench-transfer-'));
+const hub = await startHub();
+const repository = await startGit();
+console.log(machineLine());
+try {
+  const random = seeded(1);
+  const market: Version[] = [];
+  for (let i = 0; i < 100; i++) {
+    const files = Math.max(2, Math.round(4 + random() ** 3 * 30));
+    market.push(makePlugin(`plugin-${i}`, i + 10, files, Math.round(files * 9000)));
+  }
+  await repository.commit(
+    new Map(
+      market.flatMap((p) => sourceOf(p).map((f) => [`plugins/${p.name}/${f.path}`, Buffer.from(f.bytes)] as const)),
+    ),
+  );
+  for (const plugin of market) await publish(hub, plugin);
+  await cold();
+  for (const delay of [0, 20]) await oneFile(market, delay);
+  if (verdaccioFolder !== undefined) await publication(verdaccioFolder);
+} finally {
+  await repository.close();
+  await hub.stop();
+  await rm(root, { recursive: true, force: true });
+}
+finish();
+
+async function cold(): Promise<void> {
+  const [ours, theirs] = [await startProxy(hub.port, 0), await startProxy(repository.port, 0)];
+  const walls: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
+  const bytes = { ours: 0, theirs: 0 };
+  for (let i = 0; i < Math.min(3, rounds); i++) {
+    ours.reset();
+    let began = performance.now();
+    await realMachine(join(root, `cold-${i}`), ours.url, hub.join, `cold-${i}`);
+    walls.ours.push(performance.now() - began);
+    bytes.ours = ours.bytes();
+    theirs.reset();
+    began = performance.now();
+    await git(root, 'clone', '-q', '--depth', '1', `${theirs.url}${repository.path}`, `clone-${i}`);
+    walls.theirs.push(performance.now() - began);
+    bytes.theirs = theirs.bytes();
+  }
+  console.log(
+    `cold, 100 plugins: hub ${shown(walls.ours)} ${bytes.ours} bytes; git clone ${shown(walls.theirs)} ${bytes.theirs} bytes`,
+  );
+  goal('cold, bytes, hub : git clone --depth 1', bytes.ours / bytes.theirs, '<=', 0.9);
+  goal('cold, wall, hub : git clone --depth 1', median(walls.ours) / median(walls.theirs), '<=', 1.3);
+  ours.close();
+  theirs.close();
+}
+
+async function oneFile(plugins: Version[], delay: number): Promise<void> {
+  const [ours, theirs] = [await startProxy(hub.port, delay), await startProxy(repository.port, delay)];
+  const ctx = await realMachine(join(root, `machine-${delay}`), ours.url, hub.join, `machine-${delay}`);
+  await git(root, 'clone', '-q', '--depth', '1', `${theirs.url}${repository.path}`, `pull-${delay}`);
+  const stop = new AbortController();
+  let connected: () => void = () => {};
+  const ready = new Promise<void>((resolve) => {
+    connected = resolve;
+  });
+  let installed: (() => void) | undefined;
+  const channel = holdLiveChannel(ctx, {
+    signal: stop.signal,
+    onState: (state) => state === 'connected' && connected(),
+    onSync: (result) => result.changed.updated.length > 0 && installed?.(),
+    onError: (error) => console.error(error.code, error.message),
+  });
+  await ready;
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const walls: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
+  const bytes: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
+  for (let i = 1; i <= rounds; i++) {
+    const plugin = plugins[i] as Version;
+    const next = changed(plugin, `1.${delay}.${i}`, `One more line, number ${i}.`);
+    plugins[i] = next;
+    const arrived = new Promise<void>((resolve) => {
+      installed = resolve;
+    });
+    ours.reset();
+    const publishing = publish(hub, next);
+    let acknowledged = 0;
+    void publishing.then(() => {
+      acknowledged = performance.now();
+    });
+    await Promise.all([arrived, publishing]);
+    walls.ours.push(performance.now() - acknowledged);
+    // The report follows the installation; its bytes count too.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    bytes.ours.push(ours.bytes());
+    await repository.commit(
+      new Map(sourceOf(next).map((f) => [`plugins/${next.name}/${f.path}`, Buffer.from(f.bytes)])),
+    );
+    theirs.reset();
+    const began = performance.now();
+    await git(join(root, `pull-${delay}`), 'pull', '-q');
+    walls.theirs.push(performance.now() - began);
+    bytes.theirs.push(theirs.bytes());
+  }
+  stop.abort();
+  await channel.catch(() => undefined);
+  ours.close();
+  theirs.close();
+  const where = delay === 0 ? 'loopback' : `${2 * delay} ms round trip`;
+  console.log(
+    `one file, ${where}: hub ${shown(walls.ours)}, ${shown(bytes.ours, 'B')}; git pull ${shown(walls.theirs)}, ${shown(bytes.theirs, 'B')}`,
+  );
+  goal(`one file, wall, ${where}, hub : git pull`, median(walls.ours) / median(walls.theirs), '<=', 0.25);
+  goal(`one file, bytes, ${where}, hub : git pull`, median(bytes.ours) / median(bytes.theirs), '<=', 0.25);
+}
+
+async function publication(from: string): Promise<void> {
+  const peer = await startVerdaccio(from);
+  try {
+    for (const [kind, files, size] of [
+      ['typical', 8, 43_000],
+      ['large', 179, 1_600_000],
+    ] as const) {
+      const walls: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
+      for (let i = 0; i < rounds; i++) {
+        const plugin = makePlugin(`fresh-${kind}-${i}`, 5000 + i + files, files, size);
+        let began = performance.now();
+        await publish(hub, plugin, ['nobody']);
+        walls.ours.push(performance.now() - began);
+        const tarball = gzipSync(Buffer.concat(sourceOf(plugin).map((f) => Buffer.from(f.bytes))));
+        began = performance.now();
+        await peer.put(plugin.name, '1.0.0', tarball);
+        walls.theirs.push(performance.now() - began);
+      }
+      console.log(
+        `publish, ${kind}: hub ${shown(walls.ours)} (packing and signing included); Verdaccio PUT ${shown(walls.theirs)}`,
+      );
+      goal(`publish, ${kind}, hub : Verdaccio PUT`, median(walls.ours) / median(walls.theirs), '<=', 0.3);
+    }
+  } finally {
+    await peer.close();
+  }
+}
