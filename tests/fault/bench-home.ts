@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { ensureRoot, type Machine } from '../../server/src/machine/machine.ts';
 import { recover } from '../../server/src/machine/transaction.ts';
 import { makeRig, type Rig } from '../machine/rig.ts';
-import { noteCallSite } from './call-sites.ts';
 import { portAround } from './faulty-port.ts';
 import { differing, type Image, readImage, restore, visible } from './home-image.ts';
+import { noteCallSite } from './noted-calls.ts';
 import type { Scenario } from './scenarios.ts';
 
 /** One scenario's HOME, its state before and after, and the way back to any state. */
@@ -33,9 +33,14 @@ export interface BenchHome {
   close(): Promise<void>;
 }
 
-export async function openBenchHome(scenario: Scenario): Promise<BenchHome> {
-  // In memory where there is such a folder: thousands of HOMEs are made.
-  const base = (await stat('/dev/shm').catch(() => null)) === null ? tmpdir() : '/dev/shm';
+/** In memory where there is such a folder: thousands of HOMEs are made. */
+async function memoryFolder(): Promise<string> {
+  return (await stat('/dev/shm').catch(() => null)) === null ? tmpdir() : '/dev/shm';
+}
+
+/** @param base the folder in which the HOME is made */
+export async function openBenchHome(scenario: Scenario, base?: string): Promise<BenchHome> {
+  base ??= await memoryFolder();
   const rig = await makeRig({ home: await mkdtemp(join(base, 'hv sweep ü-')) });
   await ensureRoot(rig.machine);
   const run = await scenario.prepare(rig);

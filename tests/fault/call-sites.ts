@@ -2,21 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { FILE_OPERATIONS } from '../../server/src/machine/file-port.ts';
+import { callSites } from './noted-calls.ts';
 
 const MACHINE = new URL('../../server/src/machine', import.meta.url).pathname;
-
-/** `file:line` of every line of the machine's side that led to a file operation. */
-const hit = new Set<string>();
-
-/** Remembers who is asking for a file operation right now. */
-export function noteCallSite(): void {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 40;
-  const stack = new Error().stack ?? '';
-  Error.stackTraceLimit = limit;
-  for (const [, file, line] of stack.matchAll(/server\/src\/machine\/([\w/.-]+\.ts):([0-9]+):/g))
-    hit.add(`${file}:${line}`);
-}
 
 export interface CallSite {
   file: string;
@@ -59,5 +47,5 @@ function isMutating(call: ts.CallExpression): boolean {
 
 /** The calls that no operation came from so far. */
 export function callsNeverHit(): CallSite[] {
-  return mutatingCalls().filter(({ file, line }) => !hit.has(`${file}:${line}`));
+  return mutatingCalls().filter(({ file, line }) => !callSites.has(`${file}:${line}`));
 }

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import { FILE_OPERATIONS, type FilePort } from '../../server/src/machine/file-port.ts';
-import { noteCallSite } from './call-sites.ts';
+import { noteCallSite } from './noted-calls.ts';
 
 /** Stands for the death of the process: from here on no operation happens. */
 export class Crash extends Error {}

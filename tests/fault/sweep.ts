@@ -3,9 +3,9 @@ import { relative } from 'node:path';
 import { HaiveError } from '../../server/src/domain/errors.ts';
 import { recover } from '../../server/src/machine/transaction.ts';
 import { type BenchHome, openBenchHome } from './bench-home.ts';
-import { noteCallSite } from './call-sites.ts';
 import { Crash, type Fault, faultyPort, halfOf, type OperationName, portAround } from './faulty-port.ts';
 import { differing, type Image, imageHash, refresh } from './home-image.ts';
+import { noteCallSite } from './noted-calls.ts';
 import type { Scenario } from './scenarios.ts';
 
 export interface Tally {
