@@ -142,7 +142,15 @@ export const ENDPOINTS = {
     summary: 'Search in words, best first',
     access: any,
     body: s.SearchBody,
-    reply: z.object({ results: z.array(s.SearchHit), backend: z.string() }),
+    reply: z.object({
+      results: z.array(s.SearchHit),
+      /** Nothing fits well: the results are the nearest there is. */
+      weak: z.boolean().default(false),
+      /** Which index answered for meaning: `embedded` or `chroma`. */
+      backend: z.string(),
+      /** Why it was not the one that is configured. */
+      note: z.string().optional(),
+    }),
   },
   syncAll: {
     method: 'POST',

@@ -10,6 +10,7 @@ import { joinLine, loadBundle } from './bundle.ts';
 import { startCollectiveSweep } from './collective/sweep.ts';
 import type { HubConfig } from './config.ts';
 import type { HubContext, Log } from './context.ts';
+import { closeDiscovery } from './discovery/discovery-of.ts';
 import { withFastPlan } from './fast-plan.ts';
 import { firstAdminToken, writeHubFile } from './first-start.ts';
 import { answerClientError, createNodeServer, drain, listen } from './http-server.ts';
@@ -59,7 +60,7 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
   const distDir = deps.distDir ?? dirname(fileURLToPath(import.meta.url));
   if (config.databaseUrl === undefined) await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   const store = await openStore({ dataDir: config.dataDir, databaseUrl: config.databaseUrl, clock });
-  const undo: (() => Promise<unknown>)[] = [() => store.close()];
+  const undo: (() => Promise<unknown>)[] = [() => store.close(), () => closeDiscovery(store)];
   const unwind = async (): Promise<void> => {
     for (const step of undo.reverse()) await step();
   };
@@ -68,7 +69,7 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
     const isDraining = (): boolean => draining;
     const identity = await loadIdentity(store);
     const metrics = createMetrics();
-    const live = await createLive({ store, config, hubId: identity.id, log, seen: (p) => activity.seen(p) });
+    const live = await createLive({ store, config, hubId: identity.id, log, clock, seen: (p) => activity.seen(p) });
     undo.push(() => live.close());
     const activity = createActivity(store, log, clock, () => live.connectedMachines());
     undo.push(() => activity.close());

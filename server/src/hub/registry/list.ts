@@ -3,7 +3,7 @@ import { groupReaches } from '../../domain/desired-state.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { installationCounts, installedNames } from '../../storage/installation-queries.ts';
 import type { HubContext, Principal, UseCase } from '../context.ts';
-import { searchIndexOf } from '../search.ts';
+import { discoveryOf } from '../discovery/discovery-of.ts';
 import { maySee } from './access.ts';
 import { headOf } from './choose-version.ts';
 import { type Catalogue, type CatalogueVersion, loadCatalogue } from './snapshot.ts';
@@ -29,10 +29,15 @@ export const list: UseCase<'list'> = async (hub, call) => {
     next = rest.length > page.length ? (page.at(-1)?.name ?? null) : null;
   } else {
     const byName = new Map(heads.map((v) => [v.name, v]));
-    const index = await searchIndexOf(hub.store, catalogue);
-    const ranked = index.search(query.search_query).flatMap((hit) => byName.get(hit.name) ?? []);
     // Scores change with the registry, so a page of a ranking is found by its place.
     const from = placeOf(query.after);
+    const { hits } = await discoveryOf(hub).find(catalogue, {
+      text: query.search_query,
+      limit: from + query.limit + 1,
+      filter: (name) => byName.has(name),
+      last: (name) => byName.get(name)?.status === 'deprecated',
+    });
+    const ranked = hits.flatMap((hit) => byName.get(hit.name) ?? []);
     page = ranked.slice(from, from + query.limit);
     next = from + page.length < ranked.length ? String(from + page.length) : null;
   }
@@ -46,17 +51,33 @@ function placeOf(after: string | undefined): number {
   throw new HaiveError('BAD_REQUEST', '`after` is not one that this search answered');
 }
 
-/** The version that stands for each plugin this caller may see and these filters let through, by name. */
-export function visibleHeads(catalogue: Catalogue, principal: Principal, filters: Filters): CatalogueVersion[] {
+/**
+ * Answers the version that stands for a plugin of this name, where this caller may see it and the filters let it through;
+ * each name is looked at once.
+ */
+export function listedHead(
+  catalogue: Catalogue,
+  principal: Principal,
+  filters: Filters,
+): (name: string) => CatalogueVersion | undefined {
   const capabilities = filters.capability_filter
     ?.split(',')
     .map((c) => c.trim())
     .filter((c) => c !== '');
-  const heads: CatalogueVersion[] = [];
-  for (const versions of catalogue.plugins.values()) {
-    const head = headOf(versions.filter((v) => isListed(v, principal, filters.status)));
-    if (head !== undefined && passes(head, filters, capabilities)) heads.push(head);
-  }
+  const seen = new Map<string, CatalogueVersion | undefined>();
+  return (name) => {
+    if (seen.has(name)) return seen.get(name);
+    const head = headOf((catalogue.plugins.get(name) ?? []).filter((v) => isListed(v, principal, filters.status)));
+    const listed = head !== undefined && passes(head, filters, capabilities) ? head : undefined;
+    seen.set(name, listed);
+    return listed;
+  };
+}
+
+/** The version that stands for each plugin this caller may see and these filters let through, by name. */
+export function visibleHeads(catalogue: Catalogue, principal: Principal, filters: Filters): CatalogueVersion[] {
+  const head = listedHead(catalogue, principal, filters);
+  const heads = [...catalogue.plugins.keys()].flatMap((name) => head(name) ?? []);
   return heads.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 

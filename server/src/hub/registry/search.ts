@@ -1,29 +1,28 @@
 import type { UseCase } from '../context.ts';
-import { searchIndexOf } from '../search.ts';
-import { summaries, visibleHeads } from './list.ts';
-import { loadCatalogue } from './snapshot.ts';
+import { discoveryOf } from '../discovery/discovery-of.ts';
+import { listedHead, summaries } from './list.ts';
+import { type CatalogueVersion, loadCatalogue } from './snapshot.ts';
 
 /** Plugins by words, best first; deprecated ones come last. */
 export const search: UseCase<'search'> = async (hub, call) => {
   const { principal, body } = call;
   const catalogue = await loadCatalogue(hub.store);
-  const heads = new Map(visibleHeads(catalogue, principal, body).map((v) => [v.name, v]));
-  const index = await searchIndexOf(hub.store, catalogue);
-  const hits = index
-    .search([body.search_query, ...body.keywords].join(' '))
-    .filter((hit) => heads.has(hit.name))
-    .sort((a, b) => Number(isDeprecated(a.name)) - Number(isDeprecated(b.name)))
-    .slice(0, body.limit);
-  const found = hits.flatMap((hit) => heads.get(hit.name) ?? []);
-  const shown = await summaries(hub, found);
+  const head = listedHead(catalogue, principal, body);
+  const { hits, weak, backend, note } = await discoveryOf(hub).find(catalogue, {
+    text: body.search_query,
+    keywords: body.keywords,
+    limit: body.limit,
+    filter: (name) => head(name) !== undefined,
+    last: (name) => head(name)?.status === 'deprecated',
+  });
+  const shown = await summaries(
+    hub,
+    hits.map((hit) => head(hit.name) as CatalogueVersion),
+  );
   const results = shown.map((summary, i) => ({
     ...summary,
     score: hits[i]?.score ?? 0,
     reason: hits[i]?.reason ?? '',
   }));
-  return { results, backend: 'builtin' };
-
-  function isDeprecated(name: string): boolean {
-    return heads.get(name)?.status === 'deprecated';
-  }
+  return { results, weak, backend, ...(note === undefined ? {} : { note }) };
 };

@@ -1,0 +1,20 @@
+import type { Store } from '../../storage/store.ts';
+import type { HubContext } from '../context.ts';
+import { Discovery } from './discovery.ts';
+
+const discoveries = new WeakMap<Store, Discovery>();
+
+/** The one search of this hub process. */
+export function discoveryOf(hub: Pick<HubContext, 'store' | 'log'>): Discovery {
+  let discovery = discoveries.get(hub.store);
+  if (discovery === undefined) {
+    discovery = new Discovery(hub.store, hub.log);
+    discoveries.set(hub.store, discovery);
+  }
+  return discovery;
+}
+
+/** Ends its background work; before the store is closed. */
+export async function closeDiscovery(store: Store): Promise<void> {
+  await discoveries.get(store)?.close();
+}

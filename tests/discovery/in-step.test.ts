@@ -1,0 +1,108 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Discovery } from '../../server/src/hub/discovery/discovery.ts';
+import { discoveryOf } from '../../server/src/hub/discovery/discovery-of.ts';
+import { loadCatalogue } from '../../server/src/hub/registry/snapshot.ts';
+import { ENGINES } from '../contract/engines.ts';
+import { operator, pack, reader, startTestHub, type TestHub } from '../contract/registry/test-hub.ts';
+
+const SUBJECTS = [
+  ['feline', 'purring whiskers kitten'],
+  ['motor', 'engine gearbox diesel'],
+  ['baker', 'flour oven dough'],
+] as const;
+
+describe.each(ENGINES)('the search of a hub on %s', (engine) => {
+  let t: TestHub;
+  beforeEach(async () => {
+    t = await startTestHub(engine);
+  });
+  afterEach(() => t.drop());
+
+  const publish = async (name: string, version: string, more: Parameters<typeof pack>[2] = {}, groups?: string[]) => {
+    await t.register(pack(name, version, more));
+    const body = groups === undefined ? { all: true } : { target_groups: groups };
+    await t.call('publish', { body: { plugin_id: `plugin_${name}_${version}`, ...body } });
+  };
+  const search = (search_query: string, more: object = {}, as = reader) =>
+    t.call('search', { as, body: { search_query, ...more } });
+  const names = async (...args: Parameters<typeof search>) => (await search(...args)).results.map((r) => r.name);
+
+  it('finds what components say of themselves, and says which component', async () => {
+    await publish('tools', '1.0.0', {
+      files: {
+        'agents/surgeon.md': '---\nname: surgeon\ndescription: Heals broken shards\n---\nCarefully.',
+        'skills/triage/SKILL.md': '---\nname: triage\ndescription: Sorts the urgent from the rest\n---\nLook first.',
+      },
+    });
+    const { results, weak, backend } = await search('heal shards');
+    expect(results[0]).toMatchObject({ name: 'tools', reason: 'agent surgeon: heal, shards' });
+    expect([weak, backend]).toEqual([false, 'embedded']);
+    expect((await search('urgent')).results[0]?.reason).toBe('skill triage: urgent');
+  });
+
+  it('finds use cases, and combines words with every filter', async () => {
+    const useCases = { manifest: { haivemind: { use_cases: ['find out why a cluster is yellow'] } } };
+    await publish('doctor', '1.0.0', useCases, ['elasticsearch']);
+    await publish('doctor-too', '1.0.0', useCases, ['scrapers']);
+    expect(await names('why yellow')).toEqual(['doctor', 'doctor-too']);
+    expect(await names('why yellow', { machine_group: 'scrapers' })).toEqual(['doctor-too']);
+    expect(await names('why yellow', { component: 'mcp' })).toEqual([]);
+    expect(await names('why yellow', { author: 'nobody' })).toEqual([]);
+    expect(await names('doctor', { machine_group: 'scrapers' })).toEqual(['doctor-too']);
+  });
+
+  it('says when nothing fits well', async () => {
+    await publish('poems', '1.0.0', { manifest: { description: 'Writes poems about the sea' } });
+    expect(await search('dinosaurs of the sea that ate volcanic glaciers')).toMatchObject({ weak: true });
+    expect(await search('poems')).toMatchObject({ weak: false });
+  });
+
+  it('hides from a reader what is only registered, also its words', async () => {
+    await t.register(pack('secretive', '1.0.0', { manifest: { description: 'clandestine' } }));
+    expect(await names('clandestine')).toEqual([]);
+    expect(await names('secretive')).toEqual([]);
+    expect(await names('clandestine', {}, operator)).toEqual(['secretive']);
+  });
+
+  it('follows versions, statuses and deletions, and equals a search built anew', async () => {
+    for (let i = 0; i < 24; i++) {
+      const [name, text] = SUBJECTS[i % 3] ?? SUBJECTS[0];
+      await publish(`${name}-${i}`, '1.0.0', { manifest: { description: `${text} number${i}` } });
+    }
+    await names('kitten');
+    await publish('feline-0', '2.0.0', { manifest: { description: 'dough oven flour and nothing else' } });
+    await t.call('remove', { params: { id: 'motor-1' } });
+    await t.call('remove', { params: { id: 'motor-4' } });
+    const questions = ['kitten whiskers', 'engine', 'bread dough in an oven', 'number1', 'motor-4', 'feline'];
+    const catalogue = await loadCatalogue(t.hub.store);
+    const fresh = new Discovery(t.hub.store, t.hub.log);
+    const lived = discoveryOf(t.hub);
+    await Promise.all([lived.follow(catalogue), fresh.follow(catalogue)]);
+    await Promise.all([lived.settled(), fresh.settled()]);
+    for (const text of questions) {
+      const ask = { text, limit: 50 };
+      const [a, b] = [await lived.find(catalogue, ask), await fresh.find(catalogue, ask)];
+      expect(a.hits.map((h) => h.name).sort()).toEqual(b.hits.map((h) => h.name).sort());
+      expect(a.hits[0]?.name).toBe(b.hits[0]?.name);
+      expect(a.hits.some((h) => h.name === 'motor-1' || h.name === 'motor-4')).toBe(false);
+    }
+    expect(
+      (await lived.find(catalogue, { text: 'dough', limit: 1, filter: (n) => n.startsWith('feline') })).hits[0]?.name,
+    ).toBe('feline-0');
+    await fresh.close();
+  });
+
+  it('answers searches at once while many plugins are still being read', async () => {
+    for (let i = 0; i < 40; i++) {
+      await t.register(
+        pack(`many-${i}`, '1.0.0', { files: { 'commands/go.md': `---\ndescription: hidden${i}\n---\n` } }),
+      );
+    }
+    const catalogue = await loadCatalogue(t.hub.store);
+    const discovery = new Discovery(t.hub.store, t.hub.log);
+    expect((await discovery.find(catalogue, { text: 'many-39', limit: 1 })).hits[0]?.name).toBe('many-39');
+    await discovery.settled();
+    expect((await discovery.find(catalogue, { text: 'hidden39', limit: 1 })).hits[0]?.name).toBe('many-39');
+    await discovery.close();
+  });
+});
