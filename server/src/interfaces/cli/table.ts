@@ -139,8 +139,17 @@ export const VERBS: VerbRow[] = [
   {
     name: 'validate',
     args: '[dir]',
-    summary: 'check a plugin as Claude Code and the hub will',
-    examples: ['hv validate ./my-plugin'],
+    summary: 'check a plugin (folder or zip) as Claude Code and the hub will',
+    options: [
+      ['--strict', 'warnings count as errors'],
+      ['--fix', 'mend what is safe to mend, in place, and show the difference'],
+      ['--sarif', 'print a SARIF 2.1.0 log'],
+    ],
+    examples: [
+      'hv validate ./my-plugin',
+      'hv validate ./my-plugin --fix',
+      'hv validate my-plugin.zip --strict --sarif',
+    ],
     load: async () => (await import('./verbs/authoring.ts')).validate,
   },
   {

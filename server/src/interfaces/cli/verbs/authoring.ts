@@ -1,26 +1,60 @@
 import { resolve } from 'node:path';
+import { validateSource } from '../../../client/validate.ts';
+import { HAIVEMIND_VERSION } from '../../../contract/version.ts';
+import type { ContextCost } from '../../../domain/context-cost.ts';
 import { HaiveError } from '../../../domain/errors.ts';
-import { validatePlugin } from '../../../domain/validate/index.ts';
-import { readPlugin } from '../../../machine/read-plugin.ts';
+import { toSarif } from '../../../domain/sarif.ts';
 import { type ScaffoldComponent, scaffold, writeScaffold } from '../../../machine/scaffold.ts';
+import { clean, type Style, table } from '../output.ts';
 import type { Verb } from '../verb.ts';
 import { argument, listOption } from './options.ts';
 import { findingLines } from './publishing.ts';
 
 export const validate: Verb = async (call) => {
-  const { config } = await call.open();
-  const maxBytes = config.plugins.max_plugin_size_mb * 1024 * 1024;
-  const findings = validatePlugin(await readPlugin(resolve(call.cwd, call.args[0] ?? '.'), { maxBytes }));
-  const count = (severity: string): number => findings.filter((f) => f.severity === severity).length;
-  const ok = count('error') === 0;
+  const { strict, fix, sarif } = call.options;
+  const path = resolve(call.cwd, call.args[0] ?? '.');
+  const result = await validateSource(await call.open(), path, { strict: strict === true, fix: fix === true });
+  const exit = result.ok ? 0 : 65;
+  if (sarif === true) {
+    const log = toSarif(result.findings, HAIVEMIND_VERSION);
+    return { json: log, text: JSON.stringify(log, null, 2), exit };
+  }
+  const { style } = call;
+  const count = (severity: string): number => result.findings.filter((f) => f.severity === severity).length;
   const sum = `${count('error')} errors, ${count('warning')} warnings, ${count('note')} notes`;
-  const head = ok ? call.style.green('✓ valid') : call.style.red('✗ not valid');
-  return {
-    json: { ok, findings },
-    text: [...findingLines(findings, call.style), `${head} (${sum})`].join('\n'),
-    exit: ok ? 0 : 65,
-  };
+  const head = result.ok ? style.green('✓ valid') : style.red('✗ not valid');
+  const lines = [
+    ...result.fixed.map((f) => paintDiff(f.diff, style)),
+    ...findingLines(result.findings, style),
+    ...costLines(result.cost, style),
+    `${head} (${sum})`,
+  ];
+  return { json: result, text: lines.join('\n'), exit };
 };
+
+function paintDiff(diff: string, style: Style): string {
+  const paint = (line: string): string => {
+    if (/^(---|\+\+\+) /.test(line)) return style.bold(line);
+    return line.startsWith('-') ? style.red(line) : line.startsWith('+') ? style.green(line) : line;
+  };
+  // a diff shows the author's own text: only what steers a terminal is taken out, line by line
+  return diff
+    .trimEnd()
+    .split('\n')
+    .map((line) => paint(line.slice(0, 1) + clean(`|${line.slice(1)}`).slice(1)))
+    .join('\n');
+}
+
+function costLines(cost: ContextCost, style: Style): string[] {
+  if (cost.components.length === 0) return [];
+  const row = (name: string, always: number, onUse: number): string[] => [name, String(always), String(onUse)];
+  const rows = cost.components
+    .slice(0, 10)
+    .map((c) => row(`${c.kind} ${clean(c.name).slice(0, 60)}`, c.always, c.onUse));
+  return [
+    table(['context (tokens, about)', 'always', 'on use'], [...rows, row('together', cost.always, cost.onUse)], style),
+  ];
+}
 
 export const create: Verb = async (call) => {
   const name = argument(call, 0, 'name');
