@@ -9,15 +9,22 @@ import { reportSent } from './spool.ts';
 
 type Report = z.output<typeof StatusReport>;
 
-/** What this machine has, as the hub wants to hear it. Hashes what is on disk. */
-export async function makeReport(ctx: ClientContext): Promise<Report> {
+/**
+ * What this machine has, as the hub wants to hear it. Hashes what is on disk.
+ * @param only news of these plugins; the hub keeps what it heard of the others
+ */
+export async function makeReport(ctx: ClientContext, only?: readonly string[]): Promise<Report> {
   const { machine } = ctx;
-  const [receipts, onDisk] = await Promise.all([readReceipts(machine), inspect(machine)]);
+  const names = only === undefined ? undefined : new Set(only);
+  const [receipts, onDisk] = await Promise.all([readReceipts(machine), inspect(machine, names)]);
   const byName = new Map(onDisk.map((p) => [p.name, p]));
   return {
     counter: ctx.config.plan?.counter ?? 0,
     haivemind_version: HAIVEMIND_VERSION,
-    plugins: Object.values(receipts.plugins).map((receipt) => {
+    partial: names !== undefined,
+    removed: [...(names ?? [])].filter((name) => receipts.plugins[name] === undefined),
+    plugins: Object.values(receipts.plugins).flatMap((receipt) => {
+      if (names !== undefined && !names.has(receipt.name)) return [];
       const disk = byName.get(receipt.name);
       const error = receipt.error ?? damage(disk);
       return {
@@ -41,12 +48,17 @@ function damage(disk: PluginOnDisk | undefined): { code: string; message: string
   return { code: 'IO_ERROR', message: what || `The plugin's files are ${disk.state}` };
 }
 
-/** Tells the hub what this machine has. @throws HaiveError of the call */
+/**
+ * Tells the hub what this machine has.
+ * @param options.only as makeReport
+ * @throws HaiveError of the call
+ */
 export async function sendReport(
   ctx: ClientContext,
   hub: HubClient,
-  options: { timeoutMs?: number; signal?: AbortSignal | undefined } = {},
+  options: { timeoutMs?: number; signal?: AbortSignal | undefined; only?: readonly string[] | undefined } = {},
 ): Promise<void> {
-  await hub.call('report', { params: { machine: 'me' }, body: await makeReport(ctx), ...options });
-  await reportSent(ctx.machine);
+  const { only, ...call } = options;
+  await hub.call('report', { params: { machine: 'me' }, body: await makeReport(ctx, only), ...call });
+  if (only === undefined) await reportSent(ctx.machine);
 }

@@ -120,8 +120,16 @@ async function run(ctx: ClientContext, hub: HubClient, options: SyncOptions, sig
   await remember(ctx, answer);
   const result = { ...done, notModified: answer.notModified, warnings: [...warnings, ...done.warnings] };
   const moved = result.reloadNeeded || !answer.notModified || options.mode === 'explicit' || told.reportDue;
-  if (moved) await report(ctx, hub, options, signal, result);
+  // By itself a change is told alone: a fleet of full reports at every publication would cost more than the publication.
+  const only = options.mode === 'agent' && !told.reportDue && result.reloadNeeded ? namesOf(result) : undefined;
+  if (moved) await report(ctx, hub, options, signal, result, only);
+  if (result.reloadNeeded) await collect(machine, options.mode);
   return result;
+}
+
+function namesOf({ changed }: SyncResult): string[] {
+  const moved = [...changed.installed, ...changed.updated, ...changed.reinstalled];
+  return [...moved.map((p) => p.name), ...changed.removed];
 }
 
 async function report(
@@ -130,10 +138,11 @@ async function report(
   options: SyncOptions,
   signal: AbortSignal,
   result: SyncResult,
+  only: readonly string[] | undefined,
 ): Promise<void> {
   options.onProgress?.({ step: 'report' });
   try {
-    await sendReport(ctx, hub, { signal });
+    await sendReport(ctx, hub, { signal, only });
   } catch (thrown) {
     await spool(ctx.machine, { call: 'report' });
     if (!(thrown instanceof HaiveError)) throw thrown;
@@ -173,7 +182,6 @@ async function carryOut(
       const change = toChange(picked, fetched.fetched, receipts, options);
       const applied = await applyChange(machine, change);
       await forgive(machine, picked, receipts);
-      await collect(machine, options.mode);
       return finished(result, picked, applied, receipts);
     } catch (thrown) {
       // A blob was damaged on this disk: it is gone now, and is fetched again once.
@@ -192,9 +200,14 @@ async function forgive(m: Machine, picked: Picked, before: Receipts): Promise<vo
   });
 }
 
-/** Trees and bytes that nobody can need any more go; a session's start is no time for that. */
+const COLLECT_EVERY_MS = 3600_000;
+const collected = new Map<string, number>();
+
+/** Trees and bytes that nobody can need any more go; a session's start is no time for that, and an agent need not look often. */
 async function collect(m: Machine, mode: SyncMode): Promise<void> {
-  if (mode === 'session') return;
+  const now = m.clock().getTime();
+  if (mode === 'session' || now - (collected.get(m.paths.root) ?? Number.NEGATIVE_INFINITY) < COLLECT_EVERY_MS) return;
+  collected.set(m.paths.root, now);
   await collectVersions(m);
   const { plugins, retired } = await readReceipts(m);
   const trees = [...Object.values(plugins).flatMap((p) => [p, ...p.previous]), ...retired];
@@ -261,7 +274,7 @@ async function fetchAll(
   return fetchVersions(ctx.machine, hub, install, {
     hub: ctx.config.hub,
     maxBytes: ctx.config.plugins.max_plugin_size_mb * 1024 * 1024,
-    installed: Object.values(receipts.plugins).map((p) => p.digest),
+    installed: Object.values(receipts.plugins),
     attempts: PATIENCE[options.mode].attempts,
     signal,
     onBytes: (bytes) => options.onProgress?.({ step: 'fetch', names, bytes }),

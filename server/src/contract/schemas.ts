@@ -57,6 +57,8 @@ export const PluginDetails = PluginSummary.extend({
   original_manifest: z.record(z.string(), z.unknown()).nullable(),
   dependencies: z.array(DependencySchema),
   files: z.array(FileRow),
+  /** What it can do on a machine, by kind. */
+  surface: z.record(z.string(), z.array(z.string())).optional(),
   publisher: z.string(),
   imported: z.boolean(),
   versions: z.array(z.object({ id: z.string(), version: z.string(), status: VersionStatus, created_at: z.string() })),
@@ -85,6 +87,14 @@ export const Published = z.object({
   /** Names of the machines whose desired state now holds this version. */
   machines: z.array(z.string()),
   seq: z.number().int(),
+  /** Set when the publication waits until an operator approves the digest. */
+  held: z
+    .object({
+      reason: z.string(),
+      added: z.record(z.string(), z.array(z.string())),
+      code: z.array(z.string()),
+    })
+    .optional(),
 });
 
 export const SearchHit = PluginSummary.extend({ score: z.number(), reason: z.string() });
@@ -117,6 +127,10 @@ export const StatusReport = z.object({
   counter: z.number().int(),
   haivemind_version: z.string(),
   plugins: z.array(ReportedPlugin),
+  /** True when `plugins` holds only what is news and the others are as they were reported last. */
+  partial: z.boolean().default(false),
+  /** Names that are gone since; only in a partial report. */
+  removed: z.array(z.string()).default([]),
   /** Local holds made by a rollback: name → version that stays. */
   holds: z.array(z.object({ name: z.string(), version: z.string() })),
   capabilities: z.array(z.string()).optional(),

@@ -5,6 +5,7 @@ import { type MachineRecord, setMachineCapabilities, updateMachineFacts } from '
 import { FACTS_COUNTER, nextCounter } from '../storage/meta-queries.ts';
 import { listOverrides, setOverride } from '../storage/override-queries.ts';
 import type { Tx } from '../storage/tables.ts';
+import { confirmRevocations } from '../storage/trust-queries.ts';
 import { change } from './change.ts';
 import type { Call, HubContext, UseCase } from './context.ts';
 import { reachMachine } from './machines.ts';
@@ -36,7 +37,14 @@ async function writeDown(tx: Tx, machine: MachineRecord, body: Report, at: strin
   const before = await installationsOf(tx, machine.id);
   const capabilities = body.capabilities && sortedUnique(body.capabilities);
   const newCapabilities = capabilities !== undefined && capabilities.join('\0') !== machine.capabilities.join('\0');
-  await replaceInstallations(tx, machine.id, lastOfEachName(body.plugins), at);
+  const named = [...new Set([...body.plugins.map((p) => p.name), ...body.removed])];
+  // A long list of names is as good as all of them, and may be longer than the database takes.
+  const few = body.partial && named.length <= 500;
+  const rest = body.partial ? before.filter((p) => !named.includes(p.name)) : [];
+  const all = [...rest, ...body.plugins];
+  if (few && named.length > 0) await replaceInstallations(tx, machine.id, lastOfEachName(body.plugins), at, named);
+  if (!few) await replaceInstallations(tx, machine.id, lastOfEachName(all.map(asReported)), at);
+  await confirmRevocations(tx, machine.id, body.plugins, at);
   if (newCapabilities) await setMachineCapabilities(tx, machine.id, capabilities);
   await updateMachineFacts(tx, machine.id, {
     haivemindVersion: body.haivemind_version,
@@ -44,13 +52,15 @@ async function writeDown(tx: Tx, machine: MachineRecord, body: Report, at: strin
     planCounter: body.counter,
   });
   const changesPlan =
-    newCapabilities ||
-    body.haivemind_version !== machine.haivemindVersion ||
-    versionsOf(before) !== versionsOf(body.plugins);
+    newCapabilities || body.haivemind_version !== machine.haivemindVersion || versionsOf(before) !== versionsOf(all);
   // Last, so that this row, which every report shares, is held as briefly as can be.
   if (changesPlan) await nextCounter(tx, FACTS_COUNTER);
   const was = new Map(before.map((p) => [p.name, p]));
   return body.plugins.filter((p) => isNews(was.get(p.name), p));
+}
+
+function asReported(plugin: InstallationRecord | Plugin): Plugin {
+  return { ...plugin, state: plugin.state as Plugin['state'] };
 }
 
 function isNews(before: InstallationRecord | undefined, now: Plugin): boolean {

@@ -2,13 +2,14 @@ import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { readFileOrNull } from './file-port.ts';
+import { missingKeys } from './loose/index.ts';
 import type { Machine } from './machine.ts';
 import { enabledKey, MARKETPLACE } from './marketplace.ts';
 import { type Receipt, readReceipts } from './receipts.ts';
-import { MANIFEST } from './render.ts';
+import { layCopiesOver, MANIFEST } from './render.ts';
 import { parseSettings } from './settings-edit.ts';
-import { readText } from './settings-effects.ts';
-import { scanTree } from './tree.ts';
+import { readText } from './text-file.ts';
+import { type DiskFile, scanTree } from './tree.ts';
 
 /**
  * `missing`: the folder is gone · `damaged`: its manifest is, or the pointer no longer leads to it · `disabled`: settings.json
@@ -32,13 +33,18 @@ export interface PluginOnDisk {
 /**
  * Compares receipts with the disk and the settings; every file is hashed, unless the machine was told not to (then only what
  * is gone is found). Reads only, needs no lock.
+ * @param only these plugins; all when absent
  * @throws HaiveError FORMAT_UNSUPPORTED, SETTINGS_INVALID, IO_ERROR
  */
-export async function inspect(m: Machine): Promise<PluginOnDisk[]> {
+export async function inspect(m: Machine, only?: ReadonlySet<string>): Promise<PluginOnDisk[]> {
   const receipts = await readReceipts(m);
-  const all = Object.values(receipts.plugins).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const all = Object.values(receipts.plugins)
+    .filter((receipt) => only === undefined || only.has(receipt.name))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
   if (all.length === 0) return [];
-  const [enabled, live] = [await enabledNames(m), await pointedDirs(m)];
+  const active = all.filter((receipt) => !receipt.off).map((receipt) => receipt.name);
+  const enabled = receipts.layout === 'loose' ? new Set(active) : await enabledNames(m);
+  const live = await pointedDirs(m);
   const found: PluginOnDisk[] = [];
   for (const receipt of all) found.push(await inspectOne(m, receipt, enabled, live));
   return found;
@@ -52,8 +58,10 @@ async function inspectOne(
 ): Promise<PluginOnDisk> {
   const dir = join(m.paths.root, receipt.dir);
   const disk = m.rehash === false ? await presentFiles(dir, receipt) : await scanTree(dir);
+  const gone = disk.size === 0;
+  if (m.rehash !== false && !gone) await layCopiesOver(m, receipt, disk as Map<string, DiskFile>);
   const edited: string[] = [];
-  const missing: string[] = [];
+  const missing: string[] = await missingKeys(m, receipt);
   for (const file of receipt.files) {
     const there = disk.get(file.path);
     if (there === undefined) {
@@ -71,7 +79,7 @@ async function inspectOne(
   let state: DiskState = edited.length > 0 || missing.length > 0 ? 'edited' : 'verified';
   if (!enabled.has(name)) state = 'disabled';
   if (missing.includes(MANIFEST) || !live.has(`./${receipt.dir}`)) state = 'damaged';
-  if (disk.size === 0) state = 'missing';
+  if (gone) state = 'missing';
   return { name, version, digest, state, edited: edited.sort(), missing, conflicts };
 }
 
@@ -84,7 +92,8 @@ async function presentFiles(dir: string, receipt: Receipt): Promise<Map<string, 
   return there;
 }
 
-async function enabledNames(m: Machine): Promise<Set<string>> {
+/** Plugins that the client loads from our marketplace. @throws HaiveError SETTINGS_INVALID */
+export async function enabledNames(m: Machine): Promise<Set<string>> {
   const text = await readText(m.paths.settings);
   if (text === null) return new Set();
   const settings = parseSettings(text, m.paths.settings);

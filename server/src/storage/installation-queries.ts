@@ -38,19 +38,22 @@ function toRecord(row: Selectable<PluginInstallationsTable>): InstallationRecord
 /**
  * Makes `plugins` all that the machine has. A row that says the same as before keeps its `updated_at`.
  * @param at ISO-8601
+ * @param only touches the rows of these names and leaves the others
  */
 export async function replaceInstallations(
   tx: Tx,
   machineId: string,
   plugins: readonly InstallationReport[],
   at: string,
+  only?: readonly string[],
 ): Promise<void> {
-  const before = new Map(
-    (await tx.selectFrom('plugin_installations').selectAll().where('machine_id', '=', machineId).execute()).map((r) => [
-      r.plugin_id,
-      r,
-    ]),
-  );
+  let known = tx.selectFrom('plugin_installations').selectAll().where('machine_id', '=', machineId);
+  let gone = tx.deleteFrom('plugin_installations').where('machine_id', '=', machineId);
+  if (only !== undefined) {
+    known = known.where('name', 'in', only);
+    gone = gone.where('name', 'in', only);
+  }
+  const before = new Map((await known.execute()).map((r) => [r.plugin_id, r]));
   const rows = new Map<string, Omit<PluginInstallationsTable, 'id'>>();
   for (const p of plugins) {
     const id = pluginId(p.name, p.version);
@@ -71,7 +74,7 @@ export async function replaceInstallations(
     };
     rows.set(id, old !== undefined && sameReport(old, row) ? { ...row, updated_at: old.updated_at } : row);
   }
-  await tx.deleteFrom('plugin_installations').where('machine_id', '=', machineId).execute();
+  await gone.execute();
   for (const chunk of chunksOf(rows.values(), 100)) {
     await tx.insertInto('plugin_installations').values(chunk).execute();
   }

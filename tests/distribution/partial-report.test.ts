@@ -1,0 +1,53 @@
+// A machine tells the hub what changed; what it does not speak of stays as it was reported.
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ask, ENGINES, type TestHub, testHub } from '../hub/support.ts';
+
+const DIGEST = `sha256:${'a'.repeat(64)}`;
+const row = (name: string, version: string, state = 'verified') => ({ name, version, digest: DIGEST, state });
+
+describe.each(ENGINES)('a partial report on %s', (engine) => {
+  let t: TestHub;
+  let token: string;
+  beforeEach(async () => {
+    t = await testHub(engine);
+    ({ token } = await t.machine('m1'));
+    await send({ plugins: [row('aa', '1.0.0'), row('bb', '1.0.0'), row('cc', '1.0.0')] });
+  });
+  afterEach(() => t.close());
+
+  const send = async (more: Record<string, unknown>) => {
+    const body = { counter: 1, haivemind_version: '1.0.0', holds: [], ...more };
+    return ask(t.url, 'POST', '/api/machines/me/status', { token, body });
+  };
+  const installed = async (): Promise<string[]> => {
+    const answer = (await ask(t.url, 'GET', '/api/machines/me', { token })).expect(200);
+    return (answer.plugins as { name: string; version: string; state: string }[])
+      .map((p) => `${p.name} ${p.version} ${p.state}`)
+      .sort();
+  };
+
+  it('changes, adds and removes only what it names', async () => {
+    const plugins = [row('bb', '2.0.0'), row('dd', '1.0.0', 'failed')];
+    (await send({ partial: true, plugins, removed: ['cc'] })).expect(200);
+    expect(await installed()).toEqual(['aa 1.0.0 verified', 'bb 2.0.0 verified', 'dd 1.0.0 failed']);
+  });
+
+  it('that names nothing changes nothing', async () => {
+    (await send({ partial: true, plugins: [] })).expect(200);
+    expect(await installed()).toHaveLength(3);
+  });
+
+  it('makes a full report after it the truth again', async () => {
+    (await send({ partial: true, plugins: [row('bb', '2.0.0')] })).expect(200);
+    (await send({ plugins: [row('aa', '3.0.0')] })).expect(200);
+    expect(await installed()).toEqual(['aa 3.0.0 verified']);
+  });
+
+  it('moves remembered plans when a version changed, and not when none did', async () => {
+    const before = await t.hub.context.store.stamp();
+    await send({ partial: true, plugins: [row('bb', '1.0.0')] });
+    expect(await t.hub.context.store.stamp()).toBe(before);
+    await send({ partial: true, plugins: [row('bb', '2.0.0')] });
+    expect(await t.hub.context.store.stamp()).toBeGreaterThan(before);
+  });
+});
