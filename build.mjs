@@ -33,13 +33,28 @@ const versionDefine = { __HAIVEMIND_VERSION__: JSON.stringify(version) };
 const requireBanner =
   "import { createRequire as __createRequire } from 'node:module';const require = __createRequire(import.meta.url);";
 
-/** Native helpers that ws tries and does without: throwing at require() is how it learns that they are not there. */
-const withoutWsNatives = {
-  name: 'without-ws-natives',
+/** Helpers that ws and debug try and do without: throwing at require() is how they learn that they are not there. */
+const withoutOptionalHelpers = {
+  name: 'without-optional-helpers',
   setup(b) {
-    b.onResolve({ filter: /^(bufferutil|utf-8-validate)$/ }, ({ path }) => ({ path, namespace: 'not-shipped' }));
+    b.onResolve({ filter: /^(bufferutil|utf-8-validate|supports-color)$/ }, ({ path }) => ({
+      path,
+      namespace: 'not-shipped',
+    }));
     b.onLoad({ filter: /.*/, namespace: 'not-shipped' }, ({ path }) => ({
       contents: `throw new Error(${JSON.stringify(`${path} is not shipped`)});`,
+    }));
+  },
+};
+
+/** The SDK's JSON Schema validator (ajv, 120 KB) checks answers to elicitation only, which our server never asks for. */
+const withoutAjv = {
+  name: 'without-ajv',
+  setup(b) {
+    b.onResolve({ filter: /ajv-provider\.js$/ }, ({ path }) => ({ path, namespace: 'no-validator' }));
+    b.onLoad({ filter: /.*/, namespace: 'no-validator' }, () => ({
+      contents:
+        'export class AjvJsonSchemaValidator { getValidator() { throw new Error("no schema validator in this server"); } }',
     }));
   },
 };
@@ -60,7 +75,7 @@ const toolListAtBuildTime = {
 };
 
 async function bundleText(entry, options) {
-  const plugins = [withoutWsNatives, ...(options.plugins ?? [])];
+  const plugins = [withoutOptionalHelpers, ...(options.plugins ?? [])];
   const result = await build({ ...common, define: versionDefine, ...options, plugins, entryPoints: [entry] });
   return { text: result.outputFiles[0].text, meta: result.metafile };
 }
@@ -120,21 +135,22 @@ async function plain(name, entry, { external = [], shebang = false } = {}) {
  * vm.Script, which (unlike import) takes a V8 code cache: the other half of this format is interfaces/carried-bundle.ts.
  * Each is a bundle of its own: esbuild's lazy modules would initialize zod in an order that it does not survive.
  */
-async function carried(name, head, bodies, plugins = []) {
-  const outer = await bundleText(head, { format: 'esm', plugins });
+async function carried(name, head, bodies) {
+  const outer = await bundleText(head, { format: 'esm' });
   checkExternals(name, outer.meta);
   const metas = [outer.meta];
   let file = outer.text.trimEnd();
-  for (const [key, entry] of Object.entries(bodies)) {
+  for (const [key, { entry, plugins = [] }] of Object.entries(bodies)) {
     const { text: bundled, meta } = await bundleText(entry, {
       format: 'cjs',
+      plugins,
       supported: { 'dynamic-import': false },
       define: { ...versionDefine, 'import.meta.url': '__moduleUrl' },
     });
     checkExternals(name, meta);
     metas.push(meta);
     // esbuild escapes what is not ASCII everywhere but in regular expressions, where the same escape holds.
-    const text = bundled.replace(/[^\0-\x7f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+    const text = bundled.replace(/[^\t\n\x20-\x7e]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
     if (/[^\n\x20-\x7e\t]|\n@carried /.test(text)) throw new Error(`${name}: ${key} cannot be carried in comments`);
     const id = createHash('sha256').update(text).digest('hex').slice(0, 16);
     file += `\n//@carried ${key} ${id}\n//${text.trimEnd().replaceAll('\n', '\n//')}`;
@@ -147,9 +163,10 @@ const entries = {
     plain('hub.mjs', 'server/src/hub/main.ts', { external: ['better-sqlite3', 'pg', 'pg-native', 'chromadb'] }),
   cli: () => plain('cli.mjs', 'server/src/interfaces/cli/main.ts', { external: ['./hub.mjs'], shebang: true }),
   mcp: () =>
-    carried('mcp.mjs', 'server/src/interfaces/mcp/main.ts', { work: 'server/src/interfaces/mcp/work.ts' }, [
-      toolListAtBuildTime,
-    ]),
+    carried('mcp.mjs', 'server/src/interfaces/mcp/main.ts', {
+      serve: { entry: 'server/src/interfaces/mcp/serve.ts', plugins: [withoutAjv, toolListAtBuildTime] },
+      work: { entry: 'server/src/interfaces/mcp/work.ts' },
+    }),
   // CommonJS, because Node's loader of ES modules alone costs a fifth of a bare start.
   hook: async () => {
     const { text, meta } = await bundleText('server/src/interfaces/hook/main.ts', {

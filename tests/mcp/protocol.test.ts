@@ -2,7 +2,9 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { SUPPORTED_PROTOCOL_VERSIONS } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { greet, REVISIONS } from '../../server/src/interfaces/mcp/greeting.ts';
 import { TOOLS } from '../../server/src/interfaces/mcp/tools.ts';
 import { startMcp } from '../support/mcp-client.ts';
 import { pluginCopy } from '../support/repository.ts';
@@ -100,48 +102,60 @@ describe('the MCP server, from a copy with no node_modules anywhere above', () =
 
   it('offers its newest revision to a client from the future, and refuses one that states none', async () => {
     const { answers } = await exchange([initialize('2099-01-01'), initialize(undefined, 2)]);
-    expect(answers[0].result.protocolVersion).toBe('2025-11-25');
-    expect(answers[1].error.code).toBe(-32602);
+    expect(answers.find((a) => a.id === 1).result.protocolVersion).toBe('2025-11-25');
+    expect(answers.find((a) => a.id === 2).error).toBeDefined();
+  });
+
+  it('greets at once exactly as the SDK does, and only once', async () => {
+    expect(REVISIONS).toEqual(SUPPORTED_PROTOCOL_VERSIONS);
+    const bySdk = await exchange([{ jsonrpc: '2.0', id: 9, method: 'ping' }, initialize('2025-06-18')]);
+    const greeted = await exchange([initialize('2025-06-18'), { jsonrpc: '2.0', id: 9, method: 'ping' }]);
+    expect(bySdk.answers.map((a) => a.id).sort()).toEqual([1, 9]);
+    expect(greeted.answers.map((a) => a.id)).toEqual([1, 9]);
+    expect(greeted.answers[0]).toEqual(bySdk.answers.find((a) => a.id === 1));
   });
 
   it.each([
-    ['no JSON', '{"jsonrpc":', -32700, null],
-    ['no object', '7', -32600, null],
-    ['no version', { id: 3, method: 'ping' }, -32600, null],
-    ['no method', { jsonrpc: '2.0', id: 3 }, -32600, 3],
-    ['an id that is none', { jsonrpc: '2.0', id: {}, method: 'ping' }, -32600, null],
-    ['an unknown method', { jsonrpc: '2.0', id: 3, method: 'resources/list' }, -32601, 3],
-    ['a call without a name', { jsonrpc: '2.0', id: 3, method: 'tools/call', params: {} }, -32602, 3],
+    ['another method', { jsonrpc: '2.0', id: 1, method: 'ping' }],
+    ['a notification', { ...initialize('2025-06-18'), id: undefined }],
+    ['an unknown revision', initialize('1999-01-01')],
+    ['no client', { ...initialize('2025-06-18'), params: { protocolVersion: '2025-06-18', capabilities: {} } }],
+    ['no object', 7],
+    ['nothing', null],
+  ])('leaves %s to the SDK', (_, message) => {
+    expect(greet(JSON.stringify(message))).toBeUndefined();
+    expect(greet('{"jsonrpc":')).toBeUndefined();
+  });
+
+  it.each([
+    ['no JSON', '{"jsonrpc":'],
+    ['no object', '7'],
+    ['no version', { id: 3, method: 'ping' }],
+    ['no method', { jsonrpc: '2.0', id: 3 }],
+    ['an id that is none', { jsonrpc: '2.0', id: {}, method: 'ping' }],
+    ['an empty list', '[]'],
+    ['a notification nobody knows', { jsonrpc: '2.0', method: 'notifications/whatever' }],
+    ['an answer to nothing', { jsonrpc: '2.0', id: 4, result: {} }],
+  ])('passes over %s and goes on', async (_, message) => {
+    const { answers } = await exchange([message, { jsonrpc: '2.0', id: 9, method: 'ping' }]);
+    expect(answers).toEqual([{ jsonrpc: '2.0', id: 9, result: {} }]);
+  });
+
+  it.each([
+    ['an unknown method', { jsonrpc: '2.0', id: 3, method: 'resources/list' }],
+    ['a call without a name', { jsonrpc: '2.0', id: 3, method: 'tools/call', params: {} }],
     [
       'arguments that are a list',
       { jsonrpc: '2.0', id: 3, method: 'tools/call', params: { name: 'list_plugins', arguments: [] } },
-      -32602,
-      3,
     ],
-    ['an empty batch', '[]', -32600, null],
-  ])('answers %s with its JSON-RPC error and goes on', async (_, message, code, id) => {
+  ])('answers %s with an error and goes on', async (_, message) => {
     const { answers } = await exchange([message, { jsonrpc: '2.0', id: 9, method: 'ping' }]);
     expect(answers).toHaveLength(2);
-    expect(answers).toContainEqual({ jsonrpc: '2.0', id, error: { code, message: expect.any(String) } });
+    expect(answers.find((a) => a.id === 3).error).toMatchObject({
+      code: expect.any(Number),
+      message: expect.any(String),
+    });
     expect(answers).toContainEqual({ jsonrpc: '2.0', id: 9, result: {} });
-  });
-
-  it('is silent on notifications and answers, and answers a batch at once', async () => {
-    const { answers } = await exchange([
-      { jsonrpc: '2.0', method: 'notifications/whatever' },
-      { jsonrpc: '2.0', id: 4, result: {} },
-      [
-        { jsonrpc: '2.0', id: 5, method: 'ping' },
-        { jsonrpc: '2.0', method: 'notifications/whatever' },
-        { jsonrpc: '2.0', id: 'six', method: 'ping' },
-      ],
-    ]);
-    expect(answers).toEqual([
-      [
-        { jsonrpc: '2.0', id: 5, result: {} },
-        { jsonrpc: '2.0', id: 'six', result: {} },
-      ],
-    ]);
   });
 
   it('reads messages that arrive in pieces, in the middle of a character', async () => {
@@ -239,14 +253,17 @@ describe('the code cache', () => {
 
   it('is made under CLAUDE_PLUGIN_DATA and keyed by Node, architecture and bundle', async () => {
     await start();
-    const [name = ''] = await files();
-    expect(name).toMatch(
-      new RegExp(`^work-${process.version.replaceAll('.', '\\.')}-${process.arch}-[0-9a-f]{16}\\.v8$`),
-    );
-    expect(await readdir(data())).toEqual([name]);
-    const before = await readFile(join(data(), name));
+    const names = (await files()).sort();
+    const key = `${process.version.replaceAll('.', '\\.')}-${process.arch}-[0-9a-f]{16}`;
+    expect(names).toEqual([
+      expect.stringMatching(new RegExp(`^serve-${key}\\.v8$`)),
+      expect.stringMatching(new RegExp(`^work-${key}\\.v8$`)),
+    ]);
+    expect((await readdir(data())).sort()).toEqual(names);
+    const read = () => Promise.all(names.map((name) => readFile(join(data(), name), 'base64')));
+    const before = await read();
     expect((await start()).answers[0].result.isError).toBeUndefined();
-    expect((await readFile(join(data(), name))).equals(before)).toBe(true);
+    expect(await read()).toEqual(before);
   });
 
   it.each([

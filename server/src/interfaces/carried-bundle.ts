@@ -70,7 +70,11 @@ export function writeCodeCache(path: string, data: Buffer): void {
     writeFileSync(temporary, Buffer.concat([Buffer.from(header.buffer), data]), { mode: 0o600 });
     renameSync(temporary, path);
   } catch {
-    rmSync(temporary, { force: true });
+    try {
+      rmSync(temporary, { force: true });
+    } catch {
+      // Not even a folder: nothing was written.
+    }
   }
 }
 

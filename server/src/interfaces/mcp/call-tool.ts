@@ -2,12 +2,20 @@ import * as z from 'zod';
 import { formatError, HaiveError, toHaiveError } from '../../domain/errors.ts';
 import type { Environment } from '../environment.ts';
 import { HANDLERS } from './handlers.ts';
-import type { CallExtras, ToolResult } from './protocol.ts';
 import { TOOLS, type ToolInput, type ToolName, type ToolOutput } from './tools.ts';
 
 /** What a tool call may use. */
-export interface CallContext extends CallExtras {
+export interface CallContext {
   environment: Environment;
+  /** Aborts when the client takes the call back. */
+  signal: AbortSignal;
+  onProgress: (message: string) => void;
+}
+
+export interface ToolResult {
+  content: { type: 'text'; text: string }[];
+  structuredContent?: Record<string, unknown>;
+  isError?: boolean;
 }
 
 /** What a handler answers: a text for the model to read, and the same as data. */
