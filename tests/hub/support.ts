@@ -59,6 +59,8 @@ export async function testHub(engine: EngineUnderTest, options: TestHubOptions =
     maxPluginSizeMb: 50,
     findings: {},
     allowedSourceHosts: [],
+    approvals: 'widening',
+    approvalGroups: [],
     planTtlMs: 7 * 24 * 3600_000,
     logLevel: 'silent',
     ...options.config,

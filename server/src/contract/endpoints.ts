@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { COLLECTIVE_ENDPOINTS } from './collective-endpoints.ts';
 import { ROLES, type Role } from './roles.ts';
 import * as s from './schemas.ts';
+import { TRUST_ENDPOINTS } from './trust-endpoints.ts';
 
 /**
  * Every REST endpoint as data. The hub routes from it, the client calls from it, /openapi.json is written from it.
@@ -373,6 +374,12 @@ export const ENDPOINTS = {
       roles: z.array(z.enum(ROLES)).min(1),
       expires_in_days: z.number().positive().max(3650).optional(),
       name_pattern: z.string().max(100).optional().describe('publisher: plugin names it may publish, `*` as wildcard'),
+      max_uses: z.number().int().min(1).max(1_000_000).optional().describe('join: how many machines may join with it'),
+      groups: z
+        .array(z.string().max(64))
+        .max(100)
+        .optional()
+        .describe('join: groups it may give; publisher: groups it may publish to'),
     }),
     reply: s.TokenRow.extend({ token: z.string() }),
   },
@@ -390,6 +397,7 @@ export const ENDPOINTS = {
     access: ['admin'],
     reply: empty,
   },
+  ...TRUST_ENDPOINTS,
   ...COLLECTIVE_ENDPOINTS,
 } as const satisfies Record<string, Endpoint>;
 

@@ -210,6 +210,7 @@ function toEntries(
       ...(install?.force ? { force: install.force } : {}),
       status: version.status,
       requiredBy: (requiredBy.get(version.name) ?? []).sort(),
+      ...(version.publishedAt ? { publishedAt: version.publishedAt } : {}),
     };
   });
 }

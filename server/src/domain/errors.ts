@@ -38,6 +38,7 @@ export const ERRORS = {
   NOT_FOUND: row(404, 66, 'Nothing is at this address.', 'Check the path against /openapi.json.'),
   PLUGIN_NOT_FOUND: row(404, 66, 'No plugin has this name or id.', 'Run `hv list` or `hv search WORDS`.'),
   VERSION_NOT_FOUND: row(404, 66, 'The plugin exists, but no version fits.', 'Run `hv info NAME` for its versions.'),
+  KEY_NOT_FOUND: row(404, 66, 'No publisher has used this key.', 'Run `hv trust keys`.'),
   MACHINE_NOT_FOUND: row(404, 66, 'No machine has this name or id.', 'Run `hv machines`.'),
   BLOB_NOT_FOUND: row(404, 66, 'The hub holds no such blob, or the token may not read it.', 'Ask for the plan again.'),
   TOKEN_NOT_FOUND: row(404, 66, 'No token has this id.', 'Run `hv token list`.'),

@@ -184,3 +184,51 @@ describe('pickChanges', () => {
     );
   });
 });
+
+describe('what may not run here', () => {
+  const banned = new Map([['sha256:a-1.0.0', 'revoked: steals keys']]);
+
+  it('goes, whatever the policy, a hold, the scope or a dependent says', () => {
+    const installed = new Map([has('a', '1.0.0'), has('b', '1.0.0', 'a')]);
+    const problems = [{ name: 'a', code: 'DEPENDENCY_CONFLICT', message: 'm' }];
+    const policy = { installNew: false, installUpdates: false };
+    const picked = pick({
+      installed,
+      banned,
+      problems,
+      policy,
+      holds: new Set(['a']),
+      only: ['b'],
+      plan: [entry('b', '1.0.0')],
+    });
+    expect(picked.remove).toEqual(['a']);
+    expect(picked.install).toEqual([]);
+  });
+
+  it('is replaced where the policy lets another version come', () => {
+    const installed = new Map([has('a', '1.0.0')]);
+    expect(pick({ installed, banned, plan: [entry('a', '1.1.0')] })).toMatchObject({
+      install: ['a@1.1.0'],
+      remove: [],
+    });
+    const policy = { installNew: true, installUpdates: false };
+    expect(pick({ installed, banned, policy, plan: [entry('a', '1.1.0')] })).toMatchObject({
+      install: [],
+      remove: ['a'],
+    });
+  });
+
+  it('is not installed though a plan names it, not even by force', () => {
+    const plan = [entry('a', '1.0.0')];
+    expect(pick({ banned, plan, force: true }).install).toEqual([]);
+    expect(pick({ banned, plan, installed: new Map([has('a', '1.0.0')]), force: true })).toMatchObject({
+      install: [],
+      remove: ['a'],
+    });
+    expect(pick({ banned, plan, installed: new Map([has('a', '0.9.0')]) })).toMatchObject({
+      install: [],
+      remove: [],
+      waiting: ['a:refused'],
+    });
+  });
+});

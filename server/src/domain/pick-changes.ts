@@ -20,6 +20,8 @@ export interface PickInput {
   holds: ReadonlySet<string>;
   /** Digests that failed here before; not tried again by themselves. */
   refused: ReadonlyMap<string, string>;
+  /** Digests that may not run here, and why: revoked, or forbidden by this machine. They go whatever else was said. */
+  banned?: ReadonlyMap<string, string> | undefined;
   policy: {
     /** First installs without being asked (machine_group_auto_install). */
     installNew: boolean;
@@ -78,7 +80,7 @@ export function pickChanges(input: PickInput): Picked {
     slots.set(name, firstChoice(name, entries.get(name), input));
   }
   pullDependencies(slots, input);
-  holdBack(slots);
+  holdBack(slots, input);
   return toPicked(slots, input);
 }
 
@@ -86,7 +88,14 @@ function firstChoice(name: string, entry: PlanEntry | undefined, input: PickInpu
   const here = input.installed.get(name);
   const slot: Slot = { name, entry, here, take: here === undefined ? 'none' : 'here' };
   if (entry === undefined) return withoutEntry(slot, input);
-  if (here !== undefined && here.digest === entry.digest) return slot;
+  if (here !== undefined && here.digest === entry.digest && !input.banned?.has(here.digest)) return slot;
+  const banned = input.banned?.get(entry.digest);
+  const lost = here !== undefined && input.banned?.has(here.digest) === true;
+  if (banned !== undefined) {
+    slot.take = here !== undefined && !lost ? 'here' : 'none';
+    slot.wait = { why: 'refused', detail: banned };
+    return slot;
+  }
   const refused = input.refused.get(entry.digest);
   const inScope = input.only === undefined || input.only.includes(name);
   const ordered = entry.origin === 'explicit' && entry.pinned;
@@ -96,10 +105,15 @@ function firstChoice(name: string, entry: PlanEntry | undefined, input: PickInpu
     slot.wait = { why: 'refused', detail: refused };
   } else if (inScope && allowed(entry, here, input)) slot.take = 'plan';
   else slot.wait = { why: 'policy', detail: here === undefined ? 'not installed by itself' : 'not updated by itself' };
+  if (lost && slot.take === 'here') slot.take = 'none';
   return slot;
 }
 
 function withoutEntry(slot: Slot, input: PickInput): Slot {
+  if (slot.here !== undefined && input.banned?.has(slot.here.digest)) {
+    slot.take = 'none';
+    return slot;
+  }
   const unfit = input.problems.find((p) => p.name === slot.name && p.code.startsWith('DEPENDENCY_'));
   if (unfit !== undefined) slot.wait = { why: 'dependency', detail: unfit.message };
   else if (input.only === undefined || input.only.includes(slot.name) || orphaned(slot.name, input)) slot.take = 'none';
@@ -156,11 +170,12 @@ function satisfies(slot: Slot | undefined, dependency: Dependency): boolean {
 }
 
 /** Takes back changes until all that will be there finds what it needs; each step undoes one change, so it ends. */
-function holdBack(slots: Map<string, Slot>): void {
+function holdBack(slots: Map<string, Slot>, input: PickInput): void {
+  const lost = (slot: Slot): boolean => slot.here !== undefined && input.banned?.has(slot.here.digest) === true;
   const changed = (slot: Slot | undefined): slot is Slot =>
     slot !== undefined && (slot.take === 'plan' || (slot.take === 'none' && slot.here !== undefined));
   const undo = (slot: Slot, detail: string): void => {
-    slot.take = slot.here === undefined ? 'none' : 'here';
+    slot.take = slot.here === undefined || lost(slot) ? 'none' : 'here';
     slot.wait = { why: 'dependency', detail };
   };
   for (let again = true; again; ) {
@@ -171,7 +186,7 @@ function holdBack(slots: Map<string, Slot>): void {
         const needed = slots.get(d.name);
         if (satisfies(needed, d)) continue;
         if (slot.take === 'plan') undo(slot, `needs ${d.name} ${d.range}, which waits`);
-        else if (changed(needed) && needed.here !== undefined && inRange(needed.here.version, d.range))
+        else if (changed(needed) && needed.here !== undefined && !lost(needed) && inRange(needed.here.version, d.range))
           undo(needed, `${slot.name} ${slot.here?.version} needs ${d.name} ${d.range}`);
         else continue;
         again = true;

@@ -1,3 +1,4 @@
+import type { Envelope } from './dsse.ts';
 import type { Dependency } from './manifest.ts';
 import type { VersionStatus } from './registry.ts';
 
@@ -24,6 +25,18 @@ export interface PlanEntry {
   status: VersionStatus;
   /** Names of plugins that require this one. */
   requiredBy: string[];
+  /** When it was first published, ISO-8601. */
+  publishedAt?: string | undefined;
+  /** An operator's signed word on this digest (domain/approval). */
+  approval?: Envelope | undefined;
+}
+
+/** A version that may run nowhere any more, whatever else the plan says. */
+export interface Revoked {
+  name: string;
+  version: string;
+  digest: string;
+  reason: string;
 }
 
 /** Something the hub would have given this machine but could not. */
@@ -46,4 +59,10 @@ export interface Plan {
   expiresAt: string;
   plugins: PlanEntry[];
   problems: PlanProblem[];
+  /** Everything that was ever revoked: a machine may still keep it for rollback. */
+  revoked?: Revoked[] | undefined;
+  /** Keys whose signatures count for nothing new. */
+  revokedKeys?: string[] | undefined;
+  /** The operator's signature under `epoch`, where one was given. */
+  epochProof?: Envelope | undefined;
 }

@@ -17,6 +17,8 @@ export interface RegistryVersion {
   requiredCapabilities: string[];
   minHaivemindVersion: string | null;
   dependencies: Dependency[];
+  /** When it was first offered, ISO-8601. */
+  publishedAt?: string | null;
 }
 
 export interface Registry {

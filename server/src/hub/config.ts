@@ -26,6 +26,10 @@ export interface HubConfig {
   findings: FindingPolicy;
   /** Hosts plugin_url may name although their address is private. */
   allowedSourceHosts: readonly string[];
+  /** What waits for an operator: an update that does more, also one whose programs changed, every version, or nothing. */
+  approvals: ApprovalMode;
+  /** Groups that take only what an operator approved, `*` as wildcard. */
+  approvalGroups: readonly string[];
   /** How long a plan counts as fresh. */
   planTtlMs: number;
   limits: HubLimits;
@@ -50,6 +54,9 @@ export interface HubLimits {
   socketBacklogBytes: number;
   heartbeatMs: number;
 }
+
+const APPROVAL_MODES = ['never', 'widening', 'code', 'always'] as const;
+export type ApprovalMode = (typeof APPROVAL_MODES)[number];
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent'];
@@ -86,6 +93,8 @@ const PluginsBlock = z.object({
   registry_db: z.string().min(1).optional(),
   max_plugin_size_mb: z.number().positive().max(2048).optional(),
   allowed_source_hosts: z.array(z.string()).optional(),
+  approvals: z.enum(APPROVAL_MODES).optional(),
+  approval_groups: z.array(z.string()).optional(),
   findings: FindingPolicy.optional(),
 });
 
@@ -118,6 +127,8 @@ export function readHubConfig(flags: HubFlags, env: NodeJS.ProcessEnv = process.
     maxPluginSizeMb: plugins.max_plugin_size_mb ?? 50,
     findings: plugins.findings ?? {},
     allowedSourceHosts: plugins.allowed_source_hosts ?? [],
+    approvals: plugins.approvals ?? 'widening',
+    approvalGroups: plugins.approval_groups ?? [],
     planTtlMs: 7 * 24 * 3600_000,
     limits: DEFAULT_LIMITS,
     logLevel,

@@ -15,6 +15,8 @@ export interface Principal {
   machineId: string | null;
   /** Publisher: the plugin names it may publish (`*` as wildcard); null means any. */
   namePattern: string | null;
+  /** When the token ends, ISO-8601; absent or null: never. */
+  expiresAt?: string | null;
 }
 
 /** This hub's own key and generation; the private half never leaves the process. */

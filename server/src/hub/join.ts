@@ -16,6 +16,7 @@ import { hubFacts } from './identity.ts';
 import { tokenIdsOf } from './machines.ts';
 import { hashSecret, newId, newSecret } from './secrets.ts';
 import { sortedUnique } from './sorted-unique.ts';
+import { useJoinToken } from './trust/token-limits.ts';
 
 /**
  * Makes a machine and its token. A machine that shows its own earlier token gets its name back with a new one.
@@ -35,6 +36,7 @@ export const join: UseCase<'join'> = async (hub, call) => {
           hint: `Choose another name with --name, or remove that machine first: hv machines remove ${body.name}`,
         });
       }
+      await useJoinToken(step.tx, principal.tokenId, body.groups);
       const ended = known === undefined ? [] : await tokenIdsOf(step.tx, known.id);
       const machine = known === undefined ? await admit(step, body) : await admitAgain(step, known, body);
       await insertToken(step.tx, {

@@ -39,11 +39,15 @@ export interface LiveParts {
   log: Log;
   /** Told when a machine is heard of. */
   seen(principal: Principal): void;
+  clock?: () => Date;
 }
 
 const PROGRESS = 'progress';
 const RING = 'ring';
 const INBOX = 'inbox';
+/** What is taken back must be gone before what is new arrives. */
+const URGENT: readonly string[] = ['plugin.revoked', 'key.revoked'];
+const URGENT_SPREAD_MS = 2000;
 const EVENTS_PAGE = 500;
 /** How long peers may take to answer our goodbye, in ms. */
 const GOODBYE_MS = 1000;
@@ -57,6 +61,7 @@ export function spreadMs(machines: number): number {
 
 export async function createLive(parts: LiveParts): Promise<Live> {
   const { store, config, log } = parts;
+  const clock = parts.clock ?? (() => new Date());
   const sockets = new Set<LiveSocket>();
   const byMachine = new Map<string, Set<LiveSocket>>();
   const server = new WebSocketServer({
@@ -91,7 +96,8 @@ export async function createLive(parts: LiveParts): Promise<Live> {
           tellWatchers({ type: 'event', event }, event.seq);
         }
         const whom = concerned(events);
-        if (whom === 'all') ringAll(told);
+        const urgent = events.some((event) => URGENT.includes(event.type));
+        if (whom === 'all') ringAll(told, urgent);
         else ringHere(whom, told);
       }
     } catch (error) {
@@ -99,8 +105,9 @@ export async function createLive(parts: LiveParts): Promise<Live> {
     }
   }
 
-  function ringAll(seq: number): void {
-    const frame = frameOf({ type: 'doorbell', seq, spread_ms: spreadMs(byMachine.size) });
+  function ringAll(seq: number, urgent: boolean): void {
+    const spread = spreadMs(byMachine.size);
+    const frame = frameOf({ type: 'doorbell', seq, spread_ms: urgent ? Math.min(spread, URGENT_SPREAD_MS) : spread });
     for (const socket of sockets) socket.sendFrame(frame);
   }
 
@@ -193,7 +200,12 @@ export async function createLive(parts: LiveParts): Promise<Live> {
 
   const unlisten: Unlisten = await store.listen(ring, onNotice);
   const heart = setInterval(() => {
-    for (const socket of sockets) socket.heartbeat();
+    const now = clock().toISOString();
+    for (const socket of sockets) {
+      const { expiresAt } = socket.principal;
+      if (expiresAt && expiresAt <= now) socket.close(4401, 'token expired');
+      else socket.heartbeat();
+    }
   }, config.limits.heartbeatMs);
   heart.unref();
 

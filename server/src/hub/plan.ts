@@ -6,8 +6,9 @@ import { PLAN_FORMAT, PLAN_PAYLOAD_TYPE, type Plan } from '../domain/plan.ts';
 import type { MachineRecord } from '../storage/machine-queries.ts';
 import type { HubContext } from './context.ts';
 import { loadMachineFacts } from './machine-facts.ts';
-import { loadRegistry } from './registry/snapshot.ts';
+import { loadCatalogue } from './registry/snapshot.ts';
 import type { SeqGate } from './seq-gate.ts';
+import { trustWord } from './trust/word.ts';
 
 /** Plans of machines, and the memory of their etags that makes "nothing changed" cheap. */
 export interface Plans {
@@ -40,11 +41,21 @@ export function createPlans(hub: HubContext, gate: SeqGate): Plans {
     async compute(machine) {
       // The stamp is read first: what changes while we compute makes the memory old, never wrong.
       const stamp = await gate.current();
-      const registry = await loadRegistry(hub.store);
+      const registry = await loadCatalogue(hub.store);
+      const { epoch, epochProof, revoked, revokedKeys, approvals } = await trustWord(hub.store, registry);
       const facts = await loadMachineFacts(hub.store.read, machine.id);
       const desired = desiredState(registry, facts);
-      const { id, epoch, privatePem } = hub.identity;
-      const content = { format: PLAN_FORMAT, hub: id, machine: facts.id, epoch, ...desired };
+      for (const entry of desired.plugins) {
+        const approval = approvals.get(entry.digest);
+        if (approval !== undefined) entry.approval = approval;
+      }
+      const { id, privatePem } = hub.identity;
+      const said = {
+        ...(revoked.length > 0 ? { revoked } : {}),
+        ...(revokedKeys.length > 0 ? { revokedKeys } : {}),
+        ...(epochProof === undefined ? {} : { epochProof }),
+      };
+      const content = { format: PLAN_FORMAT, hub: id, machine: facts.id, epoch, ...desired, ...said };
       const etag = `"${createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 22)}"`;
       if (remembered.size >= MAX_REMEMBERED) remembered = new Map();
       remembered.set(machine.id, { stamp, etag });

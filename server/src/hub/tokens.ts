@@ -3,6 +3,7 @@ import { HaiveError } from '../domain/errors.ts';
 import type { Tx } from '../storage/tables.ts';
 import {
   findTokenByHash,
+  findTokenById,
   insertToken,
   listTokens,
   revokeToken as revoke,
@@ -13,6 +14,7 @@ import { change } from './change.ts';
 import type { HubContext, Principal, UseCase } from './context.ts';
 import { hubFacts } from './identity.ts';
 import { hashSecret, newId, newSecret } from './secrets.ts';
+import { findLimits, putLimits } from './trust/token-limits.ts';
 
 const DAY_MS = 24 * 3600_000;
 
@@ -21,7 +23,7 @@ export async function findStoredToken(tx: Tx, hash: string): Promise<StoredToken
   const token = await findTokenByHash(tx, hash);
   if (token === undefined) return null;
   const { id: tokenId, name, roles, machineId, namePattern, expiresAt, revokedAt } = token;
-  return { principal: { tokenId, name, roles, machineId, namePattern }, expiresAt, revokedAt };
+  return { principal: { tokenId, name, roles, machineId, namePattern, expiresAt }, expiresAt, revokedAt };
 }
 
 /**
@@ -38,6 +40,9 @@ export async function mintToken(
   if (roles.includes('machine')) {
     throw new HaiveError('BAD_REQUEST', 'Field roles: a machine gets its token by joining, not from here');
   }
+  if (wish.max_uses !== undefined && !roles.every((role) => role === 'join')) {
+    throw new HaiveError('BAD_REQUEST', 'Field max_uses: only a token that joins machines is counted');
+  }
   const secret = newSecret();
   const { result } = await change(hub, by, async ({ tx, at }) => {
     const record: TokenRecord = {
@@ -53,6 +58,9 @@ export async function mintToken(
       revokedAt: null,
     };
     await insertToken(tx, { ...record, hash: hashSecret(secret) });
+    if (wish.max_uses !== undefined || wish.groups !== undefined) {
+      await putLimits(tx, record.id, { maxUses: wish.max_uses ?? null, groups: wish.groups ?? null });
+    }
     return { result: record, trace: { type: 'token.created', target: record.id, data: { name, roles } } };
   });
   return { ...result, token: secret };
@@ -67,6 +75,29 @@ export async function dropToken(hub: HubContext, by: Pick<Principal, 'name' | 't
     return { result: null, trace: { type: 'token.revoked', target: id, data: { tokens: [id] } } };
   });
 }
+
+/**
+ * A new secret with the same rights and end; the old one ends after the grace time, or at its own end if that is sooner.
+ * @throws HaiveError TOKEN_NOT_FOUND when it ended meanwhile
+ */
+export const rotateToken: UseCase<'rotateToken'> = async (hub, call) => {
+  const { tokenId } = call.principal;
+  const secret = newSecret();
+  const { result } = await change(hub, call.principal, async ({ tx, at }) => {
+    const old = await findTokenById(tx, tokenId);
+    if (old === undefined || old.revokedAt !== null) throw new HaiveError('TOKEN_NOT_FOUND', 'This token has ended');
+    const record: TokenRecord = { ...old, id: newId('token'), createdAt: at, lastUsedAt: null };
+    await insertToken(tx, { ...record, hash: hashSecret(secret) });
+    const limits = await findLimits(tx, tokenId);
+    if (limits !== undefined) await putLimits(tx, record.id, limits);
+    const ends = new Date(Date.parse(at) + call.body.grace_minutes * 60_000).toISOString();
+    const endsAt = old.expiresAt !== null && old.expiresAt < ends ? old.expiresAt : ends;
+    await tx.updateTable('tokens').set({ expires_at: endsAt }).where('id', '=', tokenId).execute();
+    const data = { from: tokenId, to: record.id, old_ends: endsAt };
+    return { result: record, trace: { type: 'token.rotated', target: tokenId, data } };
+  });
+  return { ...tokenRow(result), token: secret };
+};
 
 /** A token as the contract shows it. */
 export function tokenRow(token: TokenRecord) {

@@ -11,6 +11,7 @@ import { planUseCases } from './plan-use-cases.ts';
 import { registryUseCases } from './registry/index.ts';
 import { report } from './report.ts';
 import { createToken, revokeToken, tokens, whoami } from './tokens.ts';
+import { trustUseCases } from './trust/index.ts';
 
 export interface UseCaseParts extends HealthParts {
   plans: Plans;
@@ -22,6 +23,7 @@ export interface UseCaseParts extends HealthParts {
 export function createUseCases(parts: UseCaseParts): UseCases {
   return {
     ...registryUseCases,
+    ...trustUseCases,
     ...healthUseCases(parts),
     ...bundleUseCases(parts.bundle),
     ...machineUseCases(parts.plans, parts.live),

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { redact } from '../domain/redact.ts';
 import { nextCounter } from './meta-queries.ts';
 import type { AuditTable, Tx } from './tables.ts';
 
@@ -35,7 +36,8 @@ export async function appendAudit(tx: Tx, at: string, entry: AuditEntry): Promis
     .where('id', '=', id - 1)
     .executeTakeFirst();
   const { actor, action, target } = entry;
-  const row = { id, at, actor, action, target, data: JSON.stringify(entry.data), prev_hash: last?.hash ?? GENESIS };
+  const data = JSON.stringify(redact(entry.data));
+  const row = { id, at, actor, action, target, data, prev_hash: last?.hash ?? GENESIS };
   await tx
     .insertInto('audit')
     .values({ ...row, hash: hashOf(row) })
@@ -55,6 +57,24 @@ export async function listAudit(tx: Tx, limit: number, before?: number): Promise
     data: JSON.parse(r.data) as Record<string, unknown>,
     hash: r.hash,
   }));
+}
+
+export interface AuditProof {
+  rows: number;
+  /** First row that was changed, removed or put in; null when all is as it was written. */
+  brokenAt: number | null;
+  /** Hash of the last row: kept elsewhere, it proves later that nothing before it was written anew. */
+  head: string;
+}
+
+/** Computes the chain again, and compares its end with the counter, so that rows cut off at the end are missed too. */
+export async function proveAudit(tx: Tx): Promise<AuditProof> {
+  const broken = await findAuditBreak(tx);
+  const last = await tx.selectFrom('audit').select(['id', 'hash']).orderBy('id', 'desc').limit(1).executeTakeFirst();
+  const counter = await tx.selectFrom('counters').select('value').where('name', '=', 'audit').executeTakeFirst();
+  const rows = last?.id ?? 0;
+  const cut = (counter?.value ?? 0) > rows ? rows + 1 : null;
+  return { rows, brokenAt: broken ?? cut, head: last?.hash ?? GENESIS };
 }
 
 /** The id of the first row that was changed, removed or put in; null when the chain holds. */

@@ -3,6 +3,7 @@ import type { VersionStatus } from '../../domain/registry.ts';
 import { installationCounts, installationsOfPlugin } from '../../storage/installation-queries.ts';
 import { filesOf, findPlugin } from '../../storage/plugin-queries.ts';
 import type { UseCase } from '../context.ts';
+import { surfaceOf } from '../trust/surfaces.ts';
 import { maySee } from './access.ts';
 import { findVersion, versionsOf } from './choose-version.ts';
 import { loadCatalogue } from './snapshot.ts';
@@ -25,6 +26,7 @@ export const info: UseCase<'info'> = async (hub, call) => {
       row.original_manifest === null ? null : (JSON.parse(row.original_manifest) as Record<string, unknown>),
     dependencies: version.dependencies,
     files: await filesOf(read, version.id),
+    surface: { ...(await surfaceOf(hub, version)).surface },
     publisher: version.publisher,
     imported: version.imported,
     versions: versionsOf(catalogue, version.name, visible).map((v) => ({

@@ -4,6 +4,8 @@ import { checkGroupName, nameMatches } from '../../domain/names.ts';
 import { addPublications, setPluginStatus } from '../../storage/plugin-queries.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
+import { hold, mustWait } from '../trust/approvals.ts';
+import { requireTargets } from '../trust/token-limits.ts';
 import { maySee, requireName, requirePublisher } from './access.ts';
 import { findVersion } from './choose-version.ts';
 import { allMachineFacts, machinesHolding, withVersion } from './reach.ts';
@@ -20,6 +22,13 @@ export const publish: UseCase<'publish'> = async (hub, call) => {
   refuseMissingDependencies(catalogue, version);
   const targets = body.all ? ['*'] : chooseTargets(version, body.target_groups);
   const { notify_agents: notify } = body;
+  await requireTargets(hub.store.read, principal, targets);
+  const held = await mustWait(hub, catalogue, version, principal, targets);
+  if (held !== null) {
+    const { id, name, digest, status } = version;
+    const seq = body.dry_run ? catalogue.seq : await hold(hub, principal, version, { targets, notify }, held);
+    return { id, name, version: version.version, digest, status, groups: targets, machines: [], seq, held };
+  }
 
   if (!body.dry_run && !isPublished(version, targets, notify)) {
     await change(hub, principal, async ({ tx, at }) => {

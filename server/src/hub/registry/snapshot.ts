@@ -130,6 +130,7 @@ function toVersions(rows: CatalogueRows): Map<string, CatalogueVersion[]> {
       statusReason: row.status_reason,
       components: JSON.parse(row.components) as FileType[],
       manifest: row.manifest,
+      publishedAt: row.published_at,
       createdAt: row.created_at,
       updatedAt: row.updated_at,
     };

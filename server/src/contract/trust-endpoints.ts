@@ -1,0 +1,147 @@
+import * as z from 'zod';
+import type { Endpoint } from './endpoints.ts';
+import { ROLES } from './roles.ts';
+import * as s from './schemas.ts';
+
+/** What says who and what is trusted: surfaces, approvals, revocations, keys, tokens, the audit's proof. */
+
+const list = z.array(z.string());
+const surface = z.object({
+  tools: list,
+  hook_events: list,
+  commands: list,
+  hosts: list,
+  mcp_servers: list,
+  environment: list,
+});
+const revocation = z.object({
+  id: z.string(),
+  name: z.string(),
+  version: z.string(),
+  digest: z.string(),
+  reason: z.string(),
+  at: z.string(),
+  holders: z.array(z.object({ machine: z.string(), since: z.string(), confirmed_at: z.string().nullable() })),
+});
+const keyid = z.string().regex(/^[0-9a-f]{32}$/);
+
+export const TRUST_ENDPOINTS = {
+  surface: {
+    method: 'GET',
+    path: '/api/plugins/{id}/surface',
+    summary: 'What a version can do on a machine, and how that differs from another version',
+    access: ROLES.filter((r) => r !== 'join'),
+    query: z.object({ against: z.string().optional().describe('a version; the one offered before when absent') }),
+    reply: z.object({
+      id: z.string(),
+      name: z.string(),
+      version: z.string(),
+      digest: z.string(),
+      status: s.VersionStatus,
+      surface,
+      declared: z.boolean(),
+      against: z.string().nullable(),
+      added: surface.partial(),
+      removed: surface.partial(),
+      code_changed: list.describe('files that run and whose bytes differ'),
+      approved: z.object({ by: z.string(), at: z.string(), signed: z.boolean() }).nullable(),
+      held: z.object({ by: z.string(), at: z.string(), groups: list }).nullable(),
+    }),
+  },
+  approve: {
+    method: 'POST',
+    path: '/api/plugins/{id}/approve',
+    summary: 'An operator has looked at these bytes: what was held is published',
+    access: ['operator'],
+    body: z.object({
+      digest: z.string().optional().describe('refused when the version has another digest'),
+      envelope: s.Envelope.optional().describe("the approval signed with the operator's key"),
+    }),
+    reply: z.object({
+      id: z.string(),
+      name: z.string(),
+      version: z.string(),
+      digest: z.string(),
+      published: z.boolean(),
+      groups: list,
+      seq: z.number().int(),
+    }),
+  },
+  revoke: {
+    method: 'POST',
+    path: '/api/plugins/{id}/revoke',
+    summary: 'Take a version back from every machine at once, for good',
+    access: ['operator', 'publisher'],
+    body: z.object({ reason: z.string().min(1).max(500) }),
+    reply: revocation.extend({ seq: z.number().int() }),
+  },
+  revocations: {
+    method: 'GET',
+    path: '/api/revocations',
+    summary: 'What was revoked, who had it since when, and who confirmed that it is gone',
+    access: ['operator', 'publisher', 'reader'],
+    query: z.object({ plugin: z.string().optional().describe('the id of one version') }),
+    reply: z.object({ revocations: z.array(revocation.extend({ by: z.string() })) }),
+  },
+  keys: {
+    method: 'GET',
+    path: '/api/keys',
+    summary: "Publishers' keys, and what old keys say of new ones",
+    access: ROLES.filter((r) => r !== 'join'),
+    reply: z.object({
+      keys: z.array(
+        z.object({
+          keyid: z.string(),
+          public_key: z.string(),
+          publishers: list,
+          first_seen: z.string(),
+          revoked_at: z.string().nullable(),
+        }),
+      ),
+      rotations: z.array(s.Envelope),
+    }),
+  },
+  rotateKey: {
+    method: 'POST',
+    path: '/api/keys/rotate',
+    summary: 'A publisher’s old key names the one that comes after it',
+    access: ['operator', 'publisher', 'contributor'],
+    body: z.object({ public_key: z.string().describe('the old key'), envelope: s.Envelope }),
+    reply: z.object({ from: z.string(), to: z.string(), seq: z.number().int() }),
+  },
+  revokeKey: {
+    method: 'DELETE',
+    path: '/api/keys/{keyid}',
+    summary: 'What this key signs from now on is refused everywhere',
+    access: ['operator'],
+    reply: z.object({ keyid, seq: z.number().int() }),
+  },
+  setEpoch: {
+    method: 'POST',
+    path: '/api/hub/epoch',
+    summary: 'Begin a new epoch after a restore, with the operator’s signature',
+    access: ['admin'],
+    body: z.object({ epoch: z.number().int().min(1), envelope: s.Envelope.optional() }),
+    reply: z.object({ epoch: z.number().int(), seq: z.number().int() }),
+  },
+  rotateToken: {
+    method: 'POST',
+    path: '/api/whoami/rotate',
+    summary: 'Trade this token for a new one with the same rights; the old one ends after a grace time',
+    access: ROLES.filter((r) => r !== 'join'),
+    body: z.object({ grace_minutes: z.number().min(0).max(1440).default(10) }),
+    reply: s.TokenRow.extend({ token: z.string() }),
+  },
+  auditVerify: {
+    method: 'GET',
+    path: '/api/audit/verify',
+    summary: 'Whether the audit log is whole: no row changed, removed or put in',
+    access: ['operator'],
+    reply: z.object({
+      ok: z.boolean(),
+      rows: z.number().int(),
+      broken_at: z.number().int().nullable().describe('the first row that is not as it was written'),
+      head: z.string().describe('hash of the last row; kept elsewhere it proves that nothing was rewritten'),
+    }),
+  },
+} as const satisfies Record<string, Endpoint>;

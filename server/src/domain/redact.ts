@@ -1,0 +1,20 @@
+const SECRET_KEY = /(^|_)(secret|password|passwd|authorization|cookie|private_?key|pem|api_?key)$/i;
+const TOKEN = /hvt_[A-Za-z0-9_-]{43}/g;
+const PEM = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----/g;
+const URL_LOGIN = /(\w+:\/\/)[^/@\s:]+:[^/@\s]+@/g;
+const GONE = '[redacted]';
+
+/** A copy of a JSON value without secrets: by the names of keys, and by what tokens, private keys and logins look like. */
+export function redact(value: unknown, depth = 0): unknown {
+  if (typeof value === 'string') {
+    return value.replace(TOKEN, GONE).replace(PEM, GONE).replace(URL_LOGIN, `$1${GONE}@`);
+  }
+  if (typeof value !== 'object' || value === null || depth > 20) return value;
+  if (Array.isArray(value)) return value.map((item) => redact(item, depth + 1));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      SECRET_KEY.test(key) && inner !== null ? GONE : redact(inner, depth + 1),
+    ]),
+  );
+}

@@ -1,0 +1,100 @@
+import { HaiveError } from '../../domain/errors.ts';
+import { nameMatches } from '../../domain/names.ts';
+import { addPublications, setPluginStatus } from '../../storage/plugin-queries.ts';
+import { dropHeld, findApproval, findHeld, holdPublication, putApproval } from '../../storage/trust-queries.ts';
+import { isOperator } from '../auth.ts';
+import { change } from '../change.ts';
+import type { HubContext, Principal, UseCase } from '../context.ts';
+import { findVersion } from '../registry/choose-version.ts';
+import { type Catalogue, type CatalogueVersion, loadCatalogue } from '../registry/snapshot.ts';
+import { baselineOf, changeOf, type SurfaceVerdict } from './surfaces.ts';
+
+/** Why a publication waits for an operator. */
+export interface Held {
+  reason: string;
+  added: SurfaceVerdict['added'];
+  code: string[];
+}
+
+/**
+ * Whether a publication must wait for an operator; null lets it pass. An operator who publishes has looked.
+ * @param targets groups, `*` for all
+ */
+export async function mustWait(
+  hub: HubContext,
+  catalogue: Catalogue,
+  version: CatalogueVersion,
+  principal: Principal,
+  targets: readonly string[],
+): Promise<Held | null> {
+  const { approvals: mode, approvalGroups } = hub.config;
+  if (isOperator(principal)) return null;
+  const privileged = targets.filter((t) => approvalGroups.some((g) => t === '*' || nameMatches(g, t)));
+  if (mode === 'never' && privileged.length === 0) return null;
+  if (version.status === 'published' && privileged.length === 0) return null;
+  if ((await findApproval(hub.store.read, version.digest)) !== undefined) return null;
+  const { added, code, wider, against } = await changeOf(hub, version, baselineOf(catalogue, version));
+  const held = (reason: string): Held => ({ reason, added, code });
+  if (privileged.length > 0) return held(`the groups ${privileged.join(', ')} take only what an operator approved`);
+  if (mode === 'always') return held('this hub offers only what an operator approved');
+  if (against === undefined) {
+    const revoked = (catalogue.plugins.get(version.name) ?? []).some((v) => v.status === 'revoked');
+    return revoked && wider ? held('all earlier versions were revoked') : null;
+  }
+  if (wider) return held(`it does more than ${against.version}`);
+  return mode === 'code' && code.length > 0 ? held(`files that run differ from ${against.version}`) : null;
+}
+
+/** Keeps a publication until somebody approves the digest. */
+export async function hold(
+  hub: HubContext,
+  principal: Principal,
+  version: CatalogueVersion,
+  wish: { targets: readonly string[]; notify: boolean },
+  held: Held,
+): Promise<number> {
+  const { id, name, digest } = version;
+  const { seq } = await change(hub, principal, async ({ tx, at }) => {
+    const targets = JSON.stringify(wish.targets);
+    await holdPublication(tx, { plugin_id: id, targets, notify: wish.notify ? 1 : 0, by: principal.name, at });
+    const data = { id, name, version: version.version, digest, groups: wish.targets, ...held, machine_ids: [] };
+    return { result: undefined, trace: { type: 'plugin.held', target: id, data } };
+  });
+  return seq;
+}
+
+/**
+ * An operator has looked at a version: what was held is published. A signed approval reaches machines that demand one.
+ * @throws HaiveError PLUGIN_NOT_FOUND, VERSION_NOT_FOUND, VERSION_REVOKED, STATUS_FORBIDS, SIGNATURE_INVALID
+ */
+export const approve: UseCase<'approve'> = async (hub, call) => {
+  const { principal, body } = call;
+  const catalogue = await loadCatalogue(hub.store);
+  const version = findVersion(catalogue, call.params.id ?? '');
+  const { id, name, digest } = version;
+  if (body.digest !== undefined && body.digest !== digest) {
+    throw new HaiveError('DIGEST_MISMATCH', `${name}@${version.version} is ${digest}, not ${body.digest}`, {
+      hint: 'Look at it again: these are not the bytes that were looked at.',
+    });
+  }
+  if (version.status === 'revoked') throw new HaiveError('VERSION_REVOKED', `${name}@${version.version} was revoked`);
+  if (version.status === 'deleted' || version.status === 'yanked') {
+    throw new HaiveError('STATUS_FORBIDS', `${name}@${version.version} is ${version.status}`);
+  }
+  const envelope = body.envelope === undefined ? null : JSON.stringify(body.envelope);
+  const { seq, result } = await change(hub, principal, async ({ tx, at }) => {
+    const now = await tx.selectFrom('plugins').select('status').where('id', '=', id).executeTakeFirstOrThrow();
+    if (now.status === 'revoked') throw new HaiveError('VERSION_REVOKED', `${name}@${version.version} was revoked`);
+    await putApproval(tx, { digest, plugin_id: id, by: principal.name, at, envelope });
+    const held = await findHeld(tx, id);
+    const groups = held === undefined ? [] : (JSON.parse(held.targets) as string[]);
+    if (held !== undefined) {
+      await setPluginStatus(tx, id, 'published', '', at);
+      await addPublications(tx, id, groups, held.notify === 1, held.by, at);
+      await dropHeld(tx, id);
+    }
+    const data = { id, name, version: version.version, digest, groups, signed: envelope !== null };
+    return { result: groups, trace: { type: 'plugin.approved', target: id, data } };
+  });
+  return { id, name, version: version.version, digest, published: result.length > 0, groups: result, seq };
+};

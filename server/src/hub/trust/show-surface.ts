@@ -1,0 +1,41 @@
+import { declaredPermissions } from '../../domain/surface-change.ts';
+import { findApproval, findHeld } from '../../storage/trust-queries.ts';
+import type { UseCase } from '../context.ts';
+import { maySee } from '../registry/access.ts';
+import { findVersion } from '../registry/choose-version.ts';
+import { type CatalogueVersion, loadCatalogue } from '../registry/snapshot.ts';
+import { baselineOf, changeOf, surfaceOf } from './surfaces.ts';
+
+/** What a version can do, and how that differs from another version (the one offered before it when none is named). */
+export const surface: UseCase<'surface'> = async (hub, call) => {
+  const visible = (v: CatalogueVersion): boolean => maySee(call.principal, v);
+  const catalogue = await loadCatalogue(hub.store);
+  const version = findVersion(catalogue, call.params.id ?? '', visible);
+  const { against } = call.query;
+  const other =
+    against === undefined
+      ? baselineOf(catalogue, version)
+      : findVersion(catalogue, `${version.name}@${against}`, visible);
+  const [{ surface: computed }, change, approval, held] = await Promise.all([
+    surfaceOf(hub, version),
+    changeOf(hub, version, other),
+    findApproval(hub.store.read, version.digest),
+    findHeld(hub.store.read, version.id),
+  ]);
+  const { id, name, digest, status } = version;
+  return {
+    id,
+    name,
+    version: version.version,
+    digest,
+    status,
+    surface: computed,
+    declared: declaredPermissions(JSON.parse(version.manifest) as Record<string, unknown>) !== undefined,
+    against: other === undefined ? null : other.version,
+    added: change.added,
+    removed: change.removed,
+    code_changed: other === undefined ? [] : change.code,
+    approved: approval === undefined ? null : { by: approval.by, at: approval.at, signed: approval.envelope !== null },
+    held: held === undefined ? null : { by: held.by, at: held.at, groups: JSON.parse(held.targets) as string[] },
+  };
+};

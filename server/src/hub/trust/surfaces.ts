@@ -1,0 +1,61 @@
+import { codeFiles, computeSurface } from '../../domain/surface.ts';
+import { compareSurfaces, isWider, type SurfaceChange } from '../../domain/surface-change.ts';
+import { decodeBlob, readBlobs } from '../../storage/blob-queries.ts';
+import { filesOf } from '../../storage/plugin-queries.ts';
+import { findSurface, putSurface, type StoredSurface } from '../../storage/trust-queries.ts';
+import type { HubContext } from '../context.ts';
+import type { Catalogue, CatalogueVersion } from '../registry/snapshot.ts';
+
+/** Only these hold anything that a surface is computed from. */
+const READABLE = /\.(md|json)$/i;
+
+/** What a version can do: computed once from its stored bytes, then remembered. */
+export async function surfaceOf(
+  hub: Pick<HubContext, 'store'>,
+  version: Pick<CatalogueVersion, 'id' | 'digest'>,
+): Promise<StoredSurface> {
+  const { store } = hub;
+  const known = await findSurface(store.read, version.id, version.digest);
+  if (known !== undefined) return known;
+  const files = await filesOf(store.read, version.id);
+  const wanted = [...new Set(files.filter((f) => READABLE.test(f.path)).map((f) => f.sha256))];
+  const bytes = new Map<string, Buffer>();
+  for (const blob of await readBlobs(store.read, wanted)) bytes.set(blob.sha256, await decodeBlob(blob));
+  const sources = files.map(({ path, sha256, executable }) => ({
+    path,
+    executable,
+    bytes: bytes.get(sha256) ?? Buffer.alloc(0),
+  }));
+  const code = Object.fromEntries(codeFiles(files).map((f) => [f.path, f.sha256]));
+  const computed = { surface: computeSurface(sources), code };
+  await store.transact((tx) => putSurface(tx, version.id, version.digest, computed));
+  return computed;
+}
+
+/** The version that an update is measured by: the highest that is offered, other than itself. */
+export function baselineOf(catalogue: Catalogue, version: CatalogueVersion): CatalogueVersion | undefined {
+  const others = (catalogue.plugins.get(version.name) ?? []).filter((v) => v.id !== version.id);
+  return others.find((v) => v.status === 'published') ?? others.find((v) => v.status === 'deprecated');
+}
+
+export interface SurfaceVerdict extends SurfaceChange {
+  against: CatalogueVersion | undefined;
+  wider: boolean;
+  /** Files that run whose bytes are new. */
+  code: string[];
+}
+
+/** How a version's surface differs from that of another; without another, everything is new. */
+export async function changeOf(
+  hub: Pick<HubContext, 'store'>,
+  version: CatalogueVersion,
+  against: CatalogueVersion | undefined,
+): Promise<SurfaceVerdict> {
+  const now = await surfaceOf(hub, version);
+  const none = { tools: [], hook_events: [], commands: [], hosts: [], mcp_servers: [], environment: [] };
+  const before = against === undefined ? { surface: none, code: {} } : await surfaceOf(hub, against);
+  const change = compareSurfaces(before.surface, now.surface);
+  const old = new Map(Object.entries(before.code));
+  const code = Object.entries(now.code).flatMap(([path, sha256]) => (old.get(path) === sha256 ? [] : [path]));
+  return { ...change, against, wider: isWider(change.added), code };
+}
