@@ -12,6 +12,7 @@ interface Key {
 /** The keys a person may set: the seed's `plugins` block and the few of a machine's own. docs/configuration.md describes each. */
 export const CONFIG_KEYS: Record<string, Key> = {
   hub_url: { kind: 'text', readBy: 'machine' },
+  memory_server: { kind: 'text', readBy: 'machine' },
   'plugins.enabled': { kind: 'boolean', readBy: 'machine' },
   'plugins.registry_db': { kind: 'text', readBy: 'hub' },
   'plugins.install_path': { kind: 'text', readBy: 'machine' },
@@ -23,6 +24,8 @@ export const CONFIG_KEYS: Record<string, Key> = {
   'plugins.machine_group_auto_install': { kind: 'boolean', readBy: 'machine' },
   'plugins.max_plugin_size_mb': { kind: 'number', readBy: 'both' },
   'plugins.backup_before_update': { kind: 'boolean', readBy: 'machine' },
+  'plugins.layout': { kind: 'text', readBy: 'machine' },
+  'plugins.name_clash': { kind: 'text', readBy: 'machine' },
 };
 
 /** Shown, never set by hand. */

@@ -52,6 +52,7 @@ export async function openClient(env: ClientEnvironment, options: ClientOptions 
     clock,
     rehash: config.plugins.verify_checksums,
     backups: config.plugins.backup_before_update,
+    nameClash: config.plugins.name_clash,
   });
   return { env, machine, config, clock, random: options.random ?? Math.random };
 }

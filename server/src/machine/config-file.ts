@@ -34,6 +34,8 @@ export const PluginsConfig = z.looseObject({
 export const Config = z.looseObject({
   format: z.literal(CONFIG_FORMAT).default(CONFIG_FORMAT),
   hub_url: z.string().optional(),
+  /** MCP address (http) of a hAIveMind memory server that keeps shared memories in the hub's place. */
+  memory_server: z.url({ protocol: /^https?$/ }).optional(),
   hub: z.looseObject({ id: z.string(), public_key: z.string(), epoch: z.number().int() }).optional(),
   machine: z.looseObject({ id: z.string(), name: z.string() }).optional(),
   /** This machine's own token. */

@@ -2,7 +2,7 @@ import type { Machine } from './machine.ts';
 import { CORE, enabledKey, STOCK_CORE_KEY } from './marketplace.ts';
 import { readReceipts, updateReceipts } from './receipts.ts';
 import { getKeyText, setKey } from './settings-edit.ts';
-import { readText, writeText } from './settings-effects.ts';
+import { readText, writeText } from './text-file.ts';
 
 const ENABLED = 'enabledPlugins';
 

@@ -1,12 +1,14 @@
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { checkReplaceable, realTarget, temporaryOf, writeAtomic } from './atomic-file.ts';
 import { makeDirs, removeEmptyDir } from './file-port.ts';
 import { applyGlobalCommands, temporaryCommands } from './global-commands.ts';
 import { applyLinks } from './links.ts';
+import { applyCopies, editClaudeJson, temporaryCopies } from './loose/index.ts';
 import type { Machine } from './machine.ts';
 import type { Receipts } from './receipts.ts';
-import { editInstalled, editSettings, readText, writeText } from './settings-effects.ts';
+import { editInstalled, editSettings } from './settings-effects.ts';
+import { readText, writeText } from './text-file.ts';
 
 /** What a change does outside our own folder, computed from the receipts before and after, so that it can be done again. */
 
@@ -37,8 +39,12 @@ export async function applyEffects(m: Machine, prev: Receipts, next: Receipts): 
     if (!(error instanceof HaiveError) || error.code !== 'SETTINGS_INVALID') throw error;
     warnings.push(`${error.code}: ${error.message}; only \`claude plugin list\` is affected`);
   }
+  await editServers(m, prev, next);
   await applyLinks(m, prev, next);
-  await applyGlobalCommands(m, prev, next);
+  // Both may have a file of one name: what the old layout had goes before the new one's comes.
+  if (next.layout === 'loose') await applyGlobalCommands(m, prev, next);
+  await applyCopies(m, prev, next);
+  if (next.layout === 'native') await applyGlobalCommands(m, prev, next);
   await removeMadeDirs(m, prev, next);
   return warnings;
 }
@@ -64,9 +70,20 @@ async function editList(m: Machine, prev: Receipts, next: Receipts): Promise<voi
   next.notes.installedPlugins = notes;
 }
 
+async function editServers(m: Machine, prev: Receipts, next: Receipts): Promise<void> {
+  if (prev.layout !== 'loose' && next.layout !== 'loose') return;
+  const notes = structuredClone(prev.notes.claudeJson);
+  const before = await readText(m.paths.claudeJson);
+  const after = editClaudeJson(m, before, prev, next, notes);
+  if (before === after) return;
+  await writeText(m, m.paths.claudeJson, before, after);
+  next.notes.claudeJson = notes;
+}
+
 /** Folders that we made and that hold nothing any more go again. */
 async function removeMadeDirs(m: Machine, prev: Receipts, next: Receipts): Promise<void> {
-  for (const dir of prev.notes.madeDirs) {
+  const deepestFirst = [...prev.notes.madeDirs].sort((a, b) => b.length - a.length);
+  for (const dir of deepestFirst) {
     if (!next.notes.madeDirs.includes(dir)) await removeEmptyDir(m.port, join(m.paths.claudeDir, dir));
   }
 }
@@ -97,6 +114,11 @@ export async function planEffects(m: Machine, prev: Receipts, next: Receipts): P
     notes.installedPlugins = structuredClone(prev.notes.installedPlugins);
     warnings.push(`${error.code}: ${error.message}; only \`claude plugin list\` is affected`);
   }
+  if (prev.layout === 'loose' || next.layout === 'loose') {
+    const servers = await readText(m.paths.claudeJson);
+    if (editClaudeJson(m, servers, prev, next, notes.claudeJson) !== servers)
+      await checkReplaceable(m.paths.claudeJson);
+  }
   return { notes, warnings };
 }
 
@@ -107,15 +129,16 @@ export function relativeToClaude(m: Machine, path: string): string {
 
 /** Every half-written file that a crash of a change between these receipts may have left. */
 export async function temporaryFiles(m: Machine, prev: Receipts, next: Receipts): Promise<string[]> {
-  const { settings, installedPlugins, marketplace, receipts, journal, pluginsDir, backups } = m.paths;
+  const { settings, claudeJson, installedPlugins, marketplace, receipts, journal, pluginsDir, backups } = m.paths;
   const links = [prev, next].flatMap((r) => Object.values(r.plugins).flatMap((p) => p.links));
   return [
     temporaryOf(await realTarget(settings)),
     temporaryOf(await realTarget(installedPlugins)),
-    ...[marketplace, receipts, journal, join(backups, 'settings.json'), join(backups, 'installed_plugins.json')].map(
-      temporaryOf,
-    ),
+    temporaryOf(await realTarget(claudeJson)),
+    ...[marketplace, receipts, journal].map(temporaryOf),
+    ...[settings, installedPlugins, claudeJson].map((path) => temporaryOf(join(backups, basename(path)))),
     ...links.map((link) => temporaryOf(join(pluginsDir, link))),
     ...temporaryCommands(m, prev, next),
+    ...temporaryCopies(m, prev, next),
   ];
 }

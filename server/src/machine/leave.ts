@@ -6,7 +6,7 @@ import { type Machine, madeDirs } from './machine.ts';
 import { MARKETPLACE } from './marketplace.ts';
 import { noFileNotes, readReceipts } from './receipts.ts';
 import { getKeyText, removeKey } from './settings-edit.ts';
-import { readText, writeText } from './settings-effects.ts';
+import { readText, writeText } from './text-file.ts';
 import { applyChange } from './transaction.ts';
 import { scanTree } from './tree.ts';
 
@@ -30,7 +30,19 @@ export async function leaveMachine(m: Machine): Promise<LeaveMachineResult> {
   // Sessions that still run keep what they have read; edits go to backups/edits first.
   await collectVersions(m, { keep: 0, graceMs: -1, ignoreLeases: true });
   const { blobs, records, versions, receipts, live, spool, leases, marketplace, backups, plan, liveLock } = paths;
-  for (const dir of [blobs, records, versions, spool, leases, liveLock, dirname(marketplace)])
+  const { inbox, told, memoriesLock } = paths;
+  for (const dir of [
+    blobs,
+    records,
+    versions,
+    spool,
+    leases,
+    liveLock,
+    inbox,
+    told,
+    memoriesLock,
+    dirname(marketplace),
+  ])
     await removeTree(port, dir);
   for (const entry of await listDir(backups)) {
     if (entry.name !== 'edits') await removeTree(port, join(backups, entry.name));
@@ -38,7 +50,7 @@ export async function leaveMachine(m: Machine): Promise<LeaveMachineResult> {
   }
   for (const dir of [join(backups, 'edits'), backups, paths.overlays]) await removeEmptyDir(port, dir);
   const left = [...(await scanTree(paths.overlays)).keys(), ...(await scanTree(backups)).keys()];
-  for (const file of [receipts, live, plan, paths.seen]) await removeFile(port, file);
+  for (const file of [receipts, live, plan, paths.seen, paths.inboxRevision]) await removeFile(port, file);
   if (left.length > 0) {
     await removeTree(port, paths.lock);
     await removeFile(port, paths.made);

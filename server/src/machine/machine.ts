@@ -12,6 +12,8 @@ export interface Machine {
   /** The configuration's `verify_checksums` and `backup_before_update`; both true where nothing is said. */
   readonly rehash?: boolean | undefined;
   readonly backups?: boolean | undefined;
+  /** The configuration's `name_clash`, for the loose layout; `refuse` where nothing is said. */
+  readonly nameClash?: 'refuse' | 'suffix' | undefined;
 }
 
 export function openMachine(options: {
@@ -20,6 +22,7 @@ export function openMachine(options: {
   clock: () => Date;
   rehash?: boolean;
   backups?: boolean;
+  nameClash?: 'refuse' | 'suffix';
 }): Machine {
   return {
     paths: options.paths,
@@ -27,6 +30,7 @@ export function openMachine(options: {
     clock: options.clock,
     rehash: options.rehash,
     backups: options.backups,
+    nameClash: options.nameClash,
   };
 }
 

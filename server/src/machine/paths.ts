@@ -6,6 +6,8 @@ export interface MachinePaths {
   /** `~/.claude`, or what CLAUDE_CONFIG_DIR says. */
   claudeDir: string;
   settings: string;
+  /** The client's own state, which also holds the user's MCP servers. */
+  claudeJson: string;
   /** The client's own list of installed plugins. */
   installedPlugins: string;
   /** Where the client notes the marketplaces it has seen. */
@@ -34,6 +36,14 @@ export interface MachinePaths {
   liveLock: string;
   /** What the hook's sh reads. */
   live: string;
+  /** What other machines said to this one, a file each, for hooks to tell sessions; and the hub's number of that state. */
+  inbox: string;
+  inboxRevision: string;
+  /** Which of it which session was told. */
+  told: string;
+  /** This machine's private memories, and the lock on them. */
+  memories: string;
+  memoriesLock: string;
   /** Names the folders above `root` that we made, so that leaving takes them away again. */
   made: string;
   commandsDir: string;
@@ -70,6 +80,7 @@ export function machinePaths(env: MachineEnvironment): MachinePaths {
     home: env.home,
     claudeDir,
     settings: join(claudeDir, 'settings.json'),
+    claudeJson: join(env.claudeConfigDir ? claudeDir : env.home, '.claude.json'),
     installedPlugins: join(claudeDir, 'plugins', 'installed_plugins.json'),
     knownMarketplaces: join(claudeDir, 'plugins', 'known_marketplaces.json'),
     pluginsDir,
@@ -89,6 +100,11 @@ export function machinePaths(env: MachineEnvironment): MachinePaths {
     seen: join(root, 'hook.json'),
     liveLock: join(root, 'live-lock'),
     live: join(root, 'live'),
+    inbox: join(root, 'inbox'),
+    inboxRevision: join(root, 'inbox-revision'),
+    told: join(root, 'told'),
+    memories: join(haivemindHome, 'memories.json'),
+    memoriesLock: join(root, 'memories-lock'),
     made: join(root, 'made.json'),
     commandsDir: join(claudeDir, 'commands'),
     haivemindHome,

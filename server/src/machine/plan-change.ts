@@ -4,13 +4,17 @@ import { HaiveError } from '../domain/errors.ts';
 import { checkPluginName } from '../domain/names.ts';
 import { checkPath, checkPathSet } from '../domain/safe-path.ts';
 import { checkRecord, type VersionRecord } from '../domain/version-record.ts';
-import { hasBlob, readBlob, sha256Of } from './blob-store.ts';
+import { getRecord, hasBlob, readBlob, sha256Of } from './blob-store.ts';
+import { enabledNames } from './drift.ts';
 import { planEffects, relativeToClaude } from './effects.ts';
 import { readFileOrNull } from './file-port.ts';
 import { globalCommandFiles, hashOnDisk, renderGlobalCommand } from './global-commands.ts';
+import { backupOf, type Keep, planDrops, planKeeps, planPurge, settleKeeps } from './keeps.ts';
 import { whoseLink } from './links.ts';
+import { looseFiles } from './loose/index.ts';
 import type { Machine } from './machine.ts';
 import { marketplaceText } from './marketplace.ts';
+import { contentsOnDisk, giveLoose, hasCopyEdits, looseDirs, type TreeContents } from './plan-loose.ts';
 import { type Receipt, type Receipts, receiptsText, type TreeReceipt } from './receipts.ts';
 import { hasEdits, MANIFEST, type RenderedTree, readLive, renderTree, type Source } from './render.ts';
 import { freeTreeDir } from './stage.ts';
@@ -30,20 +34,34 @@ export interface ChangePlan {
   /** What the trees will take, roughly. */
   bytes: number;
   result: ChangeResult;
+  /** Edits that are put aside when the change is made. */
+  keeps: Keep[];
 }
 
 export async function planChange(m: Machine, prev: Receipts, change: Change): Promise<ChangePlan> {
   const next = structuredClone(prev);
+  next.layout = change.layout ?? prev.layout;
   const plan: ChangePlan = {
     changed: false,
+    keeps: [],
     next,
     marketplace: '',
     trees: [],
     bytes: 0,
     result: { installed: [], removed: [], edits: [], warnings: [] },
   };
-  for (const name of change.remove) removePlugin(m, plan, name);
+  for (const name of change.remove) await removePlugin(m, plan, change, name);
+  if (next.layout !== prev.layout) await noteDisabled(m, prev, next);
   for (const install of change.install) await planInstall(m, prev, plan, change, install);
+  if (next.layout !== prev.layout) await switchLayout(m, prev, plan, change);
+  const stay = new Set(looseFiles(next).map((file) => file.path));
+  for (const [name, before] of Object.entries(prev.plugins)) {
+    const after = next.plugins[name];
+    if (after === undefined || JSON.stringify(after.loose) !== JSON.stringify(before.loose)) {
+      plan.keeps.push(...(await planDrops(m, before, stay)));
+    }
+  }
+  plan.keeps = await settleKeeps(m, plan.keeps);
   setHolds(m, next, change);
   for (const name of change.enable ?? []) {
     const receipt = next.plugins[name];
@@ -60,9 +78,56 @@ export async function planChange(m: Machine, prev: Receipts, change: Change): Pr
   return plan;
 }
 
-function removePlugin(m: Machine, plan: ChangePlan, name: string): void {
+/** A plugin that the user disabled stays so when the layout, and with it the client's own switch, goes. */
+async function noteDisabled(m: Machine, prev: Receipts, next: Receipts): Promise<void> {
+  if (prev.layout !== 'native') return;
+  const enabled = await enabledNames(m);
+  for (const receipt of Object.values(next.plugins)) {
+    if (enabled.has(receipt.name)) delete receipt.off;
+    else receipt.off = true;
+  }
+}
+
+/** Everything that this change does not install anyway. */
+async function switchLayout(m: Machine, prev: Receipts, plan: ChangePlan, change: Change): Promise<void> {
+  const { next, result } = plan;
+  const installed = new Set(change.install.map(({ entry }) => entry.name));
+  for (const receipt of Object.values(next.plugins)) {
+    if (installed.has(receipt.name)) continue;
+    const { name } = receipt;
+    if (next.layout === 'native' && (await hasCopyEdits(m, receipt))) {
+      const kept = await getRecord(m, receipt.digest);
+      if (kept === null)
+        throw new HaiveError('BLOB_MISSING', `The record of ${name} is not here; run \`hv sync --force\``);
+      const { id, version, digest, origin, dependencies, force } = receipt;
+      const entry = { id, name, version, digest, origin, dependencies, force };
+      await planInstall(m, prev, plan, change, { entry, record: kept.record, keyid: receipt.keyid }, true);
+      continue;
+    }
+    const tree = await contentsOnDisk(m, receipt.dir);
+    if (next.layout === 'loose') await giveLoose(m, prev, next, receipt, tree, true, result.warnings);
+    else {
+      delete receipt.loose;
+      const manifest = await readManifest(name, await tree.read(MANIFEST));
+      if (manifest.globalCommands) await planGlobalCommands(m, prev, receipt, tree.read, result);
+    }
+  }
+}
+
+async function removePlugin(m: Machine, plan: ChangePlan, change: Change, name: string): Promise<void> {
   const receipt = plan.next.plugins[name];
   if (receipt === undefined) throw new HaiveError('NOT_INSTALLED', `${name} is not installed on this machine`);
+  const purge = change.purge?.includes(name) === true;
+  if (purge) plan.keeps.push(...(await planPurge(m, name)));
+  const live = purge ? null : await readLive(m, receipt);
+  if (live !== null) {
+    const to = change.reason === 'leave' ? backupOf(receipt.dir) : `overlays/${name}`;
+    const keeps = planKeeps(live, to);
+    plan.keeps.push(...keeps);
+    if (keeps.length > 0 && change.reason !== 'leave') {
+      plan.result.warnings.push(`${name}: ${keeps.length} changed file(s) are kept in ${join(m.paths.root, to)}`);
+    }
+  }
   retire(m, plan.next, name, [receipt, ...receipt.previous]);
   delete plan.next.plugins[name];
   delete plan.next.holds[name];
@@ -109,6 +174,7 @@ async function planInstall(
   plan: ChangePlan,
   change: Change,
   install: Install,
+  switched = false,
 ): Promise<void> {
   checkInstall(install);
   const { entry, record, keyid } = install;
@@ -117,21 +183,23 @@ async function planInstall(
   const forced = entry.force !== undefined && entry.force !== old?.force;
   const overwrite = change.overwriteEdits === true || forced;
   const live = await readLive(m, old);
+  const take = change.take?.[entry.name];
+  const again = switched || take !== undefined || next.layout !== prev.layout;
   const damaged = live !== null && !live.disk.has(MANIFEST) && record.files.some((f) => f.path === MANIFEST);
-  if (old !== undefined && live !== null && !damaged && old.digest === entry.digest && !overwrite) {
+  if (old !== undefined && live !== null && !damaged && old.digest === entry.digest && !overwrite && !again) {
     Object.assign(old, { origin: entry.origin, dependencies: entry.dependencies, id: entry.id });
     return;
   }
   const carry = overwrite ? null : live;
-  const kept = await reusableTree(m, old, entry.digest, carry);
+  const kept = take === undefined ? await reusableTree(m, old, entry.digest, carry) : undefined;
   let tree: TreeReceipt;
-  let contents: (path: string) => Promise<Buffer | null>;
+  let contents: TreeContents;
   if (kept !== undefined) {
     tree = kept;
-    contents = (path) => readFileOrNull(join(m.paths.root, kept.dir, path));
+    contents = await contentsOnDisk(m, kept.dir);
   } else {
     await checkBlobs(m, record);
-    const rendered = await renderTree(m, record, carry);
+    const rendered = await renderTree(m, record, carry, take);
     const dir = await freeTreeDir(m, record, knownDirs(prev, next));
     plan.trees.push({ name: entry.name, dir, rendered });
     plan.bytes += record.files.reduce((sum, file) => sum + file.size, 0);
@@ -139,12 +207,17 @@ async function planInstall(
     const { receiptFiles: files, extras, conflicts } = rendered;
     const { id, version, digest, dependencies } = entry;
     tree = { version, digest, dir, files, extras, conflicts, keyid, id, description: '', dependencies };
-    contents = (path) => sourceBytes(m, rendered.files.find((f) => f.path === path)?.source);
+    contents = {
+      files: rendered.files,
+      read: (path) => sourceBytes(m, rendered.files.find((f) => f.path === path)?.source),
+    };
   }
-  if (overwrite && live !== null && hasEdits(live)) {
-    result.warnings.push(`${entry.name}: local edits were replaced; they are kept in ${live.receipt.dir} for a while`);
+  if (live !== null && (overwrite ? hasEdits(live) : take !== undefined)) {
+    const to = backupOf(live.receipt.dir);
+    plan.keeps.push(...planKeeps(live, to, (path) => overwrite || take?.[path] === 'published'));
+    if (overwrite) result.warnings.push(`${entry.name}: local edits were replaced; they are kept in ${to}`);
   }
-  const manifest = await readManifest(record.name, await contents(MANIFEST));
+  const manifest = await readManifest(record.name, await contents.read(MANIFEST));
   const at = m.clock().toISOString();
   const receipt: Receipt = {
     ...tree,
@@ -163,11 +236,14 @@ async function planInstall(
   };
   if (entry.force !== undefined) receipt.force = entry.force;
   if (old?.enabled !== undefined) receipt.enabled = old.enabled;
+  if (old?.off && !overwrite) receipt.off = true;
   keepPrevious(m, next, receipt, old);
   next.plugins[entry.name] = receipt;
   await planLink(m, prev, receipt, result);
-  if (manifest.globalCommands) await planGlobalCommands(m, prev, receipt, contents, result);
-  result.installed.push({ name: entry.name, version: entry.version, from: old?.version ?? null });
+  if (next.layout === 'loose') {
+    await giveLoose(m, prev, next, receipt, contents, live !== null || overwrite, result.warnings);
+  } else if (manifest.globalCommands) await planGlobalCommands(m, prev, receipt, contents.read, result);
+  if (!switched) result.installed.push({ name: entry.name, version: entry.version, from: old?.version ?? null });
 }
 
 /** The trees before this one stay for rollback; what is too old, or is the same version again, is retired. */
@@ -271,7 +347,8 @@ async function planGlobalCommands(
     if (bytes === null) continue;
     const path = join(m.paths.commandsDir, to);
     const disk = await hashOnDisk(path);
-    const before = ours.get(to);
+    const copy = prev.plugins[receipt.name]?.loose?.files.find((f) => f.path === `commands/${to}`);
+    const before = ours.get(to) ?? (copy === undefined ? undefined : { name: receipt.name, sha256: copy.sha256 });
     if (before === undefined ? disk !== null : before.name !== receipt.name) {
       result.warnings.push(`PATH_OCCUPIED: ${path} is not ours; use /${receipt.name}:${to.slice(0, -3)}`);
       continue;
@@ -289,6 +366,7 @@ async function missingDirs(m: Machine, next: Receipts): Promise<string[]> {
   const dirs: string[] = [];
   if (receipts.some((r) => r.globalCommands.length > 0)) dirs.push(m.paths.commandsDir);
   if (receipts.length > 0) dirs.push(join(m.paths.claudeDir, 'plugins'));
+  dirs.push(...looseDirs(next).map((dir) => join(m.paths.claudeDir, dir)));
   const missing: string[] = [];
   for (const dir of dirs) {
     if ((await lstat(dir).catch(() => null)) === null) missing.push(relativeToClaude(m, dir));
@@ -298,7 +376,11 @@ async function missingDirs(m: Machine, next: Receipts): Promise<string[]> {
 
 function planMadeDirs(next: Receipts, prev: Receipts, missing: readonly string[]): void {
   const receipts = Object.values(next.plugins);
-  const needed = (dir: string): boolean =>
-    dir === 'commands' ? receipts.some((r) => r.globalCommands.length > 0) : receipts.length > 0;
+  const copies = new Set(looseDirs(next));
+  const needed = (dir: string): boolean => {
+    if (copies.has(dir)) return true;
+    if (dir === 'commands') return receipts.some((r) => r.globalCommands.length > 0);
+    return dir === 'plugins' && receipts.length > 0;
+  };
   next.notes.madeDirs = [...new Set([...prev.notes.madeDirs, ...missing])].filter(needed);
 }

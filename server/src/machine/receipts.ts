@@ -39,6 +39,44 @@ export interface TreeReceipt {
   dependencies: Dependency[];
 }
 
+/** How plugins lie on this machine: as a marketplace of the client, or copied among the user's own things. */
+export type Layout = 'native' | 'loose';
+
+/** One file copied out of a tree. */
+export interface LooseFile {
+  kind: 'command' | 'agent' | 'skill';
+  /** In the tree. */
+  from: string;
+  /** Relative to `~/.claude`, POSIX. */
+  path: string;
+  /** Of what we wrote. */
+  sha256: string;
+  executable: boolean;
+  /** The front matter's own `name:` line and what stands there under a suffix. */
+  renamed?: { was: string; ours: string };
+  /** sha256 that lay there when the change was planned and may be replaced: an edit already taken up. Empty: nothing lay there. */
+  over?: string;
+}
+
+/** A group of handlers in settings.json `hooks`. */
+export interface LooseHook {
+  event: string;
+  group: unknown;
+}
+
+/** A key of `mcpServers` in ~/.claude.json. */
+export interface LooseServer {
+  name: string;
+  value: unknown;
+}
+
+/** Exactly what was written outside our folder in the loose layout. */
+export interface LooseReceipt {
+  files: LooseFile[];
+  hooks: LooseHook[];
+  servers: LooseServer[];
+}
+
 export interface Receipt extends TreeReceipt {
   name: string;
   origin: Origin;
@@ -56,6 +94,10 @@ export interface Receipt extends TreeReceipt {
   /** How often a person asked for the plugin's lost keys in settings.json to come back. */
   enabled?: number;
   error?: { code: string; message: string };
+  /** The user had disabled it when the layout changed: nothing of it is active until somebody installs it again. */
+  off?: true;
+  /** Only in the loose layout. */
+  loose?: LooseReceipt;
 }
 
 /** What must be known to take our keys out of other people's files so that the bytes are as before. */
@@ -73,13 +115,15 @@ export interface FileNotes {
 export interface ReceiptNotes {
   settings: FileNotes;
   installedPlugins: FileNotes;
+  /** ~/.claude.json; only the loose layout writes there. */
+  claudeJson: FileNotes;
   /** Folders that we made for links, commands and the client's list; removed when empty. Relative to `~/.claude`. */
   madeDirs: string[];
 }
 
 export interface Receipts {
   format: 1;
-  layout: 'native';
+  layout: Layout;
   plugins: Record<string, Receipt>;
   /** By plugin name: a rollback on this machine that a sync must not undo. */
   holds: Record<string, { version: string; digest: string; at: string }>;
@@ -102,7 +146,7 @@ export function noReceipts(): Receipts {
     holds: {},
     refused: {},
     retired: [],
-    notes: { settings: noFileNotes(), installedPlugins: noFileNotes(), madeDirs: [] },
+    notes: { settings: noFileNotes(), installedPlugins: noFileNotes(), claudeJson: noFileNotes(), madeDirs: [] },
   };
 }
 
@@ -134,10 +178,11 @@ export function checkReceipts(value: unknown, where: string): Receipts {
   if (receipts.format !== RECEIPTS_FORMAT) {
     throw new HaiveError('FORMAT_UNSUPPORTED', `${where} has format ${receipts.format}, not ${RECEIPTS_FORMAT}`);
   }
-  if (receipts.layout !== 'native') {
-    throw new HaiveError('FORMAT_UNSUPPORTED', `${where} is of layout ${receipts.layout}, this program knows native`);
+  if (receipts.layout !== 'native' && receipts.layout !== 'loose') {
+    throw new HaiveError('FORMAT_UNSUPPORTED', `${where} is of layout ${receipts.layout}, which is not known here`);
   }
-  return { ...noReceipts(), ...receipts };
+  const none = noReceipts();
+  return { ...none, ...receipts, notes: { ...none.notes, ...receipts.notes } };
 }
 
 export function receiptsText(receipts: Receipts): string {

@@ -4,6 +4,7 @@ import { type Decision, mergeText, reconcileFile } from '../domain/reconcile.ts'
 import type { VersionRecord } from '../domain/version-record.ts';
 import { readBlob, sha256Of } from './blob-store.ts';
 import { readFileOrNull } from './file-port.ts';
+import { treeBytes } from './loose/layout-text.ts';
 import type { Machine } from './machine.ts';
 import type { Receipt, ReceiptFile } from './receipts.ts';
 import { type DiskFile, scanTree } from './tree.ts';
@@ -42,7 +43,10 @@ export const OURS_SUFFIX = '.hv-new';
 /** The user's own file where the new version needs its path for something else. */
 const THEIRS_SUFFIX = '.hv-user';
 
-interface Live {
+/** What a person decided of single paths, before any rule: the edit stays, or what was published comes back. */
+export type Take = Record<string, 'mine' | 'published'>;
+
+export interface Live {
   receipt: Receipt;
   disk: Map<string, DiskFile>;
 }
@@ -52,7 +56,25 @@ export async function readLive(m: Machine, receipt: Receipt | undefined): Promis
   if (receipt === undefined) return null;
   const disk = await scanTree(join(m.paths.root, receipt.dir));
   // An absent folder is damage, not a user who deleted every file.
-  return disk.size === 0 ? null : { receipt, disk };
+  if (disk.size === 0) return null;
+  await layCopiesOver(m, receipt, disk);
+  return { receipt, disk };
+}
+
+/** In the loose layout people edit the copies: those edits count as edits of the tree. */
+export async function layCopiesOver(m: Machine, receipt: Receipt, disk: Map<string, DiskFile>): Promise<void> {
+  if (receipt.off) return;
+  const root = join(m.paths.root, receipt.dir);
+  for (const { path, from, sha256, renamed } of receipt.loose?.files ?? []) {
+    const absolute = join(m.paths.claudeDir, path);
+    const there = await readFileOrNull(absolute);
+    if (there === null) disk.delete(from);
+    else if (sha256Of(there) !== sha256) {
+      const bytes = treeBytes(there, root, renamed);
+      const mode = disk.get(from)?.mode ?? 0o644;
+      disk.set(from, { path: from, absolute, kind: 'file', size: bytes.length, mode, sha256: sha256Of(bytes), bytes });
+    }
+  }
 }
 
 /** What the user and we started from, for one path of the live tree. */
@@ -72,14 +94,16 @@ function diskSide(live: Live, path: string, file: ReceiptFile | undefined, base:
 
 /** Whether the live tree differs from what was published by more than the overlay. */
 export function hasEdits(live: Live): boolean {
+  return editedPaths(live).length > 0;
+}
+
+/** Paths that a person changed, added or deleted, in order. */
+export function editedPaths(live: Live): string[] {
   const paths = new Set([...live.receipt.files.map((f) => f.path), ...live.disk.keys()]);
-  for (const path of paths) {
+  return [...paths].sort().filter((path) => {
     const { file, base } = baseOf(live, path);
-    if (file !== undefined) {
-      if (diskSide(live, path, file, base) !== file.sha256) return true;
-    } else if (!isOurExtra(live, path)) return true;
-  }
-  return false;
+    return file === undefined ? !isOurExtra(live, path) : diskSide(live, path, file, base) !== file.sha256;
+  });
 }
 
 function isOurExtra(live: Live, path: string): boolean {
@@ -92,7 +116,12 @@ function isOurExtra(live: Live, path: string): boolean {
  * Reads only.
  * @throws HaiveError BLOB_MISSING, HASH_MISMATCH (of a base needed for a merge), IO_ERROR
  */
-export async function renderTree(m: Machine, record: VersionRecord, live: Live | null): Promise<RenderedTree> {
+export async function renderTree(
+  m: Machine,
+  record: VersionRecord,
+  live: Live | null,
+  take: Take = {},
+): Promise<RenderedTree> {
   const tree: RenderedTree = { files: [], receiptFiles: [], extras: [], conflicts: [], edits: [] };
   const inVersion = new Set(record.files.map((f) => f.path));
   for (const next of record.files) {
@@ -100,9 +129,10 @@ export async function renderTree(m: Machine, record: VersionRecord, live: Live |
     const receiptFile: ReceiptFile = { ...next };
     tree.receiptFiles.push(receiptFile);
     if (live === null) tree.files.push(published);
-    else await renderFile(m, record, live, tree, published, receiptFile);
+    else if (take[next.path] === 'published') tree.files.push(published);
+    else await renderFile(m, record, live, tree, published, receiptFile, take);
   }
-  if (live !== null) await carryAdditions(record, live, tree, inVersion);
+  if (live !== null) await carryAdditions(record, live, tree, inVersion, take);
   await applyOverlay(m, record.name, tree);
   return tree;
 }
@@ -114,6 +144,7 @@ async function renderFile(
   tree: RenderedTree,
   published: RenderedFile,
   receiptFile: ReceiptFile,
+  take: Take,
 ): Promise<void> {
   const { path } = published;
   const { file, base } = baseOf(live, path);
@@ -133,6 +164,7 @@ async function renderFile(
     tree.edits.push({ name: record.name, path, outcome: 'kept' });
     return;
   }
+  if (take[path] === 'mine') decision = 'keep-disk';
   if (decision === 'merge') {
     const merged = there.kind === 'file' ? await merge(m, path, base, there, receiptFile.sha256) : null;
     if (merged !== null) {
@@ -162,12 +194,14 @@ async function merge(
   next: string,
 ): Promise<Buffer | null> {
   if (base === null) return null;
-  const [before, disk] = [await readBlob(m, base).catch(() => null), await readFileOrNull(there.absolute)];
+  const before = await readBlob(m, base).catch(() => null);
+  const disk = there.bytes ?? (await readFileOrNull(there.absolute));
   return before === null || disk === null ? null : mergeText(path, before, disk, await readBlob(m, next));
 }
 
 async function carried(there: DiskFile, path: string): Promise<RenderedFile> {
-  const source: Source = there.kind === 'link' ? { link: await readlink(there.absolute) } : { copy: there.absolute };
+  let source: Source = there.bytes === undefined ? { copy: there.absolute } : { bytes: there.bytes };
+  if (there.kind === 'link') source = { link: await readlink(there.absolute) };
   return { path, source, executable: (there.mode & 0o111) !== 0, mode: there.mode };
 }
 
@@ -177,6 +211,7 @@ async function carryAdditions(
   live: Live,
   tree: RenderedTree,
   inVersion: ReadonlySet<string>,
+  take: Take,
 ): Promise<void> {
   const taken = new Set<string>();
   const folders = new Set<string>();
@@ -187,6 +222,7 @@ async function carryAdditions(
   }
   for (const [path, there] of live.disk) {
     if (inVersion.has(path) || there.kind === 'other' || isOurExtra(live, path)) continue;
+    if (take[path] === 'published' || take[path.slice(0, -OURS_SUFFIX.length)] !== undefined) continue;
     const { file, base } = baseOf(live, path);
     if (
       file !== undefined &&

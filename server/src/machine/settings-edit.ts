@@ -199,7 +199,14 @@ function colonOf(text: string, property: Property): string {
 }
 
 function cut(text: string, span: ObjectSpan, key: string): string {
-  const index = span.properties.findIndex((p) => p.key === key);
+  return cutAt(
+    text,
+    span,
+    span.properties.findIndex((p) => p.key === key),
+  );
+}
+
+function cutAt(text: string, span: ObjectSpan, index: number): string {
   const own = span.properties[index];
   if (own === undefined) return text;
   const before = span.properties[index - 1];
@@ -243,4 +250,85 @@ export function removeKey(text: string, path: readonly string[], notes: FileNote
 /** Whether the text is an object without any key. */
 export function isEmptyObject(text: string, where: string): boolean {
   return Object.keys(parseSettings(text, where)).length === 0;
+}
+
+function readArray(text: string, open: number): ObjectSpan {
+  const properties: Property[] = [];
+  let i = skipSpace(text, open + 1);
+  while (text.charCodeAt(i) !== 0x5d) {
+    const end = skipValue(text, i);
+    properties.push({ key: '', start: i, valueStart: i, end });
+    i = skipSpace(text, end);
+    if (text.charCodeAt(i) === 0x2c) i = skipSpace(text, i + 1);
+  }
+  return { open, properties };
+}
+
+/** The array at `path`, or undefined where there is none. */
+function arrayAt(text: string, path: readonly string[], where: string): ObjectSpan | undefined {
+  const { span, depth } = descend(text, path.slice(0, -1), where);
+  const found = depth === path.length - 1 ? find(span, path.at(-1) ?? '', where) : undefined;
+  if (found === undefined) return undefined;
+  if (text.charCodeAt(found.valueStart) !== 0x5b) {
+    throw invalid(where, `holds something other than a list at ${pointer(path)}`);
+  }
+  return readArray(text, found.valueStart);
+}
+
+/** The elements of the list at `path`; none where there is no list. @throws HaiveError SETTINGS_INVALID */
+export function getElements(text: string, path: readonly string[], where: string): unknown[] {
+  return (arrayAt(text, path, where)?.properties ?? []).map((p) => JSON.parse(text.slice(p.valueStart, p.end)));
+}
+
+/**
+ * Puts a value behind the last element of a list; a list or objects missing on the way are made and noted.
+ * @throws HaiveError SETTINGS_INVALID: not JSON, a key twice, something else in the list's place
+ */
+export function addElement(
+  text: string,
+  path: readonly string[],
+  value: unknown,
+  notes: FileNotes,
+  where: string,
+): string {
+  const span = arrayAt(text, path, where);
+  if (span === undefined) {
+    notes.parents.push(pointer(path));
+    return setKey(text, path, [value], notes, where);
+  }
+  const eol = text.includes('\r\n') ? '\r\n' : '\n';
+  const root = readObject(text, skipSpace(text, text.startsWith(BOM) ? 1 : 0));
+  const rootIndent = indentOf(leadOf(text, root));
+  const unit = rootIndent === null || rootIndent === '' ? '  ' : rootIndent;
+  const last = span.properties.at(-1);
+  if (last === undefined) {
+    return `${text.slice(0, span.open + 1)}${JSON.stringify(value)}${text.slice(span.open + 1)}`;
+  }
+  const whole = render(value, indentOf(leadOf(text, span)), unit, eol);
+  return `${text.slice(0, last.end)},${separator(text, span)}${whole}${text.slice(last.end)}`;
+}
+
+/**
+ * Takes the n-th element out again; a list that we made and that is empty now goes too, with what we made around it.
+ * @throws HaiveError SETTINGS_INVALID
+ */
+export function removeElement(
+  text: string,
+  path: readonly string[],
+  index: number,
+  notes: FileNotes,
+  where: string,
+): string {
+  const span = arrayAt(text, path, where);
+  if (span === undefined) {
+    // The list is gone already; what the notes say of it goes as well.
+    notes.parents = notes.parents.filter((p) => p !== pointer(path));
+    return removeKey(text, path, notes, where);
+  }
+  if (span.properties[index] === undefined) return text;
+  if (span.properties.length === 1 && notes.parents.includes(pointer(path))) {
+    notes.parents = notes.parents.filter((p) => p !== pointer(path));
+    return removeKey(text, path, notes, where);
+  }
+  return cutAt(text, span, index);
 }

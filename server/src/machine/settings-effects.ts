@@ -1,18 +1,14 @@
-import { basename, dirname, join } from 'node:path';
-import { HaiveError } from '../domain/errors.ts';
-import { realTarget, writeAtomic } from './atomic-file.ts';
-import { makeDirs, readFileOrNull, removeFile } from './file-port.ts';
+import { join } from 'node:path';
+import { editHooks } from './loose/index.ts';
 import type { Machine } from './machine.ts';
 import { CORE, enabledKey, MARKETPLACE, marketplaceSetting, STOCK_CORE_KEY } from './marketplace.ts';
 import { type FileNotes, noFileNotes, type Receipts } from './receipts.ts';
 import { getKeyText, isEmptyObject, parseSettings, pointer, removeKey, setKey } from './settings-edit.ts';
+import type { Text } from './text-file.ts';
 
 /** settings.json and installed_plugins.json: what a change of the receipts means for them, as text to text. */
 
 export type Phase = 'remove' | 'add';
-
-/** Null stands for a file that does not exist. */
-export type Text = string | null;
 
 const ENABLED = 'enabledPlugins';
 const KNOWN = 'extraKnownMarketplaces';
@@ -39,6 +35,12 @@ function namesForced(prev: Receipts, next: Receipts): string[] {
     .sort();
 }
 
+/** What the client knows as plugins: nothing of the loose layout. */
+function asMarketplace(receipts: Receipts): Receipts {
+  return receipts.layout === 'native' ? receipts : { ...receipts, plugins: {} };
+}
+
+/** settings.json: the keys of the native layout, the hooks of the loose one, and whose the core is. */
 export function editSettings(
   m: Machine,
   text: Text,
@@ -47,6 +49,23 @@ export function editSettings(
   next: Receipts,
   notes: FileNotes,
 ): Text {
+  const where = m.paths.settings;
+  const [from, to] = [asMarketplace(prev), asMarketplace(next)];
+  if (phase === 'remove') {
+    if (text === null) return null;
+    let now: Text = editKeys(m, text, phase, from, to, notes) ?? text;
+    now = editHooks(m, now, phase, prev, next, notes) ?? now;
+    if (namesRemoved(prev, next).includes(CORE)) now = giveBackCore(now, notes, where);
+    if (now === text || !notes.created || !isEmptyObject(now, where)) return now;
+    Object.assign(notes, noFileNotes());
+    return null;
+  }
+  let now = editKeys(m, text, phase, from, to, notes);
+  now = editHooks(m, now, phase, prev, next, notes);
+  return now !== null && namesAdded(prev, next).includes(CORE) ? setCoreAside(now, notes, where) : now;
+}
+
+function editKeys(m: Machine, text: Text, phase: Phase, prev: Receipts, next: Receipts, notes: FileNotes): Text {
   const where = m.paths.settings;
   if (phase === 'remove') {
     if (text === null) return null;
@@ -57,20 +76,18 @@ export function editSettings(
       if (!notes.foreign.includes(pointer(path))) now = removeKey(now, path, notes, where);
       notes.foreign = notes.foreign.filter((p) => p !== pointer(path));
     }
-    if (removed.includes(CORE)) now = giveBackCore(now, notes, where);
     if (removed.length > 0 && Object.keys(next.plugins).length === 0) {
       now = removeKey(now, [KNOWN, MARKETPLACE], notes, where);
     }
-    if (removed.length === 0 || !notes.created || !isEmptyObject(now, where)) return now;
-    Object.assign(notes, noFileNotes());
-    return null;
+    return now;
   }
   const added = namesAdded(prev, next);
   const wanted = [...added, ...namesForced(prev, next)];
   if (wanted.length === 0) return text;
+  const isOn = (name: string): boolean => next.plugins[name]?.off !== true;
   if (text === null) {
     Object.assign(notes, { ...noFileNotes(), created: true, parents: [pointer([KNOWN]), pointer([ENABLED])] });
-    const enabled = Object.fromEntries(wanted.map((name) => [enabledKey(name), true]));
+    const enabled = Object.fromEntries(wanted.map((name) => [enabledKey(name), isOn(name)]));
     const whole = { [KNOWN]: { [MARKETPLACE]: marketplaceSetting(m) }, [ENABLED]: enabled };
     return `${JSON.stringify(whole, null, 2)}\n`;
   }
@@ -78,11 +95,11 @@ export function editSettings(
   for (const name of wanted) {
     const path = [ENABLED, enabledKey(name)];
     const there = getKeyText(now, path, where);
-    if (there === undefined) now = setKey(now, path, true, notes, where);
+    if (there === undefined) now = setKey(now, path, isOn(name), notes, where);
     else if (there === 'false' && added.includes(name) && !notes.foreign.includes(pointer(path)))
       notes.foreign.push(pointer(path));
   }
-  return added.includes(CORE) ? setCoreAside(now, notes, where) : now;
+  return now;
 }
 
 /** One owner of the core: both enabled would let the first key win its hooks and hide one server behind the other. */
@@ -106,6 +123,18 @@ export function editInstalled(
   notes: FileNotes,
 ): Text {
   const where = m.paths.installedPlugins;
+  return editRows(m, text, phase, asMarketplace(prev), asMarketplace(next), notes, where);
+}
+
+function editRows(
+  m: Machine,
+  text: Text,
+  phase: Phase,
+  prev: Receipts,
+  next: Receipts,
+  notes: FileNotes,
+  where: string,
+): Text {
   const path = (name: string): string[] => ['plugins', enabledKey(name)];
   if (phase === 'remove') {
     if (text === null) return null;
@@ -153,32 +182,4 @@ function noReplaced(notes: FileNotes): FileNotes {
 
 function noKeys(value: unknown): boolean {
   return value === undefined || (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
-}
-
-/** The text of a file that others write, or null. @throws HaiveError SETTINGS_INVALID when it is not UTF-8 */
-export async function readText(path: string): Promise<Text> {
-  const bytes = await readFileOrNull(await realTarget(path));
-  if (bytes === null) return null;
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (cause) {
-    throw new HaiveError('SETTINGS_INVALID', `${path} is not UTF-8`, { cause });
-  }
-}
-
-/** Writes what an edit made of a file, after a copy of what was there; does nothing where nothing changed. */
-export async function writeText(m: Machine, path: string, before: Text, after: Text): Promise<void> {
-  if (before === after) return;
-  if (before !== null) await keepBackup(m, path, before);
-  if (after === null) await removeFile(m.port, await realTarget(path));
-  else {
-    await makeDirs(m.port, dirname(path));
-    await writeAtomic(m.port, path, after, { mode: 0o600 });
-  }
-}
-
-async function keepBackup(m: Machine, path: string, text: string): Promise<void> {
-  if (m.backups === false) return;
-  await makeDirs(m.port, m.paths.backups);
-  await writeAtomic(m.port, join(m.paths.backups, basename(path)), text, { mode: 0o600, fsync: false });
 }

@@ -6,10 +6,11 @@ import type { VersionRecord } from '../domain/version-record.ts';
 import { temporaryOf, writeAtomic } from './atomic-file.ts';
 import { applyEffects, flipPointer, removeFromSettings, temporaryFiles } from './effects.ts';
 import { makeDirs, readFileOrNull, removeEmptyDir, removeFile, removeTree } from './file-port.ts';
+import { type Keep, runKeeps, temporaryKeeps } from './keeps.ts';
 import { ensureRoot, type Machine } from './machine.ts';
 import { planChange } from './plan-change.ts';
-import { checkReceipts, type Receipts, readReceipts, receiptsText } from './receipts.ts';
-import type { Edit } from './render.ts';
+import { checkReceipts, type Layout, type Receipts, readReceipts, receiptsText } from './receipts.ts';
+import type { Edit, Take } from './render.ts';
 import { checkSpace, stageTree } from './stage.ts';
 
 /**
@@ -47,6 +48,12 @@ export interface Change {
   /** Installed plugins whose keys in settings.json shall come back where they are gone; a `false` stays. */
   enable?: string[];
   holds?: { set?: Record<string, { version: string; digest: string }>; clear?: string[] };
+  /** Everything moves to this layout; it stays as it is when absent. */
+  layout?: Layout;
+  /** By plugin and path: what a person decided of single edits; the plugin must be among `install`. */
+  take?: Record<string, Take>;
+  /** Removed plugins whose edits are not kept as an overlay. */
+  purge?: string[];
 }
 
 export interface ChangeResult {
@@ -74,6 +81,8 @@ interface Journal {
   staged: string[];
   prev: Receipts;
   next: Receipts;
+  /** Edits that are put aside; absent in journals of older programs. */
+  keeps?: Keep[];
   /** What the pointer file says once the change is made. */
   marketplace: string;
 }
@@ -109,7 +118,8 @@ export async function recover(m: Machine): Promise<'nothing' | 'rolled-back' | '
     for (const path of [m.paths.journal, m.paths.receipts]) await removeFile(m.port, temporaryOf(path));
     return 'nothing';
   }
-  for (const path of await temporaryFiles(m, journal.prev, journal.next)) await removeFile(m.port, path);
+  const temporary = await temporaryFiles(m, journal.prev, journal.next);
+  for (const path of [...temporary, ...temporaryKeeps(m, journal.keeps ?? [])]) await removeFile(m.port, path);
   const pointer = await readFileOrNull(m.paths.marketplace);
   if (journal.phase === 'applying' || pointer?.toString('utf8') === journal.marketplace) {
     await rollForward(m, journal);
@@ -139,6 +149,7 @@ async function rollForward(m: Machine, journal: Journal): Promise<void> {
 /** Everything from the commit on; every step gives the same result when done again. */
 async function finish(m: Machine, journal: Journal): Promise<string[]> {
   const { prev, next } = journal;
+  await runKeeps(m, journal.keeps ?? []);
   await removeFromSettings(m, prev, next);
   await flipPointer(m, journal.marketplace);
   const warnings = await applyEffects(m, prev, next);
@@ -163,13 +174,15 @@ export async function applyChange(
   const plan = await planChange(m, prev, change);
   if (!plan.changed) return plan.result;
   const staged = plan.trees.map((tree) => tree.dir);
-  const removes = change.remove.length > 0;
+  // Keys that go do so before the pointer, and edits are put aside: from there on there is no way back.
+  const removes = change.remove.length > 0 || plan.next.layout !== prev.layout || plan.keeps.length > 0;
   const journal: Journal = {
     format: JOURNAL_FORMAT,
     phase: removes && staged.length === 0 ? 'applying' : 'staging',
     staged,
     prev,
     next: plan.next,
+    keeps: plan.keeps,
     marketplace: plan.marketplace,
   };
   await checkSpace(m, plan.bytes);

@@ -15,6 +15,8 @@ export interface DiskFile {
   mode: number;
   /** sha256 of the bytes; of a link, of its target. */
   sha256: string;
+  /** What the bytes would be in the tree, of a file that lies outside it in another form. */
+  bytes?: Buffer;
 }
 
 /**

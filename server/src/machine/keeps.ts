@@ -1,0 +1,118 @@
+import { dirname, join } from 'node:path';
+import { temporaryOf, writeAtomic } from './atomic-file.ts';
+import { sha256Of } from './blob-store.ts';
+import { makeDirs, readFileOrNull, removeEmptyDir, removeFile } from './file-port.ts';
+import { hashOnDisk } from './global-commands.ts';
+import { treeBytes } from './loose/layout-text.ts';
+import type { Machine } from './machine.ts';
+import type { LooseFile, Receipt } from './receipts.ts';
+import { editedPaths, type Live, OURS_SUFFIX } from './render.ts';
+import { scanTree } from './tree.ts';
+
+/** A person's edit that a change would lose: it is put aside, and the file that held it goes where it must not stay. */
+export interface Keep {
+  /** Relative to `~/.claude` (a copy of the loose layout) or to our root (a tree). */
+  below: 'claude' | 'root';
+  from: string;
+  /** What lies there; anything else was written meanwhile, and stays. */
+  sha256: string;
+  /** Relative to our root; null where nothing need be kept. */
+  to: string | null;
+  /** Take the file at `from` away afterwards. */
+  drop: boolean;
+  /** Of a copy: the tree, relative to our root, and the name that was changed. */
+  dir?: string;
+  renamed?: LooseFile['renamed'];
+}
+
+/** Where edits of a tree are put aside. */
+export const backupOf = (dir: string): string => `backups/edits/${dir.slice('versions/'.length)}`;
+
+/**
+ * Every edited or added file of a live plugin, to be put aside.
+ * @param to folder relative to our root
+ * @param only these paths of the tree; all when absent
+ */
+export function planKeeps(live: Live, to: string, only?: (path: string) => boolean): Keep[] {
+  const { receipt } = live;
+  return editedPaths(live).flatMap((path): Keep[] => {
+    const there = live.disk.get(path);
+    if (there?.kind !== 'file' || path.endsWith(OURS_SUFFIX) || only?.(path) === false) return [];
+    const copy = there.bytes === undefined ? undefined : receipt.loose?.files.find((f) => f.from === path);
+    if (copy === undefined) {
+      return [
+        { below: 'root', from: `${receipt.dir}/${path}`, sha256: there.sha256, to: `${to}/${path}`, drop: false },
+      ];
+    }
+    return [{ ...dropOf(receipt, copy, ''), to: `${to}/${path}`, drop: false }];
+  });
+}
+
+function dropOf(receipt: Receipt, copy: LooseFile, sha256: string): Keep {
+  const { path, renamed } = copy;
+  const how = renamed === undefined ? {} : { renamed };
+  return { below: 'claude', from: path, sha256, to: null, drop: true, dir: receipt.dir, ...how };
+}
+
+/** Edited copies of `before` that no receipt lists any more: their edit is kept elsewhere, so they go. */
+export async function planDrops(m: Machine, before: Receipt, stay: ReadonlySet<string>): Promise<Keep[]> {
+  const drops: Keep[] = [];
+  for (const copy of before.off ? [] : (before.loose?.files ?? [])) {
+    const disk = stay.has(copy.path) ? null : await hashOnDisk(join(m.paths.claudeDir, copy.path));
+    if (disk !== null && disk !== copy.sha256) drops.push(dropOf(before, copy, disk));
+  }
+  return drops;
+}
+
+/** The overlay of a plugin, to be taken away with it. */
+export async function planPurge(m: Machine, name: string): Promise<Keep[]> {
+  const files = [...(await scanTree(join(m.paths.overlays, name))).values()].filter((file) => file.kind === 'file');
+  return files.map(({ path, sha256 }) => {
+    return { below: 'root', from: `overlays/${name}/${path}`, sha256, to: null, drop: true };
+  });
+}
+
+/** Fills in what lies on the disk now, for keeps that do not say. */
+export async function settleKeeps(m: Machine, keeps: readonly Keep[]): Promise<Keep[]> {
+  const settled: Keep[] = [];
+  for (const keep of keeps) {
+    const sha256 = keep.sha256 === '' ? await hashOnDisk(absoluteOf(m, keep)) : keep.sha256;
+    if (sha256 !== null) settled.push({ ...keep, sha256 });
+  }
+  return settled;
+}
+
+function absoluteOf(m: Machine, keep: Keep): string {
+  return join(keep.below === 'claude' ? m.paths.claudeDir : m.paths.root, keep.from);
+}
+
+/** Puts aside and takes away; doing it again changes nothing. */
+export async function runKeeps(m: Machine, keeps: readonly Keep[]): Promise<void> {
+  for (const keep of keeps) {
+    const bytes = await readFileOrNull(absoluteOf(m, keep));
+    if (bytes === null || sha256Of(bytes) !== keep.sha256) continue;
+    if (keep.to !== null) {
+      const to = join(m.paths.root, keep.to);
+      const root = keep.dir === undefined ? undefined : join(m.paths.root, keep.dir);
+      const kept = root === undefined ? bytes : treeBytes(bytes, root, keep.renamed);
+      if ((await hashOnDisk(to)) !== sha256Of(kept)) {
+        await makeDirs(m.port, dirname(to));
+        await writeAtomic(m.port, to, kept);
+      }
+    }
+  }
+  for (const keep of keeps) {
+    const at = absoluteOf(m, keep);
+    if (!keep.drop) continue;
+    if ((await hashOnDisk(at)) === keep.sha256) await removeFile(m.port, at);
+    if (keep.below === 'root') {
+      for (let dir = dirname(at); dir.length > m.paths.root.length; dir = dirname(dir))
+        await removeEmptyDir(m.port, dir);
+    }
+  }
+}
+
+/** Half-written files that a crash may have left. */
+export function temporaryKeeps(m: Machine, keeps: readonly Keep[]): string[] {
+  return keeps.flatMap((keep) => (keep.to === null ? [] : [temporaryOf(join(m.paths.root, keep.to))]));
+}

@@ -1,0 +1,143 @@
+import { toolNamePart } from '../../domain/client-facts.ts';
+import { HOOKS_PATH, namedPaths } from '../../domain/file-types.ts';
+import { isJsonObject, type JsonObject, readJson } from '../../domain/read-json.ts';
+import type { LooseHook } from '../receipts.ts';
+import { addElement, getElements, pointer, removeElement } from '../settings-edit.ts';
+import type { LooseContext, LooseInstaller, Owned, TextTarget } from './installer.ts';
+import { mapStrings } from './layout-text.ts';
+import { settledText } from './user-config.ts';
+
+const HOOKS = 'hooks';
+
+/** A plugin's hooks among the user's in settings.json. */
+export const HookInstaller: LooseInstaller<LooseHook, TextTarget, string> = {
+  plan: planHooks,
+  apply: applyHooks,
+  undo: (target, entries) => applyHooks(target, entries, []),
+};
+
+async function planHooks(context: LooseContext): Promise<LooseHook[]> {
+  const { source } = context;
+  const declared = source.manifest.hooks;
+  const blocks: unknown[] = [];
+  for (const path of new Set([HOOKS_PATH, ...(isJsonObject(declared) ? [] : namedPaths(declared))])) {
+    blocks.push(readJson((await source.read(path)) ?? undefined)?.hooks);
+  }
+  for (const block of Array.isArray(declared) ? declared : [declared]) {
+    blocks.push(isJsonObject(block) && isJsonObject(block.hooks) ? block.hooks : block);
+  }
+  return blocks
+    .filter(isJsonObject)
+    .flatMap((events) =>
+      Object.entries(events).flatMap(([event, groups]) =>
+        (Array.isArray(groups) ? groups : [])
+          .filter(isJsonObject)
+          .map((group) => ({ event, group: settled(group, context) })),
+      ),
+    );
+}
+
+/** A group as it must stand outside a plugin: folder, servers and tools by the names they have there. */
+function settled(group: JsonObject, { source, servers }: LooseContext): JsonObject {
+  const tools = [...servers].map(([from, to]): [string, string] => [
+    `mcp__plugin_${toolNamePart(source.plugin)}_${toolNamePart(from)}__`,
+    `mcp__${toolNamePart(to)}__`,
+  ]);
+  const text = (item: string): string =>
+    tools.reduce((now, [from, to]) => now.replaceAll(from, to), settledText(item, source));
+  const whole = mapStrings(group, text) as JsonObject;
+  const handlers = Array.isArray(whole.hooks) ? whole.hooks.filter(isJsonObject) : [];
+  for (const handler of handlers) {
+    if (handler.type === 'mcp_tool') {
+      const to = [...servers].find(([from]) => handler.server === `plugin:${source.plugin}:${from}`)?.[1];
+      if (to !== undefined) handler.server = to;
+    } else if (source.wantsRoot && typeof handler.command === 'string' && process.platform !== 'win32') {
+      giveRoot(handler, handler.command, source.root);
+    }
+  }
+  return whole;
+}
+
+/** Scripts that read CLAUDE_PLUGIN_ROOT find it in their environment, as inside a plugin. */
+function giveRoot(handler: JsonObject, command: string, root: string): void {
+  if (Array.isArray(handler.args)) {
+    handler.args = [`CLAUDE_PLUGIN_ROOT=${root}`, command, ...handler.args];
+    handler.command = 'env';
+  } else handler.command = `export CLAUDE_PLUGIN_ROOT='${root.replaceAll("'", "'\\''")}'; ${command}`;
+}
+
+interface Slot extends LooseHook {
+  root: string;
+}
+
+const slots = (all: Owned<LooseHook>[]): Slot[] => all.flatMap((o) => o.entries.map((e) => ({ ...e, root: o.root })));
+const keyOf = ({ event, group }: LooseHook): string => `${event} ${JSON.stringify(group)}`;
+
+/**
+ * Groups are told by their value. One that a person changed but that still leads into our tree is moved along on an update
+ * and taken out on removal; one that the person took out stays out.
+ */
+function applyHooks({ text, notes, where }: TextTarget, before: Owned<LooseHook>[], after: Owned<LooseHook>[]): string {
+  const asked = new Set(
+    after.filter((o) => before.some((b) => b.plugin === o.plugin && b.enabled !== o.enabled)).map((o) => o.plugin),
+  );
+  const stay = new Set(slots(after.filter((o) => !asked.has(o.plugin))).map(keyOf));
+  let now = text;
+  const gone = new Set<string>();
+  for (const owned of before) {
+    const next = after.find((o) => o.plugin === owned.plugin);
+    for (const hook of owned.entries) {
+      if (stay.has(keyOf(hook)) || asked.has(owned.plugin)) continue;
+      const path = [HOOKS, hook.event];
+      const mark = foreignMark(hook);
+      if (notes.foreign.includes(mark)) {
+        notes.foreign = notes.foreign.filter((m) => m !== mark);
+        continue;
+      }
+      const index = indexOf(now, hook, owned.root, where);
+      const moved = next === undefined ? null : rerooted(hook.group, owned.root, next.root);
+      const edited = getElements(now, path, where)[index];
+      now = removeElement(now, path, index, notes, where);
+      if (next === undefined || moved === null) continue;
+      const unchanged = next.entries.some((e) => e.event === hook.event && JSON.stringify(e.group) === moved);
+      if (index < 0) gone.add(`${owned.plugin} ${hook.event} ${moved}`);
+      else if (unchanged && !same(edited, hook.group)) {
+        gone.add(`${owned.plugin} ${hook.event} ${moved}`);
+        now = addElement(now, path, JSON.parse(rerooted(edited, owned.root, next.root)), notes, where);
+      }
+    }
+  }
+  const had = new Set(slots(before).map(keyOf));
+  for (const { plugin, entries } of after) {
+    for (const hook of entries) {
+      if (had.has(keyOf(hook)) && !asked.has(plugin)) continue;
+      // Taken out or changed by the user, and the new version brings the same again.
+      if (gone.has(`${plugin} ${hook.event} ${JSON.stringify(hook.group)}`)) continue;
+      const path = [HOOKS, hook.event];
+      const there = getElements(now, path, where).some((group) => same(group, hook.group));
+      if (!there) now = addElement(now, path, hook.group, notes, where);
+      else if (!had.has(keyOf(hook)) && !notes.foreign.includes(foreignMark(hook)))
+        notes.foreign.push(foreignMark(hook));
+    }
+  }
+  return now;
+}
+
+const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+const foreignMark = (hook: LooseHook): string => pointer([HOOKS, hook.event, JSON.stringify(hook.group)]);
+const rerooted = (group: unknown, from: string, to: string): string =>
+  JSON.stringify(mapStrings(group, (item) => item.replaceAll(from, () => to)));
+
+function indexOf(text: string, hook: LooseHook, root: string, where: string): number {
+  const there = getElements(text, [HOOKS, hook.event], where);
+  const exact = there.findIndex((group) => same(group, hook.group));
+  if (exact >= 0) return exact;
+  // Changed by a person: the same command in the same tree, other settings around it.
+  const commands = commandsOf(hook.group).filter((command) => command.includes(root));
+  return there.findIndex((group) => commandsOf(group).some((command) => commands.includes(command)));
+}
+
+function commandsOf(group: unknown): string[] {
+  const handlers = isJsonObject(group) && Array.isArray(group.hooks) ? group.hooks.filter(isJsonObject) : [];
+  return handlers.map((handler) => JSON.stringify([handler.command, handler.args ?? null]));
+}

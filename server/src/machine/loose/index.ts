@@ -1,0 +1,140 @@
+import { join } from 'node:path';
+import { readJson } from '../../domain/read-json.ts';
+import { temporaryOf } from '../atomic-file.ts';
+import type { Machine } from '../machine.ts';
+import type { FileNotes, LooseFile, LooseReceipt, Receipt, Receipts } from '../receipts.ts';
+import { getElements, getKeyText, isEmptyObject } from '../settings-edit.ts';
+import { readText } from '../text-file.ts';
+import { AgentInstaller } from './agent-installer.ts';
+import { CommandInstaller } from './command-installer.ts';
+import { HookInstaller } from './hook-installer.ts';
+import type { LooseContext, LooseSource, Owned } from './installer.ts';
+import { MCPServerInstaller } from './mcp-server-installer.ts';
+import { SkillInstaller } from './skill-installer.ts';
+import { checkSupported } from './user-config.ts';
+
+/** The loose layout: a plugin's parts copied among the user's own, for hosts that may add no marketplace. */
+
+const COPIES = [CommandInstaller, AgentInstaller, SkillInstaller];
+const MANIFEST = '.claude-plugin/plugin.json';
+const CONFIGURATION = /(\.md|\.json)$/i;
+
+/**
+ * Decides everything that one plugin will have outside its tree. Reads only.
+ * @throws HaiveError LAYOUT_UNSUPPORTED, NAME_CLASH, SETTINGS_INVALID
+ */
+export async function planLoose(
+  m: Machine,
+  tree: Omit<LooseSource, 'manifest' | 'wantsRoot'>,
+  about: Pick<LooseContext, 'before' | 'others' | 'leaving' | 'editsTaken' | 'warnings'>,
+): Promise<LooseReceipt> {
+  const manifest = readJson((await tree.read(MANIFEST)) ?? undefined) ?? {};
+  const source: LooseSource = { ...tree, manifest, wantsRoot: await readsRoot(tree) };
+  await checkSupported(source);
+  const context: LooseContext = { ...about, machine: m, source, servers: new Map() };
+  // Servers first: hooks name them.
+  const servers = await MCPServerInstaller.plan(context);
+  const hooks = await HookInstaller.plan(context);
+  const files: LooseFile[] = [];
+  for (const installer of COPIES) files.push(...(await installer.plan(context)));
+  return { files, hooks, servers };
+}
+
+async function readsRoot(tree: Pick<LooseSource, 'files' | 'read'>): Promise<boolean> {
+  for (const { path } of tree.files) {
+    if (CONFIGURATION.test(path)) continue;
+    if ((await tree.read(path))?.includes('CLAUDE_PLUGIN_ROOT') === true) return true;
+  }
+  return false;
+}
+
+function owned<K extends keyof LooseReceipt>(
+  m: Machine,
+  receipts: Receipts,
+  kind: K,
+): Owned<LooseReceipt[K][number]>[] {
+  return active(receipts).map((receipt) => ({
+    plugin: receipt.name,
+    root: join(m.paths.root, receipt.dir),
+    entries: receipt.loose?.[kind] ?? [],
+    enabled: receipt.enabled ?? 0,
+  }));
+}
+
+function active(receipts: Receipts): Receipt[] {
+  if (receipts.layout !== 'loose') return [];
+  const all = Object.values(receipts.plugins).filter((receipt) => receipt.loose !== undefined && receipt.off !== true);
+  return all.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Every file that the loose layout put below `~/.claude`. */
+export function looseFiles(receipts: Receipts): LooseFile[] {
+  return active(receipts).flatMap((receipt) => receipt.loose?.files ?? []);
+}
+
+/** Makes commands, agents and skills say what `next` says. */
+export async function applyCopies(m: Machine, prev: Receipts, next: Receipts): Promise<void> {
+  const [before, after] = [owned(m, prev, 'files'), owned(m, next, 'files')];
+  for (const installer of COPIES) await installer.apply(m, before, after);
+}
+
+/** The hooks' part of an edit of settings.json; removals of whole plugins come before the pointer, the rest behind it. */
+export function editHooks(
+  m: Machine,
+  text: string | null,
+  phase: 'remove' | 'add',
+  prev: Receipts,
+  next: Receipts,
+  notes: FileNotes,
+): string | null {
+  const target = { text: text ?? '{}\n', notes, where: m.paths.settings };
+  const all = owned(m, prev, 'hooks');
+  const after = owned(m, next, 'hooks');
+  const stay = all.filter((o) => after.some((other) => other.plugin === o.plugin));
+  const now = phase === 'remove' ? HookInstaller.apply(target, all, stay) : HookInstaller.apply(target, stay, after);
+  if (text === null && now !== target.text) notes.created = true;
+  return now === target.text ? text : now;
+}
+
+/** ~/.claude.json with our servers as `next` has them; null where there is no such file (any more). */
+export function editClaudeJson(
+  m: Machine,
+  text: string | null,
+  prev: Receipts,
+  next: Receipts,
+  notes: FileNotes,
+): string | null {
+  const target = { text: text ?? '{}\n', notes, where: m.paths.claudeJson };
+  const now = MCPServerInstaller.apply(target, owned(m, prev, 'servers'), owned(m, next, 'servers'));
+  if (now === target.text) return text;
+  if (text === null) notes.created = true;
+  if (!notes.created || !isEmptyObject(now, target.where)) return now;
+  Object.assign(notes, { created: false, parents: [], replaced: {}, foreign: [] });
+  return null;
+}
+
+/** Half-written files that a crash may have left. */
+export function temporaryCopies(m: Machine, ...all: Receipts[]): string[] {
+  return all.flatMap((r) => looseFiles(r).map((file) => temporaryOf(join(m.paths.claudeDir, file.path))));
+}
+
+/**
+ * What of a plugin's keys is gone from other people's files, as `settings.json hooks.EVENT` or `.claude.json mcpServers.NAME`.
+ * @throws HaiveError SETTINGS_INVALID
+ */
+export async function missingKeys(m: Machine, receipt: Receipt): Promise<string[]> {
+  if (receipt.loose === undefined || receipt.off) return [];
+  const { settings, claudeJson } = m.paths;
+  const [hooks, servers] = [await readText(settings), await readText(claudeJson)];
+  const lost: string[] = [];
+  for (const { event, group } of receipt.loose.hooks) {
+    const there = hooks === null ? [] : getElements(hooks, ['hooks', event], settings);
+    if (!there.some((other) => JSON.stringify(other) === JSON.stringify(group)))
+      lost.push(`settings.json hooks.${event}`);
+  }
+  for (const { name } of receipt.loose.servers) {
+    const there = servers === null ? undefined : getKeyText(servers, ['mcpServers', name], claudeJson);
+    if (there === undefined) lost.push(`.claude.json mcpServers.${name}`);
+  }
+  return lost;
+}

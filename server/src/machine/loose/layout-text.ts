@@ -1,0 +1,58 @@
+import { findFrontMatter } from '../../domain/front-matter.ts';
+import { sha256Of } from '../blob-store.ts';
+import type { LooseFile } from '../receipts.ts';
+
+/** What stands in a plugin's file for its folder; outside a plugin the client replaces nothing, so it is written out. */
+export const ROOT_VARIABLE = '$' + '{CLAUDE_PLUGIN_ROOT}';
+
+const MAX_TEXT = 1024 * 1024;
+
+/** The bytes as text where they are UTF-8 of at most 1 MiB. */
+export function textOf(bytes: Buffer): string | null {
+  if (bytes.length > MAX_TEXT || bytes.includes(0)) return null;
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+/** A tree's file as it lies outside the tree: the plugin's folder written out, the name changed where it is suffixed. */
+export function looseBytes(bytes: Buffer, root: string, renamed: LooseFile['renamed']): Buffer {
+  const text = textOf(bytes);
+  if (text === null) return bytes;
+  const named = renamed === undefined ? text : text.replace(renamed.was, () => renamed.ours);
+  const out = named.replaceAll(ROOT_VARIABLE, () => root);
+  return out === text ? bytes : Buffer.from(out);
+}
+
+/** The inverse: a person's edit of such a file as it would be in the tree. */
+export function treeBytes(bytes: Buffer, root: string, renamed: LooseFile['renamed']): Buffer {
+  const text = textOf(bytes);
+  if (text === null) return bytes;
+  const named = renamed === undefined ? text : text.replace(renamed.ours, () => renamed.was);
+  const out = named.replaceAll(root, () => ROOT_VARIABLE);
+  return out === text ? bytes : Buffer.from(out);
+}
+
+/** The change of the front matter's `name:` line that goes with another file name; undefined where there is none. */
+export function renameIn(bytes: Buffer, name: string): LooseFile['renamed'] {
+  const text = textOf(bytes);
+  const block = text === null ? undefined : findFrontMatter(text);
+  if (text === null || block === undefined) return undefined;
+  const line = /^name:[^\r\n]*/m.exec(text.slice(block.start, block.end))?.[0];
+  return line === undefined ? undefined : { was: line, ours: `name: ${name}` };
+}
+
+/** @returns sha256 of what `looseBytes` gives */
+export function looseHash(bytes: Buffer, root: string, renamed: LooseFile['renamed']): string {
+  return sha256Of(looseBytes(bytes, root, renamed));
+}
+
+/** A JSON value with every string in it changed. */
+export function mapStrings(value: unknown, change: (text: string) => string): unknown {
+  if (typeof value === 'string') return change(value);
+  if (Array.isArray(value)) return value.map((item) => mapStrings(item, change));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapStrings(item, change)]));
+}
