@@ -71,7 +71,7 @@ try {
   const etag = plan.headers.get('etag');
   // As client/http sends it.
   const head = (port: number): string =>
-    `Host: 127.0.0.1:${port}\r\nConnection: keep-alive\r\nuser-agent: hv/1.0.0\r\nhaivemind-protocol: 1\r\n` +
+    `Host: 127.0.0.1:${port}\r\nConnection: keep-alive\r\nuser-agent: hv/1.0.0\r\nhaivemind-protocol: 1\r\na-im: hv\r\n` +
     `authorization: Bearer ${machine.token}\r\nif-none-match: ${etag}\r\n\r\n`;
   const bareHub = spawn(process.execPath, [join(BUNDLES, 'bare-http.child.mjs')], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -1,7 +1,9 @@
+import type { Reply } from '../contract/endpoints.ts';
 import { Envelope as EnvelopeSchema } from '../contract/schemas.ts';
 import { type Envelope, openJson } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { PLAN_FORMAT, PLAN_PAYLOAD_TYPE, type Plan } from '../domain/plan.ts';
+import { type DeltaPlan, fromDelta, PLAN_IM } from '../domain/plan-delta.ts';
 import { writeAtomic } from '../machine/atomic-file.ts';
 import { readFileOrNull } from '../machine/file-port.ts';
 import { ensureRoot, type Machine } from '../machine/machine.ts';
@@ -33,16 +35,24 @@ export async function fetchPlan(
 ): Promise<PlanAnswer> {
   const kept = options.fresh === true ? null : await cachedPlan(ctx);
   const etag = kept === null ? undefined : ctx.config.plan?.etag || undefined;
-  const answer = await hub.callIfChanged('plan', etag, {
+  const call = {
     params: { machine: 'me' },
     signal: options.signal,
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
-  });
+  };
+  const headers: Record<string, string> = kept === null ? {} : { 'a-im': PLAN_IM };
+  let answer = await hub.callIfChanged('plan', etag, { ...call, headers });
   if (answer === null) {
     if (kept === null) throw new HaiveError('HUB_ANSWER_INVALID', 'The hub answers 304 to a plain request');
     return { plan: kept.plan, envelope: kept.envelope, etag, notModified: true };
   }
-  const plan = checkPlan(ctx, answer.value);
+  let envelope: Envelope = answer.value;
+  if (kept !== null && answer.value.delta !== undefined) {
+    const expanded = expand(ctx, answer.value, kept.plan);
+    if (expanded === null) answer = (await hub.callIfChanged('plan', undefined, call)) ?? answer;
+    envelope = expanded ?? answer.value;
+  }
+  const plan = checkPlan(ctx, envelope);
   const seen = ctx.config.plan;
   if (seen !== undefined && (plan.epoch < seen.epoch || (plan.epoch === seen.epoch && plan.counter < seen.counter))) {
     throw new HaiveError(
@@ -50,7 +60,21 @@ export async function fetchPlan(
       `The hub's plan ${plan.epoch}.${plan.counter} is older than ${seen.epoch}.${seen.counter}, which this machine has seen`,
     );
   }
-  return { plan, envelope: answer.value, etag: answer.etag, notModified: false };
+  return { plan, envelope, etag: answer.etag, notModified: false };
+}
+
+/** The envelope of a plan that came as a delta; null when what is here is not the plan it was made against. */
+function expand(ctx: ClientContext, reply: Reply<'plan'>, base: Plan): Envelope | null {
+  const { delta, ...rest } = reply;
+  const plan = fromDelta(base, delta?.plan as unknown as DeltaPlan);
+  if (plan === null) return null;
+  const envelope = { ...rest, payload: Buffer.from(JSON.stringify(plan)).toString('base64') };
+  try {
+    checkPlan(ctx, envelope);
+    return envelope;
+  } catch {
+    return null;
+  }
 }
 
 /** The last accepted plan; null when there is none, or it is not one any more. */

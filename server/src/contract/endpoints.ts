@@ -294,7 +294,7 @@ export const ENDPOINTS = {
     path: '/api/machines/{machine}/plan',
     summary: 'The signed plan of a machine (self)',
     access: ['operator', 'machine'],
-    reply: s.Envelope,
+    reply: s.PlanReply,
   },
   report: {
     method: 'POST',

@@ -9,6 +9,17 @@ export const Envelope = z.object({
   signatures: z.array(z.object({ keyid: z.string(), sig: z.string() })),
 });
 
+/** A plan; `delta` (and an empty payload) where the caller takes deltas (A-IM: hv) and the hub knows the plan it has. */
+export const PlanReply = Envelope.extend({
+  delta: z
+    .object({
+      /** The etag of the plan that this one differs from. */
+      base: z.string(),
+      plan: z.looseObject({ plugins: z.array(z.unknown()) }),
+    })
+    .optional(),
+});
+
 export const VersionStatus = z.enum(['registered', 'published', 'deprecated', 'yanked', 'revoked', 'deleted']);
 
 export const DependencySchema = z.object({

@@ -1,4 +1,5 @@
 import { HaiveError } from '../domain/errors.ts';
+import { PLAN_IM } from '../domain/plan-delta.ts';
 import { installationsOf } from '../storage/installation-queries.ts';
 import { allMachines, type MachineRecord } from '../storage/machine-queries.ts';
 import { isOperator } from './auth.ts';
@@ -16,13 +17,15 @@ export function planUseCases(plans: Plans, live: Pick<Live, 'ringMachines'>): Pi
       const plan = await plans.compute(machine);
       const headers = { etag: plan.etag };
       if (matches(call.header('if-none-match'), plan.etag)) return { raw: true, status: 304, headers, body: null };
+      const type = { 'content-type': 'application/json; charset=utf-8' };
+      const base = call.header('if-none-match');
+      const delta = base !== undefined && call.header('a-im') === PLAN_IM ? plan.sealDelta(base) : null;
+      if (delta !== null) {
+        const body = Buffer.from(JSON.stringify(delta));
+        return { raw: true, status: 226, headers: { ...headers, ...type, im: PLAN_IM }, body };
+      }
       const body = Buffer.from(JSON.stringify(plan.seal()));
-      return {
-        raw: true,
-        status: 200,
-        headers: { ...headers, 'content-type': 'application/json; charset=utf-8' },
-        body,
-      };
+      return { raw: true, status: 200, headers: { ...headers, ...type }, body };
     },
     async syncAll(hub, call) {
       const { force, dry_run, target_machines } = call.body;

@@ -3,6 +3,7 @@ import { type DesiredState, desiredState } from '../domain/desired-state.ts';
 import type { Envelope } from '../domain/dsse.ts';
 import { sealJson } from '../domain/dsse.ts';
 import { PLAN_FORMAT, PLAN_PAYLOAD_TYPE, type Plan } from '../domain/plan.ts';
+import { type DeltaPlan, entryKeys, toDelta } from '../domain/plan-delta.ts';
 import type { MachineRecord } from '../storage/machine-queries.ts';
 import type { HubContext } from './context.ts';
 import { loadMachineFacts } from './machine-facts.ts';
@@ -24,15 +25,34 @@ export interface ComputedPlan {
   etag: string;
   /** The signed plan, fresh from this moment. */
   seal(): Envelope;
+  /** The same as differences from the plan with this etag; null when that is not remembered. */
+  sealDelta(base: string): (Envelope & { delta: { base: string; plan: DeltaPlan } }) | null;
+}
+
+interface Remembered {
+  stamp: string;
+  etag: string;
+  keys: string[];
+  /** The plan before, which the machine may still have. */
+  before?: { etag: string; keys: string[] };
 }
 
 const MAX_REMEMBERED = 100_000;
+
+/** Machines' plans are mostly made of the same entries: their keys are kept once. */
+const pool = new Map<string, string>();
+function interned(key: string): string {
+  if (pool.size > 500_000) pool.clear();
+  const known = pool.get(key);
+  if (known === undefined) pool.set(key, key);
+  return known ?? key;
+}
 
 /**
  * @param gate its stamp moves with everything a plan depends on, so that a remembered etag of the same stamp is true
  */
 export function createPlans(hub: HubContext, gate: SeqGate): Plans {
-  let remembered = new Map<string, { stamp: string; etag: string }>();
+  let remembered = new Map<string, Remembered>();
   return {
     recallEtag(machineId, stamp) {
       const known = remembered.get(machineId);
@@ -58,20 +78,35 @@ export function createPlans(hub: HubContext, gate: SeqGate): Plans {
       const content = { format: PLAN_FORMAT, hub: id, machine: facts.id, epoch, ...desired, ...said };
       const etag = `"${createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 22)}"`;
       if (remembered.size >= MAX_REMEMBERED) remembered = new Map();
-      remembered.set(machine.id, { stamp, etag });
+      const keys = entryKeys(desired.plugins).map(interned);
+      const last = remembered.get(machine.id);
+      const before = last?.etag === etag ? last.before : last;
+      remembered.set(machine.id, {
+        stamp,
+        etag,
+        keys,
+        ...(before === undefined ? {} : { before: { etag: before.etag, keys: before.keys } }),
+      });
+      const whole = (): Plan => {
+        const now = hub.clock();
+        return {
+          ...content,
+          counter: registry.seq,
+          issuedAt: now.toISOString(),
+          expiresAt: new Date(now.getTime() + hub.config.planTtlMs).toISOString(),
+        };
+      };
       return {
         desired,
         counter: registry.seq,
         etag,
-        seal() {
-          const now = hub.clock();
-          const plan: Plan = {
-            ...content,
-            counter: registry.seq,
-            issuedAt: now.toISOString(),
-            expiresAt: new Date(now.getTime() + hub.config.planTtlMs).toISOString(),
-          };
-          return sealJson(PLAN_PAYLOAD_TYPE, plan, privatePem);
+        seal: () => sealJson(PLAN_PAYLOAD_TYPE, whole(), privatePem),
+        sealDelta(base) {
+          const had = [last, last?.before].find((known) => known?.etag === base);
+          if (had === undefined) return null;
+          const plan = whole();
+          const envelope = sealJson(PLAN_PAYLOAD_TYPE, plan, privatePem);
+          return { ...envelope, payload: '', delta: { base, plan: toDelta(had.keys, plan, keys) } };
         },
       };
     },
