@@ -119,6 +119,18 @@ export const ERRORS = {
     'The plugin is over max_plugin_size_mb.',
     'Ship less, or raise plugins.max_plugin_size_mb.',
   ),
+  CATALOGUE_INVALID: row(
+    422,
+    65,
+    'A marketplace.json, or an entry of it, cannot be read.',
+    'Check it with `claude plugin validate`.',
+  ),
+  SOURCE_UNSUPPORTED: row(
+    422,
+    65,
+    'A marketplace entry comes from where import cannot fetch.',
+    'Import takes folders of the marketplace and git repositories.',
+  ),
   ARCHIVE_INVALID: row(422, 65, 'The archive is not a readable zip.', 'Zip the plugin folder again.'),
   TRANSLATION_NEEDED: row(
     422,

@@ -21,6 +21,8 @@ type Registered = Reply<'register'>;
 
 /** The publisher's raw Ed25519 public key, base64. */
 export const PUBLISHER_KEY_HEADER = 'haivemind-publisher-key';
+/** Where whoever sends a zip has it from: an address with its commit and folder. */
+const ORIGIN_HEADER = 'haivemind-origin';
 const MAX_FILES = 20_000;
 
 const maxBytesOf = (hub: HubContext): number => hub.config.maxPluginSizeMb * 1024 * 1024;
@@ -37,7 +39,12 @@ export const register: UseCase<'register'> = async (hub, call) => {
       return registerReceived(hub, call.principal, publicKey, received);
     }
     case 'application/zip':
-      return registerZip(hub, call.principal, await readBytes(call.stream, maxBytes), 'archive');
+      return registerZip(
+        hub,
+        call.principal,
+        await readBytes(call.stream, maxBytes),
+        originOf(call.header(ORIGIN_HEADER)),
+      );
     case 'application/json': {
       const request = await readArchiveRequest(call.stream, maxBytes);
       if ('archive' in request) return registerZip(hub, call.principal, request.archive, 'archive');
@@ -50,6 +57,13 @@ export const register: UseCase<'register'> = async (hub, call) => {
       });
   }
 };
+
+/** What a sender says is kept as said: printable ASCII, percent-encoded elsewhere. */
+function originOf(header: string | undefined): string {
+  if (header === undefined || header === '') return 'archive';
+  if (header.length <= 2000 && /^[\x21-\x7e]+$/.test(header)) return `import ${header}`;
+  throw new HaiveError('BAD_REQUEST', `The header ${ORIGIN_HEADER} is not an address of at most 2000 characters`);
+}
 
 function publisherKey(header: string | undefined): string {
   if (header !== undefined && /^[A-Za-z0-9+/]{43}=$/.test(header)) return header;

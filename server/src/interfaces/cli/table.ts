@@ -56,6 +56,21 @@ export const VERBS: VerbRow[] = [
     load: async () => (await import('./verbs/publishing.ts')).publish,
   },
   {
+    name: 'import',
+    args: '<source>',
+    summary: 'take every plugin of a marketplace into the registry (folder, owner/repo, git address, marketplace.json)',
+    options: [
+      ['--publish', 'publish what was imported, to --groups or --all'],
+      ['--groups <list>', 'with --publish: target groups (a,b)'],
+      ['--all', 'with --publish: every machine'],
+      ['--quiet', 'with --publish: people are not told'],
+      ['--only <list>', 'only these plugins (a,b)'],
+      ['--dry-run', 'only say what would be imported'],
+    ],
+    examples: ['hv import ./marketplace', 'hv import anthropics/claude-code --only code-review --publish --groups web'],
+    load: async () => (await import('./verbs/import.ts')).importVerb,
+  },
+  {
     name: 'list',
     summary: 'plugins in the registry',
     options: [

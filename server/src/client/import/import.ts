@@ -1,0 +1,170 @@
+import type { Reply } from '../../contract/endpoints.ts';
+import { HaiveError, toHaiveError } from '../../domain/errors.ts';
+import { type ClientContext, hubFor } from '../context.ts';
+import type { HubClient } from '../hub-client.ts';
+import type { PublishTarget } from '../publish.ts';
+import { type CatalogueRow, parseCatalogue } from './catalogue.ts';
+import { type EntryJob, readEntry } from './entry.ts';
+import { openSource } from './open-source.ts';
+import { zipFiles } from './zip.ts';
+
+/** Where an imported version comes from; the hub keeps it with the version's registration. */
+export const ORIGIN_HEADER = 'haivemind-origin';
+
+export interface ImportOptions {
+  /** Only these entries. */
+  only?: string[] | undefined;
+  /** Publish what is imported. */
+  publish?: PublishTarget | undefined;
+  /** Only say what would be imported. */
+  dryRun?: boolean | undefined;
+}
+
+export interface ImportedPlugin {
+  name: string;
+  version: string | null;
+  /** `unchanged`: the registry has these very bytes. */
+  status: 'imported' | 'unchanged' | 'failed';
+  id: string | null;
+  /** Where it came from: address, commit, folder. */
+  origin: string | null;
+  published: boolean;
+  /** How many places translation changed. */
+  changes: number;
+  warnings: number;
+  /** Why it failed. */
+  code: string | null;
+  message: string | null;
+}
+
+export interface ImportReport {
+  origin: string;
+  commit: string | null;
+  plugins: ImportedPlugin[];
+  imported: number;
+  unchanged: number;
+  failed: number;
+}
+
+export type ImportProgress = (done: number, total: number, name: string) => void;
+
+/**
+ * Takes every plugin of a marketplace into the registry. One that cannot be taken never stops the rest; what the registry has
+ * already is left alone, so a run that was stopped goes on where it was.
+ * @throws HaiveError NOT_FOUND, CATALOGUE_INVALID, BAD_REQUEST and those of the hub that concern the whole (UNAUTHENTICATED …)
+ */
+export async function importMarketplace(
+  ctx: ClientContext,
+  from: string,
+  cwd: string,
+  options: ImportOptions = {},
+  onProgress?: ImportProgress,
+): Promise<ImportReport> {
+  const source = await openSource(from, cwd);
+  const hub = await hubFor(ctx, 'author');
+  try {
+    const { rows, pluginRoot } = parseCatalogue(source.catalogue, source.origin);
+    const wanted = options.only === undefined ? rows : rows.filter((r) => options.only?.includes(r.name));
+    const absent = (options.only ?? []).filter((name) => !rows.some((r) => r.name === name));
+    if (absent.length > 0) throw new HaiveError('NOT_FOUND', `The marketplace has no ${absent.join(', ')}`);
+    const plugins: ImportedPlugin[] = [];
+    const maxBytes = ctx.config.plugins.max_plugin_size_mb * 1024 * 1024;
+    for (const row of wanted) {
+      plugins.push(await importOne(hub, row, { source, pluginRoot, maxBytes, clock: ctx.clock }, options));
+      onProgress?.(plugins.length, wanted.length, row.name);
+    }
+    if (options.publish !== undefined && options.dryRun !== true) await publishAll(hub, plugins, options.publish);
+    const count = (status: string): number => plugins.filter((p) => p.status === status).length;
+    const { origin, commit } = source;
+    return {
+      origin,
+      commit,
+      plugins,
+      imported: count('imported'),
+      unchanged: count('unchanged'),
+      failed: count('failed'),
+    };
+  } finally {
+    hub.close();
+    await source.close();
+  }
+}
+
+/** Faults of the connection or of the token end the whole import: the next plugin would fail alike. */
+const ENDS_ALL = new Set([
+  'HUB_UNREACHABLE',
+  'UNAUTHENTICATED',
+  'TOKEN_INVALID',
+  'SHUTTING_DOWN',
+  'HUB_ANSWER_INVALID',
+  'UPGRADE_REQUIRED',
+]);
+
+async function importOne(
+  hub: HubClient,
+  row: CatalogueRow,
+  job: EntryJob,
+  options: ImportOptions,
+): Promise<ImportedPlugin> {
+  const failed = (code: string, message: string): ImportedPlugin => ({
+    ...{ name: row.name, version: null, status: 'failed', id: null, origin: null, published: false },
+    ...{ changes: 0, warnings: 0, code, message },
+  });
+  if (row.entry === null) return failed('CATALOGUE_INVALID', row.fault ?? 'the entry cannot be read');
+  try {
+    const { packed, files, origin, same } = await readEntry(row.entry, job, (ref) => known(hub, ref));
+    const { name, version } = packed.record;
+    const common = {
+      ...{ name, version, origin, published: false, code: null, message: null },
+      changes: packed.changes.length,
+      warnings: packed.findings.filter((f) => f.severity === 'warning').length,
+    };
+    if (same !== null) return { ...common, status: 'unchanged', id: same };
+    if (options.dryRun === true) return { ...common, status: 'imported', id: null };
+    const headers = { 'content-type': 'application/zip', [ORIGIN_HEADER]: encodeURI(origin).slice(0, 2000) };
+    const { id } = await hub.call('register', { body: await zipFiles(files), headers, timeoutMs: 120_000 });
+    return { ...common, status: 'imported', id };
+  } catch (thrown) {
+    const error = toHaiveError(thrown);
+    if (ENDS_ALL.has(error.code)) throw error;
+    return failed(error.code, error.message);
+  }
+}
+
+/** What the registry has under a name or id; null when nothing. */
+async function known(hub: HubClient, ref: string): Promise<Reply<'info'> | null> {
+  try {
+    return await hub.call('info', { params: { id: ref } });
+  } catch (thrown) {
+    if (thrown instanceof HaiveError && thrown.http === 404) return null;
+    throw thrown;
+  }
+}
+
+/** Publishes in as many rounds as dependencies among the plugins need. */
+async function publishAll(hub: HubClient, plugins: ImportedPlugin[], target: PublishTarget): Promise<void> {
+  let waiting = plugins.filter((p) => p.id !== null);
+  for (let before = -1; waiting.length > 0 && waiting.length !== before; ) {
+    before = waiting.length;
+    const again: ImportedPlugin[] = [];
+    for (const plugin of waiting) {
+      try {
+        await hub.call('publish', {
+          body: {
+            plugin_id: plugin.id ?? '',
+            ...(target.groups === undefined ? {} : { target_groups: target.groups }),
+            all: target.all === true,
+            notify_agents: target.notify !== false,
+          },
+        });
+        Object.assign(plugin, { published: true, code: null, message: null });
+      } catch (thrown) {
+        const error = toHaiveError(thrown);
+        if (ENDS_ALL.has(error.code)) throw error;
+        Object.assign(plugin, { code: error.code, message: error.message });
+        if (error.code === 'DEPENDENCY_MISSING') again.push(plugin);
+      }
+    }
+    waiting = again;
+  }
+}
