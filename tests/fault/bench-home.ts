@@ -33,15 +33,15 @@ export interface BenchHome {
   close(): Promise<void>;
 }
 
-/** In memory where there is such a folder: thousands of HOMEs are made. */
-async function memoryFolder(): Promise<string> {
-  return (await stat('/dev/shm').catch(() => null)) === null ? tmpdir() : '/dev/shm';
+/** An empty HOME in memory, where there is such a folder: thousands of states are made. */
+export async function memoryHome(base?: string): Promise<string> {
+  const memory = (await stat('/dev/shm').catch(() => null)) === null ? tmpdir() : '/dev/shm';
+  return mkdtemp(join(base ?? memory, 'hv sweep ü-'));
 }
 
 /** @param base the folder in which the HOME is made */
 export async function openBenchHome(scenario: Scenario, base?: string): Promise<BenchHome> {
-  base ??= await memoryFolder();
-  const rig = await makeRig({ home: await mkdtemp(join(base, 'hv sweep ü-')) });
+  const rig = await makeRig({ home: await memoryHome(base) });
   await ensureRoot(rig.machine);
   const run = await scenario.prepare(rig);
   const before = readImage(rig.home);

@@ -2,11 +2,12 @@ import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { FILE_OPERATIONS } from '../../server/src/machine/file-port.ts';
 import { type CallSite, callsNeverHit, mutatingCalls } from './call-sites.ts';
+import { LOOSE_SCENARIOS } from './loose-scenarios.ts';
 import { SCENARIOS, type Scenario } from './scenarios.ts';
 import { SINGLE_FILES } from './single-files.ts';
 import { explore, sweep } from './sweep.ts';
 
-const ALL = [...SCENARIOS, ...SINGLE_FILES];
+const ALL = [...SCENARIOS, ...LOOSE_SCENARIOS, ...SINGLE_FILES];
 const operations = new Set<string>();
 let points = 0;
 

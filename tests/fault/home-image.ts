@@ -14,12 +14,13 @@ function look(root: string, path: string): string | undefined {
   return `${(stat.mode & 0o777).toString(8)} ${fs.readFileSync(absolute, 'latin1')}`;
 }
 
-/** Reads everything below a folder. */
-export function readImage(root: string): Image {
+/** Reads everything below a folder, but for paths that `skip` names. */
+export function readImage(root: string, skip?: RegExp): Image {
   const image: Image = new Map();
   const walk = (prefix: string): void => {
     for (const name of fs.readdirSync(join(root, prefix))) {
       const path = prefix === '' ? name : `${prefix}/${name}`;
+      if (skip?.test(path)) continue;
       const found = look(root, path);
       if (found !== undefined) image.set(path, found);
       if (found === 'dir') walk(path);
