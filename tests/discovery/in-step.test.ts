@@ -1,9 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Discovery } from '../../server/src/hub/discovery/discovery.ts';
-import { discoveryOf } from '../../server/src/hub/discovery/discovery-of.ts';
+import { closeDiscovery, discoveryOf } from '../../server/src/hub/discovery/discovery-of.ts';
 import { loadCatalogue } from '../../server/src/hub/registry/snapshot.ts';
 import { ENGINES } from '../contract/engines.ts';
 import { operator, pack, reader, startTestHub, type TestHub } from '../contract/registry/test-hub.ts';
+import { type ChromaServer, chromaBinding, startChroma } from './chroma-server.ts';
 
 const SUBJECTS = [
   ['feline', 'purring whiskers kitten'],
@@ -11,12 +12,29 @@ const SUBJECTS = [
   ['baker', 'flour oven dough'],
 ] as const;
 
-describe.each(ENGINES)('the search of a hub on %s', (engine) => {
+const binding = await chromaBinding();
+if ('missing' in binding) console.warn(`Searches with Chroma left out: ${binding.missing}`);
+
+const HUBS = [
+  ...ENGINES.map((engine) => ({ label: engine, engine, chroma: false })),
+  ...('path' in binding ? [{ label: 'SQLite with Chroma', engine: 'sqlite' as const, chroma: true }] : []),
+];
+
+describe.each(HUBS)('the search of a hub on $label', ({ engine, chroma }) => {
   let t: TestHub;
+  let server: ChromaServer | undefined;
+  beforeAll(async () => {
+    if (chroma && 'path' in binding) server = await startChroma(binding.path);
+  });
+  afterAll(() => server?.drop());
   beforeEach(async () => {
     t = await startTestHub(engine);
+    t.hub.config.chromaUrl = server?.url;
   });
-  afterEach(() => t.drop());
+  afterEach(async () => {
+    await closeDiscovery(t.hub.store);
+    await t.drop();
+  });
 
   const publish = async (name: string, version: string, more: Parameters<typeof pack>[2] = {}, groups?: string[]) => {
     await t.register(pack(name, version, more));
@@ -79,11 +97,11 @@ describe.each(ENGINES)('the search of a hub on %s', (engine) => {
     const lived = discoveryOf(t.hub);
     await Promise.all([lived.follow(catalogue), fresh.follow(catalogue)]);
     await Promise.all([lived.settled(), fresh.settled()]);
+    expect((await search('kitten')).backend).toBe(chroma ? 'chroma' : 'embedded');
     for (const text of questions) {
       const ask = { text, limit: 50 };
       const [a, b] = [await lived.find(catalogue, ask), await fresh.find(catalogue, ask)];
-      expect(a.hits.map((h) => h.name).sort()).toEqual(b.hits.map((h) => h.name).sort());
-      expect(a.hits[0]?.name).toBe(b.hits[0]?.name);
+      expect(a.hits).toEqual(b.hits);
       expect(a.hits.some((h) => h.name === 'motor-1' || h.name === 'motor-4')).toBe(false);
     }
     expect(

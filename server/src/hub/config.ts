@@ -30,6 +30,8 @@ export interface HubConfig {
   approvals: ApprovalMode;
   /** Groups that take only what an operator approved, `*` as wildcard. */
   approvalGroups: readonly string[];
+  /** A Chroma server that keeps the vectors of the search; without it the hub keeps them itself. */
+  chromaUrl?: string | undefined;
   /** How long a plan counts as fresh. */
   planTtlMs: number;
   limits: HubLimits;
@@ -123,12 +125,13 @@ export function readHubConfig(flags: HubFlags, env: NodeJS.ProcessEnv = process.
     home,
     tls,
     behindProxy,
-    publicUrl: flags.publicUrl === undefined ? undefined : urlOf(flags.publicUrl),
+    publicUrl: flags.publicUrl === undefined ? undefined : urlOf('public address', flags.publicUrl),
     maxPluginSizeMb: plugins.max_plugin_size_mb ?? 50,
     findings: plugins.findings ?? {},
     allowedSourceHosts: plugins.allowed_source_hosts ?? [],
     approvals: plugins.approvals ?? 'widening',
     approvalGroups: plugins.approval_groups ?? [],
+    chromaUrl: env.HAIVEMIND_CHROMA_URL ? urlOf('Chroma address', env.HAIVEMIND_CHROMA_URL) : undefined,
     planTtlMs: 7 * 24 * 3600_000,
     limits: DEFAULT_LIMITS,
     logLevel,
@@ -143,10 +146,10 @@ function portOf(text: string): number {
   return port;
 }
 
-function urlOf(text: string): string {
+function urlOf(what: string, text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    throw new HaiveError('CONFIG_INVALID', `The public address ${text} is not an http or https URL`);
+    throw new HaiveError('CONFIG_INVALID', `The ${what} ${text} is not an http or https URL`);
   }
   return url.href.replace(/\/$/, '');
 }

@@ -2,8 +2,6 @@ import type { Bag } from './bag.ts';
 import { VectorIndex } from './vector-index.ts';
 import { fitVectorModel, type VectorModel } from './vector-model.ts';
 
-/** A model is computed anew once so large a share of the documents changed since. */
-const REFIT_SHARE = 0.05;
 /** Vectors computed between two yields. */
 const SLICE = 32;
 
@@ -28,9 +26,9 @@ export class BuiltInVectors {
     return this.#vectors;
   }
 
-  /** Whether enough has changed to compute a new model. */
+  /** Whether documents changed since the model was computed: at rest, model and vectors are those of a fresh start. */
   get due(): boolean {
-    return this.#changes > this.#bags.size * REFIT_SHARE;
+    return this.#changes > 0;
   }
 
   put(name: string, bag: Bag): void {

@@ -1,14 +1,18 @@
 import type { Store } from '../../storage/store.ts';
 import type { HubContext } from '../context.ts';
+import { openChroma } from './chroma.ts';
+import { ChromaService } from './chroma-service.ts';
 import { Discovery } from './discovery.ts';
 
 const discoveries = new WeakMap<Store, Discovery>();
 
 /** The one search of this hub process. */
-export function discoveryOf(hub: Pick<HubContext, 'store' | 'log'>): Discovery {
+export function discoveryOf(hub: Pick<HubContext, 'store' | 'log' | 'config'>): Discovery {
   let discovery = discoveries.get(hub.store);
   if (discovery === undefined) {
-    discovery = new Discovery(hub.store, hub.log);
+    const { chromaUrl } = hub.config;
+    const service = chromaUrl === undefined ? undefined : new ChromaService(() => openChroma(chromaUrl), hub.log);
+    discovery = new Discovery(hub.store, hub.log, service);
     discoveries.set(hub.store, discovery);
   }
   return discovery;

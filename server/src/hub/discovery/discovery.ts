@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import type { Store } from '../../storage/store.ts';
 import type { Log } from '../context.ts';
 import { headOf } from '../registry/choose-version.ts';
@@ -31,6 +31,9 @@ export interface VectorService {
 
 /** So many changed plugins are read before the search that found them changed; more are read behind it. */
 const READ_AT_ONCE = 16;
+/** Computing models takes at most one part in so many of the hub's time. */
+const REFIT_PAUSES = 10;
+const MAX_PAUSE_MS = 60_000;
 
 /** Keeps a search index in step with the catalogue. Nothing in it is a truth: it is rebuilt from the registry at start. */
 export class Discovery {
@@ -46,7 +49,9 @@ export class Discovery {
   #catalogue: Catalogue | undefined;
   #following: Promise<void> = Promise.resolve();
   #background: Promise<void> | undefined;
-  #closed = false;
+  /** On performance.now()'s clock. */
+  #refitAfter = 0;
+  readonly #closing = new AbortController();
 
   constructor(store: Store, log: Log, service?: VectorService) {
     this.#store = store;
@@ -78,9 +83,13 @@ export class Discovery {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     await this.#background;
     await this.#service?.close();
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted;
   }
 
   async #follow(catalogue: Catalogue): Promise<void> {
@@ -136,7 +145,7 @@ export class Discovery {
       try {
         while (!this.#closed && (this.#unread.size > 0 || this.#vectors.due)) {
           await this.#readTexts();
-          if (this.#vectors.due) await runSliced(this.#vectors.refit());
+          if (this.#vectors.due) await this.#refit();
         }
         this.#service?.follow(this.#vectors);
       } catch (err) {
@@ -146,6 +155,16 @@ export class Discovery {
         this.#background = undefined;
       }
     })();
+  }
+
+  async #refit(): Promise<void> {
+    const pause = this.#refitAfter - performance.now();
+    if (pause > 0) await sleep(pause, undefined, { signal: this.#closing.signal, ref: false }).catch(() => undefined);
+    if (this.#closed) return;
+    const start = performance.now();
+    await runSliced(this.#vectors.refit());
+    const now = performance.now();
+    this.#refitAfter = now + Math.min(MAX_PAUSE_MS, (now - start) * REFIT_PAUSES);
   }
 
   async #nearest(bag: Bag): Promise<{ nearest: Map<string, number>; backend: Found['backend']; note?: string }> {

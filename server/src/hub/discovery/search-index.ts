@@ -88,7 +88,8 @@ export class SearchIndex {
     const top = new TopList(limit);
     for (let slot = 0; slot < scores.length; slot++) {
       const mixed = (best === 0 ? 0 : (scores[slot] as number) / best) + (dense?.[slot] ?? 0);
-      const name = mixed > 0 ? this.#lexical.nameAt(slot) : undefined;
+      const fits = (scores[slot] as number) > 0 || mixed >= PADDING;
+      const name = fits ? this.#lexical.nameAt(slot) : undefined;
       if (name === undefined || name === exact || !top.takes(mixed)) continue;
       if (filter?.(name) === false) continue;
       top.add(name, mixed, last?.(name) === true);
@@ -110,7 +111,7 @@ export class SearchIndex {
     const dense = new Float64Array(this.#lexical.slots);
     for (const [name, cosine] of nearest) {
       const slot = this.#lexical.slotOf(name);
-      if (slot !== undefined && cosine > 0) dense[slot] = (this.#rules.denseWeight * cosine) / most;
+      if (slot !== undefined && cosine > 0) dense[slot] = this.#rules.denseWeight * toThousandths(cosine / most);
     }
     return dense;
   }
@@ -133,9 +134,17 @@ export class SearchIndex {
     return ranked.map(({ name, value }, i) => {
       const found = clauses.map((clause, c) => ({ clause, fields: masks[c]?.[i] ?? 0 }));
       const reason = reasonFor(this.#documents.get(name) as SearchDocument, found);
-      return { name, score: Math.round(Math.min(1, value * scale) * 1000) / 1000, reason };
+      return { name, score: toThousandths(Math.min(1, value * scale)), reason };
     });
   }
+}
+
+/** Without a word of the question, a hit below this share of the best one is padding. */
+const PADDING = 0.05;
+
+/** Backends differ in the last digits. */
+function toThousandths(value: number): number {
+  return Math.round(value * 1000) / 1000;
 }
 
 /** A name as people say it: `Incident Response` is incident-response. */
