@@ -64,16 +64,17 @@ export function isPublicAddress(address: string): boolean {
  */
 export async function fetchUrl(given: string, limits: FetchLimits): Promise<Buffer> {
   const signal = AbortSignal.timeout(limits.timeoutMs ?? 60_000);
-  let url = parse(given);
+  let url = parseSourceUrl(given);
   for (let left = limits.maxRedirects ?? 5; ; left--) {
     const answer = await fetchOnce(url, limits, signal);
     if (Buffer.isBuffer(answer)) return answer;
     if (left === 0) throw new HaiveError('BAD_REQUEST', `${given} redirects too often`);
-    url = parse(new URL(answer.location, url).href);
+    url = parseSourceUrl(new URL(answer.location, url).href);
   }
 }
 
-function parse(text: string): URL {
+/** @throws HaiveError BAD_REQUEST for what is no plain http or https URL */
+export function parseSourceUrl(text: string): URL {
   let url: URL;
   try {
     url = new URL(text);
@@ -88,8 +89,13 @@ function parse(text: string): URL {
   return url;
 }
 
+/** Whether the operator allows this host although it may be private. */
+export function isAllowedHost(url: URL, allowedHosts: readonly string[]): boolean {
+  return allowedHosts.some((h) => h.toLowerCase() === url.host || h.toLowerCase() === url.hostname);
+}
+
 async function fetchOnce(url: URL, limits: FetchLimits, signal: AbortSignal): Promise<Buffer | { location: string }> {
-  const allowed = limits.allowedHosts.some((h) => h.toLowerCase() === url.host || h.toLowerCase() === url.hostname);
+  const allowed = isAllowedHost(url, limits.allowedHosts);
   const literal = url.hostname.replace(/^\[|\]$/g, '');
   if (!allowed && isIP(literal) !== 0 && !isPublicAddress(literal)) throw closed(url.hostname);
   const agent = new Agent({
@@ -144,7 +150,7 @@ function guardedLookup(allowed: boolean): LookupFunction {
   };
 }
 
-function closed(host: string): HaiveError {
+export function closed(host: string): HaiveError {
   return new HaiveError('FORBIDDEN', `${host} is a private, loopback or link-local address`, {
     hint: 'The operator can allow the host (allowedSourceHosts); or send the archive itself.',
   });

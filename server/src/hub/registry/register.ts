@@ -11,6 +11,7 @@ import { RECORD_PAYLOAD_TYPE } from '../../domain/version-record.ts';
 import { decodeBlob, encodeBlob, readBlobs } from '../../storage/blob-queries.ts';
 import { findPublisherKey } from '../../storage/publisher-key-queries.ts';
 import type { HubContext, Principal, UseCase } from '../context.ts';
+import { fetchGit, isGitUrl } from '../fetch-git.ts';
 import { fetchUrl } from '../fetch-url.ts';
 import { requireName } from './access.ts';
 import { type Received, receiveFrames } from './receive-frames.ts';
@@ -48,7 +49,12 @@ export const register: UseCase<'register'> = async (hub, call) => {
     case 'application/json': {
       const request = await readArchiveRequest(call.stream, maxBytes);
       if ('archive' in request) return registerZip(hub, call.principal, request.archive, 'archive');
-      const bytes = await fetchUrl(request.url, { maxBytes, allowedHosts: hub.config.allowedSourceHosts });
+      const limits = { maxBytes, allowedHosts: hub.config.allowedSourceHosts };
+      if (isGitUrl(request.url)) {
+        const { zip, commit } = await fetchGit(request.url, limits);
+        return registerZip(hub, call.principal, zip, `${request.url} at ${commit}`);
+      }
+      const bytes = await fetchUrl(request.url, limits);
       return registerZip(hub, call.principal, bytes, request.url);
     }
     default:

@@ -38,8 +38,12 @@ export const VERBS: VerbRow[] = [
   {
     name: 'register',
     args: '<source>',
-    summary: 'register a version (folder, zip or https address) without publishing it',
-    examples: ['hv register ./my-plugin', 'hv register https://example.org/my-plugin.zip'],
+    summary: 'register a version (folder, zip, https address of a zip or git repository) without publishing it',
+    examples: [
+      'hv register ./my-plugin',
+      'hv register https://example.org/my-plugin.zip',
+      'hv register https://github.com/owner/repo.git#v1.2.0:plugins/mine',
+    ],
     load: async () => (await import('./verbs/publishing.ts')).register,
   },
   {
@@ -140,9 +144,29 @@ export const VERBS: VerbRow[] = [
   {
     name: 'sync',
     summary: 'bring this machine to what the hub wants of it, updates included',
-    options: [['--dry-run', 'only show what would change'], force],
-    examples: ['hv sync', 'hv sync --dry-run'],
+    options: [
+      ['--dry-run', 'only show what would change'],
+      force,
+      ['--frozen', 'to exactly what the lockfile says instead'],
+      ['--lock <file>', 'the lockfile (default ./haivemind.lock.json)'],
+    ],
+    examples: ['hv sync', 'hv sync --dry-run', 'hv sync --frozen'],
     load: async () => (await import('./verbs/changes.ts')).sync,
+  },
+  {
+    name: 'lock',
+    summary: 'write what is installed here to a lockfile, to be had again elsewhere',
+    options: [['--out <file>', 'where to (default ./haivemind.lock.json)']],
+    examples: ['hv lock', 'hv lock --out es.lock.json'],
+    load: async () => (await import('./verbs/lock.ts')).lock,
+  },
+  {
+    name: 'why',
+    args: '<plugin>',
+    summary: 'why a plugin is, or is not, on this machine or another',
+    options: [['--machine <machine>', 'on this machine instead, as operator']],
+    examples: ['hv why elasticsearch-ops', 'hv why elasticsearch-ops --machine es-1'],
+    load: async () => (await import('./verbs/why.ts')).why,
   },
   {
     name: 'status',
@@ -189,8 +213,8 @@ export const VERBS: VerbRow[] = [
   },
   {
     name: 'machines',
-    args: '[action] [machine]',
-    summary: 'machines of the collective: list, show, set, remove',
+    args: '[action] [machine] [plugin]',
+    summary: 'machines of the collective: list, show, set, remove; install, pin, hold, exclude or clear one plugin',
     options: [
       ['--group <group>', 'list: only of this group'],
       ['--groups <list>', 'set: its groups (a,b)'],
@@ -201,6 +225,9 @@ export const VERBS: VerbRow[] = [
       'hv machines show es-1',
       'hv machines set es-1 --groups elasticsearch',
       'hv machines remove es-1',
+      'hv machines pin es-1 elasticsearch-ops@^1.2.0',
+      'hv machines hold es-1 elasticsearch-ops@1.2.0',
+      'hv machines clear es-1 elasticsearch-ops',
     ],
     load: async () => (await import('./verbs/operator.ts')).machines,
   },

@@ -34,7 +34,7 @@ async function sourceOf(call: VerbCall, text: string): Promise<{ path: string } 
 
 export const register: Verb = async (call) => {
   const text = argument(call, 0, 'source');
-  const source = /^https?:\/\//.test(text) ? { url: text } : { path: resolve(call.cwd, text) };
+  const source = /^(git\+)?https?:\/\//.test(text) ? { url: text } : { path: resolve(call.cwd, text) };
   const result = await registerPlugin(await call.open(), source, publishProgress(call));
   const said = result.created ? 'Registered' : 'Registered before, the same bytes:';
   return {
