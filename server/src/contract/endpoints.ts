@@ -304,6 +304,13 @@ export const ENDPOINTS = {
     body: s.StatusReport,
     reply: empty,
   },
+  why: {
+    method: 'GET',
+    path: '/api/machines/{machine}/why/{name}',
+    summary: 'Why a plugin is, or is not, on a machine',
+    access: ['operator', 'reader', 'machine'],
+    reply: s.Explanation,
+  },
   setOverride: {
     method: 'PUT',
     path: '/api/machines/{machine}/overrides/{name}',

@@ -175,6 +175,21 @@ export const MachineDetails = Machine.extend({
   problems: z.array(z.object({ name: z.string(), code: z.string(), message: z.string() })),
 });
 
+export const Explanation = z.object({
+  name: z.string(),
+  machine: z.string(),
+  desired: z
+    .object({ version: z.string(), origin: z.enum(['published', 'explicit', 'dependency']), pinned: z.boolean() })
+    .nullable(),
+  installed: z.string().nullable(),
+  reasons: z.array(
+    z.object({
+      kind: z.enum(['published', 'override', 'dependency', 'dependent', 'version', 'problem']),
+      text: z.string(),
+    }),
+  ),
+});
+
 export const Joined = z.object({
   machine: z.object({
     id: z.string(),

@@ -126,7 +126,7 @@ function narrow(versions: RegistryVersion[], range: string, float: boolean): Reg
 }
 
 /** The design's status table for one version on one machine. */
-function statusAllows(
+export function statusAllows(
   version: RegistryVersion,
   here: string | undefined,
   explicit: boolean,

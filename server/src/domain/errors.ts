@@ -203,6 +203,13 @@ export const ERRORS = {
   ),
   VERSION_REVOKED: row(410, 69, 'The version was revoked and may run nowhere.', 'Install another version.'),
   AUDIT_BROKEN: row(500, 65, 'The audit log was changed, or rows are missing.', 'Compare it with an exported copy.'),
+  LOCK_INVALID: row(422, 65, 'The lockfile is not one of ours.', 'Write it again with `hv lock`.'),
+  LOCK_MISMATCH: row(
+    409,
+    69,
+    'The locked set cannot be had on this machine.',
+    'The message names what differs; `hv lock` writes what is here now.',
+  ),
   PLAN_REPLAYED: row(
     409,
     77,

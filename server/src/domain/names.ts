@@ -80,6 +80,11 @@ export function checkGroupName(name: string): void {
   throw new HaiveError('NAME_INVALID', `${shown} is not a name of letters, digits, dots, dashes and underscores`);
 }
 
+/** A group's name in which `*` may stand for any part. @throws HaiveError NAME_INVALID */
+export function checkGroupPattern(pattern: string): void {
+  checkGroupName(pattern.replaceAll('*', 'x'));
+}
+
 /** Whether `name` fits `pattern`, where `*` stands for any run of characters. Linear, whatever the pattern. */
 export function nameMatches(pattern: string, name: string): boolean {
   const parts = pattern.split('*');

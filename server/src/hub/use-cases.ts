@@ -12,6 +12,7 @@ import { registryUseCases } from './registry/index.ts';
 import { report } from './report.ts';
 import { createToken, revokeToken, tokens, whoami } from './tokens.ts';
 import { trustUseCases } from './trust/index.ts';
+import { why } from './why.ts';
 
 export interface UseCaseParts extends HealthParts {
   plans: Plans;
@@ -38,5 +39,6 @@ export function createUseCases(parts: UseCaseParts): UseCases {
     revokeToken,
     tokens,
     whoami,
+    why,
   };
 }

@@ -36,8 +36,9 @@ export const clearOverride: UseCase<'clearOverride'> = async (hub, call) => {
   const machine = await requireMachine(hub.store.read, principal, call.params.machine ?? '');
   const name = call.params.name ?? '';
   checkPluginName(name);
+  const { kind } = call.query;
   const { seq } = await change(hub, principal, async ({ tx }) => {
-    const cleared = await clearOverrides(tx, [machine.id], name);
+    const cleared = await clearOverrides(tx, [machine.id], name, kind === undefined ? undefined : [kind]);
     const data = { machine_id: machine.id, machine_ids: [machine.id], plugin: name, cleared };
     return { result: undefined, trace: { type: 'override.cleared', target: machine.name, data } };
   });

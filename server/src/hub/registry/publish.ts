@@ -1,6 +1,6 @@
 import type { Reply } from '../../contract/endpoints.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { checkGroupName, nameMatches } from '../../domain/names.ts';
+import { checkGroupPattern, nameMatches } from '../../domain/names.ts';
 import { addPublications, setPluginStatus } from '../../storage/plugin-queries.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
@@ -95,7 +95,7 @@ function chooseTargets(version: CatalogueVersion, asked: readonly string[] | und
     if (group === '*') {
       throw new HaiveError('TARGET_REQUIRED', 'Publishing to every machine is said with "all", not with the group *');
     }
-    checkGroupName(group);
+    checkGroupPattern(group);
     if (version.machineGroups.length > 0 && !version.machineGroups.some((allowed) => nameMatches(allowed, group))) {
       throw new HaiveError(
         'GROUP_NOT_ALLOWED',

@@ -192,6 +192,17 @@ export const VERBS: VerbRow[] = [
     load: async () => (await import('./verbs/authoring.ts')).validate,
   },
   {
+    name: 'dev',
+    args: '[dir]',
+    summary: "show a folder to this machine's Claude Code while it is being edited, without publishing",
+    options: [
+      ['--once', 'show it as it is now, and end'],
+      ['--stop', 'back to what is installed (a folder or plugin name; all without)'],
+    ],
+    examples: ['hv dev ./my-plugin', 'hv dev ./my-plugin --stop'],
+    load: async () => (await import('./verbs/dev.ts')).dev,
+  },
+  {
     name: 'create',
     args: '<name>',
     summary: 'start a new plugin from a template',

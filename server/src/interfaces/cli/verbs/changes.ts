@@ -1,10 +1,13 @@
+import { resolve } from 'node:path';
+import { syncFrozen } from '../../../client/frozen.ts';
 import { installPlugin, updatePlugins } from '../../../client/install.ts';
 import { removePlugin } from '../../../client/remove.ts';
 import { rollbackPlugin } from '../../../client/rollback.ts';
 import { type SyncResult, syncMachine } from '../../../client/sync.ts';
-import { ERRORS, type ErrorCode } from '../../../domain/errors.ts';
+import { ERRORS, type ErrorCode, HaiveError } from '../../../domain/errors.ts';
+import { LOCK_NAME } from '../../../domain/lockfile.ts';
 import { clean, warnings } from '../output.ts';
-import type { Verb } from '../verb.ts';
+import type { Verb, VerbCall, VerbOutput } from '../verb.ts';
 import { argument, listOption, syncProgress } from './options.ts';
 import { syncJson, syncLines } from './sync-text.ts';
 
@@ -67,6 +70,8 @@ export const rollback: Verb = async (call) => {
 };
 
 export const sync: Verb = async (call) => {
+  if (call.options.frozen === true) return frozen(call);
+  if (call.options.lock !== undefined) throw new HaiveError('USAGE', '--lock goes with --frozen');
   const result = await syncMachine(await call.open(), {
     mode: 'explicit',
     dryRun: call.options.dryRun === true,
@@ -75,6 +80,14 @@ export const sync: Verb = async (call) => {
   });
   return { json: syncJson(result), text: syncLines(result, call.style).join('\n'), exit: exitOf(result) };
 };
+
+async function frozen(call: VerbCall): Promise<VerbOutput> {
+  const { dryRun, force, lock } = call.options;
+  if (dryRun === true || force === true) throw new HaiveError('USAGE', '--frozen goes with --lock only');
+  const file = resolve(call.cwd, lock ?? LOCK_NAME);
+  const result = await syncFrozen(await call.open(), file, syncProgress(call));
+  return { json: syncJson(result), text: syncLines(result, call.style).join('\n') };
+}
 
 /** What came and was refused here is a failure; what the hub could not plan is its operator's affair. */
 function exitOf(result: SyncResult): number {

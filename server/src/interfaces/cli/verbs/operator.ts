@@ -2,6 +2,7 @@ import { ask } from '../../../client/registry.ts';
 import type { Role } from '../../../contract/roles.ts';
 import { ROLES } from '../../../contract/roles.ts';
 import { HaiveError } from '../../../domain/errors.ts';
+import { parsePluginRef } from '../../../domain/names.ts';
 import { clean, shorten, table, warnings } from '../output.ts';
 import type { Verb, VerbCall, VerbOutput } from '../verb.ts';
 import { argument, countOption, listOption } from './options.ts';
@@ -18,7 +19,45 @@ function choose(call: VerbCall, verb: string, actions: Actions): Promise<VerbOut
 }
 
 export const machines: Verb = (call) =>
-  choose(call, 'machines', { list: listMachines, show: showMachine, set: setMachine, remove: removeMachine });
+  choose(call, 'machines', {
+    list: listMachines,
+    show: showMachine,
+    set: setMachine,
+    remove: removeMachine,
+    install: override('install'),
+    pin: override('pin'),
+    hold: override('hold'),
+    exclude: override('exclude'),
+    clear: clearOverride,
+  });
+
+/** `hv machines pin MACHINE NAME[@RANGE]` and its like. */
+function override(kind: 'install' | 'pin' | 'hold' | 'exclude'): (call: VerbCall) => Promise<VerbOutput> {
+  return async (call) => {
+    const machine = argument(call, 1, 'machine');
+    const { name, range } = parsePluginRef(argument(call, 2, 'plugin'));
+    if ((kind === 'pin' || kind === 'hold') && range === null) {
+      throw new HaiveError('USAGE', `hv machines ${kind} wants NAME@${kind === 'hold' ? 'VERSION' : 'RANGE'}`);
+    }
+    const body = { kind, ...(range === null || kind === 'exclude' ? {} : { range }) };
+    const set = await ask(await call.open(), 'operator', (hub) =>
+      hub.call('setOverride', { params: { machine, name }, body }),
+    );
+    return { json: { machine, ...set }, text: `${call.style.green('✓')} ${machine}: ${kind} ${name} ${set.range}` };
+  };
+}
+
+async function clearOverride(call: VerbCall): Promise<VerbOutput> {
+  const machine = argument(call, 1, 'machine');
+  const { name } = parsePluginRef(argument(call, 2, 'plugin'));
+  const { seq } = await ask(await call.open(), 'operator', (hub) =>
+    hub.call('clearOverride', { params: { machine, name }, query: {} }),
+  );
+  return {
+    json: { machine, name, seq },
+    text: `${call.style.green('✓')} ${machine}: ${name} is again what its groups say`,
+  };
+}
 
 async function listMachines(call: VerbCall): Promise<VerbOutput> {
   const { style } = call;

@@ -1,0 +1,69 @@
+import * as z from 'zod';
+import { HaiveError } from './errors.ts';
+
+/** A machine's exact set, to be had again elsewhere: `hv lock` writes it, `hv sync --frozen` reads it. */
+export const LOCK_FORMAT = 1;
+export const LOCK_NAME = 'haivemind.lock.json';
+
+const Lockfile = z.object({
+  format: z.literal(LOCK_FORMAT),
+  plugins: z.array(
+    z.object({
+      name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/),
+      version: z.string(),
+      digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
+    }),
+  ),
+});
+
+export interface Locked {
+  name: string;
+  version: string;
+  digest: string;
+}
+
+/** The text of a lockfile: the same set gives the same bytes. */
+export function lockText(plugins: Iterable<Locked>): string {
+  const rows = [...plugins].map(({ name, version, digest }) => ({ name, version, digest }));
+  rows.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return `${JSON.stringify({ format: LOCK_FORMAT, plugins: rows }, null, 2)}\n`;
+}
+
+/** @throws HaiveError LOCK_INVALID */
+export function parseLock(text: string, where: string): Locked[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new HaiveError('LOCK_INVALID', `${where} is not JSON`, { cause });
+  }
+  const parsed = Lockfile.safeParse(value);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new HaiveError(
+      'LOCK_INVALID',
+      `${where}: ${issue?.path.join('.') || 'the whole'}: ${issue?.message ?? 'wrong form'}`,
+    );
+  }
+  const { plugins } = parsed.data;
+  const twice = plugins.find((p, i) => plugins.findIndex((q) => q.name === p.name) !== i);
+  if (twice !== undefined) throw new HaiveError('LOCK_INVALID', `${where} names ${twice.name} twice`);
+  return plugins;
+}
+
+export interface LockDifference {
+  /** Locked, but absent or another version. */
+  install: Locked[];
+  /** There, but not locked: names. */
+  exclude: string[];
+}
+
+/** What must change for `have` to be what is locked. */
+export function againstLock(locked: readonly Locked[], have: readonly Locked[]): LockDifference {
+  const there = new Map(have.map((p) => [p.name, p]));
+  const wanted = new Set(locked.map((p) => p.name));
+  return {
+    install: locked.filter((p) => there.get(p.name)?.digest !== p.digest),
+    exclude: have.map((p) => p.name).filter((name) => !wanted.has(name)),
+  };
+}

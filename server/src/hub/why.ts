@@ -1,0 +1,28 @@
+import { explain } from '../domain/explain.ts';
+import { checkPluginName } from '../domain/names.ts';
+import { listOverrides } from '../storage/override-queries.ts';
+import type { UseCase } from './context.ts';
+import { loadMachineFacts } from './machine-facts.ts';
+import { reachMachine } from './machines.ts';
+import { loadRegistry } from './registry/snapshot.ts';
+
+/** Why a plugin is, or is not, on a machine. */
+export const why: UseCase<'why'> = async (hub, { principal, params }) => {
+  const name = params.name ?? '';
+  checkPluginName(name);
+  const { read } = hub.store;
+  const machine = await reachMachine(read, principal, params.machine ?? '');
+  const registry = await loadRegistry(hub.store);
+  const facts = await loadMachineFacts(read, machine.id);
+  const overrides = await listOverrides(read, machine.id);
+  const rows = await read
+    .selectFrom('publications')
+    .innerJoin('plugins', 'plugins.id', 'publications.plugin_id')
+    .select(['publications.plugin_id', 'publications.target', 'publications.by'])
+    .where('plugins.name', '=', name)
+    .execute();
+  return explain(registry, facts, name, {
+    publishedBy: (id, group) => rows.findLast((r) => r.plugin_id === id && r.target === group)?.by ?? '',
+    overriddenBy: (kind) => overrides.find((o) => o.name === name && o.kind === kind)?.by ?? '',
+  });
+};

@@ -1,0 +1,115 @@
+// Why a plugin is on a machine, overrides for one machine, and its exact set on another one.
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { lockMachine, syncFrozen } from '../../server/src/client/frozen.ts';
+import { syncMachine } from '../../server/src/client/sync.ts';
+import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { ask, publish, type TestHub, testHub } from '../hub/support.ts';
+import { type RealClient, realClient } from './real-client.ts';
+
+describe('one machine among many', () => {
+  let t: TestHub;
+  let machine: RealClient;
+  const others: RealClient[] = [];
+  beforeEach(async () => {
+    t = await testHub('sqlite');
+    await publish(t.url, t.admin, { name: 'base', version: '1.0.0' }, ['es']);
+    await publish(t.url, t.admin, { name: 'base', version: '1.1.0' }, ['es']);
+    await publish(t.url, t.admin, { name: 'top', manifest: { dependencies: ['base@^1.0.0'] } }, ['e*']);
+    machine = await realClient(t.url, t.hub.joinToken, 'es-1', { groups: ['es'] });
+  });
+  afterEach(async () => {
+    for (const other of others.splice(0)) await other.remove();
+    await machine.remove();
+    await t.close();
+  });
+
+  const why = async (name: string, token: string | undefined = t.admin) => {
+    const path = `/api/machines/es-1/why/${name}`;
+    const answer = (await ask(t.url, 'GET', path, { token })).expect(200);
+    const reasons = (answer.reasons as { kind: string; text: string }[]).map((r) => `${r.kind}: ${r.text}`);
+    return { ...answer, reasons } as { desired: { version: string } | null; installed: string; reasons: string[] };
+  };
+  const override = (name: string, body: unknown) =>
+    ask(t.url, 'PUT', `/api/machines/es-1/overrides/${name}`, { token: t.admin, body });
+  const set = async ({ ctx }: RealClient) =>
+    Object.values((await readReceipts(ctx.machine)).plugins)
+      .map((p) => `${p.name}@${p.version}`)
+      .sort();
+
+  it('says through which group and whom, and who requires it', async () => {
+    expect((await why('base')).reasons).toEqual([
+      'published: 1.1.0 is published to the group es by first admin',
+      'dependent: top@1.0.0 requires base ^1.0.0',
+    ]);
+    expect((await why('top')).reasons).toEqual(['published: 1.0.0 is published to the group e* by first admin']);
+  });
+
+  it('says what pins, holds and excludes do, and why newer versions are not there', async () => {
+    (await override('base', { kind: 'pin', range: '~1.0.0' })).expect(200);
+    const pinned = await why('base');
+    expect(pinned.desired?.version).toBe('1.0.0');
+    expect(pinned.reasons).toContain('override: pinned to ~1.0.0 here by first admin');
+    expect(pinned.reasons).toContain('version: not 1.1.0: ~1.0.0 is asked for here');
+    (await override('base', { kind: 'install' })).expect(200);
+    await ask(t.url, 'DELETE', '/api/machines/es-1/overrides/base?kind=install', { token: t.admin });
+    expect((await why('base')).desired?.version).toBe('1.0.0');
+    await ask(t.url, 'DELETE', '/api/machines/es-1/overrides/base', { token: t.admin });
+    expect((await why('base')).desired?.version).toBe('1.1.0');
+    (await override('base', { kind: 'exclude' })).expect(200);
+    expect((await why('base')).desired).toBeNull();
+    expect((await why('base')).reasons).toContain('override: excluded from this machine by first admin');
+    expect((await why('top')).reasons.join()).toMatch(/problem: .*base/);
+  });
+
+  it('says why something is not there at all, and refuses what nobody knows', async () => {
+    await publish(t.url, t.admin, { name: 'gpu', manifest: { haivemind: { required_capabilities: ['cuda'] } } }, [
+      'es',
+    ]);
+    expect((await why('gpu')).reasons).toContain('version: not 1.0.0: it needs the capabilities cuda');
+    await publish(t.url, t.admin, { name: 'elsewhere' }, ['web']);
+    expect((await why('elsewhere')).reasons.join()).toMatch(/published to none of the groups/);
+    const unknown = await ask(t.url, 'GET', '/api/machines/es-1/why/nothing', { token: t.admin });
+    expect([unknown.status, unknown.code]).toEqual([404, 'PLUGIN_NOT_FOUND']);
+    const stranger = await t.machine('es-2');
+    const forbidden = await ask(t.url, 'GET', '/api/machines/es-1/why/base', { token: stranger.token });
+    expect(forbidden.code).toBe('FORBIDDEN');
+  });
+
+  it('can be had exactly on another machine, older versions and all, and stays so', async () => {
+    const { text } = await lockMachine(machine.ctx);
+    const file = join(machine.home.project, 'haivemind.lock.json');
+    await writeFile(file, text);
+    await publish(t.url, t.admin, { name: 'base', version: '1.2.0' });
+    await publish(t.url, t.admin, { name: 'more' });
+    const other = await realClient(t.url, t.hub.joinToken, 'other');
+    others.push(other);
+    expect(await set(other)).toEqual(['base@1.2.0', 'more@1.0.0']);
+    await syncFrozen(other.ctx, file);
+    expect(await set(other)).toEqual(await set(machine));
+    await syncMachine(other.ctx, { mode: 'explicit' });
+    expect((await lockMachine(other.ctx)).text).toBe(await readFile(file, 'utf8'));
+  });
+
+  it('is refused, with nothing changed, when the hub has other bytes or no such version', async () => {
+    const file = join(machine.home.project, 'lock.json');
+    const { plugins } = await lockMachine(machine.ctx);
+    const before = await set(machine);
+    const changedLock = (change: Record<string, string>) =>
+      writeFile(
+        file,
+        JSON.stringify({ format: 1, plugins: plugins.map((p) => (p.name === 'top' ? { ...p, ...change } : p)) }),
+      );
+    await changedLock({ digest: `sha256:${'0'.repeat(64)}` });
+    await expect(syncFrozen(machine.ctx, file)).rejects.toMatchObject({ code: 'LOCK_MISMATCH' });
+    await changedLock({ version: '9.0.0', digest: `sha256:${'0'.repeat(64)}` });
+    await expect(syncFrozen(machine.ctx, file)).rejects.toMatchObject({ code: 'VERSION_NOT_FOUND' });
+    for (const text of ['{', '{"format":2,"plugins":[]}', '{"format":1,"plugins":[{"name":"../x"}]}']) {
+      await writeFile(file, text);
+      await expect(syncFrozen(machine.ctx, file)).rejects.toMatchObject({ code: 'LOCK_INVALID' });
+    }
+    await expect(syncFrozen(machine.ctx, `${file}.gone`)).rejects.toMatchObject({ code: 'IO_ERROR' });
+    expect(await set(machine)).toEqual(before);
+  });
+});
