@@ -1,11 +1,12 @@
 import { expect, it } from 'vitest';
+import { LOOSE_SCENARIOS } from './loose-scenarios.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { SINGLE_FILES } from './single-files.ts';
 import { sweep } from './sweep.ts';
 
 let points = 0;
 
-it.each([...SCENARIOS, ...SINGLE_FILES])(
+it.each([...SCENARIOS, ...LOOSE_SCENARIOS, ...SINGLE_FILES])(
   '$name: crashes, a full disk, a broken disk',
   { timeout: 600_000 },
   async (scenario) => {

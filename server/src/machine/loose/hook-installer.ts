@@ -4,7 +4,7 @@ import { isJsonObject, type JsonObject, readJson } from '../../domain/read-json.
 import type { LooseHook } from '../receipts.ts';
 import { addElement, getElements, pointer, removeElement } from '../settings-edit.ts';
 import type { LooseContext, LooseInstaller, Owned, TextTarget } from './installer.ts';
-import { mapStrings } from './layout-text.ts';
+import { mapStrings, namesRoot, replaceRoot } from './layout-text.ts';
 import { settledText } from './user-config.ts';
 
 const HOOKS = 'hooks';
@@ -126,14 +126,14 @@ function applyHooks({ text, notes, where }: TextTarget, before: Owned<LooseHook>
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 const foreignMark = (hook: LooseHook): string => pointer([HOOKS, hook.event, JSON.stringify(hook.group)]);
 const rerooted = (group: unknown, from: string, to: string): string =>
-  JSON.stringify(mapStrings(group, (item) => item.replaceAll(from, () => to)));
+  JSON.stringify(mapStrings(group, (item) => replaceRoot(item, from, to)));
 
 function indexOf(text: string, hook: LooseHook, root: string, where: string): number {
   const there = getElements(text, [HOOKS, hook.event], where);
   const exact = there.findIndex((group) => same(group, hook.group));
   if (exact >= 0) return exact;
   // Changed by a person: the same command in the same tree, other settings around it.
-  const commands = commandsOf(hook.group).filter((command) => command.includes(root));
+  const commands = commandsOf(hook.group).filter((command) => namesRoot(command, root));
   return there.findIndex((group) => commandsOf(group).some((command) => commands.includes(command)));
 }
 

@@ -5,6 +5,21 @@ import type { LooseFile } from '../receipts.ts';
 /** What stands in a plugin's file for its folder; outside a plugin the client replaces nothing, so it is written out. */
 export const ROOT_VARIABLE = '$' + '{CLAUDE_PLUGIN_ROOT}';
 
+/** A tree's path wherever it ends there: `…/1.0.0-abc` also starts the path of its rendering again, `…/1.0.0-abc-r2`. */
+function rootPattern(root: string): RegExp {
+  return new RegExp(`${root.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?![\\w.-])`, 'g');
+}
+
+/** @returns the text with the tree at `from` named as `to` */
+export function replaceRoot(text: string, from: string, to: string): string {
+  return text.includes(from) ? text.replace(rootPattern(from), () => to) : text;
+}
+
+/** Whether a text names the tree or something in it. */
+export function namesRoot(text: string, root: string): boolean {
+  return text.includes(root) && rootPattern(root).test(text);
+}
+
 const MAX_TEXT = 1024 * 1024;
 
 /** The bytes as text where they are UTF-8 of at most 1 MiB. */
@@ -31,7 +46,7 @@ export function treeBytes(bytes: Buffer, root: string, renamed: LooseFile['renam
   const text = textOf(bytes);
   if (text === null) return bytes;
   const named = renamed === undefined ? text : text.replace(renamed.ours, () => renamed.was);
-  const out = named.replaceAll(root, () => ROOT_VARIABLE);
+  const out = replaceRoot(named, root, ROOT_VARIABLE);
   return out === text ? bytes : Buffer.from(out);
 }
 

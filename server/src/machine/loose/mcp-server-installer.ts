@@ -4,7 +4,7 @@ import type { LooseServer } from '../receipts.ts';
 import { getKeyText, parseSettings, pointer, removeKey, setKey } from '../settings-edit.ts';
 import { readText } from '../text-file.ts';
 import type { LooseContext, LooseInstaller, Owned, TextTarget } from './installer.ts';
-import { mapStrings } from './layout-text.ts';
+import { mapStrings, namesRoot, replaceRoot } from './layout-text.ts';
 import { settleClash } from './names.ts';
 import { settledText } from './user-config.ts';
 
@@ -85,7 +85,7 @@ function applyServers(
       // Gone though we had written it: the user took it away, and only being asked brings it back.
       if (there === undefined && was !== undefined && was.enabled === enabled) continue;
       const edited = there !== undefined && was !== undefined && !same(JSON.parse(there), was.value);
-      const moved = edited ? mapStrings(JSON.parse(there), (item) => item.replaceAll(was.root, () => root)) : value;
+      const moved = edited ? mapStrings(JSON.parse(there), (item) => replaceRoot(item, was.root, root)) : value;
       if (there !== undefined && was === undefined && !same(JSON.parse(there), value)) continue;
       now = setKey(now, path, moved, notes, where);
       delete notes.replaced[pointer(path)];
@@ -99,7 +99,7 @@ const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.str
 function leadsInto(value: unknown, root: string): boolean {
   let found = false;
   mapStrings(value, (item) => {
-    found ||= item.includes(root);
+    found ||= namesRoot(item, root);
     return item;
   });
   return found;
