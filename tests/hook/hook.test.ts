@@ -236,7 +236,11 @@ describe('with a hub', () => {
       }),
     );
     expect(await sessionStart(machine, { HAIVEMIND_HUB_URL: url })).toBeNull();
-    expect(seen).toEqual([['GET', '/api/machines/me/plan', config.plan.etag, `Bearer ${config.token}`]]);
+    const inbox = await readFile(join(machine.home, '.claude/plugins/.haivemind/inbox-revision'), 'utf8');
+    expect(seen).toHaveLength(2);
+    expect(seen).toContainEqual(['GET', '/api/machines/me/plan', config.plan.etag, `Bearer ${config.token}`]);
+    const asked = ['GET', '/api/collective/inbox', `"inbox-${inbox}"`, `Bearer ${config.token}`];
+    expect(seen).toContainEqual(asked);
   });
 
   it('looks at what a crashed run left before it trusts a 304', async () => {

@@ -64,7 +64,16 @@ describe('the MCP server, from a copy with no node_modules anywhere above', () =
         expect(tool.outputSchema?.type).toBe('object');
         expect(tool.description?.length).toBeGreaterThan(60);
         expect(tool.annotations?.readOnlyHint).toBe(
-          ['list_plugins', 'plugin_info', 'get_plugin_status'].includes(tool.name),
+          [
+            'list_plugins',
+            'plugin_info',
+            'get_plugin_status',
+            'search_memories',
+            'get_recent_memories',
+            'get_agent_roster',
+            'query_agent_knowledge',
+            'list_tasks',
+          ].includes(tool.name),
         );
       }
       await mcp.client.ping();

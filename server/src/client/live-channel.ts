@@ -3,6 +3,7 @@ import { HaiveError, toHaiveError } from '../domain/errors.ts';
 import { readConfig } from '../machine/config-file.ts';
 import { clearLive, writeLive } from '../machine/live-state.ts';
 import { withLock } from '../machine/lock.ts';
+import { refreshInbox } from './collective/inbox.ts';
 import { type ClientContext, readCa } from './context.ts';
 import { hubUrl } from './hub-client.ts';
 import { describeSync, type HookOutput, hookOutput } from './notice.ts';
@@ -87,6 +88,8 @@ class Channel {
   private socket: Socket | undefined;
   private syncing: Promise<void> | undefined;
   private again = false;
+  private inboxDue = false;
+  private readingInbox = false;
   private notice: HookOutput | undefined;
   private ringTimer: NodeJS.Timeout | undefined;
   /** The newest seq that a sync has answered to. */
@@ -161,12 +164,15 @@ class Channel {
         onMessage: (message) => {
           if (message.type === 'hello') this.socket?.send({ type: 'resume', seq: this.seq });
           else if (message.type === 'doorbell') this.ring(message.seq, message.spread_ms);
+          else if (message.type === 'inbox') void this.readInbox();
         },
       });
       this.socket = socket;
       // The hello may have arrived before `socket` was known here.
       socket.send({ type: 'resume', seq: this.seq });
       this.options.onState?.('connected');
+      // What was said while nobody listened here.
+      void this.readInbox();
       const stop = (): void => socket.close();
       signal.addEventListener('abort', stop, { once: true });
       if (signal.aborted) stop();
@@ -177,6 +183,24 @@ class Channel {
       return toHaiveError(thrown);
     } finally {
       this.socket = undefined;
+    }
+  }
+
+  /** One at a time; what is said meanwhile is read after it. */
+  private async readInbox(): Promise<void> {
+    this.inboxDue = true;
+    if (this.readingInbox) return;
+    this.readingInbox = true;
+    try {
+      while (this.inboxDue && !this.signal.aborted) {
+        this.inboxDue = false;
+        if (!(await this.stillMember())) return;
+        await refreshInbox(this.ctx);
+      }
+    } catch (thrown) {
+      this.options.onError?.(toHaiveError(thrown));
+    } finally {
+      this.readingInbox = false;
     }
   }
 

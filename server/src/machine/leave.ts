@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
+import { stopDev } from './dev-override.ts';
 import { listDir, removeEmptyDir, removeFile, removeTree } from './file-port.ts';
 import { collectVersions } from './leases.ts';
 import { type Machine, madeDirs } from './machine.ts';
@@ -23,6 +24,7 @@ export interface LeaveMachineResult {
  */
 export async function leaveMachine(m: Machine): Promise<LeaveMachineResult> {
   const { paths, port } = m;
+  await stopDev(m);
   const names = Object.keys((await readReceipts(m)).plugins);
   const made = await madeDirs(m);
   const { removed, warnings } = await applyChange(m, { install: [], remove: names, reason: 'leave' });
@@ -49,6 +51,7 @@ export async function leaveMachine(m: Machine): Promise<LeaveMachineResult> {
     if (entry.isFile()) await removeFile(port, join(backups, entry.name));
   }
   for (const dir of [join(backups, 'edits'), backups, paths.overlays]) await removeEmptyDir(port, dir);
+  await removeTree(port, paths.quarantine);
   const left = [...(await scanTree(paths.overlays)).keys(), ...(await scanTree(backups)).keys()];
   for (const file of [receipts, live, plan, paths.seen, paths.inboxRevision]) await removeFile(port, file);
   if (left.length > 0) {

@@ -22,6 +22,8 @@ export interface MachinePaths {
   records: string;
   versions: string;
   overlays: string;
+  /** Trees of revoked versions, and what was revoked. */
+  quarantine: string;
   receipts: string;
   journal: string;
   lock: string;
@@ -50,8 +52,13 @@ export interface MachinePaths {
   haivemindHome: string;
   config: string;
   trust: string;
+  /** What this machine's user allows, and, above that, what its administrator does. */
+  policy: string;
+  systemPolicy: string;
   keys: string;
   publisherKey: string;
+  /** Signs approvals and epochs; only on an operator's machine. */
+  operatorKey: string;
   bin: string;
   cache: string;
 }
@@ -90,6 +97,7 @@ export function machinePaths(env: MachineEnvironment): MachinePaths {
     records: join(root, 'records'),
     versions: join(root, 'versions'),
     overlays: join(root, 'overlays'),
+    quarantine: join(root, 'quarantine'),
     receipts: join(root, 'receipts.json'),
     journal: join(root, 'journal.json'),
     lock: join(root, 'lock'),
@@ -110,8 +118,11 @@ export function machinePaths(env: MachineEnvironment): MachinePaths {
     haivemindHome,
     config: join(haivemindHome, 'config.json'),
     trust: join(haivemindHome, 'trust.json'),
+    policy: join(haivemindHome, 'policy.json'),
+    systemPolicy: '/etc/haivemind/policy.json',
     keys: join(haivemindHome, 'keys'),
     publisherKey: join(haivemindHome, 'keys', 'publisher.pem'),
+    operatorKey: join(haivemindHome, 'keys', 'operator.pem'),
     bin: join(haivemindHome, 'bin'),
     cache: join(haivemindHome, 'cache'),
   };

@@ -4,15 +4,21 @@ import { nextCounter } from './meta-queries.ts';
 import type { Tx } from './tables.ts';
 
 const COUNTER = 'collective';
+const INBOX_COUNTER = 'inbox';
 
 /** The next number of the collective's changes; holds its row until the commit, so that changes come one after another. */
 export function nextRevision(tx: Tx): Promise<number> {
   return nextCounter(tx, COUNTER);
 }
 
-/** The number of the last change, 0 where there was none. */
-export async function currentRevision(tx: Tx): Promise<number> {
-  const row = await tx.selectFrom('counters').select('value').where('name', '=', COUNTER).executeTakeFirst();
+/** Says that inboxes may have changed. */
+export async function raiseInboxRevision(tx: Tx): Promise<void> {
+  await nextCounter(tx, INBOX_COUNTER);
+}
+
+/** As long as it stays, nobody's inbox has changed by anybody's doing; 0 at the start. */
+export async function inboxRevision(tx: Tx): Promise<number> {
+  const row = await tx.selectFrom('counters').select('value').where('name', '=', INBOX_COUNTER).executeTakeFirst();
   return row?.value ?? 0;
 }
 

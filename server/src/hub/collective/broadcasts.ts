@@ -8,6 +8,7 @@ import {
   acknowledgementCounts,
   broadcastTimes,
   currentBroadcasts,
+  raiseInboxRevision,
 } from '../../storage/collective-queries.ts';
 import type { BroadcastsTable } from '../../storage/collective-tables.ts';
 import { allMachines } from '../../storage/machine-queries.ts';
@@ -42,6 +43,7 @@ export function broadcastUseCases(bell: InboxBell): Cases {
           expires_at: new Date(Date.parse(at) + expires_in_hours * 3600_000).toISOString(),
         };
         await tx.insertInto('broadcasts').values(made).execute();
+        await raiseInboxRevision(tx);
         await audit('broadcast.sent', made.id, { severity: made.severity, category: made.category, groups });
         const machines = await allMachines(tx);
         return { row: made, to: machines.filter((m) => m.id !== caller?.id && addressed(groups, m)).map((m) => m.id) };
@@ -56,7 +58,7 @@ export function broadcastUseCases(bell: InboxBell): Cases {
         .filter((b) => query.category === undefined || b.category === query.category)
         .filter((b) => query.severity === undefined || b.severity === query.severity)
         .filter((b) => query.unacknowledged !== true || !b.acknowledged);
-      return { broadcasts: wanted.slice(0, query.limit) };
+      return { broadcasts: wanted.slice(0, query.limit).map(({ own: _, ...b }) => b) };
     },
 
     async acknowledgeBroadcasts(hub, { principal, body }) {
@@ -64,6 +66,7 @@ export function broadcastUseCases(bell: InboxBell): Cases {
         const { id } = await callingMachine(tx, principal);
         const known = await knownItems(tx, body.ids);
         await acknowledge(tx, id, known, at);
+        await raiseInboxRevision(tx);
         return { acknowledged: known.length };
       });
     },
@@ -78,7 +81,7 @@ export async function broadcastsFor(
   hub: HubContext,
   machineId: string | null,
   everybodys: boolean,
-): Promise<z.output<typeof Broadcast>[]> {
+): Promise<(z.output<typeof Broadcast> & { own: boolean })[]> {
   const tx = hub.store.read;
   const rows = await currentBroadcasts(tx, hub.clock().toISOString());
   const caller =
@@ -89,7 +92,10 @@ export async function broadcastsFor(
   const ids = mine.map((r) => r.id);
   const done = caller === null ? new Set<string>() : await acknowledgedOf(tx, caller.id, ids);
   const counts = await acknowledgementCounts(tx, ids);
-  return mine.map((r) => broadcastOf(r, done.has(r.id), counts.get(r.id) ?? 0));
+  return mine.map((r) => ({
+    ...broadcastOf(r, done.has(r.id), counts.get(r.id) ?? 0),
+    own: r.machine_id !== null && r.machine_id === machineId,
+  }));
 }
 
 async function holdToRate(tx: Tx, author: string, at: string): Promise<void> {

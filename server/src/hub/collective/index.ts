@@ -1,5 +1,8 @@
-import { acknowledgedOf, currentRevision } from '../../storage/collective-queries.ts';
-import type { HubContext, UseCases } from '../context.ts';
+import type * as z from 'zod';
+import type { Inbox } from '../../contract/collective-schemas.ts';
+import { acknowledgedOf, inboxRevision } from '../../storage/collective-queries.ts';
+import type { HubContext, RawReply, UseCases } from '../context.ts';
+import { matches } from '../router.ts';
 import { agentUseCases } from './agents.ts';
 import { broadcastsFor, broadcastUseCases } from './broadcasts.ts';
 import { memoryUseCases } from './memories.ts';
@@ -21,18 +24,36 @@ export function collectiveUseCases(bell: InboxBell) {
   } satisfies Partial<UseCases>;
 }
 
+/** Asked at every session start without a live channel: while nobody changed an inbox, two reads answer it with a 304. */
 function inboxUseCase(bell: InboxBell): UseCases['inbox'] {
-  return async (hub, { principal }) => {
-    const { machineId } = principal;
+  return async (hub, { principal, header }) => {
     await settleTasks(hub, bell);
-    const revision = await currentRevision(hub.store.read);
-    if (machineId === null) return { revision, broadcasts: [], tasks: [], ended: [] };
-    const all = await broadcastsFor(hub, machineId, false);
-    const news = all.filter((b) => !b.acknowledged && b.machine !== principal.name);
-    const broadcasts = news.sort((a, b) => WEIGHT[a.severity] - WEIGHT[b.severity]).slice(0, 20);
-    const tasks = (await offers(hub, machineId, bell)).slice(0, 10);
-    return { revision, broadcasts, tasks, ended: await endedFor(hub, machineId) };
+    const revision = await inboxRevision(hub.store.read);
+    const etag = `"inbox-${revision}"`;
+    if (matches(header('if-none-match'), etag)) return { raw: true, status: 304, headers: { etag }, body: null };
+    const { machineId } = principal;
+    const inbox = machineId === null ? { broadcasts: [], tasks: [], ended: [] } : await inboxOf(hub, machineId, bell);
+    return json({ revision, ...inbox }, etag);
   };
+}
+
+function json(value: z.output<typeof Inbox>, etag: string): RawReply {
+  const headers = { etag, 'content-type': 'application/json; charset=utf-8' };
+  return { raw: true, status: 200, headers, body: Buffer.from(JSON.stringify(value)) };
+}
+
+async function inboxOf(
+  hub: HubContext,
+  machineId: string,
+  bell: InboxBell,
+): Promise<Omit<z.output<typeof Inbox>, 'revision'>> {
+  const news = (await broadcastsFor(hub, machineId, false)).filter((b) => !b.acknowledged && !b.own);
+  const broadcasts = news
+    .sort((a, b) => WEIGHT[a.severity] - WEIGHT[b.severity])
+    .slice(0, 20)
+    .map(({ own: _, ...b }) => b);
+  const tasks = (await offers(hub, machineId, bell)).slice(0, 10);
+  return { broadcasts, tasks, ended: await endedFor(hub, machineId) };
 }
 
 async function endedFor(hub: HubContext, machineId: string): Promise<ReturnType<typeof taskOf>[]> {

@@ -176,6 +176,7 @@ function readers(groups: readonly string[], caller: Member | null): readonly str
 }
 
 function rowOf(body: New, caller: Member | null, principal: Principal, rev: number, at: string): MemoriesTable {
+  const by = caller?.name ?? principal.name;
   const created = body.created_at === undefined ? at : utc(body.created_at);
   return {
     id: body.id ?? newId('mem'),
@@ -188,7 +189,7 @@ function rowOf(body: New, caller: Member | null, principal: Principal, rev: numb
     visibility: body.visibility,
     groups: JSON.stringify(body.visibility === 'groups' ? readers(body.groups, caller) : []),
     machine_id: caller?.id ?? null,
-    author: caller?.name ?? principal.name,
+    author: body.source === undefined ? by : `${body.source} (by ${by})`,
     // Nobody writes into the future, where it would stay the newest.
     created_at: created > at ? at : created,
     updated_at: at,

@@ -2,7 +2,13 @@ import type * as z from 'zod';
 import type { Task } from '../../contract/collective-schemas.ts';
 import { afterAttempt, candidates, type Demand, LEASE_MS, offeredTo, unfit } from '../../domain/collective.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { findTask, lapsedTasks, openTasks, updateTaskRow } from '../../storage/collective-queries.ts';
+import {
+  findTask,
+  lapsedTasks,
+  openTasks,
+  raiseInboxRevision,
+  updateTaskRow,
+} from '../../storage/collective-queries.ts';
 import type { TasksTable } from '../../storage/collective-tables.ts';
 import type { Tx } from '../../storage/tables.ts';
 import { isOperator } from '../auth.ts';
@@ -46,6 +52,7 @@ export function taskUseCases(bell: InboxBell): TaskCases {
           throw new HaiveError('BAD_REQUEST', 'deadline_at has passed already');
         }
         await tx.insertInto('tasks').values(row).execute();
+        await raiseInboxRevision(tx);
         await audit('task.delegated', row.id, { title: row.title });
         const ranked = candidates(demandOf(row), await presentAgents(hub, tx, bell));
         return { row, ranked };
@@ -86,6 +93,7 @@ export function taskUseCases(bell: InboxBell): TaskCases {
           updated_at: at,
         };
         await updateTaskRow(tx, row.id, next);
+        await raiseInboxRevision(tx);
         await audit('task.claimed', row.id, { attempt: next.attempt });
         return taskOf(next);
       });
@@ -100,6 +108,7 @@ export function taskUseCases(bell: InboxBell): TaskCases {
           body.status === 'cancelled' ? cancel(found, principal, body.reason) : report(found, principal, body, at);
         const next: TasksTable = { ...found, ...change, rev, updated_at: at };
         await updateTaskRow(tx, found.id, next);
+        if (next.status !== found.status) await raiseInboxRevision(tx);
         if (next.status !== found.status) await audit(`task.${next.status}`, found.id, { attempt: next.attempt });
         const open = next.status === 'open' ? candidates(demandOf(next), await presentAgents(hub, tx, bell)) : [];
         const ended = ENDED.includes(next.status) && next.from_machine_id !== null ? [next.from_machine_id] : [];
@@ -138,6 +147,7 @@ async function settle({ tx, rev, at, audit }: Writing): Promise<number> {
     await updateTaskRow(tx, row.id, { ...outcome, ...claim, rev, updated_at: at });
     await audit(`task.${outcome.status}`, row.id, { attempt: row.attempt, reason: outcome.reason });
   }
+  if (lapsed.length > 0) await raiseInboxRevision(tx);
   return lapsed.length;
 }
 

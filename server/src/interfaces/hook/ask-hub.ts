@@ -14,19 +14,22 @@ export interface Question {
   /** The hub's base address. */
   url: string;
   token: string;
-  /** Etag of the plan this machine follows. */
+  /** Etag of what is known: the plan this machine follows. */
   etag: string | undefined;
+  /** What is asked for, where it is not the plan. */
+  path?: string;
   /** Milliseconds for connecting and the answer together. */
   timeoutMs: number;
 }
 
+const PLAN = '/api/machines/me/plan';
 const MAX_PROBLEM_BYTES = 64 * 1024;
 
 /**
  * The same question where only "nothing changed" counts, over a bare socket: the answer of nearly every session start, for
  * a third of what node:http costs to load. False means no more than: ask properly. Never throws.
  */
-export async function isUnchanged({ url, token, etag, timeoutMs }: Question): Promise<boolean> {
+export async function isUnchanged({ url, token, etag, timeoutMs, path: asked = PLAN }: Question): Promise<boolean> {
   const plain = /^http:\/\/(\[[0-9a-f:]+\]|[a-z0-9.-]+)(?::(\d+))?((?:\/[\w.~-]+)*)\/?$/i.exec(url);
   if (plain === null || etag === undefined || /[^\x21-\x7e]/.test(etag + token)) return false;
   const [, host = '', port = '80', path = ''] = plain;
@@ -49,7 +52,7 @@ export async function isUnchanged({ url, token, etag, timeoutMs }: Question): Pr
     });
     socket.on('error', () => settle(false)).on('close', () => settle(false));
     socket.write(
-      `GET ${path}/api/machines/me/plan HTTP/1.1\r\nHost: ${host}:${port}\r\nConnection: close\r\n` +
+      `GET ${path}${asked} HTTP/1.1\r\nHost: ${host}:${port}\r\nConnection: close\r\n` +
         `Authorization: Bearer ${token}\r\n${PROTOCOL_HEADER}: ${PROTOCOL}\r\nIf-None-Match: ${etag}\r\n\r\n`,
     );
   });
@@ -61,10 +64,10 @@ function is304(head: string): boolean {
 }
 
 /** One conditional GET of this machine's plan over bare node:http. Never throws, never takes longer than it may. */
-export async function askHub({ url, token, etag, timeoutMs }: Question): Promise<HubAnswer> {
+export async function askHub({ url, token, etag, timeoutMs, path = PLAN }: Question): Promise<HubAnswer> {
   let address: URL;
   try {
-    address = new URL(`${url.replace(/\/+$/, '')}/api/machines/me/plan`);
+    address = new URL(`${url.replace(/\/+$/, '')}${path}`);
     if (address.protocol !== 'http:' && address.protocol !== 'https:') throw new Error(address.protocol);
   } catch {
     return { kind: 'away', why: 'its address is not http or https' };

@@ -1,3 +1,4 @@
+import { refreshInbox } from '../../client/collective/inbox.ts';
 import { type ClientContext, openClient } from '../../client/context.ts';
 import { joinHub } from '../../client/join.ts';
 import { describeSync } from '../../client/notice.ts';
@@ -5,25 +6,36 @@ import { type SyncResult, syncMachine, tryLater } from '../../client/sync.ts';
 import { formatError, toHaiveError } from '../../domain/errors.ts';
 import { writeAtomic } from '../../machine/atomic-file.ts';
 import { makeDirs, readFileOrNull } from '../../machine/file-port.ts';
+import { takeUntold } from '../../machine/inbox.ts';
 import type { Environment } from '../environment.ts';
 import { receiptsFingerprint, type SeenState } from './light-config.ts';
-import { type HookOutput, say } from './output.ts';
+import { type HookOutput, joined, news, say } from './output.ts';
 import type { FullRun } from './session-start.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** A full run of the hook: what it wants said, or null. Never throws. */
-export async function background(what: FullRun, env: Environment): Promise<HookOutput | null> {
+/** A full run of the hook: what it wants said, or null. Never throws. @param session process id of the client */
+export async function background(what: FullRun, env: Environment, session: number): Promise<HookOutput | null> {
   try {
     const ctx = await openClient(env);
     if (what === 'hint') return await joinHint(ctx, env);
     if (what === 'join') return await joinByUserConfig(ctx, env);
-    return await sync(ctx);
+    if (what === 'inbox') return await inbox(ctx, session);
+    return joined(await sync(ctx), await inbox(ctx, session));
   } catch (thrown) {
     const error = toHaiveError(thrown);
     if (tryLater(error))
       return say(`hAIveMind: plugins stay as they are (${error.code}); the next session tries again.`);
     return say(`hAIveMind: plugins stay as they are. ${formatError(error)}`);
+  }
+}
+
+/** What this session was not told yet; a hub that is away says nothing. */
+async function inbox(ctx: ClientContext, session: number): Promise<HookOutput | null> {
+  try {
+    return news(await takeUntold(ctx.machine, await refreshInbox(ctx), session));
+  } catch {
+    return null;
   }
 }
 

@@ -5,7 +5,7 @@ const MAX_OUTPUT = 64 * 1024;
 
 /**
  * Runs the use cases in a process of its own, so that a long download outlives the hook and a killed hook cuts nothing.
- * @param file the bundle to run again, with `what` as its argument
+ * @param file the bundle to run, with `what` and the client's process id as its arguments
  */
 export async function runDetached(
   file: string,
@@ -15,7 +15,7 @@ export async function runDetached(
   // Loaded here, because most starts need no other process and would pay for it.
   const { spawn } = await import('node:child_process');
   return await new Promise((resolve) => {
-    const child = spawn(process.execPath, [file, what], {
+    const child = spawn(process.execPath, [file, what, String(process.ppid)], {
       detached: true,
       windowsHide: true,
       stdio: ['ignore', 'pipe', 'ignore'],

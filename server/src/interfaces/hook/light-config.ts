@@ -63,6 +63,16 @@ export function readSeenState(config: LightConfig): SeenState | null {
   }
 }
 
+/** Etag of the inbox as it was kept last; one that fits no state where none was. */
+export function inboxEtag(paths: MachinePaths): string {
+  try {
+    const revision = readFileSync(paths.inboxRevision, 'utf8').trim();
+    return /^[0-9]+$/.test(revision) ? `"inbox-${revision}"` : '"inbox-none"';
+  } catch {
+    return '"inbox-none"';
+  }
+}
+
 /** Somebody enabled the stock client's core beside the collective's: a full sync hands it over again. */
 function coreHasTwoOwners(paths: MachinePaths): boolean {
   const enabled = object(object(readJson(paths.settings)).enabledPlugins);

@@ -1,10 +1,10 @@
 import type { Environment } from '../environment.ts';
 import { askHub, isUnchanged } from './ask-hub.ts';
-import { type LightConfig, readLightConfig, readSeenState } from './light-config.ts';
-import { type HookOutput, say } from './output.ts';
+import { inboxEtag, type LightConfig, readLightConfig, readSeenState } from './light-config.ts';
+import { type HookOutput, joined, say } from './output.ts';
 
 /** What a full run may be asked to do. */
-export type FullRun = 'sync' | 'join' | 'hint';
+export type FullRun = 'sync' | 'join' | 'hint' | 'inbox';
 
 export interface HookDeps {
   /** Runs the use cases elsewhere; null when they are not done within `waitMs` and go on by themselves. */
@@ -13,6 +13,7 @@ export interface HookDeps {
   now: () => number;
 }
 
+const INBOX = '/api/collective/inbox';
 /** Milliseconds for connecting to the hub and its answer. */
 export const ASK_MS = 2000;
 /** Milliseconds from the start until the session goes on without us; hooks.json allows 10 s. */
@@ -42,12 +43,21 @@ export async function sessionStart(env: Environment, deps: HookDeps): Promise<Ho
   }
   const seen = readSeenState(config);
   const question = { url, token: config.token, etag: seen === null ? undefined : config.etag };
-  if (await isUnchanged({ ...question, timeoutMs: ASK_MS })) return seen?.output ?? null;
+  const inbox = { url, token: config.token, etag: inboxEtag(config.paths), path: INBOX, timeoutMs: ASK_MS };
+  const quiet = isUnchanged(inbox);
+  // Machines that were told everything the hub knows end here; hooks/inbox.sh tells what is kept already.
+  const settled = async (): Promise<HookOutput | null> => {
+    const known = seen?.output ?? null;
+    if (await quiet) return known;
+    const left = { ...inbox, timeoutMs: Math.max(1, ASK_MS - (deps.now() - started)) };
+    return (await askHub(left)).kind === 'changed' ? joined(known, await full('inbox')) : known;
+  };
+  if (await isUnchanged({ ...question, timeoutMs: ASK_MS })) return await settled();
   const left = ASK_MS - (deps.now() - started);
   const answer = await askHub({ ...question, timeoutMs: Math.max(1, left) });
   switch (answer.kind) {
     case 'unchanged':
-      return seen?.output ?? null;
+      return await settled();
     case 'changed':
       return await full('sync');
     case 'away':

@@ -10,6 +10,7 @@ process.on('uncaughtException', end);
 // The reader may have gone on without us.
 process.stdout.on('error', () => {});
 
-background((process.argv[2] ?? 'sync') as FullRun, processEnvironment()).then((output) => {
+const session = Number(process.argv[3] ?? process.ppid);
+background((process.argv[2] ?? 'sync') as FullRun, processEnvironment(), session).then((output) => {
   process.stdout.write(`${JSON.stringify(output)}\n`);
 }, end);

@@ -8,6 +8,7 @@ import { machineStatus } from '../../client/status.ts';
 import { type SyncProgress, syncMachine } from '../../client/sync.ts';
 import { parsePluginRef } from '../../domain/names.ts';
 import type { CallContext, Handlers } from './call-tool.ts';
+import { COLLECTIVE_HANDLERS } from './collective-handlers.ts';
 import { createPluginFolder } from './create-plugin.ts';
 import { pluginSource } from './plugin-source.ts';
 import * as say from './say.ts';
@@ -16,6 +17,7 @@ const MAX_LISTED = 50;
 
 /** One use case a tool: parse, call, say. */
 export const HANDLERS: Handlers = {
+  ...COLLECTIVE_HANDLERS,
   list_plugins: async (input, call) => {
     const ctx = await client(call);
     const filters = {

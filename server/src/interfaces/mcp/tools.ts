@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { COLLECTIVE_TOOLS } from './collective-tools.ts';
 
 /**
  * The tools as data: what a model reads, and the forms that arguments and results are held to. No code runs here;
@@ -271,6 +272,7 @@ export const TOOLS = {
     }),
     annotations: adds,
   },
+  ...COLLECTIVE_TOOLS,
 } as const satisfies Record<string, ToolDefinition>;
 
 export type ToolName = keyof typeof TOOLS;
