@@ -150,8 +150,10 @@ describe('syncMachine', () => {
     });
   });
 
-  it('warns of an expired plan and goes on', async () => {
-    serve(hub, [a1], { expiresAt: '2026-01-02T00:00:00.000Z' });
+  it('keeps what runs under an expired plan, warns, and takes nothing new', async () => {
+    serve(hub, [a1]);
+    await syncMachine(m.ctx, { mode: 'explicit' });
+    serve(hub, [a2, b1], { counter: 2, expiresAt: '2026-01-02T00:00:00.000Z' });
     const result = await syncMachine(m.ctx, { mode: 'explicit' });
     expect(result.warnings[0]).toContain('expired');
     expect(await installed()).toEqual(['alpha@1.0.0']);
@@ -257,10 +259,12 @@ describe('syncMachine', () => {
     const result = await syncMachine(m.ctx, { mode: 'explicit' });
     expect(result.problems).toMatchObject([{ code: 'SIGNATURE_INVALID' }]);
     expect(await installed()).toEqual(['alpha@1.0.0']);
-    // The hub's own key may sign whatever it packed itself.
-    serve(hub, [version('alpha', '2.0.1', { 'x.txt': '2' }, { by: HUB_KEY })], { counter: 3 });
-    await syncMachine(m.ctx, { mode: 'explicit' });
-    expect(await installed()).toEqual(['alpha@2.0.1']);
+    // The hub's own key signs what it packed itself, but never speaks for a publisher.
+    const packed = version('gamma', '2.0.1', { 'x.txt': '2' }, { by: HUB_KEY });
+    serve(hub, [version('alpha', '2.0.1', { 'x.txt': '2' }, { by: HUB_KEY }), packed], { counter: 3 });
+    const hubs = await syncMachine(m.ctx, { mode: 'explicit' });
+    expect(hubs.problems).toMatchObject([{ name: 'alpha', code: 'SIGNATURE_INVALID' }]);
+    expect(await installed()).toEqual(['alpha@1.0.0', 'gamma@2.0.1']);
   });
 
   it('mends what was deleted or damaged when a person asks', async () => {

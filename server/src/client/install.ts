@@ -13,6 +13,8 @@ export interface InstallOptions {
   /** Other machines, by name or id; `*` for every compatible one. This machine when absent. */
   machines?: string[] | undefined;
   force?: boolean | undefined;
+  /** A person looked at what it does and said yes (the machine's policy may ask for that). */
+  confirmed?: boolean | undefined;
   onProgress?: ((progress: SyncProgress) => void) | undefined;
 }
 
@@ -50,7 +52,15 @@ export async function installPlugin(
     const refusal = answer.machines.find((m) => m.problem !== null)?.problem;
     if (refusal) throw new HaiveError('NOT_ELIGIBLE', `${answer.name} may not be installed here: ${refusal}`);
     const only = [answer.name];
-    const sync = await syncMachine(ctx, { mode: 'explicit', only, reason: 'install', force, ...progress(options) });
+    const confirmed = options.confirmed === true ? only : [];
+    const sync = await syncMachine(ctx, {
+      mode: 'explicit',
+      only,
+      reason: 'install',
+      force,
+      confirmed,
+      ...progress(options),
+    });
     const failed = sync.problems.find((p) => p.name === answer.name);
     const here = (await readReceipts(ctx.machine)).plugins[answer.name];
     if (here === undefined) {
@@ -67,13 +77,17 @@ export async function installPlugin(
 const progress = (options: InstallOptions): { onProgress?: (progress: SyncProgress) => void } =>
   options.onProgress === undefined ? {} : { onProgress: options.onProgress };
 
-function asCode(
-  code: string | undefined,
-): 'NOT_ELIGIBLE' | 'DEPENDENCY_CONFLICT' | 'DEPENDENCY_MISSING' | 'SIGNATURE_INVALID' {
-  return code === 'DEPENDENCY_CONFLICT' || code === 'DEPENDENCY_MISSING' || code === 'SIGNATURE_INVALID'
-    ? code
-    : 'NOT_ELIGIBLE';
-}
+const PASSED_ON = [
+  'DEPENDENCY_CONFLICT',
+  'DEPENDENCY_MISSING',
+  'SIGNATURE_INVALID',
+  'POLICY_REFUSED',
+  'APPROVAL_REQUIRED',
+  'CONFIRMATION_REQUIRED',
+] as const;
+
+const asCode = (code: string | undefined): (typeof PASSED_ON)[number] | 'NOT_ELIGIBLE' =>
+  PASSED_ON.find((known) => known === code) ?? 'NOT_ELIGIBLE';
 
 function target(ref: string, version: string | undefined): { id: string; version: string } {
   const parsed = parsePluginRef(ref);
@@ -111,7 +125,7 @@ export async function releaseHold(ctx: ClientContext, hub: HubClient, name: stri
 export async function updatePlugins(
   ctx: ClientContext,
   names: readonly string[],
-  options: Pick<InstallOptions, 'force' | 'onProgress'> = {},
+  options: Pick<InstallOptions, 'force' | 'onProgress' | 'confirmed'> = {},
 ): Promise<SyncResult> {
   const receipts = await readReceipts(ctx.machine);
   for (const name of names) {
@@ -126,5 +140,6 @@ export async function updatePlugins(
   // Without names only what is here is brought up to date; first installs are sync's affair.
   const only = names.length > 0 ? [...names] : Object.keys(receipts.plugins);
   const force = options.force === true;
-  return syncMachine(ctx, { mode: 'explicit', reason: 'update', only, force, ...progress(options) });
+  const confirmed = options.confirmed === true ? only : [];
+  return syncMachine(ctx, { mode: 'explicit', reason: 'update', only, force, confirmed, ...progress(options) });
 }

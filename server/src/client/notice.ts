@@ -14,6 +14,10 @@ export function describeSync(result: SyncResult): string | null {
     ...updated.map((p) => `${p.name} ${p.from} → ${p.to}`),
     ...reinstalled.map((p) => `${p.name} ${p.version} again`),
   ];
+  if (result.revoked.length > 0) {
+    const what = result.revoked.map((r) => `${r.name} ${r.version} (${r.reason})`);
+    parts.push(`REVOKED and unloaded: ${list(what)}; end and restart open sessions`);
+  }
   const would = result.dryRun ? 'would be ' : '';
   if (arrived.length > 0) parts.push(`${would}installed: ${list(arrived)}`);
   if (removed.length > 0) parts.push(`${would}removed: ${list(removed)}`);

@@ -1,12 +1,14 @@
 import type { Reply } from '../contract/endpoints.ts';
 import { Envelope as EnvelopeSchema } from '../contract/schemas.ts';
 import { type Envelope, openJson } from '../domain/dsse.ts';
+import { checkEpoch } from '../domain/approval.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { PLAN_FORMAT, PLAN_PAYLOAD_TYPE, type Plan } from '../domain/plan.ts';
 import { type DeltaPlan, fromDelta, PLAN_IM } from '../domain/plan-delta.ts';
 import { writeAtomic } from '../machine/atomic-file.ts';
 import { readFileOrNull } from '../machine/file-port.ts';
 import { ensureRoot, type Machine } from '../machine/machine.ts';
+import { operatorsOf, readTrust } from './trust.ts';
 import type { ClientContext } from './context.ts';
 import type { HubClient } from './hub-client.ts';
 
@@ -54,6 +56,10 @@ export async function fetchPlan(
   }
   const plan = checkPlan(ctx, envelope);
   const seen = ctx.config.plan;
+  if (plan.epoch > (seen?.epoch ?? ctx.config.hub?.epoch ?? plan.epoch)) {
+    const operators = operatorsOf(await readTrust(ctx.machine), plan.hub);
+    if (operators.length > 0) checkEpoch(plan.epochProof, plan.hub, plan.epoch, operators);
+  }
   if (seen !== undefined && (plan.epoch < seen.epoch || (plan.epoch === seen.epoch && plan.counter < seen.counter))) {
     throw new HaiveError(
       'PLAN_REPLAYED',

@@ -1,5 +1,6 @@
 import type { Picked, Waiting } from '../domain/pick-changes.ts';
 import type { Plan, PlanEntry } from '../domain/plan.ts';
+import type { Quarantined } from '../machine/quarantine.ts';
 import type { Receipts } from '../machine/receipts.ts';
 import type { ChangeResult } from '../machine/transaction.ts';
 
@@ -24,6 +25,8 @@ export interface SyncResult {
   warnings: string[];
   /** The user's own edits that an update met. */
   edits: { name: string; path: string; outcome: string }[];
+  /** Revoked versions that were taken out of reach, and how many processes that ran from them were ended. */
+  revoked: Quarantined[];
   /** True when the hub said that nothing changed since the last plan. */
   notModified: boolean;
   /** True when an open session needs `/reload-plugins`. */
@@ -45,6 +48,7 @@ export function outcome(
     problems: plan.problems.map((p) => ({ ...p, where: 'hub' })),
     warnings: [],
     edits: [],
+    revoked: [],
     notModified,
     reloadNeeded: false,
     dryRun,

@@ -3,6 +3,7 @@ import { type InstalledFacts, type Picked, pickChanges } from '../domain/pick-ch
 import type { Plan, PlanEntry } from '../domain/plan.ts';
 import { collectBlobs } from '../machine/blob-store.ts';
 import { readConfig, updateConfig } from '../machine/config-file.ts';
+import { knownRevoked, quarantine } from '../machine/quarantine.ts';
 import { keepCoreOwner } from '../machine/core-owner.ts';
 import { inspect } from '../machine/drift.ts';
 import { collectVersions } from '../machine/leases.ts';
@@ -17,6 +18,7 @@ import { sendReport } from './report.ts';
 import { flushSpool, spool } from './spool.ts';
 import { finished, outcome, place, type SyncResult } from './sync-result.ts';
 import { type Fetched, fetchVersions } from './transfer.ts';
+import { openVetting } from './vet.ts';
 
 export type { SyncProblem, SyncResult } from './sync-result.ts';
 
@@ -43,6 +45,8 @@ export interface SyncOptions {
   always?: string[];
   /** Follow the policy of the configuration though the mode is explicit (at join). */
   byPolicy?: boolean;
+  /** Names of plugins that a person looked at and said yes to. */
+  confirmed?: readonly string[];
   reason?: Change['reason'];
   onProgress?: (progress: SyncProgress) => void;
   signal?: AbortSignal | undefined;
@@ -90,7 +94,8 @@ async function preview(
 ): Promise<SyncResult> {
   const answer = await fetchPlan(ctx, hub, { signal, fresh: true });
   const receipts = await readReceipts(ctx.machine);
-  const picked = await pick(ctx, answer.plan, receipts, options, new Map());
+  const { banned } = await openVetting(ctx, answer.plan, receipts, { dryRun: true });
+  const picked = await pick(ctx, answer.plan, receipts, options, new Map(), banned);
   const result = outcome(answer.plan, picked, false, true);
   for (const entry of picked.install) place(result, entry, receipts.plugins[entry.name]?.version ?? null, receipts);
   result.changed.removed = picked.remove;
@@ -107,11 +112,17 @@ async function run(ctx: ClientContext, hub: HubClient, options: SyncOptions, sig
   const told = await flushSpool(machine, hub, { signal });
   warnings.push(...told.warnings);
   options.onProgress?.({ step: 'plan' });
-  const answer = await fetchPlan(ctx, hub, { signal, fresh: options.force === true });
-  if (new Date(answer.plan.expiresAt) < ctx.clock()) {
-    warnings.push(`The hub's plan expired at ${answer.plan.expiresAt}; is a clock wrong?`);
+  let answer = await fetchPlan(ctx, hub, { signal, fresh: options.force === true });
+  // Nothing changed, the hub says: let it sign that anew.
+  if (answer.notModified && expired(ctx, answer)) answer = await fetchPlan(ctx, hub, { signal, fresh: true });
+  const stale = expired(ctx, answer);
+  if (stale) {
+    warnings.push(
+      `The hub's plan expired at ${answer.plan.expiresAt}: what is here stays, nothing new comes. Is a clock wrong?`,
+    );
   }
-  const done = await carryOut(ctx, hub, answer.plan, options, signal);
+  const done = await carryOut(ctx, hub, stale ? onlyRevocations(answer.plan) : answer.plan, options, signal, stale);
+  done.revoked = await takeAway(machine);
   if (await keepCoreOwner(machine)) {
     warnings.push(
       'haivemind-core was enabled twice; the one of the collective stays, the other comes back when you leave',
@@ -130,6 +141,17 @@ async function run(ctx: ClientContext, hub: HubClient, options: SyncOptions, sig
 function namesOf({ changed }: SyncResult): string[] {
   const moved = [...changed.installed, ...changed.updated, ...changed.reinstalled];
   return [...moved.map((p) => p.name), ...changed.removed];
+}
+
+const expired = (ctx: ClientContext, answer: PlanAnswer): boolean => !(new Date(answer.plan.expiresAt) > ctx.clock());
+
+/** An old plan may have been kept back or sent again: it can take revoked versions away, and change nothing else. */
+const onlyRevocations = (plan: Plan): Plan => ({ ...plan, plugins: [] });
+
+/** Revoked trees go out of reach also where nothing else had to change. */
+async function takeAway(m: Machine): Promise<SyncResult['revoked']> {
+  const revoked = await knownRevoked(m);
+  return revoked.size === 0 ? [] : quarantine(m, revoked);
 }
 
 async function report(
@@ -157,24 +179,32 @@ async function carryOut(
   plan: Plan,
   options: SyncOptions,
   signal: AbortSignal,
+  stale: boolean,
 ): Promise<SyncResult> {
   const { machine } = ctx;
   const failed = new Map<string, HaiveError>();
+  const vetting = await openVetting(ctx, plan, await readReceipts(machine), options);
   for (let round = 0; ; round++) {
     const receipts = await readReceipts(machine);
-    const picked = await pick(ctx, plan, receipts, options, failed);
+    const picked = await pick(ctx, plan, receipts, options, failed, vetting.banned);
+    if (stale) picked.remove = picked.remove.filter((name) => vetting.banned.has(receipts.plugins[name]?.digest ?? ''));
     const result = outcome(plan, picked, false, false);
     for (const [digest, error] of failed) {
       const name = plan.plugins.find((p) => p.digest === digest)?.name ?? digest;
       result.problems.push({ name, code: error.code, message: error.message, where: 'machine' });
     }
     if (picked.install.length === 0 && picked.remove.length === 0) return result;
-    const fetched = await fetchAll(ctx, hub, picked.install, receipts, options, signal);
+    const fetched = await fetchAll(ctx, hub, plan, picked.install, receipts, options, signal);
     if (fetched.failed.size > 0) {
       for (const [digest, error] of fetched.failed) {
         failed.set(digest, error);
         if (LASTING.has(error.code)) await refuseDigest(machine, digest, `${error.code}: ${error.message}`);
       }
+      continue;
+    }
+    const refused = await vetting.judge(picked.install, fetched.fetched);
+    if (refused.size > 0) {
+      for (const [digest, error] of refused) failed.set(digest, error);
       continue;
     }
     options.onProgress?.({ step: 'apply', names: [...picked.install.map((e) => e.name), ...picked.remove] });
@@ -226,6 +256,7 @@ async function pick(
   receipts: Receipts,
   options: SyncOptions,
   failed: ReadonlyMap<string, HaiveError>,
+  banned: ReadonlyMap<string, string>,
 ): Promise<Picked> {
   const { plugins } = ctx.config;
   const asked = options.mode === 'explicit' && options.byPolicy !== true;
@@ -237,6 +268,9 @@ async function pick(
     ...[...failed].map(([digest, error]) => [digest, error.message] as const),
   ]);
   const installed = new Map<string, InstalledFacts>(Object.entries(receipts.plugins));
+  const here = new Set(Object.values(receipts.plugins).map((p) => p.digest));
+  // What failed in this very run is not tried again by force either.
+  const barred = [...failed].flatMap(([digest, e]) => (here.has(digest) ? [] : [[digest, e.message] as const]));
   const repair =
     options.mode === 'explicit'
       ? new Set(
@@ -247,6 +281,7 @@ async function pick(
     plan: plan.plugins,
     problems: plan.problems,
     installed,
+    banned: new Map([...barred, ...banned]),
     holds: new Set(Object.keys(receipts.holds)),
     refused,
     policy: {
@@ -263,6 +298,7 @@ async function pick(
 async function fetchAll(
   ctx: ClientContext,
   hub: HubClient,
+  plan: Plan,
   install: readonly PlanEntry[],
   receipts: Receipts,
   options: SyncOptions,
@@ -275,6 +311,7 @@ async function fetchAll(
     hub: ctx.config.hub,
     maxBytes: ctx.config.plugins.max_plugin_size_mb * 1024 * 1024,
     installed: Object.values(receipts.plugins),
+    revokedKeys: plan.revokedKeys,
     attempts: PATIENCE[options.mode].attempts,
     signal,
     onBytes: (bytes) => options.onProgress?.({ step: 'fetch', names, bytes }),

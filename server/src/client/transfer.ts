@@ -9,7 +9,7 @@ import { RECORD_PAYLOAD_TYPE, type VersionRecord } from '../domain/version-recor
 import { getRecord, hasBlob, missingBlobs, putBlob, putRecord } from '../machine/blob-store.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { HubClient } from './hub-client.ts';
-import { admitKey, readTrust, type Trust, writeTrust } from './trust.ts';
+import { admitKey, followsRotation, pin, readTrust, type Trust, writeTrust } from './trust.ts';
 
 const unbrotli = promisify(brotliDecompress);
 
@@ -41,6 +41,8 @@ export interface TransferOptions {
   maxBytes: number;
   /** Versions that are installed here. */
   installed: readonly { name: string; digest: string }[];
+  /** Key ids whose statements count for nothing. */
+  revokedKeys?: readonly string[] | undefined;
   /** Calls before a cut connection is given up. */
   attempts: number;
   signal?: AbortSignal | undefined;
@@ -133,7 +135,7 @@ async function askOnce(
   try {
     for await (const frame of decodeFrames(answer.body as AsyncIterable<Buffer>, limit)) {
       result.bytes += frame.bytes.length;
-      if (frame.header.t === 'record') await takeRecord(m, frame, byDigest, expected, result, keys, options);
+      if (frame.header.t === 'record') await takeRecord(m, hub, frame, byDigest, expected, result, keys, options);
       else if (frame.header.t === 'blob') await takeBlob(m, frame, expected);
       options.onBytes?.(result.bytes);
     }
@@ -172,6 +174,7 @@ async function partial(m: Machine, wanted: readonly Wanted[]): Promise<string[]>
 
 async function takeRecord(
   m: Machine,
+  hub: HubClient,
   frame: Frame,
   wanted: Map<string, Wanted>,
   expected: Map<string, number>,
@@ -185,6 +188,10 @@ async function takeRecord(
   try {
     const envelope = Envelope.parse(JSON.parse(frame.bytes.toString('utf8')));
     const key = header.key ?? options.hub.public_key;
+    // With several, the one that was checked would not be the one that is written down.
+    if (envelope.signatures.length !== 1) {
+      throw new HaiveError('SIGNATURE_INVALID', `The record of ${want.name}@${want.version} is not signed exactly once`);
+    }
     const { value } = openJson(envelope, RECORD_PAYLOAD_TYPE, [key]);
     const record = value as VersionRecord;
     if (record.name !== want.name || record.version !== want.version || record.digest !== want.digest) {
@@ -196,7 +203,7 @@ async function takeRecord(
     }
     for (const file of record.files) checkPath(file.path);
     checkPathSet(record.files.map((file) => file.path));
-    keys.trust = admitKey(keys.trust, options.hub, record.name, key, m.clock());
+    await admit(m, hub, record.name, key, keys, options);
     await putRecord(m, envelope, record);
     for (const file of record.files) expected.set(file.sha256, file.size);
   } catch (thrown) {
@@ -208,6 +215,29 @@ async function takeRecord(
           });
     if (!REFUSALS.has(error.code)) throw error;
     result.failed.set(want.digest, error);
+  }
+}
+
+/** Admits a key, also one that the pinned keys themselves name as the next. @throws HaiveError SIGNATURE_INVALID */
+async function admit(
+  m: Machine,
+  hub: HubClient,
+  plugin: string,
+  key: string,
+  keys: { trust: Trust },
+  options: TransferOptions,
+): Promise<void> {
+  try {
+    keys.trust = admitKey(keys.trust, options.hub, plugin, key, m.clock());
+  } catch (refused) {
+    if (!(refused instanceof HaiveError) || refused.code !== 'SIGNATURE_INVALID') throw refused;
+    const rotations = await hub.call('keys', { signal: options.signal }).then(
+      (answer) => answer.rotations,
+      () => [],
+    );
+    const { id } = options.hub;
+    if (!followsRotation(keys.trust, id, plugin, key, rotations, options.revokedKeys)) throw refused;
+    keys.trust = pin(keys.trust, id, plugin, key, m.clock());
   }
 }
 

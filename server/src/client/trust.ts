@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { keyIdOf, type PublicKey } from '../domain/dsse.ts';
+import { openRotation } from '../domain/approval.ts';
+import { type Envelope, keyIdOf, type PublicKey } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { writeAtomic } from '../machine/atomic-file.ts';
 import { makeDirs, readFileOrNull, removeFile } from '../machine/file-port.ts';
@@ -14,10 +15,13 @@ const TrustFile = z.object({
       publishers: z.record(z.string(), z.object({ key: z.string(), first_seen: z.string() })),
       /** Plugin name → key ids that may sign it. */
       plugins: z.record(z.string(), z.array(z.string())),
+      /** Public keys of operators, whose signatures stand above the hub's word. */
+      operators: z.array(z.string()).optional(),
     }),
   ),
 });
 export type Trust = z.output<typeof TrustFile>;
+type HubTrust = Trust['hubs'][string];
 
 /** @throws HaiveError CONFIG_INVALID when the file is not one of ours */
 export async function readTrust(m: Machine): Promise<Trust> {
@@ -43,10 +47,30 @@ export async function writeTrust(m: Machine, trust: Trust): Promise<void> {
   await writeAtomic(m.port, m.paths.trust, `${JSON.stringify(trust, null, 2)}\n`, { mode: 0o600 });
 }
 
+/** What is pinned for a hub. */
+export function trustOf(trust: Trust, hubId: string): HubTrust {
+  return trust.hubs[hubId] ?? { publishers: {}, plugins: {} };
+}
+
+export function withHub(trust: Trust, hubId: string, here: HubTrust): Trust {
+  return { ...trust, hubs: { ...trust.hubs, [hubId]: here } };
+}
+
+/** Public keys of operators that this machine knows. */
+export function operatorsOf(trust: Trust, hubId: string): readonly PublicKey[] {
+  return trustOf(trust, hubId).operators ?? [];
+}
+
+/** Key ids that may sign a plugin here. */
+export function pinnedKeys(here: HubTrust, plugin: string): readonly string[] {
+  return Object.hasOwn(here.plugins, plugin) ? (here.plugins[plugin] ?? []) : [];
+}
+
 /**
- * Decides whether a publisher's key may sign a plugin here, and pins it when it is the first. The hub's own key always may.
+ * Decides whether a key may sign a plugin here, and pins it when it is the first. The hub's own key may sign what no publisher
+ * has signed before: a hub that was taken over must not speak for publishers.
  * @returns the trust to keep, the same object when nothing was learned
- * @throws HaiveError SIGNATURE_INVALID when another key is pinned and this one is unknown at this hub
+ * @throws HaiveError SIGNATURE_INVALID when another key is pinned
  */
 export function admitKey(
   trust: Trust,
@@ -55,20 +79,67 @@ export function admitKey(
   key: PublicKey,
   now: Date,
 ): Trust {
-  if (key === hub.public_key) return trust;
   const keyid = keyIdOf(key);
-  const here = trust.hubs[hub.id] ?? { publishers: {}, plugins: {} };
-  const pinned = Object.hasOwn(here.plugins, plugin) ? (here.plugins[plugin] ?? []) : [];
+  const here = trustOf(trust, hub.id);
+  const pinned = pinnedKeys(here, plugin);
   if (pinned.includes(keyid)) return trust;
-  const known = Object.hasOwn(here.publishers, keyid);
-  if (pinned.length > 0 && !known) {
+  if (pinned.length > 0) {
     throw new HaiveError(
       'SIGNATURE_INVALID',
       `${plugin} is signed by ${keyid}, but this machine knows it by ${pinned.join(', ')}`,
-      { hint: 'If its publisher really changed, take the old key out of trust.json; if not, tell the operator.' },
+      {
+        hint: `If its publisher really changed: hv trust add ${plugin} ${keyid}. If not, tell the operator.`,
+        details: { plugin, keyid, pinned: [...pinned] },
+      },
     );
   }
-  const publishers = known ? here.publishers : { ...here.publishers, [keyid]: { key, first_seen: now.toISOString() } };
-  const plugins = { ...here.plugins, [plugin]: [...pinned, keyid] };
-  return { ...trust, hubs: { ...trust.hubs, [hub.id]: { publishers, plugins } } };
+  return key === hub.public_key ? trust : pin(trust, hub.id, plugin, key, now);
+}
+
+/** Lets one more key sign a plugin. */
+export function pin(trust: Trust, hubId: string, plugin: string, key: PublicKey, now: Date): Trust {
+  const keyid = keyIdOf(key);
+  const here = trustOf(trust, hubId);
+  const publishers = Object.hasOwn(here.publishers, keyid)
+    ? here.publishers
+    : { ...here.publishers, [keyid]: { key, first_seen: now.toISOString() } };
+  const plugins = { ...here.plugins, [plugin]: [...new Set([...pinnedKeys(here, plugin), keyid])] };
+  return withHub(trust, hubId, { ...here, publishers, plugins });
+}
+
+/**
+ * Whether the pinned keys of a plugin themselves name this key, in one step or several. Statements of revoked keys do not count.
+ * @param statements what the hub keeps; each is checked with the key that it is said to come from
+ */
+export function followsRotation(
+  trust: Trust,
+  hubId: string,
+  plugin: string,
+  key: PublicKey,
+  statements: readonly Envelope[],
+  revokedKeys: readonly string[] = [],
+): boolean {
+  const here = trustOf(trust, hubId);
+  const reached = new Set(pinnedKeys(here, plugin).flatMap((id) => here.publishers[id]?.key ?? []));
+  for (let grown = true; grown; ) {
+    grown = false;
+    for (const from of [...reached]) {
+      if (revokedKeys.includes(keyIdOf(from))) continue;
+      for (const statement of statements) {
+        const to = rotationFrom(statement, hubId, from);
+        if (to === null || reached.has(to)) continue;
+        reached.add(to);
+        grown = true;
+      }
+    }
+  }
+  return reached.has(key);
+}
+
+function rotationFrom(statement: Envelope, hubId: string, from: PublicKey): PublicKey | null {
+  try {
+    return openRotation(statement, hubId, from).to;
+  } catch {
+    return null;
+  }
 }

@@ -11,7 +11,7 @@ export interface SurfaceChange {
 }
 
 /** `haivemind.permissions`: patterns, `*` as wildcard. `files` says what it writes, for the sandbox; it cannot be computed. */
-export type Permissions = Partial<Record<SurfaceKey | 'files', string[]>>;
+export type Permissions = Partial<Record<SurfaceKey | 'files', string[] | undefined>>;
 
 const KEYS: readonly string[] = [...SURFACE_KEYS, 'files'];
 

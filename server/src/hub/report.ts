@@ -44,7 +44,7 @@ async function writeDown(tx: Tx, machine: MachineRecord, body: Report, at: strin
   const all = [...rest, ...body.plugins];
   if (few && named.length > 0) await replaceInstallations(tx, machine.id, lastOfEachName(body.plugins), at, named);
   if (!few) await replaceInstallations(tx, machine.id, lastOfEachName(all.map(asReported)), at);
-  await confirmRevocations(tx, machine.id, body.plugins, at);
+  await confirmRevocations(tx, machine.id, all, at);
   if (newCapabilities) await setMachineCapabilities(tx, machine.id, capabilities);
   await updateMachineFacts(tx, machine.id, {
     haivemindVersion: body.haivemind_version,

@@ -12,6 +12,11 @@ export function syncLines(result: SyncResult, style: Style): string[] {
     ...reinstalled.map((p) => `${mark}${style.green('=')} ${p.name} ${p.version} (again)`),
     ...removed.map((name) => `${mark}${style.red('-')} ${name}`),
   ];
+  for (const { name, version, reason, ended, folder } of result.revoked) {
+    const processes = ended === 0 ? '' : `, ${ended} process${ended === 1 ? '' : 'es'} ended`;
+    lines.push(style.red(`✗ ${name} ${version} was revoked (${clean(reason)})${processes}; it lies in ${folder}`));
+  }
+  if (result.revoked.length > 0) lines.push(style.red('End and restart open sessions: they may have it in memory.'));
   for (const wait of result.waiting) {
     const from = wait.from === null ? 'not installed' : wait.from;
     const detail = wait.why === 'policy' ? 'waits; `hv sync` installs it' : clean(wait.detail);
@@ -44,6 +49,7 @@ export function syncJson(result: SyncResult): Record<string, unknown> {
     problems,
     warnings: notes,
     edits,
+    revoked: result.revoked,
     not_modified: notModified,
     reload_needed: reloadNeeded,
     dry_run: dryRun,

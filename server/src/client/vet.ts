@@ -1,0 +1,139 @@
+import { openApproval } from '../domain/approval.ts';
+import { keyIdOf } from '../domain/dsse.ts';
+import { HaiveError } from '../domain/errors.ts';
+import type { Plan, PlanEntry } from '../domain/plan.ts';
+import { forbidden, type Policy, refusal } from '../domain/policy.ts';
+import { computeSurface, type Surface } from '../domain/surface.ts';
+import { getRecord, readBlob } from '../machine/blob-store.ts';
+import type { Machine } from '../machine/machine.ts';
+import { rememberRevoked } from '../machine/quarantine.ts';
+import type { Receipts } from '../machine/receipts.ts';
+import type { ClientContext } from './context.ts';
+import { readPolicies } from './policy.ts';
+import type { Fetched } from './transfer.ts';
+import { operatorsOf, readTrust } from './trust.ts';
+
+/** What this machine's owner has to say before anything of a plan is carried out. */
+export interface Vetting {
+  /** Digests that may not run here, and why; also installed ones. */
+  banned: Map<string, string>;
+  /** By digest: what was fetched and may not be installed now. */
+  judge(entries: readonly PlanEntry[], fetched: ReadonlyMap<string, Fetched>): Promise<Map<string, HaiveError>>;
+}
+
+/** Only these hold anything that a surface is computed from. */
+const READABLE = /\.(md|json)$/i;
+
+/**
+ * Reads policies and revocations for one sync. The lock must be held, unless `dryRun`.
+ * @param options.confirmed names of plugins that a person said yes to
+ * @throws HaiveError CONFIG_INVALID, IO_ERROR
+ */
+export async function openVetting(
+  ctx: ClientContext,
+  plan: Plan,
+  receipts: Receipts,
+  options: { confirmed?: readonly string[] | undefined; dryRun?: boolean | undefined } = {},
+): Promise<Vetting> {
+  const { machine } = ctx;
+  const policies = await readPolicies(machine);
+  const said = plan.revoked ?? [];
+  const revoked =
+    options.dryRun === true ? new Map(said.map((r) => [r.digest, r])) : await rememberRevoked(machine, said);
+  const banned = new Map([...revoked].map(([digest, r]) => [digest, `VERSION_REVOKED: ${r.reason}`]));
+  const hubKey = ctx.config.hub === undefined ? '' : keyIdOf(ctx.config.hub.public_key);
+  for (const why of await nowForbidden(machine, policies, receipts, hubKey)) banned.set(...why);
+  return {
+    banned,
+    async judge(entries, fetched) {
+      const refused = new Map<string, HaiveError>();
+      for (const entry of entries) {
+        const got = fetched.get(entry.digest);
+        const error =
+          got === undefined ? null : await judgeOne(ctx, plan, policies, receipts, entry, got, options.confirmed);
+        if (error !== null) refused.set(entry.digest, error);
+      }
+      return refused;
+    },
+  };
+}
+
+/** Installed plugins that a policy forbids since it was changed. The core stays: it is what would bring the next policy. */
+async function nowForbidden(
+  m: Machine,
+  policies: readonly Policy[],
+  receipts: Receipts,
+  hubKey: string,
+): Promise<[string, string][]> {
+  const found: [string, string][] = [];
+  if (policies.length === 0) return found;
+  for (const { name, version, digest, keyid } of Object.values(receipts.plugins)) {
+    const kept = await getRecord(m, digest);
+    if (kept === null || name === 'haivemind-core') continue;
+    const imported = kept.record.imported || keyid === hubKey;
+    const facts = { name, version, keyid, imported, surface: await surfaceHere(m, digest) };
+    for (const policy of policies) {
+      const why = forbidden(policy, facts);
+      if (why !== null) found.push([digest, `POLICY_REFUSED: ${why}`]);
+    }
+  }
+  return found;
+}
+
+async function judgeOne(
+  ctx: ClientContext,
+  plan: Plan,
+  policies: readonly Policy[],
+  receipts: Receipts,
+  entry: PlanEntry,
+  got: Fetched,
+  confirmed: readonly string[] = [],
+): Promise<HaiveError | null> {
+  const { name, version, digest } = entry;
+  const here = receipts.plugins[name];
+  if (here?.digest === digest) return null;
+  if (plan.revokedKeys?.includes(got.keyid)) {
+    return new HaiveError('SIGNATURE_INVALID', `${name}@${version} is signed by the revoked key ${got.keyid}`);
+  }
+  if (policies.length === 0) return null;
+  const trust = await readTrust(ctx.machine);
+  const operators = operatorsOf(trust, plan.hub);
+  let approval: ReturnType<typeof openApproval> | undefined;
+  try {
+    if (entry.approval !== undefined)
+      approval = openApproval(entry.approval, { hub: plan.hub, name, version, digest }, operators);
+  } catch {
+    // Signed by nobody this machine knows: as good as none.
+  }
+  const facts = {
+    name,
+    version,
+    keyid: got.keyid,
+    // What the hub's own key signs is the hub's, whatever the record calls itself.
+    imported: got.record.imported || got.keyid === keyIdOf(ctx.config.hub?.public_key ?? ''),
+    surface: await surfaceHere(ctx.machine, digest),
+    before: here === undefined ? undefined : await surfaceHere(ctx.machine, here.digest),
+    publishedAt: entry.publishedAt,
+    groups: ctx.config.groups,
+    now: ctx.clock(),
+    approval,
+    confirmed: confirmed.includes(name),
+    confined: false,
+  };
+  for (const policy of policies) {
+    const refused = refusal(policy, facts);
+    if (refused !== null) return new HaiveError(refused.code, refused.message, { details: { surface: facts.surface } });
+  }
+  return null;
+}
+
+/** The surface of a version whose bytes are in this machine's store; bytes that are gone count for nothing. */
+export async function surfaceHere(m: Machine, digest: string): Promise<Surface> {
+  const kept = await getRecord(m, digest);
+  const files = [];
+  for (const { path, sha256, executable } of kept?.record.files ?? []) {
+    const bytes = READABLE.test(path) ? await readBlob(m, sha256).catch(() => Buffer.alloc(0)) : Buffer.alloc(0);
+    files.push({ path, bytes, executable });
+  }
+  return computeSurface(files);
+}

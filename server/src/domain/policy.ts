@@ -1,0 +1,132 @@
+import type { Approval } from './approval.ts';
+import type { ErrorCode } from './errors.ts';
+import { nameMatches } from './names.ts';
+import { SURFACE_KEYS, type Surface } from './surface.ts';
+import { beyond, compareSurfaces, covers, isWider, type Permissions, surfaceText } from './surface-change.ts';
+
+/** What a machine allows, whatever its hub says. Where several policies hold, each of them must agree. */
+export interface Policy {
+  /** `published`: signed by a publisher · `imported`: packed by the hub. Absent: both. */
+  sources?: ('published' | 'imported')[] | undefined;
+  /** Key ids that may sign. Absent: every key that is pinned. */
+  publishers?: string[] | undefined;
+  /** Names, `*` as wildcard; what is denied is denied also where it is allowed. */
+  plugins?: { allow?: string[] | undefined; deny?: string[] | undefined } | undefined;
+  /** Patterns that no plugin may have; `["*"]` forbids all of a kind. */
+  forbid?: Permissions | undefined;
+  /** Everything a plugin does must be covered by these patterns; a missing kind allows nothing. */
+  max_surface?: Permissions | undefined;
+  /** Hours since a version was published. */
+  min_age_hours?: number | undefined;
+  /** The same for machines in groups (patterns); the longest counts. */
+  min_age_groups?: Record<string, number> | undefined;
+  /** When a person is asked first. */
+  confirm?: 'never' | 'new' | 'wider' | 'always' | undefined;
+  /** When an operator's signature is demanded, so that no hub can let something pass. */
+  signed_approval?: 'never' | 'wider' | 'always' | undefined;
+  /** What becomes of plugins with programs where they cannot be confined. */
+  sandbox?: 'off' | 'warn' | 'refuse' | undefined;
+}
+
+export interface VersionFacts {
+  name: string;
+  version: string;
+  /** Who signed it. */
+  keyid: string;
+  imported: boolean;
+  surface: Surface;
+}
+
+export interface AdmissionFacts extends VersionFacts {
+  /** What the installed version can do; undefined when there is none. */
+  before: Surface | undefined;
+  publishedAt: string | undefined;
+  groups: readonly string[];
+  now: Date;
+  /** Already checked: signed by an operator for these bytes. */
+  approval: Approval | undefined;
+  /** A person said yes to this plugin just now. */
+  confirmed: boolean;
+  /** Whether programs can be confined on this machine. */
+  confined: boolean;
+}
+
+export interface Refusal {
+  code: Extract<ErrorCode, 'POLICY_REFUSED' | 'APPROVAL_REQUIRED' | 'CONFIRMATION_REQUIRED'>;
+  message: string;
+}
+
+/** Carries everything else; a policy on hooks and servers would make the machine deaf. */
+const CORE = 'haivemind-core';
+
+/** Why a version may not be on this machine at all, installed or not; null when it may. */
+export function forbidden(policy: Policy, facts: VersionFacts): string | null {
+  const { name, keyid, imported, surface } = facts;
+  const { allow, deny } = policy.plugins ?? {};
+  if (deny?.some((pattern) => nameMatches(pattern, name))) return `the policy denies ${name}`;
+  if (allow !== undefined && name !== CORE && !allow.some((pattern) => nameMatches(pattern, name))) {
+    return `the policy allows only ${allow.join(', ')}`;
+  }
+  const source = imported ? 'imported' : 'published';
+  if (policy.sources !== undefined && !policy.sources.includes(source)) return `the policy takes no ${source} plugins`;
+  if (policy.publishers !== undefined && !policy.publishers.includes(keyid)) {
+    return `it is signed by ${keyid}, which the policy does not list`;
+  }
+  if (name === CORE) return null;
+  const bad: Partial<Surface> = {};
+  for (const key of SURFACE_KEYS) {
+    const hits = surface[key].filter((item) => policy.forbid?.[key]?.some((pattern) => covers(pattern, item)));
+    if (hits.length > 0) bad[key] = hits;
+  }
+  if (isWider(bad)) return `the policy forbids ${surfaceText(bad)}`;
+  const over = policy.max_surface === undefined ? {} : beyond(surface, policy.max_surface);
+  return isWider(over) ? `it goes beyond the policy's max_surface: ${surfaceText(over)}` : null;
+}
+
+/** Why a version may not be installed now; null when it may. */
+export function refusal(policy: Policy, facts: AdmissionFacts): Refusal | null {
+  const what = `${facts.name}@${facts.version}`;
+  const why = forbidden(policy, facts);
+  if (why !== null) return { code: 'POLICY_REFUSED', message: `${what}: ${why}` };
+  if (facts.name === CORE) return null;
+  const young = tooYoung(policy, facts);
+  if (young !== null) return { code: 'POLICY_REFUSED', message: `${what}: ${young}` };
+  const runs = facts.surface.commands.length > 0 || facts.surface.mcp_servers.length > 0;
+  if (policy.sandbox === 'refuse' && runs && !facts.confined) {
+    return {
+      code: 'POLICY_REFUSED',
+      message: `${what}: it runs programs, and nothing can confine them on this machine`,
+    };
+  }
+  const added = compareSurfaces(facts.before ?? NOTHING, facts.surface).added;
+  const wider = isWider(added);
+  const asks = (when: 'never' | 'new' | 'wider' | 'always' | undefined): boolean =>
+    when === 'always' || (when === 'new' && facts.before === undefined) || (when === 'wider' && wider);
+  const does = wider ? `; it adds ${surfaceText(added)}` : '';
+  if (asks(policy.signed_approval) && facts.approval === undefined) {
+    return {
+      code: 'APPROVAL_REQUIRED',
+      message: `${what} carries no operator's signature that this machine knows${does}`,
+    };
+  }
+  if (asks(policy.confirm) && !facts.confirmed) {
+    return { code: 'CONFIRMATION_REQUIRED', message: `${what} waits for your yes${does}` };
+  }
+  return null;
+}
+
+const NOTHING: Surface = { tools: [], hook_events: [], commands: [], hosts: [], mcp_servers: [], environment: [] };
+
+function tooYoung(policy: Policy, facts: AdmissionFacts): string | null {
+  const byGroup = Object.entries(policy.min_age_groups ?? {}).filter(([pattern]) =>
+    facts.groups.some((group) => nameMatches(pattern, group)),
+  );
+  const hours = Math.max(policy.min_age_hours ?? 0, ...byGroup.map(([, age]) => age));
+  if (hours === 0 || facts.approval?.urgent === true) return null;
+  const since = Date.parse(facts.publishedAt ?? '');
+  const age = (facts.now.getTime() - since) / 3600_000;
+  if (age >= hours) return null;
+  return Number.isNaN(age)
+    ? `nobody says when it was published, and the policy wants ${hours} hours`
+    : `it was published ${age.toFixed(1)} hours ago, and the policy wants ${hours}`;
+}

@@ -1,0 +1,358 @@
+// What a machine takes from its hub, and what it does not: revocation, policies, keys that follow one another, epochs.
+import { spawn } from 'node:child_process';
+import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { installPlugin } from '../../server/src/client/install.ts';
+import { describeSync } from '../../server/src/client/notice.ts';
+import { rollbackPlugin } from '../../server/src/client/rollback.ts';
+import { syncMachine } from '../../server/src/client/sync.ts';
+import { readTrust, withHub, writeTrust } from '../../server/src/client/trust.ts';
+import { signApproval, signEpoch, signRotation } from '../../server/src/domain/approval.ts';
+import { createKeyPair } from '../../server/src/domain/dsse.ts';
+import { readReceipts } from '../../server/src/machine/receipts.ts';
+import {
+  HUB_KEY,
+  joinedMachine,
+  json,
+  keyid,
+  PUBLISHER,
+  type ScriptedHub,
+  STRANGER,
+  scriptedHub,
+  serve,
+  version,
+} from '../cli/scripted-hub.ts';
+
+const code = (expected: string) => expect.objectContaining({ code: expected });
+const OPERATOR = createKeyPair();
+const hooks = JSON.stringify({ hooks: { Stop: [{ hooks: [{ type: 'command', command: 'sh x.sh' }] }] } });
+
+describe('a machine and its hub', () => {
+  let hub: ScriptedHub;
+  let m: Awaited<ReturnType<typeof joinedMachine>>;
+  beforeEach(async () => {
+    hub = await scriptedHub();
+    m = await joinedMachine(hub, { auto_install_updates: true });
+  });
+  afterEach(async () => {
+    await hub.close();
+    await m.remove();
+  });
+
+  const a1 = version('alpha', '1.0.0', { 'x.txt': 'one' });
+  const a2 = version('alpha', '2.0.0', { 'x.txt': 'two' });
+  const b1 = version(
+    'beta',
+    '1.0.0',
+    { 'x.txt': 'b' },
+    { entry: { dependencies: [{ name: 'alpha', range: '*', kind: 'required' }] } },
+  );
+  const hooked = version('alpha', '2.0.0', { 'hooks/hooks.json': hooks });
+  const revokedOf = (v: typeof a1, reason = 'steals keys') => ({
+    name: v.entry.name,
+    version: v.entry.version,
+    digest: v.entry.digest,
+    reason,
+  });
+  const installed = async () =>
+    Object.values((await readReceipts(m.ctx.machine)).plugins).map((p) => `${p.name}@${p.version}`);
+  const sync = async (mode: 'agent' | 'explicit' = 'agent') => syncMachine(await m.reopen(), { mode });
+  const policy = (value: unknown) => writeFile(m.ctx.machine.paths.policy, JSON.stringify(value));
+  const knowOperator = async () => {
+    const { machine } = m.ctx;
+    const trust = withHub(await readTrust(machine), 'hub_test', {
+      publishers: {},
+      plugins: {},
+      operators: [OPERATOR.publicKey],
+    });
+    await writeTrust(machine, trust);
+  };
+
+  describe('revocation', () => {
+    it('unloads the version, moves it to quarantine with the kept one, ends what runs from it, and is not undone', async () => {
+      serve(hub, [a1]);
+      await sync();
+      serve(hub, [a2], { counter: 2 });
+      await sync();
+      const { root, quarantine } = m.ctx.machine.paths;
+      const { dir, previous } = (await readReceipts(m.ctx.machine)).plugins.alpha ?? { dir: '', previous: [] };
+      const child = spawn('sleep', ['60'], { cwd: join(root, dir), stdio: 'ignore' });
+      const kept = spawn('sh', ['-c', 'sleep 60', join(root, previous[0]?.dir ?? '', 'x.sh')], { stdio: 'ignore' });
+      const other = spawn('sh', ['-c', 'sleep 61', `${join(root, dir)}-2/x.sh`], { stdio: 'ignore' });
+      const ended = [child, kept].map((p) => new Promise((resolve) => p.once('exit', resolve)));
+      try {
+        // A dependent and a hold would keep anything else.
+        serve(hub, [b1], {
+          counter: 3,
+          revoked: [revokedOf(a2), revokedOf(a1)],
+          problems: [{ name: 'alpha', code: 'DEPENDENCY_CONFLICT', message: 'm' }],
+        });
+        const result = await sync();
+        expect(result.changed.removed).toEqual(['alpha']);
+        expect(result.revoked.map((r) => [r.version, r.reason, r.ended]).sort()).toEqual([
+          ['1.0.0', 'steals keys', 1],
+          ['2.0.0', 'steals keys', 1],
+        ]);
+        expect(describeSync(result)).toContain('REVOKED and unloaded: alpha');
+        await Promise.all(ended);
+        expect(other.exitCode).toBeNull();
+      } finally {
+        for (const p of [child, kept, other]) p.kill('SIGKILL');
+      }
+      const names = await readdir(join(quarantine, 'alpha'));
+      expect(names).toHaveLength(2);
+      expect(
+        await readFile(join(quarantine, 'alpha', names.find((n) => n.startsWith('2')) ?? '', 'x.txt'), 'utf8'),
+      ).toBe('two');
+      expect(await readdir(join(root, 'versions'))).not.toContain('alpha');
+      expect(await readFile(m.ctx.machine.paths.settings, 'utf8').catch(() => '')).not.toContain('alpha@collective');
+      await expect(rollbackPlugin(await m.reopen(), 'alpha')).rejects.toThrow(code('NOT_INSTALLED'));
+      // A hub that forgets the revocation and offers it again is not believed, not even by force.
+      serve(hub, [a2], { counter: 4 });
+      await syncMachine(await m.reopen(), { mode: 'explicit', force: true });
+      expect(await installed()).not.toContain('alpha@2.0.0');
+    });
+
+    it('takes only the kept version out of reach of a rollback, while the live one stays', async () => {
+      serve(hub, [a1]);
+      await sync();
+      serve(hub, [a2], { counter: 2 });
+      await sync();
+      serve(hub, [a2], { counter: 3, revoked: [revokedOf(a1)], etag: '"3"' });
+      expect((await sync()).revoked).toMatchObject([{ version: '1.0.0', ended: 0 }]);
+      expect(await installed()).toEqual(['alpha@2.0.0']);
+      await expect(rollbackPlugin(await m.reopen(), 'alpha')).rejects.toThrow(code('ROLLBACK_UNAVAILABLE'));
+    });
+
+    it('holds under an expired plan too, and finishes what a crash left', async () => {
+      serve(hub, [a1]);
+      await sync();
+      const { machine } = m.ctx;
+      serve(hub, [a2], { counter: 2, revoked: [revokedOf(a1)], expiresAt: '2026-01-02T00:00:00.000Z' });
+      await sync();
+      expect(await installed()).toEqual([]);
+      // As if the process had died between the move and the receipts.
+      const dir = 'versions/alpha/1.0.0-gone';
+      const receipts = await readReceipts(machine);
+      const tree = {
+        name: 'alpha',
+        version: '1.0.0',
+        digest: a1.entry.digest,
+        dir,
+        files: [],
+        extras: [],
+        conflicts: [],
+        keyid: '',
+        id: '',
+        description: '',
+        dependencies: [],
+        at: '2026-01-01T00:00:00.000Z',
+      };
+      await writeFile(machine.paths.receipts, JSON.stringify({ ...receipts, retired: [tree] }));
+      expect((await sync()).revoked).toMatchObject([{ version: '1.0.0', folder: '' }]);
+      expect((await readReceipts(machine)).retired).toEqual([]);
+    });
+
+    it('is carried out by damaged lists as little as by none: it says so', async () => {
+      serve(hub, [a1]);
+      await mkdir(m.ctx.machine.paths.quarantine, { recursive: true });
+      await writeFile(join(m.ctx.machine.paths.quarantine, 'revoked.json'), '{');
+      await expect(sync()).rejects.toThrow(code('IO_ERROR'));
+      expect(await installed()).toEqual([]);
+    });
+  });
+
+  describe('a policy', () => {
+    let served = 0;
+    const refuses = async (value: unknown, v: typeof a1, expected: string, mode: 'agent' | 'explicit' = 'explicit') => {
+      await policy(value);
+      serve(hub, [v], { etag: `"${++served}"` });
+      const result = await sync(mode);
+      expect(result.problems.map((p) => p.code)).toEqual([expected]);
+      expect(await installed()).toEqual([]);
+    };
+    const young = version('alpha', '1.0.0', { 'x.txt': 'one' }, { entry: { publishedAt: new Date().toISOString() } });
+
+    it.each([
+      ['a denied name', { plugins: { deny: ['al*'] } }, a1],
+      ['a name that is not allowed', { plugins: { allow: ['es-*'] } }, a1],
+      ['a publisher that is not listed', { publishers: [keyid(STRANGER)] }, a1],
+      ['what the hub packed itself', { sources: ['published'] }, version('alpha', '1.0.0', {}, { by: HUB_KEY })],
+      ['a hook', { forbid: { hook_events: ['*'] } }, hooked],
+      ['a command', { forbid: { commands: ['sh *'] } }, hooked],
+      ['more than the largest surface', { max_surface: { hook_events: ['SessionStart'] } }, hooked],
+      ['a version that is too young', { min_age_hours: 24 }, young],
+      ['a version whose age nobody tells', { min_age_hours: 24 }, a1],
+      ['programs that cannot be confined', { sandbox: 'refuse' }, hooked],
+    ])('refuses %s', async (_, value, v) => {
+      await refuses(value, v, 'POLICY_REFUSED');
+    });
+
+    it('lets pass what it does not forbid', async () => {
+      await policy({
+        plugins: { allow: ['alpha'] },
+        publishers: [keyid(PUBLISHER)],
+        forbid: { hook_events: ['*'] },
+        max_surface: {},
+        sandbox: 'refuse',
+      });
+      serve(hub, [a1]);
+      await sync();
+      expect(await installed()).toEqual(['alpha@1.0.0']);
+    });
+
+    it('unloads what it forbids since it was changed', async () => {
+      serve(hub, [hooked]);
+      await sync();
+      expect(await installed()).toEqual(['alpha@2.0.0']);
+      await policy({ forbid: { hook_events: ['Stop'] } });
+      expect((await sync()).changed.removed).toEqual(['alpha']);
+      expect((await sync()).changed.removed).toEqual([]);
+    });
+
+    it('asks a person where it says so, and takes their yes for that plugin', async () => {
+      await refuses({ confirm: 'wider' }, hooked, 'CONFIRMATION_REQUIRED');
+      hub.answers['POST /api/plugins/alpha/install'] = (_, response) =>
+        json(response, {
+          id: 'plugin_alpha_2.0.0',
+          name: 'alpha',
+          version: '2.0.0',
+          pinned: false,
+          machines: [{ machine: 'test', version: '2.0.0', problem: null }],
+          warnings: [],
+          seq: 1,
+        });
+      await expect(installPlugin(await m.reopen(), 'alpha')).rejects.toThrow(code('CONFIRMATION_REQUIRED'));
+      await installPlugin(await m.reopen(), 'alpha', { confirmed: true });
+      expect(await installed()).toEqual(['alpha@2.0.0']);
+    });
+
+    it('takes an approval only from an operator it knows, for these bytes; an urgent one passes the age', async () => {
+      const { name, digest } = hooked.entry;
+      const said = { hub: 'hub_test', name, version: '2.0.0', digest, urgent: true, at: 'now' };
+      const approved = (pem: string, more = {}) => ({
+        ...hooked,
+        entry: { ...hooked.entry, approval: signApproval({ ...said, ...more }, pem) },
+      });
+      const demands = { signed_approval: 'wider', min_age_hours: 24 };
+      await refuses(demands, approved(OPERATOR.privatePem), 'POLICY_REFUSED');
+      await knowOperator();
+      await refuses(demands, approved(HUB_KEY.privatePem), 'POLICY_REFUSED');
+      await refuses({ signed_approval: 'wider' }, approved(STRANGER.privatePem), 'APPROVAL_REQUIRED');
+      await refuses(
+        { signed_approval: 'wider' },
+        approved(OPERATOR.privatePem, { digest: `sha256:${'0'.repeat(64)}` }),
+        'APPROVAL_REQUIRED',
+      );
+      await refuses(demands, approved(OPERATOR.privatePem, { urgent: false }), 'POLICY_REFUSED');
+      await policy(demands);
+      serve(hub, [approved(OPERATOR.privatePem)]);
+      await sync();
+      expect(await installed()).toEqual(['alpha@2.0.0']);
+    });
+
+    it.each([['{'], ['{"forbit":{}}'], ['{"forbid":{"hooks":["*"]}}'], ['{"min_age_hours":-1}'], ['{"format":2}']])(
+      'that is not understood stops everything: %s',
+      async (text) => {
+        await writeFile(m.ctx.machine.paths.policy, text);
+        serve(hub, [a1]);
+        await expect(sync('explicit')).rejects.toThrow(code('CONFIG_INVALID'));
+        expect(await installed()).toEqual([]);
+      },
+    );
+
+    it("of the administrator stands above the user's, and must be the administrator's", async () => {
+      const system = join(m.home, 'system-policy.json');
+      const ctx = await m.reopen();
+      const administered = {
+        ...ctx,
+        machine: { ...ctx.machine, paths: { ...ctx.machine.paths, systemPolicy: system } },
+      };
+      await writeFile(system, JSON.stringify({ plugins: { deny: ['alpha'] } }));
+      await policy({ plugins: { allow: ['alpha'] } });
+      await chmod(system, 0o666);
+      serve(hub, [a1]);
+      await expect(syncMachine(administered, { mode: 'explicit' })).rejects.toThrow(code('CONFIG_INVALID'));
+      await chmod(system, 0o644);
+      if (process.getuid?.() === 0) {
+        expect((await syncMachine(administered, { mode: 'explicit' })).problems).toMatchObject([
+          { code: 'POLICY_REFUSED' },
+        ]);
+      }
+      expect(await installed()).toEqual([]);
+    });
+  });
+
+  describe('keys', () => {
+    const third = createKeyPair();
+    const rotation = (from: typeof PUBLISHER, to: typeof PUBLISHER, by = from, hubId = 'hub_test') =>
+      signRotation({ hub: hubId, from: from.publicKey, to: to.publicKey, at: 'now' }, by.privatePem);
+    const keysAre = (rotations: unknown[]) => {
+      hub.answers['GET /api/keys'] = (_, response) => json(response, { keys: [], rotations });
+    };
+    const next = version('alpha', '2.0.0', { 'x.txt': 'two' }, { by: third });
+
+    it('are followed where the pinned key names the next, also over two steps', async () => {
+      serve(hub, [a1]);
+      await sync();
+      keysAre([rotation(STRANGER, third), rotation(PUBLISHER, STRANGER)]);
+      serve(hub, [next], { counter: 2 });
+      await sync();
+      expect(await installed()).toEqual(['alpha@2.0.0']);
+    });
+
+    it.each([
+      ['nobody named', () => [], {}],
+      ['only a stranger named', () => [rotation(PUBLISHER, third, STRANGER)], {}],
+      ['was named for another hub', () => [rotation(PUBLISHER, third, PUBLISHER, 'hub_other')], {}],
+      ['a revoked key named', () => [rotation(PUBLISHER, third)], { revokedKeys: [keyid(PUBLISHER)] }],
+      ['is revoked itself', () => [rotation(PUBLISHER, third)], { revokedKeys: [keyid(third)] }],
+    ])('are refused when %s', async (_, rotations, plan) => {
+      serve(hub, [a1]);
+      await sync();
+      keysAre(rotations());
+      serve(hub, [next], { counter: 2, ...plan });
+      expect((await sync('explicit')).problems).toMatchObject([{ code: 'SIGNATURE_INVALID' }]);
+      expect(await installed()).toEqual(['alpha@1.0.0']);
+    });
+
+    it('count one to a record', async () => {
+      const two = {
+        ...a1,
+        envelope: {
+          ...(a1.envelope as object),
+          signatures: [
+            { keyid: keyid(STRANGER), sig: 'AA==' },
+            ...(a1.envelope as { signatures: object[] }).signatures,
+          ],
+        },
+      };
+      serve(hub, [two]);
+      expect((await sync('explicit')).problems).toMatchObject([{ code: 'SIGNATURE_INVALID' }]);
+      expect(await installed()).toEqual([]);
+    });
+  });
+
+  describe('an epoch', () => {
+    it('needs the signature of an operator where the machine knows one', async () => {
+      await knowOperator();
+      serve(hub, [a1], { counter: 9 });
+      await sync();
+      const proofs = [
+        undefined,
+        signEpoch('hub_test', 2, HUB_KEY.privatePem),
+        signEpoch('hub_test', 3, OPERATOR.privatePem),
+        signEpoch('hub_other', 2, OPERATOR.privatePem),
+      ];
+      for (const [i, epochProof] of proofs.entries()) {
+        serve(hub, [a2], { epoch: 2, counter: 1, etag: `"${i}"`, epochProof });
+        await expect(sync()).rejects.toThrow(code('SIGNATURE_INVALID'));
+        expect(await installed()).toEqual(['alpha@1.0.0']);
+      }
+      serve(hub, [a2], { epoch: 2, counter: 1, epochProof: signEpoch('hub_test', 2, OPERATOR.privatePem) });
+      await sync();
+      expect(await installed()).toEqual(['alpha@2.0.0']);
+    });
+  });
+});
