@@ -18,7 +18,9 @@ export function marketplaceSetting(m: Machine): Record<string, unknown> {
 
 /** The pointer file's text: what is live, from the receipts alone, always the same for the same receipts. */
 export function marketplaceText(receipts: Receipts): string {
-  const plugins = Object.values(receipts.plugins)
+  const dev = Object.entries(receipts.dev ?? {}).map(([name, tree]) => ({ ...tree, name }));
+  const installed = Object.values(receipts.plugins).filter(({ name }) => receipts.dev?.[name] === undefined);
+  const plugins = [...installed, ...dev]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map(({ name, dir, description, version }) => ({ name, source: `./${dir}`, description, version }));
   const owner = { name: 'hAIveMind' };

@@ -2,6 +2,7 @@ import { HaiveError } from '../domain/errors.ts';
 import type { Dependency } from '../domain/manifest.ts';
 import type { Origin } from '../domain/plan.ts';
 import { writeAtomic } from './atomic-file.ts';
+import type { DevTree } from './dev-override.ts';
 import { readFileOrNull } from './file-port.ts';
 import type { Machine } from './machine.ts';
 
@@ -132,6 +133,8 @@ export interface Receipts {
   /** Trees nobody points to, kept until no session can use them. */
   retired: (TreeReceipt & { name: string; at: string })[];
   notes: ReceiptNotes;
+  /** By plugin name: folders shown to the client as they are being edited (`hv dev`). */
+  dev?: Record<string, DevTree>;
 }
 
 export function noFileNotes(): FileNotes {

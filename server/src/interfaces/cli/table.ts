@@ -1,6 +1,7 @@
 import type { VerbRow } from './verb.ts';
 
 const machines: [string, string] = ['--machines <list>', 'on these machines instead (a,b; * for all), as operator'];
+const discard: [string, string] = ['--discard-edits', 'what was edited here is replaced too (a backup is kept)'];
 const force: [string, string] = ['--force', 'also what is in step or was edited here (a backup is kept)'];
 
 /** Every verb of `hv`; the modules behind them are loaded when called. */
@@ -113,7 +114,7 @@ export const VERBS: VerbRow[] = [
     name: 'install',
     args: '<plugin>',
     summary: 'install a plugin, NAME or NAME@RANGE',
-    options: [machines, force],
+    options: [machines, force, discard],
     examples: ['hv install elasticsearch-ops', 'hv install elasticsearch-ops@1.2.0 --machines es-1,es-2'],
     load: async () => (await import('./verbs/changes.ts')).install,
   },
@@ -121,16 +122,16 @@ export const VERBS: VerbRow[] = [
     name: 'update',
     args: '[plugins...]',
     summary: 'install waiting updates of these plugins, or of all installed',
-    options: [force],
+    options: [force, discard],
     examples: ['hv update', 'hv update elasticsearch-ops'],
     load: async () => (await import('./verbs/changes.ts')).update,
   },
   {
     name: 'remove',
     args: '<plugin>',
-    summary: 'remove a plugin',
-    options: [machines],
-    examples: ['hv remove elasticsearch-ops'],
+    summary: 'remove a plugin; what was edited in it stays as an overlay',
+    options: [machines, ['--purge', 'forget edits and overlay too']],
+    examples: ['hv remove elasticsearch-ops', 'hv remove elasticsearch-ops --purge'],
     load: async () => (await import('./verbs/changes.ts')).remove,
   },
   {
@@ -174,6 +175,28 @@ export const VERBS: VerbRow[] = [
     summary: 'what is installed here, what waits, what is wrong',
     examples: ['hv status', 'hv status elasticsearch-ops --json'],
     load: async () => (await import('./verbs/status.ts')).status,
+  },
+  {
+    name: 'diff',
+    args: '<plugin>',
+    summary: 'what was changed here in an installed plugin',
+    examples: ['hv diff elasticsearch-ops'],
+    load: async () => (await import('./verbs/edits.ts')).diff,
+  },
+  {
+    name: 'repair',
+    args: '<plugin...>',
+    summary: 'put a plugin back as it was published, or only these of its files; edits go to a backup',
+    options: [['--keep', 'settle conflicts the other way: your edits stay']],
+    examples: ['hv repair elasticsearch-ops', 'hv repair elasticsearch-ops commands/es.md --keep'],
+    load: async () => (await import('./verbs/edits.ts')).repair,
+  },
+  {
+    name: 'backups',
+    args: '[action] [backup]',
+    summary: 'what was kept before changes: list, restore BACKUP',
+    examples: ['hv backups', 'hv backups restore settings.json'],
+    load: async () => (await import('./verbs/edits.ts')).backups,
   },
   {
     name: 'validate',

@@ -1,0 +1,145 @@
+import { dirname, join } from 'node:path';
+import { HaiveError } from '../domain/errors.ts';
+import type { SourceFile } from '../domain/package.ts';
+import { writeAtomic } from './atomic-file.ts';
+import { sha256Of } from './blob-store.ts';
+import { makeDirs, removeEmptyDir, removeFile, removeTree } from './file-port.ts';
+import { ensureRoot, type Machine } from './machine.ts';
+import { enabledKey, MARKETPLACE, marketplaceSetting, marketplaceText } from './marketplace.ts';
+import { type FileNotes, noFileNotes, type Receipts, readReceipts, writeReceipts } from './receipts.ts';
+import { getKeyText, isEmptyObject, removeKey, setKey } from './settings-edit.ts';
+import { readText, type Text, writeText } from './text-file.ts';
+import { recover } from './transaction.ts';
+import { scanTree } from './tree.ts';
+
+/**
+ * A plugin as it is being written, in the place of the installed one: only the pointer says otherwise than the receipts of
+ * installed plugins, and keeps doing so through syncs until the override ends.
+ */
+
+export interface DevTree {
+  /** Folder that is being edited. */
+  from: string;
+  /** Relative to the root, POSIX. */
+  dir: string;
+  version: string;
+  description: string;
+  /** What we wrote into settings.json for it. */
+  settings: FileNotes;
+}
+
+export interface DevPlugin {
+  name: string;
+  version: string;
+  description: string;
+  files: readonly SourceFile[];
+}
+
+export interface DevChange {
+  written: string[];
+  removed: string[];
+}
+
+const KNOWN = ['extraKnownMarketplaces', MARKETPLACE];
+const enabled = (name: string): string[] => ['enabledPlugins', enabledKey(name)];
+
+/**
+ * Shows a plugin's files to the client's next sessions. The lock must be held.
+ * @throws HaiveError LAYOUT_UNSUPPORTED in the loose layout, SETTINGS_INVALID, READ_ONLY, DISK_FULL, IO_ERROR
+ */
+export async function showDev(m: Machine, plugin: DevPlugin, from: string): Promise<DevChange> {
+  await recover(m);
+  await ensureRoot(m);
+  const receipts = await readReceipts(m);
+  if (receipts.layout !== 'native') {
+    throw new HaiveError('LAYOUT_UNSUPPORTED', 'A plugin can be shown as it is written only in the native layout');
+  }
+  const { name, version, description } = plugin;
+  const dir = `dev/${name}`;
+  const change = await renderDev(m, join(m.paths.root, 'dev', name), plugin.files);
+  const before = receipts.dev?.[name];
+  const settings = before?.settings ?? noFileNotes();
+  const text = await readText(m.paths.settings);
+  const next = enable(m, text, name, settings);
+  // The receipts go first: whatever is written after can be taken back from them.
+  receipts.dev = { ...receipts.dev, [name]: { from, dir, version, description, settings } };
+  await writeReceipts(m, receipts);
+  await writeText(m, m.paths.settings, text, next);
+  await writePointer(m, receipts);
+  return change;
+}
+
+/**
+ * Ends overrides: the installed version is what the client sees again, or nothing. The lock must be held.
+ * @param which chooses by name and folder; all when absent
+ * @returns the names
+ */
+export async function stopDev(
+  m: Machine,
+  which: (name: string, from: string) => boolean = () => true,
+): Promise<string[]> {
+  const receipts = await readReceipts(m);
+  const stopped: string[] = [];
+  for (const [name, tree] of Object.entries(receipts.dev ?? {})) {
+    if (!which(name, tree.from)) continue;
+    const { [name]: _, ...rest } = receipts.dev ?? {};
+    receipts.dev = rest;
+    await writePointer(m, receipts);
+    const text = await readText(m.paths.settings);
+    await writeText(m, m.paths.settings, text, disable(m, text, name, tree.settings, receipts));
+    await removeTree(m.port, join(m.paths.root, 'dev', name));
+    if (Object.keys(rest).length === 0) delete receipts.dev;
+    await writeReceipts(m, receipts);
+    stopped.push(name);
+  }
+  await removeEmptyDir(m.port, join(m.paths.root, 'dev'));
+  return stopped;
+}
+
+async function writePointer(m: Machine, receipts: Receipts): Promise<void> {
+  await makeDirs(m.port, dirname(m.paths.marketplace));
+  await writeAtomic(m.port, m.paths.marketplace, marketplaceText(receipts));
+}
+
+function enable(m: Machine, text: Text, name: string, notes: FileNotes): string {
+  const where = m.paths.settings;
+  if (text === null) Object.assign(notes, { ...noFileNotes(), created: true });
+  let now = text ?? '{}\n';
+  if (getKeyText(now, KNOWN, where) === undefined) now = setKey(now, KNOWN, marketplaceSetting(m), notes, where);
+  return getKeyText(now, enabled(name), where) === 'true' ? now : setKey(now, enabled(name), true, notes, where);
+}
+
+/** What an installed plugin needs stays, whoever wrote it first. */
+function disable(m: Machine, text: Text, name: string, notes: FileNotes, receipts: Receipts): Text {
+  const where = m.paths.settings;
+  if (text === null) return null;
+  const others = Object.keys(receipts.plugins).length > 0 || Object.keys(receipts.dev ?? {}).length > 0;
+  let now = text;
+  if (receipts.plugins[name] === undefined) now = removeKey(now, enabled(name), notes, where);
+  if (!others) now = removeKey(now, KNOWN, notes, where);
+  return notes.created && isEmptyObject(now, where) ? null : now;
+}
+
+/** Makes the tree what the files are, touching only what differs. */
+async function renderDev(m: Machine, root: string, files: readonly SourceFile[]): Promise<DevChange> {
+  const there = await scanTree(root);
+  const change: DevChange = { written: [], removed: [] };
+  for (const { path, bytes, executable } of files) {
+    const old = there.get(path);
+    there.delete(path);
+    const mode = executable ? 0o755 : 0o644;
+    if (old?.kind === 'file' && old.sha256 === sha256Of(bytes) && (old.mode & 0o100) === (mode & 0o100)) continue;
+    const target = join(root, ...path.split('/'));
+    await makeDirs(m.port, dirname(target));
+    if (old !== undefined) await removeFile(m.port, target);
+    await writeAtomic(m.port, target, bytes, { mode, fsync: false });
+    change.written.push(path);
+  }
+  for (const [path, { absolute }] of there) {
+    await removeFile(m.port, absolute);
+    for (let dir = dirname(absolute); dir !== root && dir.startsWith(root); dir = dirname(dir))
+      await removeEmptyDir(m.port, dir);
+    change.removed.push(path);
+  }
+  return change;
+}
