@@ -48,7 +48,14 @@ async function enabled(): Promise<string[]> {
   return Object.keys(keys).filter((key) => keys[key] && key.startsWith('haivemind-core@'));
 }
 
-/** Runs a session and says whose core it had; one plugin, one connected server, one start hook, the command usable. */
+/** Exit codes of the core's start hooks, each run once. */
+async function startHooksOnce(): Promise<number[]> {
+  const text = await readFile(join(repository.root, 'hooks', 'hooks.json'), 'utf8');
+  const { hooks } = JSON.parse(text) as { hooks: { SessionStart: { hooks: unknown[] }[] } };
+  return hooks.SessionStart.flatMap((entry) => entry.hooks).map(() => 0);
+}
+
+/** Runs a session and says whose core it had; one plugin, one connected server, each start hook once, the command usable. */
 async function coreInSession(): Promise<string | undefined> {
   const { init, hooks, result } = await scriptedSession(home);
   const cores = init.plugins.filter((plugin) => plugin.name === 'haivemind-core');
@@ -56,7 +63,9 @@ async function coreInSession(): Promise<string | undefined> {
   expect(init.mcp_servers.filter((server) => server.name.includes('haivemind'))).toEqual([
     expect.objectContaining({ name: 'plugin:haivemind-core:haivemind', status: 'connected' }),
   ]);
-  expect(hooks.filter((hook) => hook.event === 'SessionStart').map((hook) => hook.exitCode)).toEqual([0]);
+  expect(hooks.filter((hook) => hook.event === 'SessionStart').map((hook) => hook.exitCode)).toEqual(
+    await startHooksOnce(),
+  );
   expect(init.slash_commands).toContain('haivemind-core:hv-plugin');
   expect(result.is_error).toBe(false);
   return cores[0]?.source;

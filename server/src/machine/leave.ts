@@ -52,6 +52,7 @@ export async function leaveMachine(m: Machine): Promise<LeaveMachineResult> {
   }
   for (const dir of [join(backups, 'edits'), backups, paths.overlays]) await removeEmptyDir(port, dir);
   await removeTree(port, paths.quarantine);
+  await forgetCodeCaches(m);
   const left = [...(await scanTree(paths.overlays)).keys(), ...(await scanTree(backups)).keys()];
   for (const file of [receipts, live, plan, paths.seen, paths.inboxRevision]) await removeFile(port, file);
   if (left.length > 0) {
@@ -68,6 +69,14 @@ export async function leaveMachine(m: Machine): Promise<LeaveMachineResult> {
   await removeEmptyDir(port, paths.root);
   for (const dir of made.reverse()) await removeEmptyDir(port, join(dirname(paths.claudeDir), dir));
   return { removed, warnings };
+}
+
+/** Our MCP server leaves V8 code caches in the folder that the client gives the core plugin for its data. */
+async function forgetCodeCaches(m: Machine): Promise<void> {
+  const data = join(m.paths.pluginsDir, 'data', `haivemind-core-${MARKETPLACE}`);
+  for (const entry of await listDir(data)) {
+    if (entry.isFile() && entry.name.endsWith('.v8')) await removeFile(m.port, join(data, entry.name));
+  }
 }
 
 /** Sessions note the marketplaces they have seen, and nothing takes ours out of that list when its folder goes. */
