@@ -73,7 +73,7 @@ export async function leaveMachine(m: Machine): Promise<LeaveMachineResult> {
 
 /** Our MCP server leaves V8 code caches in the folder that the client gives the core plugin for its data. */
 async function forgetCodeCaches(m: Machine): Promise<void> {
-  const data = join(m.paths.pluginsDir, 'data', `haivemind-core-${MARKETPLACE}`);
+  const data = join(m.paths.claudeDir, 'plugins', 'data', `haivemind-core-${MARKETPLACE}`);
   for (const entry of await listDir(data)) {
     if (entry.isFile() && entry.name.endsWith('.v8')) await removeFile(m.port, join(data, entry.name));
   }
