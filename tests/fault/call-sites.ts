@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
 import ts from 'typescript';
 import { FILE_OPERATIONS } from '../../server/src/machine/file-port.ts';
 import { callSites } from './noted-calls.ts';
@@ -12,10 +12,24 @@ export interface CallSite {
   text: string;
 }
 
-/** Every call in the machine's side that changes the disk: an operation of the port, or a function that is handed the port. */
+/** A change, its recovery, leaving and collecting, and what is written one file at a time. */
+const ENGINE = ['transaction.ts', 'leave.ts', 'leases.ts', 'config-file.ts', 'live-state.ts', 'publisher-key.ts'];
+
+/** The engine's files and all of the machine's side that they import. */
+function engineFiles(): string[] {
+  const files = [...ENGINE];
+  for (const file of files) {
+    for (const { fileName } of ts.preProcessFile(readFileSync(join(MACHINE, file), 'utf8')).importedFiles) {
+      const path = normalize(join(dirname(file), fileName));
+      if (fileName.startsWith('.') && !path.startsWith('..') && !files.includes(path)) files.push(path);
+    }
+  }
+  return files;
+}
+
+/** Every call of the engine that changes the disk: an operation of the port, or a function that is handed the port. */
 export function mutatingCalls(): CallSite[] {
-  const files = readdirSync(MACHINE, { recursive: true }).map(String);
-  return files.filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts')).flatMap(callsIn);
+  return engineFiles().flatMap(callsIn);
 }
 
 function callsIn(file: string): CallSite[] {

@@ -36,9 +36,7 @@ const SYNCHRONOUS: Synchronous = {
   symlink: (target, path, type) => fs.symlinkSync(target, path, type),
   chmod: (path, mode) => fs.chmodSync(path, mode),
   link: (existing, path) => fs.linkSync(existing, path),
-  copyFile: (from, to) => fs.copyFileSync(from, to),
   fsyncDir: () => undefined,
-  utimes: (path, atime, mtime) => fs.utimesSync(path, atime, mtime),
 };
 
 type Arguments = Parameters<FilePort[OperationName]>;

@@ -59,6 +59,7 @@ async function edit(rig: Rig): Promise<void> {
 /** What a dead process's lock and a person's own copies leave in our folder. */
 async function debris(rig: Rig): Promise<void> {
   await rig.write('.claude/plugins/.haivemind/lock/1.done', '');
+  await rig.write('.claude/plugins/.haivemind/quarantine/bad/1.0.0/x', 'x');
   await rig.write('.claude/plugins/.haivemind/backups/old/settings.json', '{}');
 }
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { withLock } from '../../server/src/machine/lock.ts';
 import { bundleChild } from '../machine/bundle.ts';
 import { openBenchHome } from './bench-home.ts';
+import { LOOSE_SCENARIOS } from './loose-scenarios.ts';
 import { SCENARIOS } from './scenarios.ts';
 
 /** A real process, a real SIGKILL, the real port with its fsyncs, the real lock; spread over all of a change's operations. */
@@ -28,7 +29,7 @@ function endOf(args: string[]): Promise<{ signal: string | null; errors: string 
   });
 }
 
-it.each(SCENARIOS)('$name: killed', { timeout: 300_000 }, async (scenario) => {
+it.each([...SCENARIOS, ...LOOSE_SCENARIOS])('$name: killed', { timeout: 300_000 }, async (scenario) => {
   const bench = await openBenchHome(scenario);
   const differed: string[] = [];
   let killed = 0;

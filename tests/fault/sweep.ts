@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { HaiveError } from '../../server/src/domain/errors.ts';
 import { recover } from '../../server/src/machine/transaction.ts';
@@ -15,7 +14,7 @@ export interface Tally {
   operations: Set<string>;
 }
 
-const TWO_PATHS = new Set<OperationName>(['rename', 'link', 'copyFile']);
+const TWO_PATHS = new Set<OperationName>(['rename', 'link']);
 
 /**
  * Runs something on the HOME as it is and gives every state in which a process that dies would leave it: after each
@@ -36,10 +35,6 @@ async function statesOf(bench: BenchHome, tally: Tally, run: (m: BenchHome['rig'
       const bits = there?.split(' ', 1)[0] ?? ((mode ?? 0o644) & ~process.umask()).toString(8);
       if (there === undefined || !exclusive)
         states.push(new Map(image).set(path, `${bits} ${halfOf(args[1]).toString('latin1')}`));
-    }
-    if (name === 'copyFile') {
-      const half = halfOf(readFileSync(String(args[0]))).toString('latin1');
-      states.push(new Map(image).set(inside(args[1]), `644 ${half}`));
     }
     go();
     image = new Map(image);

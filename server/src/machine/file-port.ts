@@ -21,9 +21,7 @@ export interface FilePort {
   symlink(target: string, path: string, type?: 'dir' | 'junction'): Promise<void>;
   chmod(path: string, mode: number): Promise<void>;
   link(existing: string, path: string): Promise<void>;
-  copyFile(from: string, to: string): Promise<void>;
   fsyncDir(path: string): Promise<void>;
-  utimes(path: string, atime: Date, mtime: Date): Promise<void>;
 }
 
 export const FILE_OPERATIONS = [
@@ -35,9 +33,7 @@ export const FILE_OPERATIONS = [
   'symlink',
   'chmod',
   'link',
-  'copyFile',
   'fsyncDir',
-  'utimes',
 ] as const satisfies (keyof FilePort)[];
 
 async function writeFile(path: string, bytes: Uint8Array | string, options: WriteOptions = {}): Promise<void> {
@@ -76,9 +72,7 @@ export function realFilePort(): FilePort {
     symlink: (target, path, type) => fs.symlink(target, path, type),
     chmod: (path, mode) => fs.chmod(path, mode),
     link: (existing, path) => fs.link(existing, path),
-    copyFile: (from, to) => fs.copyFile(from, to, fs.constants.COPYFILE_FICLONE),
     fsyncDir,
-    utimes: (path, atime, mtime) => fs.utimes(path, atime, mtime),
   };
 }
 
@@ -126,9 +120,7 @@ export function withFileErrors(port: FilePort): FilePort {
     symlink: guard((target: string, path: string, type?: 'dir' | 'junction') => port.symlink(target, path, type)),
     chmod: guard(port.chmod),
     link: guard(port.link),
-    copyFile: guard(port.copyFile),
     fsyncDir: guard(port.fsyncDir),
-    utimes: guard(port.utimes),
   };
 }
 

@@ -25,8 +25,30 @@ export interface Keep {
   renamed?: LooseFile['renamed'];
 }
 
-/** Where edits of a tree are put aside. */
-export const backupOf = (dir: string): string => `backups/edits/${dir.slice('versions/'.length)}`;
+/**
+ * Where edits of a tree are put aside: a folder named after it, which holds no other content at any of the paths. A tree's
+ * folder comes again once the first is collected, and what was kept of that one must stay.
+ * @param files what will be put there, by path
+ * @returns relative to our root
+ */
+export async function backupFor(
+  m: Machine,
+  dir: string,
+  files: readonly { path: string; sha256: string }[],
+): Promise<string> {
+  const base = `backups/edits/${dir.slice('versions/'.length)}`;
+  for (let n = 1; ; n++) {
+    const to = n === 1 ? base : `${base}-${n}`;
+    const there = await Promise.all(files.map(({ path }) => hashOnDisk(join(m.paths.root, to, path))));
+    if (there.every((sha256, i) => sha256 === null || sha256 === files[i]?.sha256)) return to;
+  }
+}
+
+/** The same for a live plugin's edited and added files. */
+export function backupOfLive(m: Machine, live: Live): Promise<string> {
+  const files = editedPaths(live).flatMap((path) => live.disk.get(path) ?? []);
+  return backupFor(m, live.receipt.dir, files);
+}
 
 /**
  * Every edited or added file of a live plugin, to be put aside.

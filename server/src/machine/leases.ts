@@ -4,10 +4,11 @@ import { dirname, join } from 'node:path';
 import { writeAtomic } from './atomic-file.ts';
 import { listDir, makeDirs, readFileOrNull, removeEmptyDir, removeFile, removeTree } from './file-port.ts';
 import { hashOnDisk } from './global-commands.ts';
+import { backupFor } from './keeps.ts';
 import { ensureRoot, type Machine } from './machine.ts';
 import { identityOf, livenessOf, type ProcessIdentity } from './process-identity.ts';
 import { type Receipts, readReceipts, type TreeReceipt, writeReceipts } from './receipts.ts';
-import { scanTree } from './tree.ts';
+import { type DiskFile, scanTree } from './tree.ts';
 
 /** A running session's claim on the trees it may have loaded: they are not collected while it lives. */
 
@@ -109,12 +110,19 @@ async function keepEdits(m: Machine, receipts: Receipts, tree: TreeReceipt & { n
   const ours = new Map(tree.extras.map((extra) => [extra.path, [extra.sha256]]));
   for (const file of tree.files)
     ours.set(file.path, [file.sha256, ...(file.overlay && file.rendered ? [file.rendered] : [])]);
+  const edits: DiskFile[] = [];
   for (const [path, there] of await scanTree(join(m.paths.root, tree.dir))) {
     if (there.kind !== 'file' || ours.get(path)?.includes(there.sha256)) continue;
     if (live !== undefined && (await hashOnDisk(join(m.paths.root, live.dir, path))) === there.sha256) continue;
-    const to = join(m.paths.backups, 'edits', tree.dir.slice('versions/'.length), path);
+    edits.push(there);
+  }
+  const folder = join(m.paths.root, await backupFor(m, tree.dir, edits));
+  for (const { path, absolute, mode, sha256 } of edits) {
+    const to = join(folder, path);
+    const bytes = (await hashOnDisk(to)) === sha256 ? null : await readFileOrNull(absolute);
+    if (bytes === null) continue;
     await makeDirs(m.port, dirname(to));
-    await m.port.copyFile(there.absolute, to);
+    await writeAtomic(m.port, to, bytes, { mode });
   }
 }
 

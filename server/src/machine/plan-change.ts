@@ -9,7 +9,7 @@ import { enabledNames } from './drift.ts';
 import { planEffects, relativeToClaude } from './effects.ts';
 import { readFileOrNull } from './file-port.ts';
 import { globalCommandFiles, hashOnDisk, renderGlobalCommand } from './global-commands.ts';
-import { backupOf, type Keep, planDrops, planKeeps, planPurge, settleKeeps } from './keeps.ts';
+import { backupOfLive, type Keep, planDrops, planKeeps, planPurge, settleKeeps } from './keeps.ts';
 import { whoseLink } from './links.ts';
 import { looseFiles } from './loose/index.ts';
 import type { Machine } from './machine.ts';
@@ -121,7 +121,7 @@ async function removePlugin(m: Machine, plan: ChangePlan, change: Change, name: 
   if (purge) plan.keeps.push(...(await planPurge(m, name)));
   const live = purge ? null : await readLive(m, receipt);
   if (live !== null) {
-    const to = change.reason === 'leave' ? backupOf(receipt.dir) : `overlays/${name}`;
+    const to = change.reason === 'leave' ? await backupOfLive(m, live) : `overlays/${name}`;
     const keeps = planKeeps(live, to);
     plan.keeps.push(...keeps);
     if (keeps.length > 0 && change.reason !== 'leave') {
@@ -213,7 +213,7 @@ async function planInstall(
     };
   }
   if (live !== null && (overwrite ? hasEdits(live) : take !== undefined)) {
-    const to = backupOf(live.receipt.dir);
+    const to = await backupOfLive(m, live);
     plan.keeps.push(...planKeeps(live, to, (path) => overwrite || take?.[path] === 'published'));
     if (overwrite) result.warnings.push(`${entry.name}: local edits were replaced; they are kept in ${to}`);
   }
