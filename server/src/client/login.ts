@@ -1,7 +1,7 @@
 import type { Reply } from '../contract/endpoints.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { updateConfig } from '../machine/config-file.ts';
-import { type ClientContext, hubAddress, readCa } from './context.ts';
+import { type ClientContext, hubAddress, readCa, readHostToken } from './context.ts';
 import { connectHub, hubUrl } from './hub-client.ts';
 
 export interface LoginResult {
@@ -32,6 +32,22 @@ export async function login(ctx: ClientContext, url: string | undefined, token: 
   } finally {
     hub.close();
   }
+}
+
+/**
+ * Keeps a token that was traded for the one this machine spoke with, where that one was kept here: the login's, else the machine's.
+ * @returns false when it came from the environment or from the hub beside, and whoever set it must set the new one
+ */
+export async function keepRotated(ctx: ClientContext, token: string): Promise<boolean> {
+  if (ctx.env.token !== undefined) return false;
+  const { login } = ctx.config;
+  if (login === undefined && ((await readHostToken(ctx)) !== undefined || ctx.config.token === undefined)) return false;
+  ctx.config = await updateConfig(ctx.machine, (raw) => {
+    if (login === undefined) raw.token = token;
+    else raw.login = { ...login, token };
+    return raw;
+  });
+  return true;
 }
 
 /** Forgets the kept token. @returns whether there was one */

@@ -7,6 +7,7 @@ import { HaiveError } from '../domain/errors.ts';
 import type { Finding } from '../domain/findings.ts';
 import { type Packed, packPlugin } from '../domain/package.ts';
 import { judge } from '../domain/safety/refuse.ts';
+import type { Surface } from '../domain/surface.ts';
 import type { Change } from '../domain/translate.ts';
 import { pluginId, RECORD_PAYLOAD_TYPE } from '../domain/version-record.ts';
 import { publisherKey } from '../machine/publisher-key.ts';
@@ -199,6 +200,8 @@ export interface PublishPreview {
   machines: string[] | null;
   changes: Change[];
   findings: Finding[];
+  /** What it can do on a machine. */
+  surface?: Surface;
   /** Against the newest version in the registry; null when there is none. */
   difference: { against: string; added: string[]; changed: string[]; removed: string[] } | null;
 }
@@ -223,6 +226,7 @@ export async function previewPublish(ctx: ClientContext, path: string, target: P
       machines: await reached(hub, packed, groups),
       changes: packed.changes,
       findings: packed.findings,
+      surface: packed.surface,
       difference: await difference(hub, packed),
     };
   } finally {

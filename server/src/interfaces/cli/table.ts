@@ -2,6 +2,7 @@ import type { VerbRow } from './verb.ts';
 
 const machines: [string, string] = ['--machines <list>', 'on these machines instead (a,b; * for all), as operator'];
 const discard: [string, string] = ['--discard-edits', 'what was edited here is replaced too (a backup is kept)'];
+const yes: [string, string] = ['--yes', "you looked at what it does (where this machine's policy asks)"];
 const force: [string, string] = ['--force', 'also what is in step or was edited here (a backup is kept)'];
 
 /** Every verb of `hv`; the modules behind them are loaded when called. */
@@ -114,7 +115,7 @@ export const VERBS: VerbRow[] = [
     name: 'install',
     args: '<plugin>',
     summary: 'install a plugin, NAME or NAME@RANGE',
-    options: [machines, force, discard],
+    options: [machines, yes, force, discard],
     examples: ['hv install elasticsearch-ops', 'hv install elasticsearch-ops@1.2.0 --machines es-1,es-2'],
     load: async () => (await import('./verbs/changes.ts')).install,
   },
@@ -122,7 +123,7 @@ export const VERBS: VerbRow[] = [
     name: 'update',
     args: '[plugins...]',
     summary: 'install waiting updates of these plugins, or of all installed',
-    options: [force, discard],
+    options: [yes, force, discard],
     examples: ['hv update', 'hv update elasticsearch-ops'],
     load: async () => (await import('./verbs/changes.ts')).update,
   },
@@ -274,14 +275,92 @@ export const VERBS: VerbRow[] = [
   {
     name: 'token',
     args: '[action] [subject]',
-    summary: 'tokens of the hub: create NAME, list, revoke ID (as admin)',
+    summary: 'tokens of the hub: create NAME, list, revoke ID (as admin); rotate your own',
     options: [
       ['--roles <list>', 'create: admin, operator, publisher, contributor, reader, join'],
       ['--expires <days>', 'create: days until it expires'],
       ['--pattern <pattern>', 'create: plugin names it may publish (es-*)'],
+      ['--uses <n>', 'create: how many machines may join with it'],
+      ['--groups <list>', 'create: groups it may join machines to, or publish to (a,b)'],
     ],
     examples: ['hv token create ci --roles publisher --pattern "es-*"', 'hv token revoke tok_…'],
     load: async () => (await import('./verbs/operator.ts')).token,
+  },
+  {
+    name: 'surface',
+    args: '<plugin> [from] [to]',
+    summary: 'what a plugin can do on a machine, and how that changed between versions',
+    examples: ['hv surface devops-essentials', 'hv surface devops-essentials 1.0.0 1.1.0'],
+    load: async () => (await import('./verbs/trust.ts')).surface,
+  },
+  {
+    name: 'approve',
+    args: '<plugin>',
+    summary: 'let an update that does more than before go out (as operator)',
+    options: [
+      ['--digest <digest>', 'only if it is these bytes'],
+      ['--urgent', 'signed: machines take it before its minimum age'],
+    ],
+    examples: ['hv approve devops-essentials@1.1.0'],
+    load: async () => (await import('./verbs/trust.ts')).approve,
+  },
+  {
+    name: 'revoke',
+    args: '<plugin>',
+    summary: 'take a version away from every machine at once, for good',
+    options: [
+      ['--reason <text>', 'why; people see it'],
+      ['--wait <seconds>', 'until all who had it confirm, at most so long'],
+    ],
+    examples: ['hv revoke devops-essentials@1.1.0 --reason "leaks tokens" --wait 30'],
+    load: async () => (await import('./verbs/trust.ts')).revoke,
+  },
+  {
+    name: 'revocations',
+    summary: 'what was revoked, who had it, and where it is gone',
+    examples: ['hv revocations'],
+    load: async () => (await import('./verbs/trust.ts')).revocations,
+  },
+  {
+    name: 'yank',
+    args: '<plugin>',
+    summary: 'offer a version to nobody any more; it stays where it is',
+    options: [
+      ['--reason <text>', 'why'],
+      ['--undo', 'offer it again'],
+    ],
+    examples: ['hv yank devops-essentials@1.1.0 --reason "wrong cluster"'],
+    load: async () => (await import('./verbs/trust.ts')).yank,
+  },
+  {
+    name: 'deprecate',
+    args: '<plugin>',
+    summary: 'advise against a version; it installs only when asked for',
+    options: [
+      ['--reason <text>', 'why'],
+      ['--undo', 'take the advice back'],
+    ],
+    examples: ['hv deprecate devops-essentials@1.0.0 --reason "use 2.x"'],
+    load: async () => (await import('./verbs/trust.ts')).deprecate,
+  },
+  {
+    name: 'trust',
+    args: '[action] [subject] [key]',
+    summary: 'whose signatures count: list, add, forget, operator, operator-key, keys, rotate, revoke-key, epoch',
+    options: [['--remove', 'operator: let this key go']],
+    examples: ['hv trust', 'hv trust add es-ops 3f9a…', 'hv trust rotate', 'hv trust revoke-key 3f9a…'],
+    load: async () => (await import('./verbs/trust.ts')).trust,
+  },
+  {
+    name: 'audit',
+    summary: 'who did what on the hub',
+    options: [
+      ['--verify', 'compute the chain of hashes again'],
+      ['--export', 'everything as JSON lines'],
+      ['--limit <n>', 'at most so many (default 50)'],
+    ],
+    examples: ['hv audit --verify', 'hv audit --export > audit.jsonl'],
+    load: async () => (await import('./verbs/trust.ts')).audit,
   },
   {
     name: 'doctor',

@@ -15,6 +15,7 @@ export const install: Verb = async (call) => {
   const { style } = call;
   const result = await installPlugin(await call.open(), argument(call, 0, 'plugin'), {
     machines: listOption(call.options.machines, 'machines'),
+    confirmed: call.options.yes === true,
     force: call.options.force === true,
     onProgress: syncProgress(call),
   });
@@ -40,7 +41,7 @@ export const install: Verb = async (call) => {
 
 export const update: Verb = async (call) => {
   const force = call.options.force === true;
-  const result = await updatePlugins(await call.open(), call.rest, { force, onProgress: syncProgress(call) });
+  const result = await updatePlugins(await call.open(), call.rest, { confirmed: call.options.yes === true, force, onProgress: syncProgress(call) });
   return { json: syncJson(result), text: syncLines(result, call.style).join('\n'), exit: exitOf(result) };
 };
 

@@ -1,3 +1,4 @@
+import { keepRotated } from '../../../client/login.ts';
 import { ask } from '../../../client/registry.ts';
 import type { Role } from '../../../contract/roles.ts';
 import { ROLES } from '../../../contract/roles.ts';
@@ -147,7 +148,17 @@ export const groups: Verb = async (call) => {
 };
 
 export const token: Verb = (call) =>
-  choose(call, 'token', { list: listTokens, create: createToken, revoke: revokeToken });
+  choose(call, 'token', { list: listTokens, create: createToken, revoke: revokeToken, rotate: rotateToken });
+
+/** The token this machine would use here is traded for a new one; where it is the login's, the new one is kept in its place. */
+async function rotateToken(call: VerbCall): Promise<VerbOutput> {
+  const ctx = await call.open();
+  const made = await ask(ctx, 'operator', (hub) => hub.call('rotateToken', { body: {} }));
+  const kept = await keepRotated(ctx, made.token);
+  const { token: _, ...row } = made;
+  const text = kept ? `${call.style.green('✓')} ${made.id} is kept here in the old one's place` : made.token;
+  return { json: kept ? row : made, text };
+}
 
 async function listTokens(call: VerbCall): Promise<VerbOutput> {
   const answer = await ask(await call.open(), 'operator', (hub) => hub.call('tokens'));
@@ -176,12 +187,19 @@ async function createToken(call: VerbCall): Promise<VerbOutput> {
     roles: roles as Role[],
     ...(days === undefined ? {} : { expires_in_days: days }),
     ...(pattern === undefined ? {} : { name_pattern: pattern }),
+    ...limitsOf(call),
   };
   const made = await ask(await call.open(), 'operator', (hub) => hub.call('createToken', { body }));
   return {
     json: made,
     text: [made.token, call.style.dim(`${made.id} (${made.roles.join(', ')}); it is not shown again`)].join('\n'),
   };
+}
+
+function limitsOf(call: VerbCall): { max_uses?: number; groups?: string[] } {
+  const uses = countOption(call.options.uses, 'uses');
+  const groups = listOption(call.options.groups, 'groups');
+  return { ...(uses === undefined ? {} : { max_uses: uses }), ...(groups === undefined ? {} : { groups }) };
 }
 
 async function revokeToken(call: VerbCall): Promise<VerbOutput> {

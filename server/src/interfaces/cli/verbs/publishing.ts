@@ -1,7 +1,9 @@
 import { lstat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { surfaceLines } from './surface-text.ts';
 import {
   type PublishPreview,
+  type PublishResult,
   previewPublish,
   publishFolder,
   publishRegistered,
@@ -77,10 +79,19 @@ export const publish: Verb = async (call) => {
 };
 
 function publishedText(
-  result: { name: string; version: string; groups: string[]; machines: string[] },
+  result: { name: string; version: string; groups: string[]; machines: string[]; held?: PublishResult['held'] },
   style: Style,
   dry: boolean,
 ): string {
+  if (result.held !== undefined) {
+    const { reason, added, code } = result.held;
+    return [
+      style.yellow(`… ${result.name} ${result.version} waits for an operator: ${clean(reason)}`),
+      ...surfaceLines(added, style, '  + '),
+      ...code.map((path) => `  ~ ${clean(path)}`),
+      style.dim(`An operator lets it go with: hv approve ${result.name}@${result.version}`),
+    ].join('\n');
+  }
   const to = result.groups.includes('*') ? 'everybody' : result.groups.join(', ');
   const head = dry ? style.dim('would publish') : `${style.green('✓')} Published`;
   return `${head} ${style.bold(`${result.name} ${result.version}`)} to ${to}: ${machineText(result.machines)}`;
@@ -97,6 +108,7 @@ function previewText(preview: PublishPreview, style: Style): string {
   const lines = [
     publishedText({ ...preview, machines: machines ?? [] }, style, true),
     ...(machines === null ? [style.yellow('! this token may not see which machines')] : []),
+    ...(preview.surface === undefined ? [] : surfaceLines(preview.surface, style)),
     style.dim(`digest ${preview.digest}`),
     ...changeLines(preview.changes, style),
     ...findingLines(preview.findings.filter(leftToAuthor), style),

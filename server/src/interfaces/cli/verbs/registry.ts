@@ -2,6 +2,7 @@ import { listPlugins, pluginInfo, searchPlugins } from '../../../client/registry
 import { clean, shorten, table } from '../output.ts';
 import type { Verb } from '../verb.ts';
 import { argument, countOption, listOption } from './options.ts';
+import { surfaceLines } from './surface-text.ts';
 
 const groupText = (groups: readonly string[]): string => (groups.includes('*') ? 'all' : groups.join(','));
 
@@ -76,6 +77,7 @@ export const info: Verb = async (call) => {
     ...field('capabilities', p.required_capabilities.join(', ')),
     ...field('needs', needs.join(', ')),
     ...field('files', [...kinds].map(([kind, n]) => `${n} ${kind}`).join(', ')),
+    ...(p.surface === undefined ? [] : surfaceLines(p.surface, style)),
     ...field('digest', p.digest),
     ...field(
       'versions',
