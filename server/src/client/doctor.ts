@@ -5,16 +5,18 @@ import { promisify } from 'node:util';
 import { HaiveError, toHaiveError } from '../domain/errors.ts';
 import { inspect } from '../machine/drift.ts';
 import { readFileOrNull } from '../machine/file-port.ts';
+import { hostIdentity } from '../machine/host-identity.ts';
 import { withLock } from '../machine/lock.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import { recover } from '../machine/transaction.ts';
 import { type ClientContext, hubAddress, hubFor, readCa } from './context.ts';
 import { connectHub } from './hub-client.ts';
+import { findTampering, mendTampering } from './mend.ts';
 import { type SyncProgress, syncMachine } from './sync.ts';
 import { readTrust } from './trust.ts';
 
 export interface DoctorCheck {
-  /** Stable name: node, config, hub, token, clock, settings, marketplace, plugins, journal, lock, core, trust, claude. */
+  /** Stable name: node, config, hub, token, clock, settings, marketplace, plugins, keys, host, journal, lock, core, trust, claude. */
   check: string;
   result: 'ok' | 'warn' | 'fail';
   message: string;
@@ -59,6 +61,7 @@ async function mend(ctx: ClientContext, onProgress?: (progress: SyncProgress) =>
   const done: string[] = [];
   const recovered = await withLock(ctx.machine, 'doctor', () => recover(ctx.machine), { waitMs: 10_000 });
   if (recovered !== 'nothing') done.push(`an interrupted change was ${recovered.replace('-', ' ')}`);
+  done.push(...(await mendKeys(ctx)));
   if (ctx.config.token === undefined) return done;
   try {
     const sync = await syncMachine(ctx, {
@@ -75,6 +78,15 @@ async function mend(ctx: ClientContext, onProgress?: (progress: SyncProgress) =>
     done.push(`the sync failed: ${thrown.code}: ${thrown.message}`);
   }
   return done;
+}
+
+async function mendKeys(ctx: ClientContext): Promise<string[]> {
+  try {
+    return await withLock(ctx.machine, 'doctor', () => mendTampering(ctx.machine), { waitMs: 10_000 });
+  } catch (thrown) {
+    if (!(thrown instanceof HaiveError)) throw thrown;
+    return [`the keys could not be mended: ${thrown.code}: ${thrown.message}`];
+  }
 }
 
 const CHECKS: Record<string, (ctx: ClientContext) => Promise<Found>> = {
@@ -165,14 +177,46 @@ const CHECKS: Record<string, (ctx: ClientContext) => Promise<Found>> = {
   marketplace: async (ctx) => {
     const receipts = await readReceipts(ctx.machine);
     if (Object.keys(receipts.plugins).length === 0) return ok('nothing is installed');
+    if (receipts.layout === 'loose') return ok('the loose layout needs no marketplace');
     if ((await readFileOrNull(ctx.machine.paths.marketplace)) === null) {
       return fail('The marketplace `collective` has no catalogue', 'Run `hv doctor --fix`.');
     }
     const settings = await readSettings(ctx);
     const known = settings === null || settings === 'invalid' ? undefined : settings.extraKnownMarketplaces?.collective;
     return known === undefined
-      ? fail('settings.json does not name the marketplace `collective`', 'Run `hv sync --force`.')
+      ? fail('settings.json does not name the marketplace `collective`', 'Run `hv doctor --fix`.')
       : ok('the marketplace `collective` is registered');
+  },
+
+  keys: async (ctx) => {
+    const { movedFrom, strayKeys, lost, lostAll, disabled } = await findTampering(ctx.machine);
+    if (movedFrom !== null) {
+      return fail(`Claude Code is led to ${movedFrom}: HOME was copied or moved`, 'Run `hv doctor --fix`.');
+    }
+    if (lostAll) return fail('Our hooks and servers are gone: an old backup was restored?', 'Run `hv doctor --fix`.');
+    if (strayKeys.length > 0) {
+      return warn(`settings.json enables what is not installed: ${strayKeys.join(', ')}`, 'Run `hv doctor --fix`.');
+    }
+    const [first] = lost;
+    if (first !== undefined) {
+      return warn(`Taken out by hand: ${first[0]} ${first[1].join(', ')}`, `\`hv repair ${first[0]}\` brings it back.`);
+    }
+    return ok(
+      disabled.length > 0
+        ? `switched off in Claude Code, which is respected: ${disabled.join(', ')} (\`claude plugin enable NAME@collective\` brings them back)`
+        : 'our keys are as we left them',
+    );
+  },
+
+  host: async (ctx) => {
+    const { machine } = ctx.config;
+    const here = await hostIdentity();
+    const kept = machine?.host;
+    if (kept === undefined || here === null || kept === here) return ok('this is the computer that joined');
+    return fail(
+      `${machine?.name ?? '?'} joined from another computer: HOME was copied, and both now speak as one machine`,
+      'Run `hv leave` here, then join under a name of its own.',
+    );
   },
 
   plugins: async (ctx) => {

@@ -5,7 +5,7 @@ import { withLock } from '../machine/lock.ts';
 import { readReceipts, updateReceipts } from '../machine/receipts.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import type { HubClient } from './hub-client.ts';
-import { type SyncProgress, type SyncResult, syncMachine } from './sync.ts';
+import { type SyncOptions, type SyncProgress, type SyncResult, syncMachine } from './sync.ts';
 
 export interface InstallOptions {
   /** `latest`, an exact version or a range; the reference's own range when absent. */
@@ -13,6 +13,8 @@ export interface InstallOptions {
   /** Other machines, by name or id; `*` for every compatible one. This machine when absent. */
   machines?: string[] | undefined;
   force?: boolean | undefined;
+  /** Put what is published over the user's edits; they are kept in a backup. */
+  discardEdits?: boolean | undefined;
   /** A person looked at what it does and said yes (the machine's policy may ask for that). */
   confirmed?: boolean | undefined;
   onProgress?: ((progress: SyncProgress) => void) | undefined;
@@ -59,7 +61,7 @@ export async function installPlugin(
       reason: 'install',
       force,
       confirmed,
-      ...progress(options),
+      ...passedOn(options),
     });
     const failed = sync.problems.find((p) => p.name === answer.name);
     const here = (await readReceipts(ctx.machine)).plugins[answer.name];
@@ -74,8 +76,10 @@ export async function installPlugin(
   }
 }
 
-const progress = (options: InstallOptions): { onProgress?: (progress: SyncProgress) => void } =>
-  options.onProgress === undefined ? {} : { onProgress: options.onProgress };
+const passedOn = ({ onProgress, discardEdits }: InstallOptions): Pick<SyncOptions, 'onProgress' | 'discardEdits'> => ({
+  ...(onProgress === undefined ? {} : { onProgress }),
+  ...(discardEdits === undefined ? {} : { discardEdits }),
+});
 
 const PASSED_ON = [
   'DEPENDENCY_CONFLICT',
@@ -125,7 +129,7 @@ export async function releaseHold(ctx: ClientContext, hub: HubClient, name: stri
 export async function updatePlugins(
   ctx: ClientContext,
   names: readonly string[],
-  options: Pick<InstallOptions, 'force' | 'onProgress' | 'confirmed'> = {},
+  options: Pick<InstallOptions, 'force' | 'discardEdits' | 'onProgress' | 'confirmed'> = {},
 ): Promise<SyncResult> {
   const receipts = await readReceipts(ctx.machine);
   for (const name of names) {
@@ -141,5 +145,5 @@ export async function updatePlugins(
   const only = names.length > 0 ? [...names] : Object.keys(receipts.plugins);
   const force = options.force === true;
   const confirmed = options.confirmed === true ? only : [];
-  return syncMachine(ctx, { mode: 'explicit', reason: 'update', only, force, confirmed, ...progress(options) });
+  return syncMachine(ctx, { mode: 'explicit', reason: 'update', only, force, confirmed, ...passedOn(options) });
 }

@@ -4,6 +4,7 @@ import { HAIVEMIND_VERSION } from '../contract/version.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { readConfig, updateConfig } from '../machine/config-file.ts';
 import { readFileOrNull, removeEmptyDir, removeFile, removeTree } from '../machine/file-port.ts';
+import { hostIdentity } from '../machine/host-identity.ts';
 import { leaveMachine } from '../machine/leave.ts';
 import { withLock } from '../machine/lock.ts';
 import { parseSettings } from '../machine/settings-edit.ts';
@@ -85,10 +86,11 @@ export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise
         hint: 'If it was really set up anew, run `hv leave` and join again.',
       });
     }
+    const host = await hostIdentity();
     ctx.config = await updateConfig(ctx.machine, (raw) => {
       raw.hub_url = url;
       raw.hub = { id: joined.hub.id, public_key: joined.hub.public_key, epoch: joined.hub.epoch };
-      raw.machine = { id: joined.machine.id, name: joined.machine.name };
+      raw.machine = { id: joined.machine.id, name: joined.machine.name, ...(host === null ? {} : { host }) };
       raw.token = joined.token;
       raw.groups = joined.machine.groups;
       raw.capabilities = joined.machine.capabilities;

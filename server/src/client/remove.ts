@@ -25,9 +25,10 @@ export interface RemoveResult {
 export async function removePlugin(
   ctx: ClientContext,
   ref: string,
-  options: { machines?: string[] | undefined } = {},
+  options: { machines?: string[] | undefined; purge?: boolean } = {},
 ): Promise<RemoveResult> {
   const { name } = parsePluginRef(ref);
+  const purge = options.purge === true ? [name] : [];
   if (options.machines !== undefined) return removeElsewhere(ctx, name, options.machines);
   const hub = await hubFor(ctx, 'machine');
   try {
@@ -41,11 +42,11 @@ export async function removePlugin(
       await hub.call('uninstall', { params: { id: name }, body: {} });
     } catch (thrown) {
       if (!hubIsAway(thrown) && !isUnknown(thrown)) throw thrown;
-      const removed = await removeHere(ctx, name, hubIsAway(thrown));
+      const { removed, warnings } = await removeHere(ctx, name, hubIsAway(thrown), purge);
       const later = 'The hub was not told yet; it will be with the next sync';
-      return { name, machines: [], removed, warnings: hubIsAway(thrown) ? [later] : [] };
+      return { name, machines: [], removed, warnings: [...(hubIsAway(thrown) ? [later] : []), ...warnings] };
     }
-    const sync = await syncMachine(ctx, { mode: 'explicit', only: [name], reason: 'remove' });
+    const sync = await syncMachine(ctx, { mode: 'explicit', only: [name], reason: 'remove', purge });
     const machines = ctx.config.machine === undefined ? [] : [ctx.config.machine.name];
     if ((await readReceipts(ctx.machine)).plugins[name] !== undefined) {
       const why = sync.waiting.find((w) => w.name === name)?.detail ?? 'another plugin needs it';
@@ -80,13 +81,38 @@ function checkDependents(receipts: Receipts, name: string): void {
   }
 }
 
-async function removeHere(ctx: ClientContext, name: string, tellLater: boolean): Promise<string[]> {
+async function removeHere(
+  ctx: ClientContext,
+  name: string,
+  tellLater: boolean,
+  purge: string[],
+): Promise<Pick<RemoveResult, 'removed' | 'warnings'>> {
   return withLock(ctx.machine, 'remove', async () => {
     await recover(ctx.machine);
     const receipts = await readReceipts(ctx.machine);
     if (tellLater) await spool(ctx.machine, { call: 'uninstall', name });
-    if (receipts.plugins[name] === undefined) return [];
+    if (receipts.plugins[name] === undefined) return { removed: [], warnings: [] };
     checkDependents(receipts, name);
-    return (await applyChange(ctx.machine, { install: [], remove: [name], reason: 'remove' })).removed;
+    const remove = [name, ...orphans(receipts, name)];
+    return applyChange(ctx.machine, { install: [], remove, reason: 'remove', purge });
   });
+}
+
+/** What came only because this plugin, or another of these, needs it; what somebody named stays. */
+function orphans(receipts: Receipts, name: string): string[] {
+  const gone = new Set([name]);
+  for (let again = true; again; ) {
+    again = false;
+    for (const plugin of Object.values(receipts.plugins)) {
+      if (gone.has(plugin.name) || plugin.origin !== 'dependency') continue;
+      const wanted = Object.values(receipts.plugins).some(
+        (other) => !gone.has(other.name) && other.dependencies.some((d) => d.name === plugin.name),
+      );
+      if (wanted) continue;
+      gone.add(plugin.name);
+      again = true;
+    }
+  }
+  gone.delete(name);
+  return [...gone].sort();
 }

@@ -21,6 +21,8 @@ export interface StatusRow {
   /** Files that differ from what was installed, and that are gone. */
   edited: string[];
   missing: string[];
+  /** Files where an update met an edit and both were kept, each with the commands that settle it. */
+  conflicts: { path: string; take_published: string; keep_mine: string }[];
   /** Earlier versions that `hv rollback` can go back to at once. */
   previous: string[];
   /** What the hub says of it: deprecated, yanked, or gone from the plan. */
@@ -31,6 +33,8 @@ export interface StatusRow {
 export interface StatusResult {
   machine: { id: string; name: string; groups: string[]; capabilities: string[] } | null;
   hub: { url: string; reachable: boolean; error: string | null } | null;
+  /** How plugins lie here. */
+  layout: 'native' | 'loose';
   in_step: boolean;
   plugins: StatusRow[];
   problems: { name: string; code: string; message: string }[];
@@ -64,6 +68,7 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
       origin: entry?.origin ?? receipt.origin,
       edited: here?.edited ?? [],
       missing: here?.missing ?? [],
+      conflicts: (here?.conflicts ?? []).map((path) => conflictOf(receipt.name, path)),
       previous: receipt.previous.map((p) => p.version),
       notice: noticeOf(plan, receipt.name),
       error: receipt.error ?? null,
@@ -81,6 +86,7 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
       origin: entry.origin,
       edited: [],
       missing: [],
+      conflicts: [],
       previous: [],
       notice: receipts.refused[entry.digest]?.reason ?? null,
       error: null,
@@ -97,11 +103,17 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
         ? null
         : { ...config.machine, groups: config.groups, capabilities: config.capabilities },
     hub,
+    layout: receipts.layout,
     in_step: plan !== null && !broken && rows.every((row) => row.available === null && planned.has(row.name)),
     plugins: name === undefined ? rows : rows.filter((row) => row.name === name),
     problems: (plan?.problems ?? []).filter((p) => name === undefined || p.name === name),
     refused: Object.entries(receipts.refused).map(([digest, r]) => ({ digest, reason: r.reason })),
   };
+}
+
+function conflictOf(name: string, path: string): StatusRow['conflicts'][number] {
+  const file = /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+  return { path, take_published: `hv repair ${name} ${file}`, keep_mine: `hv repair ${name} ${file} --keep` };
 }
 
 function stateOf(disk: string | undefined, receipt: 'verified' | 'loaded' | 'failed'): StatusState {

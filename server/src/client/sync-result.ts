@@ -6,6 +6,8 @@ import type { ChangeResult } from '../machine/transaction.ts';
 
 export interface SyncProblem {
   name: string;
+  /** The version that it is about, where one was refused here. */
+  version?: string;
   code: string;
   message: string;
   /** `hub`: it could not plan it · `machine`: what came failed its checks here. */

@@ -3,12 +3,12 @@ import { type InstalledFacts, type Picked, pickChanges } from '../domain/pick-ch
 import type { Plan, PlanEntry } from '../domain/plan.ts';
 import { collectBlobs } from '../machine/blob-store.ts';
 import { readConfig, updateConfig } from '../machine/config-file.ts';
-import { knownRevoked, quarantine } from '../machine/quarantine.ts';
 import { keepCoreOwner } from '../machine/core-owner.ts';
 import { inspect } from '../machine/drift.ts';
 import { collectVersions } from '../machine/leases.ts';
 import { withLock } from '../machine/lock.ts';
 import type { Machine } from '../machine/machine.ts';
+import { knownRevoked, quarantine } from '../machine/quarantine.ts';
 import { type Receipts, readReceipts, refuseDigest, updateReceipts } from '../machine/receipts.ts';
 import { applyChange, type Change, recover } from '../machine/transaction.ts';
 import { type ClientContext, hubFor } from './context.ts';
@@ -29,6 +29,8 @@ export interface SyncProgress {
   step: 'plan' | 'fetch' | 'apply' | 'report';
   /** Plugins this is about. */
   names?: string[];
+  /** The version that comes, by plugin. */
+  versions?: Record<string, string>;
   /** Bytes received so far, while fetching. */
   bytes?: number;
 }
@@ -48,6 +50,10 @@ export interface SyncOptions {
   /** Names of plugins that a person looked at and said yes to. */
   confirmed?: readonly string[];
   reason?: Change['reason'];
+  /** Updates replace the user's edits (kept in a backup). */
+  discardEdits?: boolean;
+  /** Of what is removed, these keep no edits as an overlay. */
+  purge?: string[];
   onProgress?: (progress: SyncProgress) => void;
   signal?: AbortSignal | undefined;
 }
@@ -190,10 +196,12 @@ async function carryOut(
     if (stale) picked.remove = picked.remove.filter((name) => vetting.banned.has(receipts.plugins[name]?.digest ?? ''));
     const result = outcome(plan, picked, false, false);
     for (const [digest, error] of failed) {
-      const name = plan.plugins.find((p) => p.digest === digest)?.name ?? digest;
-      result.problems.push({ name, code: error.code, message: error.message, where: 'machine' });
+      const entry = plan.plugins.find((p) => p.digest === digest);
+      const about = entry === undefined ? { name: digest } : { name: entry.name, version: entry.version };
+      result.problems.push({ ...about, code: error.code, message: error.message, where: 'machine' });
     }
-    if (picked.install.length === 0 && picked.remove.length === 0) return result;
+    const switching = receipts.layout !== ctx.config.plugins.layout && Object.keys(receipts.plugins).length > 0;
+    if (picked.install.length === 0 && picked.remove.length === 0 && !switching) return result;
     const fetched = await fetchAll(ctx, hub, plan, picked.install, receipts, options, signal);
     if (fetched.failed.size > 0) {
       for (const [digest, error] of fetched.failed) {
@@ -207,13 +215,23 @@ async function carryOut(
       for (const [digest, error] of refused) failed.set(digest, error);
       continue;
     }
-    options.onProgress?.({ step: 'apply', names: [...picked.install.map((e) => e.name), ...picked.remove] });
+    options.onProgress?.({
+      step: 'apply',
+      names: [...picked.install.map((e) => e.name), ...picked.remove],
+      versions: versionsOf(picked.install),
+    });
     try {
-      const change = toChange(picked, fetched.fetched, receipts, options);
+      const change = { ...toChange(picked, fetched.fetched, receipts, options), layout: ctx.config.plugins.layout };
       const applied = await applyChange(machine, change);
       await forgive(machine, picked, receipts);
       return finished(result, picked, applied, receipts);
     } catch (thrown) {
+      // One plugin that does not fit this machine's layout keeps no other from being installed.
+      const unfit = picked.install.find((entry) => isUnfit(thrown, entry.name));
+      if (unfit !== undefined && !failed.has(unfit.digest)) {
+        failed.set(unfit.digest, thrown as HaiveError);
+        continue;
+      }
       // A blob was damaged on this disk: it is gone now, and is fetched again once.
       const damaged = thrown instanceof HaiveError && ['HASH_MISMATCH', 'BLOB_MISSING'].includes(thrown.code);
       if (!damaged || round > 0) throw thrown;
@@ -246,6 +264,11 @@ async function collect(m: Machine, mode: SyncMode): Promise<void> {
     trees.map((tree) => tree.digest),
   );
 }
+
+const isUnfit = (thrown: unknown, name: string): boolean =>
+  thrown instanceof HaiveError &&
+  (thrown.code === 'NAME_CLASH' || thrown.code === 'LAYOUT_UNSUPPORTED') &&
+  thrown.details?.name === name;
 
 /** Failures that the same bytes would meet again. */
 const LASTING = new Set(['SIGNATURE_INVALID', 'DIGEST_MISMATCH', 'PLUGIN_TOO_LARGE', 'PATH_UNSAFE', 'PATH_COLLISION']);
@@ -306,7 +329,7 @@ async function fetchAll(
 ): Promise<{ fetched: Map<string, Fetched>; failed: Map<string, HaiveError> }> {
   if (install.length === 0 || ctx.config.hub === undefined) return { fetched: new Map(), failed: new Map() };
   const names = install.map((e) => e.name);
-  options.onProgress?.({ step: 'fetch', names, bytes: 0 });
+  options.onProgress?.({ step: 'fetch', names, versions: versionsOf(install), bytes: 0 });
   return fetchVersions(ctx.machine, hub, install, {
     hub: ctx.config.hub,
     maxBytes: ctx.config.plugins.max_plugin_size_mb * 1024 * 1024,
@@ -317,6 +340,9 @@ async function fetchAll(
     onBytes: (bytes) => options.onProgress?.({ step: 'fetch', names, bytes }),
   });
 }
+
+const versionsOf = (entries: readonly PlanEntry[]): Record<string, string> =>
+  Object.fromEntries(entries.map((entry) => [entry.name, entry.version]));
 
 function toChange(
   picked: Picked,
@@ -336,7 +362,8 @@ function toChange(
     install,
     remove: picked.remove,
     reason: options.reason ?? 'sync',
-    overwriteEdits: options.force === true,
+    overwriteEdits: options.force === true || options.discardEdits === true,
+    ...(options.purge === undefined ? {} : { purge: options.purge }),
     ...(clear.length > 0 ? { holds: { clear } } : {}),
   };
 }

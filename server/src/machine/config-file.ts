@@ -37,7 +37,8 @@ export const Config = z.looseObject({
   /** MCP address (http) of a hAIveMind memory server that keeps shared memories in the hub's place. */
   memory_server: z.url({ protocol: /^https?$/ }).optional(),
   hub: z.looseObject({ id: z.string(), public_key: z.string(), epoch: z.number().int() }).optional(),
-  machine: z.looseObject({ id: z.string(), name: z.string() }).optional(),
+  /** `host`: the computer that joined, so that a copied HOME is noticed. */
+  machine: z.looseObject({ id: z.string(), name: z.string(), host: z.string().optional() }).optional(),
   /** This machine's own token. */
   token: z.string().optional(),
   groups: z.array(z.string()).default([]),

@@ -49,6 +49,7 @@ export async function giveLoose(
       before: before?.off ? undefined : before?.loose,
       others: others.flatMap((other) => other.loose ?? []),
       leaving: await leavingFiles(m, prev, next),
+      fresh: Object.keys(prev.plugins).length === 0,
       editsTaken,
       warnings,
     },

@@ -92,6 +92,8 @@ function editKeys(m: Machine, text: Text, phase: Phase, prev: Receipts, next: Re
     return `${JSON.stringify(whole, null, 2)}\n`;
   }
   let now = setKey(text, [KNOWN, MARKETPLACE], marketplaceSetting(m), notes, where);
+  // The name is ours, whoever wrote it: what it led to before (another HOME) never comes back.
+  delete notes.replaced[pointer([KNOWN, MARKETPLACE])];
   for (const name of wanted) {
     const path = [ENABLED, enabledKey(name)];
     const there = getKeyText(now, path, where);

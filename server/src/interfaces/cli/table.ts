@@ -57,6 +57,7 @@ export const VERBS: VerbRow[] = [
       ['--all', 'every machine'],
       ['--quiet', 'machines install it, people are not told'],
       ['--dry-run', 'show what translation changes and which machines would get it'],
+      ['--watch', 'stay until every connected machine has it, and show which'],
     ],
     examples: ['hv publish ./my-plugin --groups orchestrators', 'hv publish my-plugin@1.2.0 --all'],
     load: async () => (await import('./verbs/publishing.ts')).publish,
@@ -149,6 +150,7 @@ export const VERBS: VerbRow[] = [
     options: [
       ['--dry-run', 'only show what would change'],
       force,
+      discard,
       ['--frozen', 'to exactly what the lockfile says instead'],
       ['--lock <file>', 'the lockfile (default ./haivemind.lock.json)'],
     ],

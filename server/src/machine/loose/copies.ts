@@ -58,7 +58,8 @@ async function planUnit(
   if (was !== undefined) {
     const below = unit.files.get(was.from) ?? '';
     at = below === '' ? was.path : was.path.slice(0, -below.length - 1);
-  } else if (!(await isFree(at))) at = await settleClash(context, kind, at, suffixed(at, source.plugin), isFree);
+  } else if (!(await isFree(at)) && !(await isAsWritten(context, unit)))
+    at = await settleClash(context, kind, at, suffixed(at, source.plugin), isFree);
   const name = at === unit.at || unit.named === undefined ? undefined : baseName(at);
   const files: LooseFile[] = [];
   for (const [from, below] of unit.files) {
@@ -67,6 +68,18 @@ async function planUnit(
     if (file !== null) files.push(file);
   }
   return files;
+}
+
+/** Whether all of it lies there exactly as we write it: the receipts were lost with our folder, and it is taken up again. */
+async function isAsWritten({ machine, source, fresh }: LooseContext, unit: Unit): Promise<boolean> {
+  if (!fresh) return false;
+  for (const [from, below] of unit.files) {
+    const bytes = await source.read(from);
+    const path = below === '' ? unit.at : `${unit.at}/${below}`;
+    const disk = await hashOnDisk(join(machine.paths.claudeDir, path));
+    if (bytes === null || disk !== looseHash(bytes, source.root, undefined)) return false;
+  }
+  return true;
 }
 
 const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1).replace(/\.md$/i, '');
@@ -85,7 +98,8 @@ async function planFile(
   const file: LooseFile = { kind, from, path, sha256, executable, ...(renamed === undefined ? {} : { renamed }) };
   const was = before?.files.find((f) => f.path === path);
   const disk = await hashOnDisk(join(machine.paths.claudeDir, path));
-  if (was === undefined && disk !== null && !context.leaving.has(path)) {
+  const foreign = disk !== null && !context.leaving.has(path) && !(context.fresh && disk === sha256);
+  if (was === undefined && foreign) {
     context.warnings.push(`PATH_OCCUPIED: ${path} is not ours and stays as it is`);
     return null;
   }

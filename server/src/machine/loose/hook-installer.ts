@@ -108,7 +108,7 @@ function applyHooks({ text, notes, where }: TextTarget, before: Owned<LooseHook>
     }
   }
   const had = new Set(slots(before).map(keyOf));
-  for (const { plugin, entries } of after) {
+  for (const { plugin, root, entries } of after) {
     for (const hook of entries) {
       if (had.has(keyOf(hook)) && !asked.has(plugin)) continue;
       // Taken out or changed by the user, and the new version brings the same again.
@@ -116,12 +116,16 @@ function applyHooks({ text, notes, where }: TextTarget, before: Owned<LooseHook>
       const path = [HOOKS, hook.event];
       const there = getElements(now, path, where).some((group) => same(group, hook.group));
       if (!there) now = addElement(now, path, hook.group, notes, where);
-      else if (!had.has(keyOf(hook)) && !notes.foreign.includes(foreignMark(hook)))
+      else if (!had.has(keyOf(hook)) && !notes.foreign.includes(foreignMark(hook)) && !isPlainlyOurs(hook, root))
         notes.foreign.push(foreignMark(hook));
     }
   }
   return now;
 }
+
+/** Whoever leads into our tree was written by us (the receipts of it may have been lost). */
+const isPlainlyOurs = (hook: LooseHook, root: string): boolean =>
+  commandsOf(hook.group).some((command) => namesRoot(command, root));
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 const foreignMark = (hook: LooseHook): string => pointer([HOOKS, hook.event, JSON.stringify(hook.group)]);

@@ -26,7 +26,7 @@ const CONFIGURATION = /(\.md|\.json)$/i;
 export async function planLoose(
   m: Machine,
   tree: Omit<LooseSource, 'manifest' | 'wantsRoot'>,
-  about: Pick<LooseContext, 'before' | 'others' | 'leaving' | 'editsTaken' | 'warnings'>,
+  about: Pick<LooseContext, 'before' | 'others' | 'leaving' | 'fresh' | 'editsTaken' | 'warnings'>,
 ): Promise<LooseReceipt> {
   const manifest = readJson((await tree.read(MANIFEST)) ?? undefined) ?? {};
   const source: LooseSource = { ...tree, manifest, wantsRoot: await readsRoot(tree) };

@@ -25,6 +25,8 @@ export interface LooseContext {
   others: LooseReceipt[];
   /** Files of ours, unedited, that the same change takes away. */
   leaving: ReadonlySet<string>;
+  /** No receipts at all: either nothing was here before, or they were lost with our folder. */
+  fresh: boolean;
   /** Whether edits of what was written before have been taken up into the tree (or shall be replaced). */
   editsTaken: boolean;
   /** Names of the plugin's servers as they will be; filled by the server installer. */

@@ -36,9 +36,11 @@ async function planServers(context: LooseContext): Promise<LooseServer[]> {
   const declared = await declaredServers(context);
   if (declared.length === 0) return [];
   const text = await readText(machine.paths.claudeJson);
-  const there = text === null ? {} : parseSettings(text, machine.paths.claudeJson)[SERVERS];
+  const all = text === null ? {} : parseSettings(text, machine.paths.claudeJson)[SERVERS];
+  const there = Object.entries(isJsonObject(all) ? all : {});
   const names = new Set([
-    ...(isJsonObject(there) ? Object.keys(there) : []),
+    // One that leads into our tree is ours, though the receipts of it were lost.
+    ...there.filter(([, value]) => !leadsInto(value, source.root)).map(([name]) => name),
     ...others.flatMap((other) => other.servers.map((server) => server.name)),
   ]);
   const ours = new Set(before?.servers.map((server) => server.name));

@@ -17,6 +17,7 @@ export const install: Verb = async (call) => {
     machines: listOption(call.options.machines, 'machines'),
     confirmed: call.options.yes === true,
     force: call.options.force === true,
+    discardEdits: call.options.discardEdits === true,
     onProgress: syncProgress(call),
   });
   const { sync, ...answer } = result;
@@ -41,13 +42,21 @@ export const install: Verb = async (call) => {
 
 export const update: Verb = async (call) => {
   const force = call.options.force === true;
-  const result = await updatePlugins(await call.open(), call.rest, { confirmed: call.options.yes === true, force, onProgress: syncProgress(call) });
+  const result = await updatePlugins(await call.open(), call.rest, {
+    confirmed: call.options.yes === true,
+    force,
+    discardEdits: call.options.discardEdits === true,
+    onProgress: syncProgress(call),
+  });
   return { json: syncJson(result), text: syncLines(result, call.style).join('\n'), exit: exitOf(result) };
 };
 
 export const remove: Verb = async (call) => {
   const machines = listOption(call.options.machines, 'machines');
-  const result = await removePlugin(await call.open(), argument(call, 0, 'plugin'), { machines });
+  const result = await removePlugin(await call.open(), argument(call, 0, 'plugin'), {
+    machines,
+    purge: call.options.purge === true,
+  });
   const { style } = call;
   const lines =
     machines === undefined
@@ -77,6 +86,7 @@ export const sync: Verb = async (call) => {
     mode: 'explicit',
     dryRun: call.options.dryRun === true,
     force: call.options.force === true,
+    discardEdits: call.options.discardEdits === true,
     onProgress: syncProgress(call),
   });
   return { json: syncJson(result), text: syncLines(result, call.style).join('\n'), exit: exitOf(result) };

@@ -21,6 +21,14 @@ export const status: Verb = async (call) => {
     const rows = plugins.map((row) => [row.name, row.version, paint(row, style), note(row)]);
     lines.push(table(['PLUGIN', 'VERSION', 'STATE', ''], rows, style));
   } else if (machine !== null) lines.push('No plugins.');
+  for (const row of plugins) {
+    for (const { path, take_published, keep_mine } of row.conflicts) {
+      lines.push(style.yellow(`! ${row.name}/${clean(path)}: an update met your edit; both are kept`));
+      lines.push(
+        style.dim(`  ${clean(keep_mine)}   (yours stays)   or   ${clean(take_published)}   (the published one)`),
+      );
+    }
+  }
   if (call.args[0] !== undefined) {
     for (const row of plugins) {
       for (const path of row.edited) lines.push(style.yellow(`~ ${path} was edited here`));

@@ -1,0 +1,130 @@
+import { HaiveError } from '../domain/errors.ts';
+import { unifiedDiff } from '../domain/text-diff.ts';
+import { getRecord, readBlob } from '../machine/blob-store.ts';
+import { inspect } from '../machine/drift.ts';
+import { readFileOrNull } from '../machine/file-port.ts';
+import { withLock } from '../machine/lock.ts';
+import { textOf } from '../machine/loose/layout-text.ts';
+import type { Machine } from '../machine/machine.ts';
+import { type Receipt, readReceipts } from '../machine/receipts.ts';
+import { editedPaths, OURS_SUFFIX, readLive, type Take } from '../machine/render.ts';
+import { applyChange, recover } from '../machine/transaction.ts';
+import type { ClientContext } from './context.ts';
+import { type SyncProgress, syncMachine } from './sync.ts';
+
+/** A person's own changes of an installed plugin: shown, taken back, or settled where an update met them. */
+
+export interface LocalEdit {
+  /** In the plugin. */
+  path: string;
+  kind: 'changed' | 'added' | 'deleted';
+  /** The published version could not be merged: it lies beside the edit. */
+  conflict: boolean;
+  /** Unified diff from what was published; empty where either side is no text. */
+  diff: string;
+}
+
+export interface LocalEdits {
+  name: string;
+  version: string;
+  edits: LocalEdit[];
+}
+
+/**
+ * What was changed here since a plugin was published, file by file.
+ * @throws HaiveError NOT_INSTALLED, IO_ERROR
+ */
+export async function localEdits(ctx: ClientContext, name: string): Promise<LocalEdits> {
+  const { machine } = ctx;
+  const receipt = await receiptOf(machine, name);
+  const live = await readLive(machine, receipt);
+  const edits: LocalEdit[] = [];
+  for (const path of live === null ? [] : editedPaths(live)) {
+    if (path.endsWith(OURS_SUFFIX)) continue;
+    const file = receipt.files.find((f) => f.path === path);
+    const there = live?.disk.get(path);
+    const before = file === undefined ? Buffer.alloc(0) : await readBlob(machine, file.sha256).catch(() => null);
+    const after = there === undefined ? Buffer.alloc(0) : (there.bytes ?? (await readFileOrNull(there.absolute)));
+    const kind = there === undefined ? 'deleted' : file === undefined ? 'added' : 'changed';
+    const conflict = receipt.conflicts.some((c) => c.path === path) && live?.disk.has(`${path}${OURS_SUFFIX}`) === true;
+    edits.push({ path, kind, conflict, diff: diffOf(path, before, after) });
+  }
+  return { name, version: receipt.version, edits };
+}
+
+function diffOf(path: string, before: Buffer | null, after: Buffer | null): string {
+  const [old, now] = [before === null ? null : textOf(before), after === null ? null : textOf(after)];
+  return old === null || now === null ? '' : unifiedDiff(path, old, now);
+}
+
+async function receiptOf(m: Machine, name: string): Promise<Receipt> {
+  const receipt = (await readReceipts(m)).plugins[name];
+  if (receipt === undefined) throw new HaiveError('NOT_INSTALLED', `${name} is not installed here`);
+  return receipt;
+}
+
+export interface RepairResult {
+  name: string;
+  version: string;
+  /** Paths that are as published again, or (`keep`) settled as they are. */
+  paths: string[];
+  warnings: string[];
+}
+
+/**
+ * Puts the published files back, all or those named; what they replace is kept below `backups/edits`. Works without the hub as
+ * long as the bytes are here. Keys that are gone from other people's files come back with a whole repair.
+ * @param options.keep settles conflicts the other way: the edits stay and the published files beside them go
+ * @throws HaiveError NOT_INSTALLED, NOT_FOUND (a path that was not changed), LOCKED, and those of files and of syncMachine
+ */
+export async function repairPlugin(
+  ctx: ClientContext,
+  name: string,
+  paths: readonly string[] = [],
+  options: { keep?: boolean; onProgress?: (progress: SyncProgress) => void } = {},
+): Promise<RepairResult> {
+  const { machine } = ctx;
+  try {
+    return await withLock(machine, 'repair', async () => {
+      await recover(machine);
+      return repairHere(machine, name, paths, options.keep === true);
+    });
+  } catch (thrown) {
+    const lost = thrown instanceof HaiveError && (thrown.code === 'BLOB_MISSING' || thrown.code === 'HASH_MISMATCH');
+    if (!lost || paths.length > 0 || options.keep === true) throw thrown;
+    const progress = options.onProgress === undefined ? {} : { onProgress: options.onProgress };
+    const sync = await syncMachine(ctx, { mode: 'explicit', only: [name], force: true, ...progress });
+    return { name, version: (await receiptOf(machine, name)).version, paths: [], warnings: sync.warnings };
+  }
+}
+
+async function repairHere(m: Machine, name: string, paths: readonly string[], keep: boolean): Promise<RepairResult> {
+  const receipt = await receiptOf(m, name);
+  const drift = (await inspect(m)).find((p) => p.name === name);
+  const lost = drift?.missing.filter((path) => path.startsWith('settings.json ') || path.startsWith('.claude.json '));
+  const live = await readLive(m, receipt);
+  const edited = live === null ? (drift?.missing ?? []) : editedPaths(live).filter((p) => !p.endsWith(OURS_SUFFIX));
+  const chosen = paths.length > 0 ? [...paths] : keep ? (drift?.conflicts ?? []) : edited;
+  for (const path of chosen) {
+    if (!edited.includes(path)) throw new HaiveError('NOT_FOUND', `${path} of ${name} was not changed here`);
+  }
+  const whole = paths.length === 0 && !keep;
+  const enable = whole && (lost?.length ?? 0) > 0 ? { enable: [name] } : {};
+  const broken = whole && (drift?.state === 'missing' || drift?.state === 'damaged');
+  if (chosen.length === 0 && !broken && enable.enable === undefined) {
+    return { name, version: receipt.version, paths: [], warnings: [] };
+  }
+  const kept = await getRecord(m, receipt.digest);
+  if (kept === null) throw new HaiveError('BLOB_MISSING', `The record of ${name}@${receipt.version} is not here`);
+  const { id, version, digest, origin, dependencies, force, keyid } = receipt;
+  const entry = { id, name, version, digest, origin, dependencies, force };
+  const take: Take = Object.fromEntries(chosen.map((path) => [path, keep ? 'mine' : 'published']));
+  const { warnings } = await applyChange(m, {
+    install: chosen.length > 0 || broken ? [{ entry, record: kept.record, keyid }] : [],
+    remove: [],
+    reason: 'install',
+    ...(whole ? { overwriteEdits: true } : { take: { [name]: take } }),
+    ...enable,
+  });
+  return { name, version, paths: chosen.sort(), warnings };
+}

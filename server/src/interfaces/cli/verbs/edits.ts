@@ -1,0 +1,60 @@
+import { listBackups, restoreBackup } from '../../../client/backups.ts';
+import { localEdits, repairPlugin } from '../../../client/edits.ts';
+import { HaiveError } from '../../../domain/errors.ts';
+import { clean, type Style, table, warnings } from '../output.ts';
+import type { Verb } from '../verb.ts';
+import { argument, syncProgress } from './options.ts';
+
+export const diff: Verb = async (call) => {
+  const { style } = call;
+  const result = await localEdits(await call.open(), argument(call, 0, 'plugin'));
+  const lines = result.edits.flatMap(({ path, kind, conflict, diff: text }) => [
+    style.bold(`${kind} ${clean(path)}${conflict ? ' (conflict)' : ''}`),
+    ...(text === '' ? [style.dim('  not text')] : text.split('\n').map((line) => coloured(line, style))),
+  ]);
+  if (lines.length === 0) lines.push(`${result.name} ${result.version} is as it was published.`);
+  return { json: result, text: lines.join('\n') };
+};
+
+function coloured(line: string, style: Style): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
+  const plain = line.replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, '');
+  if (plain.startsWith('+')) return style.green(plain);
+  return plain.startsWith('-') ? style.red(plain) : plain;
+}
+
+export const repair: Verb = async (call) => {
+  const [name, ...paths] = call.rest;
+  if (name === undefined) throw new HaiveError('USAGE', 'A plugin is missing');
+  const keep = call.options.keep === true;
+  const result = await repairPlugin(await call.open(), name, paths, { keep, onProgress: syncProgress(call) });
+  const { style } = call;
+  const done = keep ? 'your edit stays' : 'as published';
+  const lines = [
+    `${style.green('✓')} ${name} ${result.version}${keep ? '' : ' is as it was published'}`,
+    ...result.paths.map((path) => `  ${clean(path)}: ${done}`),
+    ...warnings(result.warnings, style),
+  ];
+  return { json: result, text: lines.join('\n') };
+};
+
+export const backups: Verb = async (call) => {
+  const [action = 'list'] = call.args;
+  const { style } = call;
+  if (action === 'list') {
+    const rows = await listBackups(await call.open());
+    const text = table(
+      ['BACKUP', 'MADE', 'FILES'],
+      rows.map((row) => [row.id, row.at, row.files.map(clean).join(', ')]),
+      style,
+    );
+    return { json: rows, text: rows.length === 0 ? 'No backups.' : text };
+  }
+  if (action === 'restore') {
+    const result = await restoreBackup(await call.open(), argument(call, 1, 'backup'));
+    const next = result.id.startsWith('edits/') ? 'Run `hv repair NAME` to lay them over the plugin.' : '';
+    const lines = result.written.map((path) => `${style.green('✓')} ${path}`);
+    return { json: result, text: [...lines, ...(next === '' ? [] : [style.dim(next)])].join('\n') };
+  }
+  throw new HaiveError('USAGE', `hv backups ${action} is not known`, { hint: 'Use list or restore.' });
+};
