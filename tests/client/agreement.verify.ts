@@ -5,7 +5,7 @@ import { FAULTS, GOOD, MENDED } from '../packaging/one-fault.ts';
 import { pluginFiles } from '../support/plugin-files.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 import { type Comparison, compareAll, writeSource } from './agreement/compare.ts';
-import { confusionTable, missed } from './agreement/table.ts';
+import { confusionTable, missed, stricter } from './agreement/table.ts';
 
 let home: TempHome;
 let all: Comparison[] = [];
@@ -40,4 +40,12 @@ it('we fail all that the client fails', () => {
 it('good plugins pass in both', () => {
   expect(named('good').length).toBeGreaterThanOrEqual(30);
   expect(named('good').filter((c) => c.client !== 'pass' || c.ours !== 'pass')).toEqual([]);
+});
+
+it('what we refuse beyond the client is what extra-errors.test.ts proves not to work', () => {
+  expect(
+    stricter(all)
+      .map((c) => c.name.replace(/^broken\//, ''))
+      .sort(),
+  ).toEqual(['mcp_tool on SessionStart', 'range of no version', 'rule as matcher beside an if']);
 });

@@ -217,7 +217,7 @@ export const FAULTS: [what: string, finding: string, contents: Record<string, un
     { ...M({ skills: './x.md' }), 'x.md': md('name: x\ndescription: x') },
   ],
   ['no version', `warning VERSION_MISSING ${MANIFEST_PATH}`, M({ version: undefined })],
-  ['dependency on itself', `error MANIFEST_INVALID ${MANIFEST_PATH}`, M({ dependencies: ['pp'] })],
+  ['dependency on itself', `warning DEPENDENCY_ON_ITSELF ${MANIFEST_PATH}`, M({ dependencies: ['pp'] })],
   [
     'range of no version',
     `error DEPENDENCY_UNSATISFIABLE ${MANIFEST_PATH}`,

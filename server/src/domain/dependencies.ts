@@ -71,7 +71,8 @@ export function readDependencies(manifest: Json): ReadDependencies {
       if (read.marketplace !== undefined && read.marketplace !== 'collective') continue;
       checkPluginName(read.name);
       if (read.range !== undefined) checkRange(read.range);
-      if (read.name === self) throw invalid(where, 'names the plugin itself');
+      // Claude Code loads a plugin that names itself: it has itself already.
+      if (read.name === self) continue;
       const dependency: Dependency = {
         name: read.name,
         range: read.range ?? '*',

@@ -92,7 +92,6 @@ describe('parseManifest', () => {
     [{ ...base, dependencies: 'a' }, 'MANIFEST_INVALID'],
     [{ ...base, dependencies: [{}] }, 'MANIFEST_INVALID'],
     [{ ...base, dependencies: [''] }, 'MANIFEST_INVALID'],
-    [{ ...base, dependencies: ['x'] }, 'MANIFEST_INVALID'],
     [{ ...base, dependencies: ['a@^1', 'a@^2'] }, 'MANIFEST_INVALID'],
     [{ ...base, dependencies: [{ name: 'a', version: 'nope' }] }, 'VERSION_INVALID'],
     [{ ...base, dependencies: { plugins: 'a' } }, 'MANIFEST_INVALID'],
@@ -100,5 +99,9 @@ describe('parseManifest', () => {
     [{ ...base, dependencies: { mcp_servers: [1] } }, 'MANIFEST_INVALID'],
   ])('refuses %.80j with %s', (value, code) => {
     expect(codeOf(value)).toBe(code);
+  });
+  it('takes a dependency on itself for none', () => {
+    const manifest = { name: 'x', version: '1.0.0', dependencies: ['x', 'y'] };
+    expect(parseManifest(Buffer.from(JSON.stringify(manifest))).dependencies.map((d) => d.name)).toEqual(['y']);
   });
 });

@@ -11,8 +11,14 @@ import { readPlugin } from '../../../server/src/machine/read-plugin.ts';
 import type { TempHome } from '../../support/temp-home.ts';
 import { validateByClient } from '../harness/validate.ts';
 
-/** What only a registry minds: a name or a version that cannot be told from others. The client has no such rules. */
-export const REGISTRY_RULES = new Set(['NAME_INVALID', 'NAME_RESERVED', 'VERSION_INVALID', 'DEPENDENCY_INVALID']);
+/** What only a registry for all systems minds: names, versions and paths that it cannot tell apart or ship everywhere. */
+export const REGISTRY_RULES = new Set([
+  'NAME_INVALID',
+  'NAME_RESERVED',
+  'VERSION_INVALID',
+  'PATH_UNSAFE',
+  'PATH_COLLISION',
+]);
 
 /** `mended`: the client refuses it as written, and what publishing makes of it is accepted. */
 export type Verdict = 'pass' | 'mended' | 'registry rule' | 'fail';

@@ -150,6 +150,17 @@ function checkDependencies(subject: Subject, dependencies: unknown): void {
     );
   } else if (Array.isArray(dependencies)) {
     dependencies.forEach((entry, i) => {
+      const name = isJsonObject(entry) ? entry.name : entry;
+      if (typeof name === 'string' && name === subject.manifest.name) {
+        const place = { json: ['dependencies', i] };
+        subject.warn(
+          'DEPENDENCY_ON_ITSELF',
+          MANIFEST_PATH,
+          place,
+          'The plugin depends on itself.',
+          'Remove this entry.',
+        );
+      }
       if (typeof entry === 'string' && /@[\^~<>=*\d]/.test(entry)) {
         subject.error(
           'DEPENDENCIES_FORM',

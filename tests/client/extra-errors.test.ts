@@ -1,0 +1,128 @@
+// Errors of ours that `claude plugin validate` does not have: each is something that does not work in a session.
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { SourceFile } from '../../server/src/domain/package.ts';
+import { translate } from '../../server/src/domain/translate.ts';
+import { validatePlugin } from '../../server/src/domain/validate/index.ts';
+import { readPlugin } from '../../server/src/machine/read-plugin.ts';
+import { M, md, on } from '../packaging/one-fault.ts';
+import { manifestWith, pluginFiles } from '../support/plugin-files.ts';
+import { REPOSITORY } from '../support/repository.ts';
+import { type TempHome, tempHome } from '../support/temp-home.ts';
+import { writeSource } from './agreement/compare.ts';
+import { listPlugins } from './harness/claude-plugin.ts';
+import { writeFiles } from './harness/hand-made-plugin.ts';
+import { scriptedSession } from './harness/with-model.ts';
+
+let home: TempHome;
+const log = () => join(home.project, 'log');
+const logged = () => readFile(log(), 'utf8').catch(() => '');
+const say = (word: string) => ({ type: 'command', command: `echo ${word} >> '${log()}'` });
+beforeEach(async () => {
+  home = await tempHome('extra');
+});
+afterEach(() => home.remove());
+
+/** Enables plugins by hand, so that none of our checks stands in the way. */
+async function enable(plugins: Record<string, SourceFile[]>): Promise<void> {
+  const market = join(home.project, 'market');
+  await rm(market, { recursive: true, force: true });
+  for (const [name, files] of Object.entries(plugins)) await writeSource(join(market, name), files);
+  const names = Object.keys(plugins);
+  await writeFiles(market, {
+    '.claude-plugin/marketplace.json': {
+      name: 'm',
+      owner: { name: 'T' },
+      plugins: names.map((name) => ({ name, source: `./${name}` })),
+    },
+  });
+  await writeFiles(join(home.home, '.claude'), {
+    'settings.json': {
+      extraKnownMarketplaces: { m: { source: { source: 'directory', path: market } } },
+      enabledPlugins: Object.fromEntries(names.map((name) => [`${name}@m`, true])),
+    },
+  });
+}
+const errors = (files: SourceFile[]) => validatePlugin(files).flatMap((f) => (f.severity === 'error' ? [f.code] : []));
+const bash = (command: string) => ({ tool: 'Bash', input: { command, description: 'x' } });
+
+it('HOOK_MATCHER_RULE: a permission rule as matcher never fires, with an if beside it or without', async () => {
+  const files = pluginFiles({
+    ...M({}),
+    'hooks/hooks.json': {
+      hooks: {
+        PreToolUse: [
+          { matcher: 'Bash(echo:*)', hooks: [{ ...say('both'), if: 'Bash(echo a:*)' }] },
+          { matcher: 'Bash', hooks: [{ ...say('right'), if: 'Bash(echo:*)' }] },
+        ],
+      },
+    },
+  });
+  expect(errors(files)).toEqual(['HOOK_MATCHER_RULE']);
+  await enable({ pp: files });
+  await scriptedSession(home, [bash('echo a b'), { text: 'done' }], { extraArgs: ['--allowedTools', 'Bash'] });
+  expect(await logged()).toBe('right\n');
+});
+
+it('HOOK_MCP_TOOL_EARLY: mcp_tool on SessionStart calls nothing', async () => {
+  const server = (await readPlugin(join(REPOSITORY, 'tests/fixtures/devops-essentials'), { maxBytes: 1e6 })).filter(
+    (f) => ['.mcp.json', 'server.mjs'].includes(f.path),
+  );
+  const call = (event: string) => [
+    ...pluginFiles({
+      ...M({}),
+      ...on(event, { type: 'mcp_tool', server: 'plugin:pp:devops', tool: 'ping', input: { text: event } }),
+    }),
+    ...server,
+  ];
+  expect(errors(call('SessionStart'))).toEqual(['HOOK_MCP_TOOL_EARLY']);
+  expect(errors(call('UserPromptSubmit'))).toEqual([]);
+  for (const [event, expected] of [
+    ['SessionStart', ''],
+    ['UserPromptSubmit', 'ping UserPromptSubmit\n'],
+  ] as const) {
+    await enable({ pp: call(event) });
+    await scriptedSession(home, [{ text: 'done' }], { env: { DEVOPS_PING_LOG: log() } });
+    expect([event, await logged()]).toEqual([event, expected]);
+  }
+});
+
+it('DEPENDENCY_UNSATISFIABLE: the plugin does not load; one that depends on itself does', async () => {
+  const command = { 'commands/a.md': md('description: x') };
+  const other = pluginFiles({
+    '.claude-plugin/plugin.json': manifestWith({ name: 'q', version: '1.5.0' }),
+    ...command,
+  });
+  const loaded = async (dependencies: unknown, code: string | undefined) => {
+    const files = pluginFiles({ ...M({ dependencies }), ...command });
+    expect(errors(files)).toEqual(code === undefined ? [] : [code]);
+    await enable({ pp: files, q: other });
+    const { init } = await scriptedSession(home);
+    return [init.slash_commands.includes('pp:a'), (await listPlugins(home)).flatMap((p) => p.errors ?? []).length > 0];
+  };
+  expect((await loaded([{ name: 'q', version: '^1.0.0' }], undefined))[0]).toBe(true);
+  expect((await loaded([{ name: 'q', version: '>2.0.0 <1.0.0' }], 'DEPENDENCY_UNSATISFIABLE'))[0]).toBe(false);
+  expect((await loaded(['pp'], undefined))[0]).toBe(true);
+});
+
+it('HOOK_MATCHER_SERVER: the short name of an own tool never matches; translated it does', async () => {
+  const server = (await readPlugin(join(REPOSITORY, 'tests/fixtures/devops-essentials'), { maxBytes: 1e6 })).filter(
+    (f) => ['.mcp.json', 'server.mjs'].includes(f.path),
+  );
+  const files = [...pluginFiles({ ...M({}), ...on('PreToolUse', say('seen'), 'mcp__devops__.*') }), ...server];
+  expect(validatePlugin(files).map((f) => f.code)).toEqual(['HOOK_MATCHER_SERVER']);
+  const session = () =>
+    scriptedSession(home, [{ tool: 'mcp__plugin_pp_devops__ping', input: { text: 'x' } }, { text: 'done' }], {
+      extraArgs: ['--allowedTools', 'mcp__plugin_pp_devops__ping'],
+    });
+  await enable({ pp: files });
+  await session();
+  expect(await logged()).toBe('');
+  const translated = translate(files);
+  expect(translated.changes.map((c) => c.rule)).toEqual(['hook-matcher-server']);
+  expect(translate(translated.files).changes).toEqual([]);
+  await enable({ pp: translated.files });
+  await session();
+  expect(await logged()).toBe('seen\n');
+});
