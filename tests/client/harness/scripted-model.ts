@@ -11,7 +11,7 @@ export interface ModelRequest {
   messages: { role: string; content: unknown }[];
   tools?: { name: string; description?: string; input_schema?: unknown }[];
 }
-export type ScriptedStep = Step | ((request: ModelRequest) => Step);
+export type ScriptedStep = Step | ((request: ModelRequest) => Step | Promise<Step>);
 
 export interface ScriptedModel {
   url: string;
@@ -51,7 +51,7 @@ export async function scriptedModel(steps: ScriptedStep[]): Promise<ScriptedMode
     if ((request.tools ?? []).length > 0) {
       const scripted = steps[requests.length] ?? { text: 'done' };
       requests.push(request);
-      step = typeof scripted === 'function' ? scripted(request) : scripted;
+      step = typeof scripted === 'function' ? await scripted(request) : scripted;
     }
     if (request.stream) writeStream(res, request.model, step);
     else writeWhole(res, request.model, step);
