@@ -151,7 +151,7 @@ describe('hv on the command line', () => {
   it('creates what validates, and never over something', async () => {
     const made = await hvOk(home, ['create', 'my-plugin', '--components', 'commands,agents,skills,hooks,mcp']);
     expect(made.files).toContain('.claude-plugin/plugin.json');
-    expect(await hvOk(home, ['validate', 'my-plugin'])).toEqual({ ok: true, findings: [] });
+    expect(await hvOk(home, ['validate', 'my-plugin'])).toMatchObject({ ok: true, findings: [] });
     expect((await hv(home, ['create', 'my-plugin', '--json'])).json.error.code).toBe('PATH_OCCUPIED');
     await writeFile(join(home.project, 'my-plugin', '.mcp.json'), '{');
     const bad = await hv(home, ['validate', 'my-plugin', '--json']);
