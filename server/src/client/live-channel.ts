@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ClientMessage } from '../contract/messages.ts';
 import { HaiveError, toHaiveError } from '../domain/errors.ts';
 import { readConfig } from '../machine/config-file.ts';
 import { clearLive, writeLive } from '../machine/live-state.ts';
@@ -8,7 +9,9 @@ import { type ClientContext, readCa } from './context.ts';
 import { hubUrl } from './hub-client.ts';
 import { describeSync, type HookOutput, hookOutput } from './notice.ts';
 import { openSocket, type Socket } from './socket.ts';
-import { type SyncResult, syncMachine } from './sync.ts';
+import { type SyncProgress, type SyncResult, syncMachine } from './sync.ts';
+
+type Told = Extract<ClientMessage, { type: 'progress' }>['progress'];
 
 export interface LiveOptions {
   signal: AbortSignal;
@@ -235,10 +238,11 @@ class Channel {
         const result = await syncMachine(this.ctx, {
           mode: 'agent',
           signal: this.signal,
-          onProgress: (progress) => this.tell(progress.step, progress.names ?? []),
+          onProgress: (progress) => this.tell(progress),
         });
         this.seq = Math.max(this.seq, answering, result.counter);
         this.reached = true;
+        this.tellRest(result);
         this.notice = hookOutput(describeSync(result));
         await this.markLive();
         this.options.onSync?.(result);
@@ -257,10 +261,28 @@ class Channel {
     return this.ctx.config.token !== undefined;
   }
 
-  private tell(step: string, names: readonly string[]): void {
+  /** The first word of each step goes to whoever watches; bytes that arrive meanwhile are nobody's news. */
+  private tell({ step, versions = {}, bytes = 0 }: SyncProgress): void {
     const state = step === 'fetch' ? 'fetching' : step === 'apply' ? 'installing' : undefined;
-    if (state === undefined) return;
-    for (const plugin of names) this.socket?.send({ type: 'progress', progress: { plugin, version: '', state } });
+    if (state === undefined || bytes > 0) return;
+    for (const [plugin, version] of Object.entries(versions)) this.send(plugin, version, { state });
+  }
+
+  /** What this sync leaves undone: it waits for a person, or it failed its checks here. */
+  private tellRest({ waiting, problems }: SyncResult): void {
+    const told = new Set(problems.map((p) => p.name));
+    for (const { name, to, why, detail } of waiting) {
+      if (to === null || told.has(name)) continue;
+      const [, code = 'HASH_MISMATCH', message = detail] = /^([A-Z_]+): (.*)$/s.exec(detail) ?? [];
+      this.send(name, to, why === 'refused' ? { state: 'failed', error: { code, message } } : { state: 'waiting' });
+    }
+    for (const { name, code, message, version, where } of problems) {
+      if (where === 'machine') this.send(name, version ?? '', { state: 'failed', error: { code, message } });
+    }
+  }
+
+  private send(plugin: string, version: string, rest: Pick<Told, 'state' | 'error'>): void {
+    this.socket?.send({ type: 'progress', progress: { plugin, version, ...rest } });
   }
 
   private async markLive(): Promise<void> {

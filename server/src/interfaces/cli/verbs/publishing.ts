@@ -1,6 +1,5 @@
 import { lstat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { surfaceLines } from './surface-text.ts';
 import {
   type PublishPreview,
   type PublishResult,
@@ -14,8 +13,10 @@ import { type Finding, MENDED_BY_PUBLISHING } from '../../../domain/findings.ts'
 import { parsePluginRef } from '../../../domain/names.ts';
 import type { Change } from '../../../domain/translate.ts';
 import { clean, type Style, shorten } from '../output.ts';
-import type { Verb, VerbCall } from '../verb.ts';
+import type { Verb, VerbCall, VerbOutput } from '../verb.ts';
 import { argument, listOption, publishProgress } from './options.ts';
+import { surfaceLines } from './surface-text.ts';
+import { watched } from './watching.ts';
 
 const exists = (path: string): Promise<boolean> =>
   lstat(path).then(
@@ -51,6 +52,12 @@ export const register: Verb = async (call) => {
 };
 
 export const publish: Verb = async (call) => {
+  if (call.options.watch !== true) return publishOnce(call);
+  if (call.options.dryRun === true) throw new HaiveError('USAGE', '--watch and --dry-run exclude each other');
+  return watched(call, publishOnce);
+};
+
+async function publishOnce(call: VerbCall): Promise<VerbOutput> {
   const ctx = await call.open();
   const source = await sourceOf(call, argument(call, 0, 'plugin'));
   const { groups, all, quiet, dryRun } = call.options;
@@ -76,7 +83,7 @@ export const publish: Verb = async (call) => {
       ...findingLines(result.findings.filter(leftToAuthor), call.style),
     ].join('\n'),
   };
-};
+}
 
 function publishedText(
   result: { name: string; version: string; groups: string[]; machines: string[]; held?: PublishResult['held'] },
