@@ -11,9 +11,14 @@ export function maySee(principal: Principal, version: Pick<CatalogueVersion, 'st
   return version.status !== 'registered' || isOperator(principal) || version.publisher === principal.name;
 }
 
-/** @throws HaiveError FORBIDDEN when the token's name pattern does not cover the plugin */
+/** Runs on every machine with the right to change all others: no publisher's affair. */
+const CORE = 'haivemind-core';
+
+/** @throws HaiveError FORBIDDEN when the token's name pattern does not cover the plugin, or only an operator may touch it */
 export function requireName(principal: Principal, name: string): void {
-  if (isOperator(principal) || principal.namePattern === null || nameMatches(principal.namePattern, name)) return;
+  if (isOperator(principal)) return;
+  if (name === CORE) throw new HaiveError('FORBIDDEN', `${CORE} is published by operators only`);
+  if (principal.namePattern === null || nameMatches(principal.namePattern, name)) return;
   throw new HaiveError('FORBIDDEN', `This token may act on plugins named ${principal.namePattern}, not on ${name}`);
 }
 
