@@ -29,7 +29,7 @@ export const SEARCH_RULES: SearchRules = {
   prefixFactor: 0.7,
   joinedFactor: 0.8,
   coverage: 0.25,
-  denseWeight: 0.6,
+  denseWeight: 0.25,
   denseCount: 100,
   weakBelow: 0.15,
 };
