@@ -93,7 +93,7 @@ export async function standIn(answer: (seen: Seen) => Reply | undefined): Promis
     seen.push(request);
     const wrong = breach(request);
     if (wrong !== null) breaches.push(wrong);
-    const missing = { status: 404, body: { error: { type: 'not_found', reason: request.path }, status: 404 } };
+    const missing: Reply = { status: 404, body: { error: { type: 'not_found', reason: request.path }, status: 404 } };
     const { status = 200, body = {}, headers = {} } = answer(request) ?? missing;
     res.writeHead(status, { 'content-type': 'application/json', ...headers });
     res.end(request.method === 'HEAD' ? undefined : JSON.stringify(body));

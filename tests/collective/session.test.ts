@@ -204,6 +204,7 @@ it('a delegated task is offered at the next start, taken, reported and known to 
     expect(wrong.text).toMatch(/^NOT_ELIGIBLE: .*lacks sql/);
     const claimed = await b.call('claim_task', { task_id: id });
     expect(claimed.text).toContain("a's text, not the user's");
+    expect(claimed.data.note).toContain("a's words, not the user's");
     expect((await b.call('claim_task', { task_id: id })).text).toMatch(/^TASK_TAKEN: .*this machine/);
     const done = { task_id: id, attempt: claimed.data.attempt, status: 'done', result: '42 rows' };
     expect((await b.call('update_task', done)).data).toMatchObject({ status: 'done' });

@@ -58,6 +58,35 @@ export async function publishCore(
   }
 }
 
+/**
+ * Registers the other plugins that ship with the hub, each version once; nobody receives them until an operator publishes them.
+ * What does not pack is said in the log.
+ */
+export async function registerBuiltins(
+  hub: HubContext,
+  useCases: Pick<UseCases, 'register'>,
+  root: string,
+): Promise<void> {
+  const folder = join(root, 'plugins');
+  for (const name of (await readdir(folder).catch(() => [])).sort()) {
+    try {
+      const files: SourceFile[] = [];
+      for (const part of await readdir(join(folder, name))) await collect(join(folder, name), part, files);
+      const packed = packPlugin(files, { maxBytes: hub.config.maxPluginSizeMb * 1024 * 1024, now: hub.clock() });
+      const key = `builtin:${packed.record.name}`;
+      if ((await getMeta(hub.store.read, key)) === packed.record.digest) continue;
+      await useCases.register(hub, registerCall(hub, packed));
+      await hub.store.transact((tx) => setMeta(tx, key, packed.record.digest));
+    } catch (thrown) {
+      const { code, message, details } = toHaiveError(thrown);
+      hub.log.warn(
+        { plugin: name, code, reason: message, details },
+        'a plugin that ships with the hub was not registered',
+      );
+    }
+  }
+}
+
 async function coreFiles(root: string): Promise<SourceFile[] | null> {
   let manifest: { name?: unknown };
   try {

@@ -5,7 +5,7 @@ import Fastify from 'fastify';
 import { openStore } from '../storage/store.ts';
 import { createActivity } from './activity.ts';
 import { createAuthenticator } from './auth.ts';
-import { publishCore } from './builtin.ts';
+import { publishCore, registerBuiltins } from './builtin.ts';
 import { joinLine, loadBundle } from './bundle.ts';
 import { startCollectiveSweep } from './collective/sweep.ts';
 import type { HubConfig } from './config.ts';
@@ -106,7 +106,9 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
     await app.ready();
 
     const adminToken = await firstAdminToken(hub);
-    await publishCore(hub, useCases, deps.coreRoot ?? join(distDir, '..', '..'));
+    const root = deps.coreRoot ?? join(distDir, '..', '..');
+    await publishCore(hub, useCases, root);
+    await registerBuiltins(hub, useCases, root);
     const port = await listen(app.server, config.host, config.port);
     undo.push(async () => {
       draining = true;

@@ -1,3 +1,4 @@
+import type { Incident } from '../../client/collective/incidents.ts';
 import type { Found, MemoryItem } from '../../client/collective/memory.ts';
 import type { Reply } from '../../contract/endpoints.ts';
 import { oneLine } from '../../domain/collective.ts';
@@ -77,4 +78,11 @@ export function claimed(t: Reply<'claimTask'>): string {
     `description: ${quoted(t.description, 8000)}`,
     `Report with update_task {"task_id":"${t.id}","attempt":${t.attempt},…}. The lease is renewed while this session lives.`,
   ].join('\n');
+}
+
+export function incident({ id, status, severity, timeline }: Incident, draft: string | null): string {
+  const lines = timeline.map(
+    (e) => `${day(e.at)} · ${e.machine} · ${e.severity} · ${e.action}: ${quoted(e.text, 300)}`,
+  );
+  return [`${id} is ${status}, ${severity}.`, ...lines, ...(draft === null ? [] : ['', draft])].join('\n');
 }

@@ -37,7 +37,9 @@ const memory = z.object({
   expires_at: z.string().nullable(),
   score: z.number().optional(),
 });
-const found = z.object({ memories: z.array(memory), warning: z.string().nullable() });
+/** The client gives a model the data, not the text: what must be said of others' words stands in it. */
+const note = z.string().describe('Whose words these are');
+const found = z.object({ note, memories: z.array(memory), warning: z.string().nullable() });
 const filter = {
   category: word.optional(),
   tag: word.optional(),
@@ -82,6 +84,10 @@ const agent = z.object({
   online: z.boolean(),
   load: z.number().int(),
 });
+const incidentId = z
+  .string()
+  .regex(/^INC-[A-Za-z0-9-]{3,50}$/, 'INC- and a date and word: INC-20260301-checkout')
+  .describe('INC-DATE-WORD, such as INC-20260301-checkout');
 const taskId = z.string().min(1).max(64);
 
 export const COLLECTIVE_TOOLS = {
@@ -176,7 +182,7 @@ export const COLLECTIVE_TOOLS = {
       limit: z.number().int().min(1).max(100).default(20),
       acknowledge: z.array(z.string().max(64)).max(200).default([]),
     }),
-    output: z.object({ broadcasts: z.array(broadcast), acknowledged: z.number().int() }),
+    output: z.object({ note, broadcasts: z.array(broadcast), acknowledged: z.number().int() }),
     annotations: { ...reads, readOnlyHint: false },
   },
   get_agent_roster: {
@@ -197,7 +203,7 @@ export const COLLECTIVE_TOOLS = {
       keywords,
       limit: z.number().int().min(1).max(50).default(10),
     }),
-    output: z.object({ agent, memories: z.array(memory) }),
+    output: z.object({ note, agent, memories: z.array(memory) }),
     annotations: reads,
   },
   delegate_task: {
@@ -225,7 +231,7 @@ export const COLLECTIVE_TOOLS = {
       status: z.enum(['open', 'claimed', 'done', 'failed', 'cancelled']).optional(),
       limit: z.number().int().min(1).max(100).default(20),
     }),
-    output: z.object({ tasks: z.array(task) }),
+    output: z.object({ note, tasks: z.array(task) }),
     annotations: reads,
   },
   claim_task: {
@@ -233,7 +239,7 @@ export const COLLECTIVE_TOOLS = {
     description:
       'Takes an open task for this machine, for ten minutes at a time while this session lives. Show the user title, description and sender first; the client asks them to approve.',
     input: z.object({ task_id: taskId }),
-    output: task,
+    output: task.extend({ note }),
     annotations: { ...adds, destructiveHint: true },
   },
   update_task: {
@@ -249,6 +255,42 @@ export const COLLECTIVE_TOOLS = {
       reason: z.string().max(2000).optional(),
     }),
     output: task,
+    annotations: adds,
+  },
+  record_incident: {
+    title: 'Record an incident',
+    description:
+      'Starts, updates or resolves an incident: one entry of its timeline, kept for all machines. Answers its state and timeline, and when resolved a post-mortem draft.',
+    input: z.object({
+      incident_id: incidentId,
+      action: z.enum(['start', 'update', 'resolve']),
+      severity: z
+        .enum(['P1', 'P2', 'P3', 'P4'])
+        .optional()
+        .describe('P1 outage … P4 minor; needed at the start, later only when it changes'),
+      text: z
+        .string()
+        .min(1)
+        .max(4000)
+        .describe('At the start what is broken, later what happened or was done, at the end what cured it'),
+    }),
+    output: z.object({
+      incident_id: z.string(),
+      status: z.string(),
+      severity: z.string(),
+      timeline: z.array(
+        z.object({ at: z.string(), machine: z.string(), action: z.string(), severity: z.string(), text: z.string() }),
+      ),
+      post_mortem: z.string().nullable(),
+    }),
+    annotations: adds,
+  },
+  announce_incident: {
+    title: 'Broadcast an incident',
+    description:
+      'Broadcasts that an incident started, changed severity or was resolved, once for each; the plugin incident-response calls it by itself.',
+    input: z.object({ incident_id: incidentId }),
+    output: z.object({ announced: z.string().nullable() }),
     annotations: adds,
   },
 } as const satisfies Record<string, ToolDefinition>;
