@@ -12,7 +12,7 @@ describe('hv and trust', () => {
   let admin: { env: Record<string, string> };
   beforeAll(async () => {
     c = await Collective.start();
-    admin = { env: { HAIVEMIND_TOKEN: c.hub.adminToken } };
+    admin = { env: { HAIVEMIND_TOKEN: c.hub.adminToken ?? '' } };
     machine = await c.machine('m1', DEVOPS);
   }, 120_000);
   afterAll(() => c?.close());

@@ -1,0 +1,308 @@
+// The attack table of a machine: a hub that lies, or somebody between. Each attempt is refused with its code, and what is
+// installed lies on disk as before.
+import { symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { syncMachine } from '../../server/src/client/sync.ts';
+import { type Envelope, sealJson } from '../../server/src/domain/dsse.ts';
+import { HaiveError } from '../../server/src/domain/errors.ts';
+import { RECORD_PAYLOAD_TYPE, versionDigest } from '../../server/src/domain/version-record.ts';
+import {
+  HUB_KEY,
+  joinedMachine,
+  json,
+  keyid,
+  type PlanOptions,
+  PUBLISHER,
+  planAnswer,
+  type ScriptedHub,
+  STRANGER,
+  scriptedHub,
+  serve,
+  transferAnswer,
+  type Version,
+  version,
+} from '../cli/scripted-hub.ts';
+import { snapshot } from '../machine/rig.ts';
+import { type TempHome, tempHome } from '../support/temp-home.ts';
+
+let hub: ScriptedHub;
+let m: Awaited<ReturnType<typeof joinedMachine>>;
+let outside: TempHome;
+let served = 100;
+beforeAll(async () => {
+  outside = await tempHome('outside');
+});
+afterAll(() => outside.remove());
+beforeEach(async () => {
+  hub = await scriptedHub();
+  m = await joinedMachine(hub, { auto_install_updates: true });
+  serve(hub, [a1], { counter: 50 });
+  await syncMachine(m.ctx, { mode: 'agent' });
+});
+afterEach(async () => {
+  await hub.close();
+  await m.remove();
+});
+
+const a1 = version('alpha', '1.0.0', { 'x.txt': 'one', 'commands/a.md': 'one' });
+const a2 = version('alpha', '2.0.0', { 'x.txt': 'two', 'commands/a.md': 'two' });
+type Record = Parameters<NonNullable<Parameters<typeof version>[3]>['spoil'] & {}>[0];
+type File = { path: string; sha256: string; size: number; executable: boolean };
+
+/** A version whose signed record was changed by a publisher; the digest is that of what it says then. */
+function crafted(change: (files: File[]) => File[]): Version {
+  const spoil = (record: Record): void => {
+    record.files = change(record.files as File[]);
+    record.digest = versionDigest('alpha', '2.0.0', record.files as File[]);
+  };
+  const made = version('alpha', '2.0.0', { 'x.txt': 'two' }, { spoil });
+  const payload = JSON.parse(Buffer.from((made.envelope as Envelope).payload, 'base64').toString());
+  return { ...made, entry: { ...made.entry, digest: payload.digest } };
+}
+const offer = (v: Version, plan: PlanOptions = {}) =>
+  serve(hub, [v], { counter: ++served, etag: `"${served}"`, ...plan });
+const signed = (change: (e: Envelope) => void): Version => {
+  const envelope = structuredClone(a2.envelope) as Envelope;
+  change(envelope);
+  return { ...a2, envelope };
+};
+const first = (files: File[]): File => files[0] as File;
+
+const PLANS: [string, string, () => void][] = [
+  ['a plan older than one it has seen', 'PLAN_REPLAYED', () => offer(a2, { counter: 49 })],
+  ['a plan of an epoch that is over', 'PLAN_REPLAYED', () => offer(a2, { epoch: 0 })],
+  ['a plan signed by a stranger', 'SIGNATURE_INVALID', () => offer(a2, { signedBy: STRANGER })],
+  ['a plan signed by a publisher', 'SIGNATURE_INVALID', () => offer(a2, { signedBy: PUBLISHER })],
+  ["another machine's plan", 'SIGNATURE_INVALID', () => offer(a2, { machine: 'machine_other' })],
+  ["another hub's plan", 'SIGNATURE_INVALID', () => offer(a2, { hub: 'hub_other' })],
+  ['a plan of a format to come', 'FORMAT_UNSUPPORTED', () => offer(a2, { format: 99 })],
+  ['a plan without a counter', 'HUB_ANSWER_INVALID', () => offer(a2, { counter: Number.NaN })],
+  [
+    'a record in the place of a plan',
+    'SIGNATURE_INVALID',
+    () => {
+      hub.answers['GET /api/machines/me/plan'] = (_, response) =>
+        json(response, sealJson(RECORD_PAYLOAD_TYPE, { machine: 'machine_test' }, HUB_KEY.privatePem));
+    },
+  ],
+  [
+    'a plan changed on the wire',
+    'SIGNATURE_INVALID',
+    () => {
+      const answer = planAnswer([a2], { counter: 60 });
+      hub.answers['GET /api/machines/me/plan'] = (request, response, body) => {
+        const end = response.end.bind(response);
+        response.end = ((text: string) => {
+          const envelope = JSON.parse(text) as Envelope;
+          const payload = Buffer.from(envelope.payload, 'base64').toString().replace('"counter":60', '"counter":61');
+          return end(JSON.stringify({ ...envelope, payload: Buffer.from(payload).toString('base64') }));
+        }) as typeof response.end;
+        return answer(request, response, body);
+      };
+    },
+  ],
+];
+
+const VERSIONS: [string, string, () => void][] = [
+  [
+    'a record signed by an unknown key',
+    'SIGNATURE_INVALID',
+    () => offer({ ...version('alpha', '2.0.0', {}, { by: STRANGER }) }),
+  ],
+  [
+    'a record signed by an unknown key under the known name',
+    'SIGNATURE_INVALID',
+    () => offer({ ...version('alpha', '2.0.0', {}, { by: STRANGER }), key: PUBLISHER.publicKey }),
+  ],
+  [
+    "a record of a publisher's plugin signed by the hub",
+    'SIGNATURE_INVALID',
+    () => offer(version('alpha', '2.0.0', {}, { by: HUB_KEY })),
+  ],
+  [
+    'a record without a signature',
+    'SIGNATURE_INVALID',
+    () =>
+      offer(
+        signed((e) => {
+          e.signatures = [];
+        }),
+      ),
+  ],
+  [
+    'a record with two signatures',
+    'SIGNATURE_INVALID',
+    () =>
+      offer(
+        signed((e) => {
+          e.signatures.unshift({ keyid: keyid(STRANGER), sig: 'AAAA' });
+        }),
+      ),
+  ],
+  [
+    'a signature of no length',
+    'SIGNATURE_INVALID',
+    () =>
+      offer(
+        signed((e) => {
+          e.signatures = [{ keyid: keyid(PUBLISHER), sig: '' }];
+        }),
+      ),
+  ],
+  [
+    'a signature over another type',
+    'SIGNATURE_INVALID',
+    () =>
+      offer(
+        signed((e) => {
+          e.payloadType = 'text/plain';
+        }),
+      ),
+  ],
+  ['a record that is no JSON', 'SIGNATURE_INVALID', () => offer({ ...a2, envelope: 'x' })],
+  [
+    "an older version's record under a new version's name",
+    'DIGEST_MISMATCH',
+    () => offer({ ...a2, envelope: a1.envelope }),
+  ],
+  [
+    "another plugin's record",
+    'DIGEST_MISMATCH',
+    () => offer({ ...a2, envelope: version('beta', '2.0.0', {}).envelope }),
+  ],
+  [
+    'a record whose digest is not that of its files',
+    'DIGEST_MISMATCH',
+    () => {
+      const made = version(
+        'alpha',
+        '2.0.0',
+        { 'x.txt': 'two' },
+        {
+          spoil: (r) => {
+            (r.files as File[]).pop();
+          },
+        },
+      );
+      offer(made);
+    },
+  ],
+  [
+    'a file outside the plugin',
+    'PATH_UNSAFE',
+    () => offer(crafted((f) => [{ ...first(f), path: '../../settings.json' }, ...f])),
+  ],
+  [
+    'a file with an absolute path',
+    'PATH_UNSAFE',
+    () => offer(crafted((f) => [...f, { ...first(f), path: '/etc/x' }].sort((a, b) => (a.path < b.path ? -1 : 1)))),
+  ],
+  [
+    'a file named in two cases',
+    'PATH_COLLISION',
+    () => offer(crafted((f) => [...f, { ...first(f), path: 'X.txt' }].sort((a, b) => (a.path < b.path ? -1 : 1)))),
+  ],
+  ['a file named twice', 'PATH_COLLISION', () => offer(crafted((f) => [first(f), ...f]))],
+  [
+    'a version over the limit of this machine',
+    'PLUGIN_TOO_LARGE',
+    () => offer(crafted((f) => [{ ...first(f), size: 51 * 1024 * 1024 }, ...f.slice(1)])),
+  ],
+  ['a version of a revoked key', 'SIGNATURE_INVALID', () => offer(a2, { revokedKeys: [keyid(PUBLISHER)] })],
+  [
+    'bytes changed on the wire',
+    'HASH_MISMATCH',
+    () => {
+      offer(a2);
+      hub.answers['POST /api/transfer'] = transferAnswer([a2], {
+        spoil: (bytes) => Buffer.from(bytes.map((b) => b ^ 1)),
+      });
+    },
+  ],
+  [
+    'bytes that unpack to more than they should',
+    'HASH_MISMATCH',
+    () => {
+      offer(a2);
+      hub.answers['POST /api/transfer'] = transferAnswer([a2], {
+        spoil: (bytes) => Buffer.alloc(bytes.length + 10_000_000),
+        brotli: true,
+      });
+    },
+  ],
+  [
+    'half of the bytes',
+    'BLOB_NOT_FOUND',
+    () => {
+      offer(a2);
+      const half = { ...a2, blobs: new Map([...a2.blobs].slice(0, 1)) };
+      hub.answers['POST /api/transfer'] = transferAnswer([half]);
+    },
+  ],
+  [
+    'a page of HTML in the place of bytes',
+    'HUB_ANSWER_INVALID',
+    () => {
+      offer(a2);
+      hub.answers['POST /api/transfer'] = (_, response) => response.end('<html>');
+    },
+  ],
+];
+
+/** The code of what was refused, thrown or told. */
+async function refusedWith(): Promise<string> {
+  try {
+    const result = await syncMachine(await m.reopen(), { mode: 'explicit' });
+    return result.problems.map((p) => p.code).join() || 'nothing was refused';
+  } catch (thrown) {
+    if (!(thrown instanceof HaiveError)) throw thrown;
+    return thrown.code;
+  }
+}
+
+const parts = ['versions', 'overlays', '.claude-plugin', 'alpha'];
+/** What Claude Code loads, and what says so. */
+async function loaded(): Promise<string> {
+  const all = await snapshot(join(m.home, '.claude'));
+  return JSON.stringify(
+    Object.entries(all).filter(([path]) => parts.some((p) => path.includes(p)) || path === 'settings.json'),
+  );
+}
+
+describe.each([
+  ['plans', PLANS],
+  ['versions', VERSIONS],
+])('attacks on a machine: %s', (_group, rows) => {
+  it.each(rows)('%s → %s, and what is installed stays', async (_what, code, attack) => {
+    const before = await loaded();
+    attack();
+    expect(await refusedWith()).toBe(code);
+    expect(await loaded()).toBe(before);
+  });
+});
+
+describe('attacks on a machine: its own disk', () => {
+  it('replaces a blob that was swapped on disk before it is installed from', async () => {
+    offer(a2);
+    const sha = [...a2.blobs.keys()].find((k) => !a1.blobs.has(k)) ?? '';
+    await writeFile(join(m.ctx.machine.paths.blobs, sha), 'evil'.padEnd(a2.blobs.get(sha)?.length ?? 0));
+    await refusedWith();
+    expect(await loaded()).not.toContain('evil');
+  });
+
+  it('does not write through a link that lies where a version is to go', async () => {
+    offer(a2);
+    const name = `2.0.0-${a2.entry.digest.slice(7, 19)}`;
+    const before = await snapshot(outside.home);
+    await symlink(outside.home, join(m.ctx.machine.paths.versions, 'alpha', name));
+    await refusedWith();
+    expect(await snapshot(outside.home)).toEqual(before);
+  });
+});
+
+it('installs what is sound', async () => {
+  offer(a2);
+  expect(await refusedWith()).toBe('nothing was refused');
+  expect(await loaded()).toContain('two');
+});
