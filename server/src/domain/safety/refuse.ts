@@ -1,6 +1,6 @@
+import { applyPolicy, type FindingPolicy } from '../finding-policy.ts';
 import type { Finding } from '../findings.ts';
 import { hasErrors } from '../findings.ts';
-import { applyPolicy, type FindingPolicy } from '../finding-policy.ts';
 import { invalidPlugin, type SourceFile } from '../package.ts';
 import { scanPlugin } from './index.ts';
 
