@@ -26,7 +26,7 @@ const PolicyFile = z.strictObject({
   min_age_groups: z.record(z.string(), hours).optional(),
   confirm: z.enum(['never', 'new', 'wider', 'always']).optional(),
   signed_approval: z.enum(['never', 'wider', 'always']).optional(),
-  sandbox: z.enum(['off', 'warn', 'refuse']).optional(),
+  sandbox: z.enum(['off', 'refuse']).optional(),
 });
 
 /**

@@ -25,7 +25,7 @@ export interface Policy {
   /** When an operator's signature is demanded, so that no hub can let something pass. */
   signed_approval?: 'never' | 'wider' | 'always' | undefined;
   /** What becomes of plugins with programs where they cannot be confined. */
-  sandbox?: 'off' | 'warn' | 'refuse' | undefined;
+  sandbox?: 'off' | 'refuse' | undefined;
 }
 
 export interface VersionFacts {
