@@ -1,7 +1,5 @@
-import { execFile } from 'node:child_process';
 import { lstat, readlink } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
-import { promisify } from 'node:util';
+import { join } from 'node:path';
 import { HaiveError, toHaiveError } from '../domain/errors.ts';
 import { inspect } from '../machine/drift.ts';
 import { readFileOrNull } from '../machine/file-port.ts';
@@ -9,14 +7,16 @@ import { hostIdentity } from '../machine/host-identity.ts';
 import { withLock } from '../machine/lock.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import { recover } from '../machine/transaction.ts';
+import { findClaude, runClaude } from './claude-program.ts';
 import { type ClientContext, hubAddress, hubFor, readCa } from './context.ts';
 import { connectHub } from './hub-client.ts';
+import { askClient, checkLoadedQuietly } from './loaded.ts';
 import { findTampering, mendTampering } from './mend.ts';
 import { type SyncProgress, syncMachine } from './sync.ts';
 import { readTrust } from './trust.ts';
 
 export interface DoctorCheck {
-  /** Stable name: node, config, hub, token, clock, settings, marketplace, plugins, keys, host, journal, lock, core, trust, claude. */
+  /** Stable name: node, config, hub, token, clock, settings, marketplace, plugins, keys, host, journal, lock, core, trust, loaded, claude. */
   check: string;
   result: 'ok' | 'warn' | 'fail';
   message: string;
@@ -62,6 +62,9 @@ async function mend(ctx: ClientContext, onProgress?: (progress: SyncProgress) =>
   const recovered = await withLock(ctx.machine, 'doctor', () => recover(ctx.machine), { waitMs: 10_000 });
   if (recovered !== 'nothing') done.push(`an interrupted change was ${recovered.replace('-', ' ')}`);
   done.push(...(await mendKeys(ctx)));
+  for (const { name, version, backTo, left } of (await checkLoadedQuietly(ctx))?.failed ?? []) {
+    if (!left) done.push(`${name} ${version} does not load; ${backTo === null ? 'it is gone' : `${backTo} is back`}`);
+  }
   if (ctx.config.token === undefined) return done;
   try {
     const sync = await syncMachine(ctx, {
@@ -279,6 +282,18 @@ const CHECKS: Record<string, (ctx: ClientContext) => Promise<Found>> = {
     );
   },
 
+  loaded: async (ctx) => {
+    const answers = await askClient(ctx);
+    if (answers === null) return ok('Claude Code was not asked what it loads');
+    const [bad] = [...answers].filter(([, errors]) => errors.length > 0);
+    return bad === undefined
+      ? ok(`Claude Code loads ${answers.size} of ours without errors`)
+      : fail(
+          `Claude Code does not load ${bad[0]}: ${bad[1][0]}`,
+          `Run \`hv rollback ${bad[0]}\` or \`hv doctor --fix\`.`,
+        );
+  },
+
   claude: async (ctx) => {
     const version = await claudeVersion(ctx);
     return version === null
@@ -313,19 +328,10 @@ async function readSettings(ctx: ClientContext): Promise<Settings | null | 'inva
 }
 
 async function claudeVersion(ctx: ClientContext): Promise<string | null> {
-  for (const dir of ctx.env.path.split(delimiter).filter((part) => part !== '')) {
-    for (const name of process.platform === 'win32' ? ['claude.exe', 'claude.cmd'] : ['claude']) {
-      const file = join(dir, name);
-      if ((await lstat(file).catch(() => null)) === null) continue;
-      const run = promisify(execFile)(file, ['--version'], {
-        timeout: 10_000,
-        env: { PATH: ctx.env.path, HOME: ctx.env.home, DISABLE_AUTOUPDATER: '1' },
-      });
-      return run.then(
-        ({ stdout }) => stdout.trim().split(' ')[0] ?? '?',
-        () => '(version unknown)',
-      );
-    }
-  }
-  return null;
+  const file = await findClaude(ctx.env);
+  if (file === null) return null;
+  return runClaude(ctx.env, file, ['--version'], 10_000).then(
+    (stdout) => stdout.trim().split(' ')[0] ?? '?',
+    () => '(version unknown)',
+  );
 }

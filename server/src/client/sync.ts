@@ -81,9 +81,22 @@ export async function syncMachine(ctx: ClientContext, options: SyncOptions): Pro
   try {
     if (!ctx.config.plugins.enabled) return nothing('plugins.enabled is false in the configuration');
     if (options.dryRun === true) return await preview(ctx, hub, options, signal);
-    return await withLock(ctx.machine, 'sync', () => run(ctx, hub, options, signal), { waitMs: patience.lock });
+    const result = await withLock(ctx.machine, 'sync', () => run(ctx, hub, options, signal), {
+      waitMs: patience.lock,
+    });
+    // In the background only: asking the client costs a quarter of a second.
+    if (options.mode === 'agent' && result.reloadNeeded) await askWhetherLoaded(ctx, result);
+    return result;
   } finally {
     hub.close();
+  }
+}
+
+async function askWhetherLoaded(ctx: ClientContext, result: SyncResult): Promise<void> {
+  const { checkLoadedQuietly } = await import('./loaded.ts');
+  for (const { name, version, errors, backTo, left } of (await checkLoadedQuietly(ctx))?.failed ?? []) {
+    const then = left ? 'it stays' : backTo === null ? 'it was taken away again' : `${backTo} is back`;
+    result.warnings.push(`${name} ${version} does not load in Claude Code (${errors[0]}); ${then}`);
   }
 }
 

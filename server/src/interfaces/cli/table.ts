@@ -195,6 +195,12 @@ export const VERBS: VerbRow[] = [
     load: async () => (await import('./verbs/edits.ts')).repair,
   },
   {
+    name: 'loaded',
+    summary: 'ask Claude Code whether it loads what is installed; what just came and does not is undone',
+    examples: ['hv loaded'],
+    load: async () => (await import('./verbs/edits.ts')).loaded,
+  },
+  {
     name: 'backups',
     args: '[action] [backup]',
     summary: 'what was kept before changes: list, restore BACKUP',

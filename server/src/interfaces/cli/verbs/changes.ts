@@ -6,6 +6,7 @@ import { rollbackPlugin } from '../../../client/rollback.ts';
 import { type SyncResult, syncMachine } from '../../../client/sync.ts';
 import { ERRORS, type ErrorCode, HaiveError } from '../../../domain/errors.ts';
 import { LOCK_NAME } from '../../../domain/lockfile.ts';
+import { askLoadedBehind } from '../ask-loaded.ts';
 import { clean, warnings } from '../output.ts';
 import type { Verb, VerbCall, VerbOutput } from '../verb.ts';
 import { argument, listOption, syncProgress } from './options.ts';
@@ -21,6 +22,7 @@ export const install: Verb = async (call) => {
     onProgress: syncProgress(call),
   });
   const { sync, ...answer } = result;
+  await askLoadedBehind(call, sync?.reloadNeeded === true);
   const lines =
     sync === null
       ? [
@@ -48,6 +50,7 @@ export const update: Verb = async (call) => {
     discardEdits: call.options.discardEdits === true,
     onProgress: syncProgress(call),
   });
+  await askLoadedBehind(call, result.reloadNeeded && !result.dryRun);
   return { json: syncJson(result), text: syncLines(result, call.style).join('\n'), exit: exitOf(result) };
 };
 
@@ -89,6 +92,7 @@ export const sync: Verb = async (call) => {
     discardEdits: call.options.discardEdits === true,
     onProgress: syncProgress(call),
   });
+  await askLoadedBehind(call, result.reloadNeeded && !result.dryRun);
   return { json: syncJson(result), text: syncLines(result, call.style).join('\n'), exit: exitOf(result) };
 };
 

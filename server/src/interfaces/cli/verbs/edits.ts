@@ -1,5 +1,6 @@
 import { listBackups, restoreBackup } from '../../../client/backups.ts';
 import { localEdits, repairPlugin } from '../../../client/edits.ts';
+import { checkLoaded } from '../../../client/loaded.ts';
 import { HaiveError } from '../../../domain/errors.ts';
 import { clean, type Style, table, warnings } from '../output.ts';
 import type { Verb } from '../verb.ts';
@@ -57,4 +58,18 @@ export const backups: Verb = async (call) => {
     return { json: result, text: [...lines, ...(next === '' ? [] : [style.dim(next)])].join('\n') };
   }
   throw new HaiveError('USAGE', `hv backups ${action} is not known`, { hint: 'Use list or restore.' });
+};
+
+export const loaded: Verb = async (call) => {
+  const { style } = call;
+  const result = await checkLoaded(await call.open());
+  if (result === null) return { json: null, text: 'Claude Code could not be asked.' };
+  const lines = [
+    ...result.loaded.map((name) => `${style.green('✓')} ${name} is loaded`),
+    ...result.failed.map(({ name, version, errors, backTo, left }) => {
+      const then = left ? 'it stays' : backTo === null ? 'it was taken away' : `${backTo} is back`;
+      return style.red(`✗ ${name} ${version}: ${clean(errors[0] ?? '')}; ${then}`);
+    }),
+  ];
+  return { json: result, text: lines.join('\n'), exit: result.failed.length > 0 ? 69 : 0 };
 };
