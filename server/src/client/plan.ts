@@ -1,16 +1,16 @@
 import type { Reply } from '../contract/endpoints.ts';
 import { Envelope as EnvelopeSchema } from '../contract/schemas.ts';
-import { type Envelope, openJson } from '../domain/dsse.ts';
 import { checkEpoch } from '../domain/approval.ts';
+import { type Envelope, openJson } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { PLAN_FORMAT, PLAN_PAYLOAD_TYPE, type Plan } from '../domain/plan.ts';
 import { type DeltaPlan, fromDelta, PLAN_IM } from '../domain/plan-delta.ts';
 import { writeAtomic } from '../machine/atomic-file.ts';
 import { readFileOrNull } from '../machine/file-port.ts';
 import { ensureRoot, type Machine } from '../machine/machine.ts';
-import { operatorsOf, readTrust } from './trust.ts';
 import type { ClientContext } from './context.ts';
 import type { HubClient } from './hub-client.ts';
+import { operatorsOf, readTrust } from './trust.ts';
 
 /** The last plan that this machine accepted, as it came: a 304 refers to it, and without the hub it is the best there is. */
 const cachePath = (m: Machine): string => m.paths.plan;

@@ -190,7 +190,10 @@ async function takeRecord(
     const key = header.key ?? options.hub.public_key;
     // With several, the one that was checked would not be the one that is written down.
     if (envelope.signatures.length !== 1) {
-      throw new HaiveError('SIGNATURE_INVALID', `The record of ${want.name}@${want.version} is not signed exactly once`);
+      throw new HaiveError(
+        'SIGNATURE_INVALID',
+        `The record of ${want.name}@${want.version} is not signed exactly once`,
+      );
     }
     const { value } = openJson(envelope, RECORD_PAYLOAD_TYPE, [key]);
     const record = value as VersionRecord;

@@ -1,8 +1,8 @@
 import type { Migration } from 'kysely';
 import type { EngineName } from '../dialect.ts';
 import { registry } from './0001-registry.ts';
-import { trust } from './0030-trust.ts';
 import { collective } from './0020-collective.ts';
+import { trust } from './0030-trust.ts';
 
 /** All migrations in order. A name, once released, is never changed or removed. */
 export function migrationsFor(engine: EngineName): Record<string, Migration> {
