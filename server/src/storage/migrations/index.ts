@@ -6,5 +6,5 @@ import { trust } from './0030-trust.ts';
 
 /** All migrations in order. A name, once released, is never changed or removed. */
 export function migrationsFor(engine: EngineName): Record<string, Migration> {
-  return { '0030-trust': trust(engine), '0001-registry': registry(engine), '0020-collective': collective(engine) };
+  return { '0001-registry': registry(engine), '0020-collective': collective(engine), '0030-trust': trust(engine) };
 }
