@@ -234,8 +234,10 @@ describe.each(ENGINES)('a hub on %s', (engine) => {
     const paths: Record<string, string> = { machine: '/api/machines/kappa', plan: '/api/machines/kappa/plan' };
     for (const [name, endpoint] of endpoints()) {
       if (endpoint.method !== 'GET' || !(endpoint.reply instanceof z.ZodType)) continue;
-      if (['info', 'bundleInfo', 'list', 'listAlias'].includes(name)) continue;
-      const answer = (await ask(t.url, 'GET', paths[name] ?? endpoint.path, { token: t.admin })).expect(200);
+      if (['bundleInfo', 'list', 'listAlias'].includes(name)) continue;
+      const path = paths[name] ?? endpoint.path;
+      if (path.includes('{')) continue;
+      const answer = (await ask(t.url, 'GET', path, { token: t.admin })).expect(200);
       const parsed = endpoint.reply.safeParse(answer);
       expect(parsed.error?.issues ?? [], name).toEqual([]);
     }

@@ -187,7 +187,7 @@ describe('the live file', () => {
 describe('files of ours in a format that is not known', () => {
   it.each([
     ['receipts', '{"format":2}', 'FORMAT_UNSUPPORTED'],
-    ['receipts', '{"format":1,"layout":"loose"}', 'FORMAT_UNSUPPORTED'],
+    ['receipts', '{"format":1,"layout":"sideways"}', 'FORMAT_UNSUPPORTED'],
     ['receipts', '{', 'IO_ERROR'],
     ['journal', '{"format":2}', 'FORMAT_UNSUPPORTED'],
     ['journal', '', 'IO_ERROR'],
