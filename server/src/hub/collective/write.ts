@@ -44,10 +44,10 @@ export async function callerOf(tx: Tx, principal: Principal): Promise<Member | n
   return machine;
 }
 
-/** The machine that calls. @throws HaiveError FORBIDDEN for any other token, MACHINE_NOT_FOUND */
+/** The machine that calls. @throws HaiveError NOT_JOINED for a token that is no machine's, MACHINE_NOT_FOUND */
 export async function callingMachine(tx: Tx, principal: Principal): Promise<Member> {
   const caller = await callerOf(tx, principal);
-  if (caller === null) throw new HaiveError('FORBIDDEN', 'Only a machine does this, with its own token');
+  if (caller === null) throw new HaiveError('NOT_JOINED', 'Only a machine does this, with its own token');
   return caller;
 }
 
