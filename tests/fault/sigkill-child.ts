@@ -4,10 +4,11 @@ import { withLock } from '../../server/src/machine/lock.ts';
 import { recover } from '../../server/src/machine/transaction.ts';
 import { makeRig } from '../machine/rig.ts';
 import { dyingPort } from './dying-port.ts';
+import { LOOSE_SCENARIOS } from './loose-scenarios.ts';
 import { SCENARIOS } from './scenarios.ts';
 
 const [home = '', name = '', at = '', when = ''] = process.argv.slice(2);
-const scenario = SCENARIOS.find((one) => one.name === name);
+const scenario = [...SCENARIOS, ...LOOSE_SCENARIOS].find((one) => one.name === name);
 if (scenario === undefined) throw new Error(`no scenario ${name}`);
 
 // What the change needs to know is made beside; the change itself is done to the HOME.
