@@ -96,6 +96,20 @@ export const HANDLER_FIELDS: Record<string, readonly string[]> = {
   mcp_tool: ['server', 'tool'],
 };
 
+/** Fields of plugin.json that say where components lie. */
+export const COMPONENT_FIELDS = [
+  'commands',
+  'agents',
+  'skills',
+  'hooks',
+  'mcpServers',
+  'lspServers',
+  'outputStyles',
+  'themes',
+  'monitors',
+  'workflows',
+] as const;
+
 /** Fields of plugin.json that the client reads (`components` and `haivemind` are the collective's own). */
 export const MANIFEST_FIELDS = [
   '$schema',
@@ -112,16 +126,7 @@ export const MANIFEST_FIELDS = [
   'category',
   'tags',
   'dependencies',
-  'commands',
-  'agents',
-  'skills',
-  'hooks',
-  'mcpServers',
-  'lspServers',
-  'outputStyles',
-  'themes',
-  'monitors',
-  'workflows',
+  ...COMPONENT_FIELDS,
   'channels',
   'settings',
   'userConfig',

@@ -1,4 +1,4 @@
-import { HAIVEMIND_FIELDS, MANIFEST_FIELDS } from '../client-facts.ts';
+import { COMPONENT_FIELDS, HAIVEMIND_FIELDS, MANIFEST_FIELDS } from '../client-facts.ts';
 import { HaiveError } from '../errors.ts';
 import { MANIFEST_PATH } from '../file-types.ts';
 import { parseManifest } from '../manifest.ts';
@@ -7,19 +7,6 @@ import { checkPaths } from './component-paths.ts';
 import { manifestFaults } from './manifest-fields.ts';
 import type { Subject } from './subject.ts';
 import { didYouMean } from './suggest.ts';
-
-const PATH_KEYS = [
-  'commands',
-  'agents',
-  'skills',
-  'hooks',
-  'mcpServers',
-  'lspServers',
-  'outputStyles',
-  'themes',
-  'monitors',
-  'workflows',
-];
 
 /** plugin.json: fields, types, paths, dependencies. */
 export function validateManifest(subject: Subject): void {
@@ -76,7 +63,7 @@ export function validateManifest(subject: Subject): void {
   checkUnknown(subject, manifest);
   checkTypes(subject, manifest);
   checkDependencies(subject, manifest.dependencies);
-  for (const key of PATH_KEYS) checkPaths(subject, [key], manifest[key], false);
+  for (const key of COMPONENT_FIELDS) checkPaths(subject, [key], manifest[key], false);
   if (isJsonObject(manifest.components)) {
     subject.warn(
       'COMPONENTS_IGNORED',

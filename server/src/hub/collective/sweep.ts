@@ -1,4 +1,5 @@
 import type { HubContext } from '../context.ts';
+import { repeat } from '../repeat.ts';
 import { settleTasks } from './tasks.ts';
 import type { InboxBell } from './write.ts';
 
@@ -13,24 +14,12 @@ const KEEP_TASKS_MS = 90 * 24 * 3600_000;
  * @returns what ends it
  */
 export function startCollectiveSweep(hub: HubContext, bell: InboxBell): () => Promise<void> {
-  let running: Promise<unknown> = Promise.resolve();
   let round = 0;
   const sweep = async (): Promise<void> => {
-    try {
-      await settleTasks(hub, bell);
-      if (round++ % PURGE_EVERY === 0) await purge(hub);
-    } catch (error) {
-      hub.log.warn({ error }, 'the collective could not be swept');
-    }
+    await settleTasks(hub, bell);
+    if (round++ % PURGE_EVERY === 0) await purge(hub);
   };
-  const timer = setInterval(() => {
-    running = running.then(sweep);
-  }, EVERY_MS);
-  timer.unref();
-  return async () => {
-    clearInterval(timer);
-    await running;
-  };
+  return repeat(EVERY_MS, sweep, (error) => hub.log.warn({ error }, 'the collective could not be swept'));
 }
 
 /** Takes out what nobody can see any more. */
