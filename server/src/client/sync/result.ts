@@ -1,8 +1,8 @@
-import type { Picked, Waiting } from '../domain/pick-changes.ts';
-import type { Plan, PlanEntry } from '../domain/plan.ts';
-import type { Quarantined } from '../machine/quarantine.ts';
-import type { Receipts } from '../machine/receipts.ts';
-import type { ChangeResult } from '../machine/transaction.ts';
+import type { Picked, Waiting } from '../../domain/pick-changes.ts';
+import type { Plan, PlanEntry } from '../../domain/plan.ts';
+import type { Quarantined } from '../../machine/quarantine.ts';
+import type { Receipts } from '../../machine/receipts.ts';
+import type { ChangeResult } from '../../machine/transaction.ts';
 
 export interface SyncProblem {
   name: string;

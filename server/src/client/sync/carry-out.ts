@@ -1,0 +1,141 @@
+import { HaiveError } from '../../domain/errors.ts';
+import type { Picked } from '../../domain/pick-changes.ts';
+import type { Plan, PlanEntry } from '../../domain/plan.ts';
+import type { Machine } from '../../machine/machine.ts';
+import { type Receipts, readReceipts, refuseDigest, updateReceipts } from '../../machine/receipts.ts';
+import { applyChange, type Change } from '../../machine/transaction.ts';
+import type { ClientContext } from '../context.ts';
+import type { HubClient } from '../hub-client.ts';
+import { type Fetched, fetchVersions } from '../transfer.ts';
+import { openVetting } from '../vet.ts';
+import { PATIENCE, type SyncOptions } from './options.ts';
+import { pick } from './pick.ts';
+import { finished, outcome, type SyncResult } from './result.ts';
+
+/** Picks, fetches and applies; what fails its checks is refused, and the rest is picked again without it. */
+export async function carryOut(
+  ctx: ClientContext,
+  hub: HubClient,
+  plan: Plan,
+  options: SyncOptions,
+  signal: AbortSignal,
+  stale: boolean,
+): Promise<SyncResult> {
+  const { machine } = ctx;
+  const failed = new Map<string, HaiveError>();
+  const vetting = await openVetting(ctx, plan, await readReceipts(machine), options);
+  for (let round = 0; ; round++) {
+    const receipts = await readReceipts(machine);
+    const picked = await pick(ctx, plan, receipts, options, failed, vetting.banned);
+    if (stale) picked.remove = picked.remove.filter((name) => vetting.banned.has(receipts.plugins[name]?.digest ?? ''));
+    const result = outcome(plan, picked, false, false);
+    for (const [digest, error] of failed) {
+      const entry = plan.plugins.find((p) => p.digest === digest);
+      const about = entry === undefined ? { name: digest } : { name: entry.name, version: entry.version };
+      result.problems.push({ ...about, code: error.code, message: error.message, where: 'machine' });
+    }
+    const switching = receipts.layout !== ctx.config.plugins.layout && Object.keys(receipts.plugins).length > 0;
+    if (picked.install.length === 0 && picked.remove.length === 0 && !switching) return result;
+    const fetched = await fetchAll(ctx, hub, plan, picked.install, receipts, options, signal);
+    if (fetched.failed.size > 0) {
+      for (const [digest, error] of fetched.failed) {
+        failed.set(digest, error);
+        if (LASTING.has(error.code)) await refuseDigest(machine, digest, `${error.code}: ${error.message}`);
+      }
+      continue;
+    }
+    const refused = await vetting.judge(picked.install, fetched.fetched);
+    if (refused.size > 0) {
+      for (const [digest, error] of refused) failed.set(digest, error);
+      continue;
+    }
+    options.onProgress?.({
+      step: 'apply',
+      names: [...picked.install.map((e) => e.name), ...picked.remove],
+      versions: versionsOf(picked.install),
+    });
+    try {
+      const change = { ...toChange(picked, fetched.fetched, receipts, options), layout: ctx.config.plugins.layout };
+      const applied = await applyChange(machine, change);
+      await forgive(machine, picked, receipts);
+      return finished(result, picked, applied, receipts);
+    } catch (thrown) {
+      // One plugin that does not fit this machine's layout keeps no other from being installed.
+      const unfit = picked.install.find((entry) => isUnfit(thrown, entry.name));
+      if (unfit !== undefined && !failed.has(unfit.digest)) {
+        failed.set(unfit.digest, thrown as HaiveError);
+        continue;
+      }
+      // A blob was damaged on this disk: it is gone now, and is fetched again once.
+      const damaged = thrown instanceof HaiveError && ['HASH_MISMATCH', 'BLOB_MISSING'].includes(thrown.code);
+      if (!damaged || round > 0) throw thrown;
+    }
+  }
+}
+
+/** What came through its checks after all is refused no more. */
+async function forgive(m: Machine, picked: Picked, before: Receipts): Promise<void> {
+  const passed = picked.install.map((entry) => entry.digest).filter((digest) => before.refused[digest] !== undefined);
+  if (passed.length === 0) return;
+  await updateReceipts(m, (receipts) => {
+    for (const digest of passed) delete receipts.refused[digest];
+  });
+}
+
+const isUnfit = (thrown: unknown, name: string): boolean =>
+  thrown instanceof HaiveError &&
+  (thrown.code === 'NAME_CLASH' || thrown.code === 'LAYOUT_UNSUPPORTED') &&
+  thrown.details?.name === name;
+
+/** Failures that the same bytes would meet again. */
+const LASTING = new Set(['SIGNATURE_INVALID', 'DIGEST_MISMATCH', 'PLUGIN_TOO_LARGE', 'PATH_UNSAFE', 'PATH_COLLISION']);
+
+async function fetchAll(
+  ctx: ClientContext,
+  hub: HubClient,
+  plan: Plan,
+  install: readonly PlanEntry[],
+  receipts: Receipts,
+  options: SyncOptions,
+  signal: AbortSignal,
+): Promise<{ fetched: Map<string, Fetched>; failed: Map<string, HaiveError> }> {
+  if (install.length === 0 || ctx.config.hub === undefined) return { fetched: new Map(), failed: new Map() };
+  const names = install.map((e) => e.name);
+  options.onProgress?.({ step: 'fetch', names, versions: versionsOf(install), bytes: 0 });
+  return fetchVersions(ctx.machine, hub, install, {
+    hub: ctx.config.hub,
+    maxBytes: ctx.config.plugins.max_plugin_size_mb * 1024 * 1024,
+    installed: Object.values(receipts.plugins),
+    revokedKeys: plan.revokedKeys,
+    attempts: PATIENCE[options.mode].attempts,
+    signal,
+    onBytes: (bytes) => options.onProgress?.({ step: 'fetch', names, bytes }),
+  });
+}
+
+const versionsOf = (entries: readonly PlanEntry[]): Record<string, string> =>
+  Object.fromEntries(entries.map((entry) => [entry.name, entry.version]));
+
+function toChange(
+  picked: Picked,
+  fetched: ReadonlyMap<string, Fetched>,
+  receipts: Receipts,
+  options: SyncOptions,
+): Change {
+  const install = picked.install.map((entry) => {
+    const got = fetched.get(entry.digest);
+    if (got === undefined) throw new HaiveError('BLOB_MISSING', `${entry.name}@${entry.version} was not fetched`);
+    return { entry, record: got.record, keyid: got.keyid };
+  });
+  const moved = (name: string, held: string): boolean =>
+    picked.remove.includes(name) || picked.install.some((entry) => entry.name === name && entry.digest !== held);
+  const clear = Object.entries(receipts.holds).flatMap(([name, hold]) => (moved(name, hold.digest) ? [name] : []));
+  return {
+    install,
+    remove: picked.remove,
+    reason: options.reason ?? 'sync',
+    overwriteEdits: options.force === true || options.discardEdits === true,
+    ...(options.purge === undefined ? {} : { purge: options.purge }),
+    ...(clear.length > 0 ? { holds: { clear } } : {}),
+  };
+}

@@ -1,0 +1,44 @@
+import type { Change } from '../../machine/transaction.ts';
+
+/** `session`: at a session's start, bounded · `agent`: by itself, in the background · `explicit`: a person asked for it. */
+export type SyncMode = 'session' | 'explicit' | 'agent';
+
+export interface SyncProgress {
+  step: 'plan' | 'fetch' | 'apply' | 'report';
+  /** Plugins this is about. */
+  names?: string[];
+  /** The version that comes, by plugin. */
+  versions?: Record<string, string>;
+  /** Bytes received so far, while fetching. */
+  bytes?: number;
+}
+
+export interface SyncOptions {
+  mode: SyncMode;
+  /** Only says what would change. */
+  dryRun?: boolean;
+  /** Reinstalls what is in step too, over the user's edits (kept in a backup), and tries refused versions again. */
+  force?: boolean;
+  /** Only these plugins, and what they need. */
+  only?: string[];
+  /** Installed and updated whatever the policy says. */
+  always?: string[];
+  /** Follow the policy of the configuration though the mode is explicit (at join). */
+  byPolicy?: boolean;
+  /** Names of plugins that a person looked at and said yes to. */
+  confirmed?: readonly string[];
+  reason?: Change['reason'];
+  /** Updates replace the user's edits (kept in a backup). */
+  discardEdits?: boolean;
+  /** Of what is removed, these keep no edits as an overlay. */
+  purge?: string[];
+  onProgress?: (progress: SyncProgress) => void;
+  signal?: AbortSignal | undefined;
+}
+
+/** How patient each mode is, milliseconds. */
+export const PATIENCE = {
+  session: { lock: 500, call: 2_000, all: 6_000, attempts: 1 },
+  agent: { lock: 10_000, call: 30_000, all: 600_000, attempts: 4 },
+  explicit: { lock: 30_000, call: 30_000, all: 1_800_000, attempts: 4 },
+} as const;

@@ -1,0 +1,53 @@
+import type { HaiveError } from '../../domain/errors.ts';
+import { type InstalledFacts, type Picked, pickChanges } from '../../domain/pick-changes.ts';
+import type { Plan } from '../../domain/plan.ts';
+import { inspect } from '../../machine/drift.ts';
+import type { Receipts } from '../../machine/receipts.ts';
+import type { ClientContext } from '../context.ts';
+import type { SyncOptions } from './options.ts';
+
+/** What of a plan this machine does now, what waits for a yes, and what goes: the plan seen with the receipts, the policy and who asks. */
+export async function pick(
+  ctx: ClientContext,
+  plan: Plan,
+  receipts: Receipts,
+  options: SyncOptions,
+  failed: ReadonlyMap<string, HaiveError>,
+  banned: ReadonlyMap<string, string>,
+): Promise<Picked> {
+  const { plugins } = ctx.config;
+  const asked = options.mode === 'explicit' && options.byPolicy !== true;
+  const sourceAllowed = plugins.allowed_sources.includes('haivemind');
+  const force = options.force === true;
+  const refused = new Map([
+    // A person who asks may ask again; what happens by itself does not.
+    ...(force || asked ? [] : Object.entries(receipts.refused).map(([digest, r]) => [digest, r.reason] as const)),
+    ...[...failed].map(([digest, error]) => [digest, error.message] as const),
+  ]);
+  const installed = new Map<string, InstalledFacts>(Object.entries(receipts.plugins));
+  const here = new Set(Object.values(receipts.plugins).map((p) => p.digest));
+  // What failed in this very run is not tried again by force either.
+  const barred = [...failed].flatMap(([digest, e]) => (here.has(digest) ? [] : [[digest, e.message] as const]));
+  const repair =
+    options.mode === 'explicit'
+      ? new Set(
+          (await inspect(ctx.machine)).filter((p) => p.state === 'missing' || p.state === 'damaged').map((p) => p.name),
+        )
+      : undefined;
+  return pickChanges({
+    plan: plan.plugins,
+    problems: plan.problems,
+    installed,
+    banned: new Map([...barred, ...banned]),
+    holds: new Set(Object.keys(receipts.holds)),
+    refused,
+    policy: {
+      installNew: sourceAllowed && (asked || plugins.machine_group_auto_install),
+      installUpdates: sourceAllowed && (asked || plugins.auto_install_updates),
+    },
+    always: options.always,
+    only: options.only,
+    repair,
+    force,
+  });
+}

@@ -1,0 +1,32 @@
+import { HaiveError } from '../../domain/errors.ts';
+import type { ClientContext } from '../context.ts';
+import type { HubClient } from '../hub-client.ts';
+import { sendReport } from '../report.ts';
+import { spool } from '../spool.ts';
+import type { SyncOptions } from './options.ts';
+import type { SyncResult } from './result.ts';
+
+/** Tells the hub what came of a sync, of all plugins or only of some; a report that cannot go now goes with the next sync. */
+export async function report(
+  ctx: ClientContext,
+  hub: HubClient,
+  options: SyncOptions,
+  signal: AbortSignal,
+  result: SyncResult,
+  only: readonly string[] | undefined,
+): Promise<void> {
+  options.onProgress?.({ step: 'report' });
+  try {
+    await sendReport(ctx, hub, { signal, only });
+  } catch (thrown) {
+    await spool(ctx.machine, { call: 'report' });
+    if (!(thrown instanceof HaiveError)) throw thrown;
+    result.warnings.push(`The hub was not told of the result (${thrown.code}); it will be with the next sync`);
+  }
+}
+
+/** The plugins that a sync moved. */
+export function namesOf({ changed }: SyncResult): string[] {
+  const moved = [...changed.installed, ...changed.updated, ...changed.reinstalled];
+  return [...moved.map((p) => p.name), ...changed.removed];
+}
