@@ -256,7 +256,7 @@ export const ERRORS = {
     500,
     78,
     'A native module of the hub does not load here.',
-    "Run `npm ci` (or `npm rebuild better-sqlite3`) in the hub's folder.",
+    "Run `npm ci && npm start` in the hub's folder: it builds what this Node needs.",
   ),
   PORT_IN_USE: row(500, 69, 'Another program listens on this port.', 'Choose another with --port.'),
   TLS_REQUIRED: row(
