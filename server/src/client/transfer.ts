@@ -2,11 +2,13 @@ import { promisify } from 'node:util';
 import { brotliDecompress } from 'node:zlib';
 import { decodeFrames, FRAMES_TYPE, type Frame } from '../contract/frames.ts';
 import { Envelope } from '../contract/schemas.ts';
-import { openJson } from '../domain/dsse.ts';
+import { type Envelope as SignedEnvelope, openJson } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
+import { applyDelta } from '../domain/file-delta.ts';
+import { fromRecordDelta, type RecordDelta } from '../domain/record-delta.ts';
 import { checkPath, checkPathSet } from '../domain/safe-path.ts';
 import { RECORD_PAYLOAD_TYPE, type VersionRecord } from '../domain/version-record.ts';
-import { getRecord, hasBlob, missingBlobs, putBlob, putRecord } from '../machine/blob-store.ts';
+import { getRecord, hasBlob, missingBlobs, putBlob, putRecord, readBlob } from '../machine/blob-store.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { HubClient } from './hub-client.ts';
 import { admitKey, followsRotation, pin, readTrust, type Trust, writeTrust } from './trust.ts';
@@ -63,14 +65,21 @@ export async function fetchVersions(
   const result: TransferResult = { fetched: new Map(), failed: new Map(), bytes: 0 };
   const before = await readTrust(m);
   const keys = { trust: before };
+  let differences = true;
   try {
     for (let attempt = 1; ; attempt++) {
       const lacking = await stillLacking(m, wanted, result, options.hub);
       if (lacking.length === 0) break;
+      let misfit: boolean;
       try {
-        await askOnce(m, hub, lacking, result, keys, options);
+        misfit = await askOnce(m, hub, lacking, { result, keys, options, differences });
       } catch (thrown) {
         if (attempt >= options.attempts || !isCut(thrown) || options.signal?.aborted === true) throw thrown;
+        continue;
+      }
+      if (misfit) {
+        // Differences that do not fit what is here cost one more question, never the update.
+        differences = false;
         continue;
       }
       for (const want of await stillLacking(m, lacking, result, options.hub)) {
@@ -108,19 +117,34 @@ async function stillLacking(
   return lacking;
 }
 
-async function askOnce(
-  m: Machine,
-  hub: HubClient,
-  wanted: readonly Wanted[],
-  result: TransferResult,
-  keys: { trust: Trust },
-  options: TransferOptions,
-): Promise<void> {
+interface Asking {
+  result: TransferResult;
+  keys: { trust: Trust };
+  options: TransferOptions;
+  /** Whether records and files may come as differences from what is here. */
+  differences: boolean;
+}
+
+/** What one answer has told so far. */
+interface Answering extends Asking {
+  wanted: Map<string, Wanted>;
+  /** Bytes of blobs that accepted records name, by sha256. */
+  expected: Map<string, number>;
+  /** The record that came last, and the one that it was told as a difference from. */
+  newest: { record: VersionRecord; base: VersionRecord | null } | null;
+  /** A difference did not fit. */
+  misfit: boolean;
+}
+
+/** @returns true when differences came that did not fit: what they stood for is still lacking */
+async function askOnce(m: Machine, hub: HubClient, wanted: readonly Wanted[], asking: Asking): Promise<boolean> {
+  const { result, options } = asking;
   const answer = await hub.open('transfer', {
     body: {
       versions: wanted.map((w) => w.digest),
       have: await wholeVersions(m, wanted, options),
       have_blobs: await partial(m, wanted),
+      forms: asking.differences ? ['delta', 'pack'] : [],
     },
     headers: { accept: FRAMES_TYPE },
     signal: options.signal,
@@ -129,14 +153,21 @@ async function askOnce(
     answer.body.destroy();
     throw new HaiveError('HUB_ANSWER_INVALID', 'The hub answers with something other than frames');
   }
-  const byDigest = new Map(wanted.map((w) => [w.digest, w]));
-  const expected = new Map<string, number>();
+  const so: Answering = {
+    ...asking,
+    wanted: new Map(wanted.map((w) => [w.digest, w])),
+    expected: new Map(),
+    newest: null,
+    misfit: false,
+  };
   const limit = Math.max(options.maxBytes, 8 * 1024 * 1024) + 64 * 1024;
   try {
     for await (const frame of decodeFrames(answer.body as AsyncIterable<Buffer>, limit)) {
       result.bytes += frame.bytes.length;
-      if (frame.header.t === 'record') await takeRecord(m, hub, frame, byDigest, expected, result, keys, options);
-      else if (frame.header.t === 'blob') await takeBlob(m, frame, expected);
+      if (frame.header.t === 'record') await takeRecord(m, hub, frame, so);
+      else if (frame.header.t === 'blob') await takeBlob(m, frame, so.expected);
+      else if (frame.header.t === 'delta') await takeDelta(m, frame, so);
+      else if (frame.header.t === 'pack') await takePack(m, frame, so);
       options.onBytes?.(result.bytes);
     }
   } catch (thrown) {
@@ -144,6 +175,7 @@ async function askOnce(
     if (thrown instanceof HaiveError && thrown.code !== 'BODY_INVALID') throw thrown;
     throw new HaiveError('HUB_ANSWER_INVALID', 'The transfer broke off', { cause: thrown });
   }
+  return so.misfit && asking.differences;
 }
 
 /**
@@ -172,21 +204,15 @@ async function partial(m: Machine, wanted: readonly Wanted[]): Promise<string[]>
   return [...here];
 }
 
-async function takeRecord(
-  m: Machine,
-  hub: HubClient,
-  frame: Frame,
-  wanted: Map<string, Wanted>,
-  expected: Map<string, number>,
-  result: TransferResult,
-  keys: { trust: Trust },
-  options: TransferOptions,
-): Promise<void> {
+async function takeRecord(m: Machine, hub: HubClient, frame: Frame, so: Answering): Promise<void> {
   const { header } = frame;
-  const want = header.t === 'record' && header.digest !== undefined ? wanted.get(header.digest) : undefined;
+  so.newest = null;
+  const want = header.t === 'record' && header.digest !== undefined ? so.wanted.get(header.digest) : undefined;
   if (header.t !== 'record' || want === undefined) return;
+  const { result, keys, options } = so;
   try {
-    const envelope = Envelope.parse(JSON.parse(frame.bytes.toString('utf8')));
+    const base = header.base === undefined ? null : ((await getRecord(m, header.base))?.record ?? null);
+    const envelope = base === null ? Envelope.parse(JSON.parse(frame.bytes.toString('utf8'))) : expand(base, frame);
     const key = header.key ?? options.hub.public_key;
     // With several, the one that was checked would not be the one that is written down.
     if (envelope.signatures.length !== 1) {
@@ -208,7 +234,8 @@ async function takeRecord(
     checkPathSet(record.files.map((file) => file.path));
     await admit(m, hub, record.name, key, keys, options);
     await putRecord(m, envelope, record);
-    for (const file of record.files) expected.set(file.sha256, file.size);
+    for (const file of record.files) so.expected.set(file.sha256, file.size);
+    so.newest = { record, base };
   } catch (thrown) {
     const error =
       thrown instanceof HaiveError
@@ -217,8 +244,20 @@ async function takeRecord(
             cause: thrown,
           });
     if (!REFUSALS.has(error.code)) throw error;
-    result.failed.set(want.digest, error);
+    // A whole record decides what a difference only seems to say.
+    if (header.base !== undefined && so.differences) so.misfit = true;
+    else result.failed.set(want.digest, error);
   }
+}
+
+/** The envelope of a record that came as differences from one that is here. */
+function expand(base: VersionRecord, frame: Frame): SignedEnvelope {
+  const { signatures, record } = JSON.parse(frame.bytes.toString('utf8')) as {
+    signatures: unknown;
+    record: RecordDelta;
+  };
+  const payload = Buffer.from(JSON.stringify(fromRecordDelta(base, record))).toString('base64');
+  return Envelope.parse({ payloadType: RECORD_PAYLOAD_TYPE, payload, signatures });
 }
 
 /** Admits a key, also one that the pinned keys themselves name as the next. @throws HaiveError SIGNATURE_INVALID */
@@ -260,6 +299,36 @@ async function takeBlob(m: Machine, frame: Frame, expected: Map<string, number>)
   // Bytes that no accepted record names are none of ours.
   if (size === undefined) return;
   await putBlob(m, header.sha256, header.enc === 'br' ? await inflate(frame.bytes, size) : frame.bytes);
+}
+
+/** A file of the newest record, made from one that is here. What does not fit is asked for whole. */
+async function takeDelta(m: Machine, frame: Frame, so: Answering): Promise<void> {
+  const { header } = frame;
+  if (header.t !== 'delta') return;
+  const file = so.newest?.record.files[header.of];
+  const from = so.newest?.base?.files[header.from];
+  try {
+    if (file === undefined || from === undefined) throw new HaiveError('HASH_MISMATCH', 'A delta of nothing known');
+    const base = await readBlob(m, from.sha256);
+    await putBlob(m, file.sha256, applyDelta(base, frame.bytes, file.size));
+  } catch (thrown) {
+    if (!(thrown instanceof HaiveError) || !['HASH_MISMATCH', 'BLOB_MISSING'].includes(thrown.code)) throw thrown;
+    so.misfit = true;
+  }
+}
+
+/** All blobs of the newest record in one. */
+async function takePack(m: Machine, frame: Frame, so: Answering): Promise<void> {
+  if (so.newest === null) return;
+  const sizes = new Map(so.newest.record.files.map((file) => [file.sha256, file.size]));
+  const total = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  const all = await inflate(frame.bytes, total);
+  if (all.length !== total) throw new HaiveError('HASH_MISMATCH', 'Packed bytes do not unpack to their announced size');
+  let at = 0;
+  for (const [sha256, size] of sizes) {
+    await putBlob(m, sha256, all.subarray(at, at + size));
+    at += size;
+  }
 }
 
 async function inflate(bytes: Buffer, size: number): Promise<Buffer> {

@@ -94,6 +94,10 @@ export const ENDPOINTS = {
       versions: z.array(z.string()).max(2000).describe('digests wanted'),
       have: z.array(z.string()).max(5000).default([]).describe('digests of versions whose blobs are already here'),
       have_blobs: z.array(z.string()).max(50_000).default([]),
+      forms: z
+        .array(z.enum(['delta', 'pack']))
+        .default([])
+        .describe('frames beside records and blobs that the caller can read'),
     }),
     reply: 'frames',
   },

@@ -7,8 +7,17 @@ import { HaiveError } from '../domain/errors.ts';
 export const FRAMES_TYPE = 'application/vnd.haivemind.frames';
 
 export type FrameHeader =
-  /** A DSSE envelope of a version record, as JSON; `key` is the signer's public key (the hub's answers carry it). */
-  | { t: 'record'; digest?: string; key?: string; n: number }
+  /**
+   * A DSSE envelope of a version record, as JSON; `key` is the signer's public key (the hub's answers carry it). With `base`, the
+   * digest of a version that the reader has, the bytes are `{signatures, record}` instead, the record as differences from that.
+   */
+  | { t: 'record'; digest?: string; key?: string; base?: string; n: number }
+  /** A file of the newest record, by its place in it, as a delta (domain/file-delta) from a file of the record's base. */
+  | { t: 'delta'; of: number; from: number; n: number }
+  /** The bytes of all blobs of the newest record, each once and in its order, one after the other, compressed together by brotli. */
+  | { t: 'pack'; n: number }
+  /** A plan as the endpoint `plan` answers it to a machine that takes differences: only in parcels. */
+  | { t: 'plan'; etag: string; n: number }
   /** The manifest as the author wrote it before translation. */
   | { t: 'original-manifest'; n: number }
   /** A file's bytes; `enc` says how they travel, sha256 is that of the decoded bytes. */
@@ -21,6 +30,9 @@ export interface Frame {
 }
 
 const MAX_HEADER = 4096;
+const KINDS: readonly FrameHeader['t'][] = ['record', 'original-manifest', 'blob', 'delta', 'pack', 'plan', 'end'];
+
+const isPlace = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
 
 export function encodeFrame(header: Exclude<FrameHeader, { t: 'end' }>, bytes: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from(`${JSON.stringify({ ...header, n: bytes.length })}\n`), bytes]);
@@ -78,8 +90,8 @@ function parseHeader(line: string, maxFrame: number): FrameHeader {
   } catch (cause) {
     throw new HaiveError('BODY_INVALID', 'A frame header is not JSON', { cause });
   }
-  const header = value as { t?: unknown; n?: unknown; sha256?: unknown; enc?: unknown };
-  const known = header.t === 'record' || header.t === 'original-manifest' || header.t === 'blob' || header.t === 'end';
+  const header = value as { t?: unknown; n?: unknown; sha256?: unknown; enc?: unknown; of?: unknown; from?: unknown };
+  const known = KINDS.includes(header.t as FrameHeader['t']);
   if (!known || !Number.isSafeInteger(header.n) || (header.n as number) < 0) {
     throw new HaiveError('BODY_INVALID', 'A frame header is not one this program knows');
   }
@@ -88,6 +100,9 @@ function parseHeader(line: string, maxFrame: number): FrameHeader {
     (!/^[0-9a-f]{64}$/.test(String(header.sha256)) || !['identity', 'br'].includes(String(header.enc)))
   ) {
     throw new HaiveError('BODY_INVALID', 'A blob frame lacks its sha256 or encoding');
+  }
+  if (header.t === 'delta' && !(isPlace(header.of) && isPlace(header.from))) {
+    throw new HaiveError('BODY_INVALID', 'A delta frame does not say of which file it is');
   }
   if ((header.n as number) > maxFrame)
     throw new HaiveError('BODY_TOO_LARGE', `A frame of ${header.n} bytes is over ${maxFrame}`);

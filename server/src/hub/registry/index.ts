@@ -1,5 +1,5 @@
 import type { Call, UseCases } from '../context.ts';
-import { blob, blobsMissing, transfer } from './blobs.ts';
+import { blob, blobsMissing } from './blobs.ts';
 import { info } from './info.ts';
 import { install } from './install.ts';
 import { list } from './list.ts';
@@ -9,6 +9,7 @@ import { register } from './register.ts';
 import { remove } from './remove.ts';
 import { search } from './search.ts';
 import { setStatus } from './set-status.ts';
+import { transfer } from './transfer.ts';
 import { uninstall } from './uninstall.ts';
 
 /** The use cases of plugins, their versions and bytes. */

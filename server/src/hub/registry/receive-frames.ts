@@ -49,7 +49,7 @@ export async function receiveFrames(stream: Readable, publicKey: PublicKey, limi
       originalManifest = parseObject(bytes, 'The original manifest', MAX_MANIFEST);
     } else if (header.t === 'blob') {
       blobs.set(header.sha256, await receiveBlob(header, bytes, sizes.get(header.sha256)));
-    }
+    } else throw new HaiveError('BODY_INVALID', `A publication is not sent as ${header.t} frames`);
   }
   if (head === undefined) throw new HaiveError('BODY_INVALID', 'The body holds no record');
   return { ...head, originalManifest, blobs };

@@ -1,0 +1,125 @@
+import { Readable } from 'node:stream';
+import type { Body } from '../../contract/endpoints.ts';
+import { encodeFrame, endFrame, FRAMES_TYPE } from '../../contract/frames.ts';
+import { type Envelope, peekJson } from '../../domain/dsse.ts';
+import { HaiveError } from '../../domain/errors.ts';
+import type { VersionRecord } from '../../domain/version-record.ts';
+import { type BlobEncoding, readBlobs } from '../../storage/blob-queries.ts';
+import { chunksOf } from '../../storage/chunks.ts';
+import { blobsOfDigests, recordsByDigest } from '../../storage/plugin-queries.ts';
+import { publicKeysOf } from '../../storage/publisher-key-queries.ts';
+import type { Store } from '../../storage/store.ts';
+import type { UseCase } from '../context.ts';
+import { packOf, packOrder } from './packs.ts';
+import { type Catalogue, loadCatalogue } from './snapshot.ts';
+import { framesOf, type StoredVersion, updateBetween } from './update-frames.ts';
+import { visibility } from './visibility.ts';
+
+/** Records and the blobs the caller lacks, in one framed answer. */
+export const transfer: UseCase<'transfer'> = async (hub, call) => {
+  const { versions, have, have_blobs: haveBlobs, forms } = call.body;
+  const { read } = hub.store;
+  const mayRead = await visibility(hub, call.principal);
+  const catalogue = await loadCatalogue(hub.store);
+  const readable = async (digests: readonly string[]): Promise<Stored[]> =>
+    (await recordsByDigest(read, digests)).filter((r) => {
+      const version = catalogue.byId.get(r.id);
+      return version !== undefined && mayRead(version);
+    });
+  const records = await readable(versions);
+  const found = new Set(records.map((r) => r.digest));
+  const lacking = versions.filter((digest) => !found.has(digest));
+  if (lacking.length > 0) {
+    throw new HaiveError('VERSION_NOT_FOUND', `There is no version ${lacking[0]} for this token`, {
+      hint: 'Ask for the plan again.',
+      details: { digests: lacking },
+    });
+  }
+  const wanted = new Map((await blobsOfDigests(read, versions)).map((b) => [b.sha256, b.size]));
+  for (const { sha256 } of await blobsOfDigests(read, have)) wanted.delete(sha256);
+  for (const sha256 of haveBlobs) wanted.delete(sha256);
+  // Only what the caller may read can be a base: a delta tells something of what it was made from.
+  const bases = forms.includes('delta') ? namesOf(catalogue, await readable(have)) : new Map<string, Stored>();
+  const body = Readable.from(frames(hub.store, { catalogue, records, wanted, bases, forms }), { objectMode: false });
+  return { raw: true, status: 200, headers: { 'content-type': FRAMES_TYPE, 'cache-control': 'no-store' }, body };
+};
+
+type Stored = StoredVersion & { id: string };
+
+function namesOf(catalogue: Catalogue, records: readonly Stored[]): Map<string, Stored> {
+  return new Map(records.map((r) => [catalogue.byId.get(r.id)?.name ?? '', r]));
+}
+
+function signerOf(record: string): string {
+  return (JSON.parse(record) as Envelope).signatures[0]?.keyid ?? '';
+}
+
+/** Bytes (uncompressed) of blobs that one look into the database brings. */
+const BATCH = 4 * 1024 * 1024;
+
+interface Ask {
+  catalogue: Catalogue;
+  records: readonly Stored[];
+  /** Size by sha256; what was sent is taken out. */
+  wanted: Map<string, number>;
+  /** By plugin name: a version that the caller has, and may read. */
+  bases: ReadonlyMap<string, Stored>;
+  forms: Body<'transfer'>['forms'];
+}
+
+async function* frames(store: Store, ask: Ask): AsyncGenerator<Buffer> {
+  const { records, wanted, bases, forms, catalogue } = ask;
+  const signers = new Map(records.map((r) => [r.digest, signerOf(r.record)]));
+  const keys = await publicKeysOf(store.read, [...new Set(signers.values())]);
+  for (const next of records) {
+    const { digest, record } = next;
+    // A machine that sees a publisher for the first time learns the key here, and pins it.
+    const key = keys.get(signers.get(digest) ?? '');
+    const base = bases.get(catalogue.byId.get(next.id)?.name ?? '');
+    if (base !== undefined && base.digest !== digest) {
+      const sent = framesOf(await updateBetween(store, base, next), { base: base.digest, digest, key }, wanted);
+      if (sent !== null) {
+        yield* sent;
+        continue;
+      }
+    }
+    yield encodeFrame({ t: 'record', digest, ...(key === undefined ? {} : { key }), n: 0 }, Buffer.from(record));
+    if (forms.includes('pack')) yield* packFrame(store, record, wanted);
+  }
+  for (const batch of batches(wanted)) {
+    const blobs = await readBlobs(store.read, batch);
+    if (blobs.length < batch.length) {
+      throw new HaiveError('BLOB_NOT_FOUND', 'A blob was collected while it was being sent');
+    }
+    for (const { sha256, encoding, data } of blobs) {
+      yield encodeFrame({ t: 'blob', sha256, enc: encoding satisfies BlobEncoding, n: 0 }, data);
+    }
+  }
+  yield endFrame();
+}
+
+/** A version of which the caller has nothing travels whole. */
+async function* packFrame(store: Store, record: string, wanted: Map<string, number>): AsyncGenerator<Buffer> {
+  const whole = peekJson(JSON.parse(record) as Envelope) as VersionRecord;
+  const order = packOrder(whole);
+  if (!order.every((sha256) => wanted.has(sha256))) return;
+  const pack = await packOf(store, whole);
+  if (pack === null) return;
+  for (const sha256 of order) wanted.delete(sha256);
+  yield encodeFrame({ t: 'pack', n: 0 }, pack);
+}
+
+function* batches(wanted: ReadonlyMap<string, number>): Generator<string[]> {
+  let batch: string[] = [];
+  let bytes = 0;
+  for (const [sha256, size] of wanted) {
+    if (batch.length > 0 && bytes + size > BATCH) {
+      yield* chunksOf(batch);
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(sha256);
+    bytes += size;
+  }
+  yield* chunksOf(batch);
+}
