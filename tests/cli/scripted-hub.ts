@@ -1,13 +1,21 @@
 // A hub of few lines whose every answer a test decides: to be wrong in ways that a real one never is.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { brotliCompressSync } from 'node:zlib';
+import { brotliCompressSync, deflateRawSync } from 'node:zlib';
 import { type ClientContext, openClient } from '../../server/src/client/context.ts';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../../server/src/contract/frames.ts';
-import { createKeyPair, keyIdOf, sealJson } from '../../server/src/domain/dsse.ts';
+import { createKeyPair, type Envelope, keyIdOf, peekJson, sealJson } from '../../server/src/domain/dsse.ts';
+import { makeDelta } from '../../server/src/domain/file-delta.ts';
 import type { Plan, PlanEntry } from '../../server/src/domain/plan.ts';
 import { PLAN_FORMAT, PLAN_PAYLOAD_TYPE } from '../../server/src/domain/plan.ts';
-import { pluginId, RECORD_PAYLOAD_TYPE, sortFiles, versionDigest } from '../../server/src/domain/version-record.ts';
+import { type RecordDelta, toRecordDelta } from '../../server/src/domain/record-delta.ts';
+import {
+  pluginId,
+  RECORD_PAYLOAD_TYPE,
+  sortFiles,
+  type VersionRecord,
+  versionDigest,
+} from '../../server/src/domain/version-record.ts';
 import { sha256Of } from '../../server/src/machine/blob-store.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
 import { tempHome } from '../support/temp-home.ts';
@@ -181,6 +189,50 @@ export function transferAnswer(
   };
 }
 
+export interface DeltaLies {
+  /** Changes what a delta says. */
+  delta?: (bytes: Buffer) => Buffer;
+  /** Changes what the differences of the record say. */
+  record?: (record: RecordDelta) => void;
+  /** Changes the places that the delta names. */
+  places?: { of: number; from: number };
+}
+
+/** The frames of an update from `base` to `next`, as a hub sends them to who takes differences. */
+export function deltaFrames(base: Version, next: Version, lies: DeltaLies = {}): Buffer {
+  const recordOf = (v: Version) => peekJson(v.envelope as Envelope) as VersionRecord;
+  const [old, now] = [recordOf(base), recordOf(next)];
+  const envelope = next.envelope as Envelope;
+  const record = toRecordDelta(old, Buffer.from(envelope.payload, 'base64')) as RecordDelta;
+  lies.record?.(record);
+  const head = { t: 'record', digest: next.entry.digest, key: next.key, base: base.entry.digest, n: 0 } as const;
+  const frames = [encodeFrame(head, Buffer.from(JSON.stringify({ signatures: envelope.signatures, record })))];
+  for (const [of, file] of now.files.entries()) {
+    const from = old.files.findIndex((f) => f.path === file.path);
+    const [was, is] = [base.blobs.get(old.files[from]?.sha256 ?? ''), next.blobs.get(file.sha256)];
+    if (was === undefined || is === undefined || was.equals(is)) continue;
+    // A delta that only copies and appends fits files of any size, small ones too.
+    const bytes = makeDelta(was, is) ?? Buffer.concat([Buffer.from([(is.length << 1) | 1, 0, 0]), raw(is)]);
+    frames.push(encodeFrame({ t: 'delta', of, from, ...lies.places, n: 0 }, lies.delta?.(bytes) ?? bytes));
+  }
+  return Buffer.concat([...frames, endFrame()]);
+}
+
+/** One piece of raw deflate without a dictionary, led by its length. */
+function raw(bytes: Buffer): Buffer {
+  const packed = deflateRawSync(bytes);
+  return Buffer.concat([Buffer.from([packed.length]), packed]);
+}
+
+/** Answers a transfer with differences where the caller takes them, else as `otherwise` does. */
+export function deltaAnswer(base: Version, next: Version, otherwise: Answer, lies: DeltaLies = {}): Answer {
+  return (request, response, body) => {
+    const { forms } = JSON.parse(body.toString()) as { forms: string[] };
+    if (!forms.includes('delta')) return otherwise(request, response, body);
+    return response.writeHead(200, { 'content-type': FRAMES_TYPE }).end(deltaFrames(base, next, lies));
+  };
+}
+
 const PLAN = 'GET /api/machines/me/plan';
 const TRANSFER = 'POST /api/transfer';
 const STATUS = 'POST /api/machines/me/status';
@@ -196,7 +248,10 @@ export function serve(hub: ScriptedHub, versions: Version[], plan: PlanOptions =
 export const transfers = (hub: ScriptedHub) =>
   hub.bodies
     .filter((b) => b.path === TRANSFER)
-    .map((b) => JSON.parse(b.body.toString()) as { versions: string[]; have: string[]; have_blobs: string[] });
+    .map(
+      (b) =>
+        JSON.parse(b.body.toString()) as { versions: string[]; have: string[]; have_blobs: string[]; forms: string[] },
+    );
 
 export const reports = (hub: ScriptedHub) =>
   hub.bodies.filter((b) => b.path === STATUS).map((b) => JSON.parse(b.body.toString()));

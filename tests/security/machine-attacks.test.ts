@@ -2,12 +2,17 @@
 // installed lies on disk as before.
 import { symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { brotliCompressSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { syncMachine } from '../../server/src/client/sync.ts';
+import { encodeFrame, endFrame, FRAMES_TYPE } from '../../server/src/contract/frames.ts';
 import { type Envelope, sealJson } from '../../server/src/domain/dsse.ts';
 import { HaiveError } from '../../server/src/domain/errors.ts';
 import { RECORD_PAYLOAD_TYPE, versionDigest } from '../../server/src/domain/version-record.ts';
 import {
+  type Answer,
+  type DeltaLies,
+  deltaAnswer,
   HUB_KEY,
   joinedMachine,
   json,
@@ -20,6 +25,7 @@ import {
   scriptedHub,
   serve,
   transferAnswer,
+  transfers,
   type Version,
   version,
 } from '../cli/scripted-hub.ts';
@@ -241,6 +247,48 @@ const VERSIONS: [string, string, () => void][] = [
     },
   ],
   [
+    'a delta of other bytes, and other bytes when asked for the whole',
+    'HASH_MISMATCH',
+    () => {
+      offer(a2);
+      const whole = transferAnswer([a2], { spoil: (bytes) => Buffer.from(bytes.map((b) => b ^ 1)) });
+      hub.answers['POST /api/transfer'] = deltaAnswer(a1, a2, whole, {
+        delta: (b) => Buffer.from(b.map((x) => x ^ 1)),
+      });
+    },
+  ],
+  [
+    'a record told by differences that is none, and none when asked for the whole',
+    'SIGNATURE_INVALID',
+    () => {
+      offer(a2);
+      const whole = transferAnswer([{ ...a2, envelope: 'x' }]);
+      hub.answers['POST /api/transfer'] = deltaAnswer(a1, a2, whole, {
+        record: (r) => {
+          r.packedAt = 'other';
+        },
+      });
+    },
+  ],
+  [
+    'a pack that unpacks to more than it should',
+    'HASH_MISMATCH',
+    () => {
+      const b1 = version('beta', '1.0.0', { 'b.txt': 'b' });
+      serve(hub, [a1, b1], { counter: ++served, etag: `"${served}"` });
+      hub.answers['POST /api/transfer'] = packAnswer(b1, Buffer.alloc(10_000_000));
+    },
+  ],
+  [
+    'a pack of other bytes',
+    'HASH_MISMATCH',
+    () => {
+      const b1 = version('beta', '1.0.0', { 'b.txt': 'b' });
+      serve(hub, [a1, b1], { counter: ++served, etag: `"${served}"` });
+      hub.answers['POST /api/transfer'] = packAnswer(b1, Buffer.concat([...b1.blobs.values()]).reverse());
+    },
+  ],
+  [
     'a page of HTML in the place of bytes',
     'HUB_ANSWER_INVALID',
     () => {
@@ -249,6 +297,16 @@ const VERSIONS: [string, string, () => void][] = [
     },
   ],
 ];
+
+/** The record, and these bytes as those of all its files. */
+const packAnswer =
+  (v: Version, bytes: Buffer): Answer =>
+  (_, response) => {
+    response.writeHead(200, { 'content-type': FRAMES_TYPE });
+    const record = Buffer.from(JSON.stringify(v.envelope));
+    response.write(encodeFrame({ t: 'record', digest: v.entry.digest, key: v.key, n: 0 }, record));
+    response.end(Buffer.concat([encodeFrame({ t: 'pack', n: 0 }, brotliCompressSync(bytes)), endFrame()]));
+  };
 
 /** The code of what was refused, thrown or told. */
 async function refusedWith(): Promise<string> {
@@ -299,6 +357,50 @@ describe('attacks on a machine: its own disk', () => {
     await refusedWith();
     expect(await snapshot(outside.home)).toEqual(before);
   });
+});
+
+const MISFITS: [string, DeltaLies][] = [
+  ['other bytes', { delta: (bytes) => Buffer.from(bytes.map((b) => b ^ 1)) }],
+  ['no bytes', { delta: () => Buffer.alloc(0) }],
+  ['bytes without an end', { delta: () => Buffer.alloc(200, 0xff) }],
+  ['the place of another file', { places: { of: 2, from: 0 } }],
+  ['a place that is none', { places: { of: 99, from: 99 } }],
+  [
+    'a record of another time',
+    {
+      record: (r) => {
+        r.packedAt = 'other';
+      },
+    },
+  ],
+  [
+    'files that the base does not have',
+    {
+      record: (r) => {
+        r.files = [[7, 3]];
+      },
+    },
+  ],
+];
+
+it.each(MISFITS)('asks for the whole when a difference gives %s, and installs only that', async (_what, lies) => {
+  offer(a2);
+  hub.answers['POST /api/transfer'] = deltaAnswer(a1, a2, transferAnswer([a2]), lies);
+  const before = transfers(hub).length;
+  expect(await refusedWith()).toBe('nothing was refused');
+  expect(await loaded()).toContain('two');
+  expect(
+    transfers(hub)
+      .slice(before)
+      .map((t) => t.forms.length),
+  ).toEqual([2, 0]);
+});
+
+it('installs an update from sound differences alone', async () => {
+  offer(a2);
+  hub.answers['POST /api/transfer'] = deltaAnswer(a1, a2, (_, response) => response.destroy());
+  expect(await refusedWith()).toBe('nothing was refused');
+  expect(await loaded()).toContain('two');
 });
 
 it('installs what is sound', async () => {

@@ -2,7 +2,7 @@ import { promisify } from 'node:util';
 import { brotliDecompress } from 'node:zlib';
 import { decodeFrames, FRAMES_TYPE, type Frame } from '../contract/frames.ts';
 import { Envelope } from '../contract/schemas.ts';
-import { type Envelope as SignedEnvelope, openJson } from '../domain/dsse.ts';
+import { openJson, type Envelope as SignedEnvelope } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { applyDelta } from '../domain/file-delta.ts';
 import { fromRecordDelta, type RecordDelta } from '../domain/record-delta.ts';
