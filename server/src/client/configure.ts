@@ -24,6 +24,7 @@ export const CONFIG_KEYS: Record<string, Key> = {
   'plugins.machine_group_auto_install': { kind: 'boolean', readBy: 'machine' },
   'plugins.max_plugin_size_mb': { kind: 'number', readBy: 'both' },
   'plugins.backup_before_update': { kind: 'boolean', readBy: 'machine' },
+  'plugins.usage': { kind: 'boolean', readBy: 'machine' },
   'plugins.layout': { kind: 'text', readBy: 'machine' },
   'plugins.name_clash': { kind: 'text', readBy: 'machine' },
 };

@@ -17,6 +17,7 @@ import { PATIENCE, type SyncOptions } from './sync/options.ts';
 import { pick } from './sync/pick.ts';
 import { outcome, place, type SyncResult } from './sync/result.ts';
 import { namesOf, report } from './sync/tell.ts';
+import { sendUsage } from './usage.ts';
 import { openVetting } from './vet.ts';
 
 export type { SyncMode, SyncOptions, SyncProgress } from './sync/options.ts';
@@ -87,6 +88,7 @@ async function run(ctx: ClientContext, hub: HubClient, options: SyncOptions, sig
   ctx.config = await readConfig(machine);
   const told = await flushSpool(machine, hub, { signal });
   warnings.push(...told.warnings);
+  await sendUsage(ctx, hub, signal);
   options.onProgress?.({ step: 'plan' });
   let answer = await fetchPlan(ctx, hub, { signal, fresh: options.force === true });
   // Nothing changed, the hub says: let it sign that anew.

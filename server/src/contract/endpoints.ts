@@ -1,8 +1,10 @@
 import * as z from 'zod';
 import { COLLECTIVE_ENDPOINTS } from './collective-endpoints.ts';
+import { RECOMMEND_ENDPOINTS } from './recommend-endpoints.ts';
 import { ROLES, type Role } from './roles.ts';
 import * as s from './schemas.ts';
 import { TRUST_ENDPOINTS } from './trust-endpoints.ts';
+import { USAGE_ENDPOINTS } from './usage-endpoints.ts';
 
 /**
  * Every REST endpoint as data. The hub routes from it, the client calls from it, /openapi.json is written from it.
@@ -410,6 +412,8 @@ export const ENDPOINTS = {
   },
   ...TRUST_ENDPOINTS,
   ...COLLECTIVE_ENDPOINTS,
+  ...USAGE_ENDPOINTS,
+  ...RECOMMEND_ENDPOINTS,
 } as const satisfies Record<string, Endpoint>;
 
 export type EndpointName = keyof typeof ENDPOINTS;

@@ -11,6 +11,7 @@ import {
 import { listOverrides } from '../storage/override-queries.ts';
 import type { Tx } from '../storage/tables.ts';
 import { listTokens, revokeMachineTokens } from '../storage/token-queries.ts';
+import { forgetUsageOf } from '../storage/usage-queries.ts';
 import { requireSelf } from './auth.ts';
 import { change } from './change.ts';
 import type { HubContext, Principal, UseCases } from './context.ts';
@@ -105,6 +106,7 @@ export function machineUseCases(plans: Plans, presence: Presence): MachineCases 
         const tokens = await tokenIdsOf(tx, found.id);
         await revokeMachineTokens(tx, found.id, at);
         await deleteMachine(tx, found.id);
+        await forgetUsageOf(tx, found.id);
         const data = { machine_id: found.id, name: found.name, tokens };
         return { result: null, trace: { type: 'machine.removed', target: found.name, data } };
       });

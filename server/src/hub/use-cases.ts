@@ -8,10 +8,12 @@ import type { Live } from './live.ts';
 import { machineUseCases } from './machines.ts';
 import type { Plans } from './plan.ts';
 import { planUseCases } from './plan-use-cases.ts';
+import { recommend } from './recommend/recommend.ts';
 import { registryUseCases } from './registry/index.ts';
 import { report } from './report.ts';
 import { createToken, revokeToken, tokens, whoami } from './tokens.ts';
 import { trustUseCases } from './trust/index.ts';
+import { usageUseCases } from './usage/index.ts';
 import { why } from './why.ts';
 
 export interface UseCaseParts extends HealthParts {
@@ -30,11 +32,13 @@ export function createUseCases(parts: UseCaseParts): UseCases {
     ...machineUseCases(parts.plans, parts.live),
     ...planUseCases(parts.plans, parts.live),
     ...collectiveUseCases(parts.live),
+    ...usageUseCases,
     audit,
     createToken,
     events,
     groups,
     join,
+    recommend,
     report,
     revokeToken,
     tokens,

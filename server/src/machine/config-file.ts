@@ -22,6 +22,8 @@ export const PluginsConfig = z.looseObject({
   machine_group_auto_install: z.boolean().default(true),
   max_plugin_size_mb: z.number().positive().default(50),
   backup_before_update: z.boolean().default(true),
+  /** `false`: what is used here is neither counted nor told. */
+  usage: z.boolean().default(true),
   /** Severity of findings by code, for what this machine validates and publishes. */
   findings: FindingPolicy.default({}),
   /** `loose` copies plugins among the user's own commands, agents, skills, hooks and servers; a sync switches. */

@@ -29,6 +29,8 @@ export interface MachinePaths {
   lock: string;
   backups: string;
   spool: string;
+  /** What was used here: a file for each process that counts, and what the hub was told of them. */
+  usage: string;
   leases: string;
   /** The last plan that was accepted, as it came. */
   plan: string;
@@ -103,6 +105,7 @@ export function machinePaths(env: MachineEnvironment): MachinePaths {
     lock: join(root, 'lock'),
     backups: join(root, 'backups'),
     spool: join(root, 'spool'),
+    usage: join(root, 'usage'),
     leases: join(root, 'leases'),
     plan: join(root, 'plan.json'),
     seen: join(root, 'hook.json'),

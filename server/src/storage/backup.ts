@@ -52,6 +52,8 @@ const TABLES: readonly (readonly [TableName, readonly string[]])[] = [
   ['acknowledgements', ['item_id', 'machine_id']],
   ['tasks', ['id']],
   ['agents', ['machine_id']],
+  ['usage_counts', ['machine_id', 'session', 'plugin_name', 'version', 'kind', 'component', 'day']],
+  ['usage_days', ['plugin_name', 'version', 'kind', 'component', 'group_name', 'day']],
 ];
 
 type Row = Record<string, unknown>;

@@ -9,6 +9,7 @@ import type {
   RevocationsTable,
   TokenLimitsTable,
 } from './trust-tables.ts';
+import type { UsageCountsTable, UsageDaysTable } from './usage-tables.ts';
 
 /**
  * Every table of the registry, the same on both engines. The seed's tables keep the seed's names; what was added
@@ -39,6 +40,8 @@ export interface Tables extends CollectiveTables {
   revocation_holders: RevocationHoldersTable;
   key_statements: KeyStatementsTable;
   token_limits: TokenLimitsTable;
+  usage_counts: UsageCountsTable;
+  usage_days: UsageDaysTable;
 }
 
 /** What a query function runs on: a transaction, or `store.read`. */

@@ -1,5 +1,6 @@
 import { AUTHORING_VERBS } from './table/authoring.ts';
 import { CHANGES_VERBS } from './table/changes.ts';
+import { DISCOVERY_VERBS } from './table/discovery.ts';
 import { MEMBERSHIP_VERBS } from './table/membership.ts';
 import { OPERATING_VERBS } from './table/operating.ts';
 import { PUBLISHING_VERBS } from './table/publishing.ts';
@@ -14,6 +15,7 @@ export const VERBS: VerbRow[] = [
   ...MEMBERSHIP_VERBS,
   ...PUBLISHING_VERBS,
   ...REGISTRY_VERBS,
+  ...DISCOVERY_VERBS,
   ...CHANGES_VERBS,
   ...UPKEEP_VERBS,
   ...AUTHORING_VERBS,

@@ -1,9 +1,13 @@
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { CallToolRequestSchema, type CallToolResult, ListToolsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { Environment } from '../environment.ts';
+import type { ToolResult } from './call-tool.ts';
 import { CAPABILITIES, INSTRUCTIONS, SERVER_INFO } from './greeting.ts';
 import { toolList } from './tool-list.ts';
 import type * as work from './work.ts';
+
+/** Called by our own hooks; not among the listed tools, so that no model sees it and no session pays for it. */
+export const COUNT_TOOL = 'count_use';
 
 /** Loads what answers tool calls; the first call of it takes some tens of milliseconds. */
 export type LoadWork = () => Promise<typeof work>;
@@ -30,8 +34,11 @@ export function createServer(environment: Environment, loadWork: LoadWork): Tool
       extra.sendNotification({ method: 'notifications/progress', params }).catch(() => {});
     };
     const { name, arguments: args = {} } = request.params;
-    const answer = loadWork().then(({ callTool }) =>
-      callTool(name, args, { environment, signal: extra.signal, onProgress }),
+    const answer = loadWork().then(
+      ({ callTool, countUseOf }): Promise<ToolResult> =>
+        name === COUNT_TOOL
+          ? countUseOf(environment, args)
+          : callTool(name, args, { environment, signal: extra.signal, onProgress }),
     );
     running.add(answer);
     try {

@@ -3,8 +3,14 @@ import type { EngineName } from '../dialect.ts';
 import { registry } from './0001-registry.ts';
 import { collective } from './0020-collective.ts';
 import { trust } from './0030-trust.ts';
+import { usage } from './0040-usage.ts';
 
 /** All migrations in order. A name, once released, is never changed or removed. */
 export function migrationsFor(engine: EngineName): Record<string, Migration> {
-  return { '0001-registry': registry(engine), '0020-collective': collective(engine), '0030-trust': trust(engine) };
+  return {
+    '0001-registry': registry(engine),
+    '0020-collective': collective(engine),
+    '0030-trust': trust(engine),
+    '0040-usage': usage(engine),
+  };
 }

@@ -1,0 +1,72 @@
+import { HaiveError } from '../domain/errors.ts';
+import { type Counted, resolveUse, type UseEvent } from '../domain/use.ts';
+import { readReceipts } from '../machine/receipts.ts';
+import { usablePlugins } from '../machine/usable.ts';
+import { readUsage, type UsageCounter, usageTold } from '../machine/usage.ts';
+import type { ClientContext } from './context.ts';
+import { type HubClient, hubIsAway } from './hub-client.ts';
+
+/** The hub takes no longer reports at once. */
+const MAX_SENT = 2000;
+
+/**
+ * Counts one use of a component, where it is one of a plugin that came from the hub and counting is not switched off.
+ * @returns whether it was counted
+ */
+export async function countUse(ctx: ClientContext, counter: UsageCounter, event: UseEvent): Promise<boolean> {
+  if (!counts(ctx)) return false;
+  const use = resolveUse(event, await usablePlugins(ctx.machine, await readReceipts(ctx.machine)));
+  if (use === null) return false;
+  await counter.add(use);
+  return true;
+}
+
+const counts = ({ config }: ClientContext): boolean =>
+  config.token !== undefined && config.plugins.enabled && config.plugins.usage;
+
+/**
+ * Tells the hub what was used since the last time; what it has heard before does no harm. The lock must be held.
+ * A hub that is away or refuses is told with the next sync.
+ * @throws HaiveError of this machine's disk
+ */
+export async function sendUsage(ctx: ClientContext, hub: HubClient, signal?: AbortSignal): Promise<void> {
+  if (!counts(ctx)) return;
+  const { waiting } = await readUsage(ctx.machine);
+  if (waiting.length === 0) return;
+  const batch: typeof waiting = [];
+  let rows = 0;
+  for (const session of waiting) {
+    rows += session.counts.length;
+    if (rows > MAX_SENT) break;
+    batch.push(session);
+  }
+  const body = { counts: batch.flatMap(({ session, counts }) => counts.map((count) => ({ session, ...count }))) };
+  try {
+    await hub.call('reportUsage', { params: { machine: 'me' }, body, signal });
+  } catch (thrown) {
+    if (!(thrown instanceof HaiveError)) throw thrown;
+    // What waits too long is let go of all the same.
+    if (!hubIsAway(thrown)) await usageTold(ctx.machine, []);
+    return;
+  }
+  await usageTold(ctx.machine, batch);
+}
+
+export interface UsageHere {
+  /** False: `plugins.usage` or `plugins.enabled` is, or no hub was joined. */
+  counting: boolean;
+  /** What the next sync sends, exactly. */
+  waiting: ({ session: string } & Counted)[];
+  /** What was sent last, exactly, and when (ISO-8601). */
+  sent: { at: string | null; counts: ({ session: string } & Counted)[] };
+}
+
+/** What was counted on this machine: what the hub is going to be told, and what it was told last. */
+export async function usageHere(ctx: ClientContext): Promise<UsageHere> {
+  const { waiting, told } = await readUsage(ctx.machine);
+  return {
+    counting: counts(ctx),
+    waiting: waiting.flatMap(({ session, counts }) => counts.map((count) => ({ session, ...count }))),
+    sent: { at: told.at, counts: told.last },
+  };
+}

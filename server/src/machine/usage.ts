@@ -1,0 +1,143 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { type Counted, type Use, useKey } from '../domain/use.ts';
+import { writeAtomic } from './atomic-file.ts';
+import { listDir, makeDirs, readFileOrNull, removeFile } from './file-port.ts';
+import type { Machine } from './machine.ts';
+import { livenessOf, ownIdentity } from './process-identity.ts';
+
+/**
+ * What was used on this machine. Each counting process has a file of its own, which nobody else writes and which holds all it
+ * ever counted: sending it again, in whatever state a crash left things, tells the hub nothing twice.
+ */
+
+const FORMAT = 1;
+/** Rows of one process; what is used beyond that is not counted. */
+const MAX_ROWS = 500;
+/** Files of sessions that could not be told for so long are let go: the hub would not take them either. */
+const MAX_AGE_MS = 25 * 24 * 3600_000;
+const TOLD = 'told.json';
+
+const Row = z.object({
+  plugin: z.string(),
+  version: z.string(),
+  kind: z.enum(['command', 'skill', 'agent', 'mcp']),
+  component: z.string(),
+  day: z.string(),
+  count: z.number().int(),
+});
+const File = z.object({
+  format: z.literal(FORMAT),
+  session: z.string(),
+  process: z.object({ pid: z.number(), start: z.string(), host: z.string(), place: z.string() }),
+  counts: z.array(Row),
+});
+const Told = z.object({
+  format: z.literal(FORMAT),
+  at: z.string().nullable(),
+  /** By session: how many uses of it the hub has taken. */
+  sessions: z.record(z.string(), z.number().int()),
+  /** The last report, as it was sent. */
+  last: z.array(Row.extend({ session: z.string() })),
+});
+type Told = z.output<typeof Told>;
+
+export interface SessionUsage {
+  session: string;
+  counts: Counted[];
+}
+
+/** Counts in this process; one for each machine folder. */
+export class UsageCounter {
+  readonly #machine: Machine;
+  readonly #session = randomBytes(9).toString('base64url');
+  readonly #rows = new Map<string, Counted>();
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  /** Resolves when the use is on the disk. @throws HaiveError DISK_FULL, READ_ONLY, IO_ERROR */
+  add(use: Use): Promise<void> {
+    const day = this.#machine.clock().toISOString().slice(0, 10);
+    const { plugin, version, kind, component } = use;
+    const key = useKey({ ...use, day });
+    const known = this.#rows.get(key);
+    if (known !== undefined) known.count++;
+    else if (this.#rows.size < MAX_ROWS) this.#rows.set(key, { plugin, version, kind, component, day, count: 1 });
+    const write = () => this.#write();
+    this.#writing = this.#writing.then(write, write);
+    return this.#writing;
+  }
+
+  async #write(): Promise<void> {
+    const { port, paths } = this.#machine;
+    await makeDirs(port, paths.usage);
+    const file = {
+      format: FORMAT,
+      session: this.#session,
+      process: await ownIdentity(),
+      counts: [...this.#rows.values()],
+    };
+    await writeAtomic(port, join(paths.usage, `session-${this.#session}.json`), JSON.stringify(file), { mode: 0o600 });
+  }
+}
+
+/** What was counted here and the hub was not told yet, and what it was told last. */
+export async function readUsage(m: Machine): Promise<{ waiting: SessionUsage[]; told: Pick<Told, 'at' | 'last'> }> {
+  const told = await readTold(m);
+  const waiting: SessionUsage[] = [];
+  for (const { session, counts } of (await readFiles(m)).map((f) => f.usage))
+    if (total(counts) > (told.sessions[session] ?? 0)) waiting.push({ session, counts });
+  return { waiting, told };
+}
+
+/** Notes what the hub has taken, and lets go of sessions that are over. The lock must be held. */
+export async function usageTold(m: Machine, sent: readonly SessionUsage[]): Promise<void> {
+  const told = await readTold(m);
+  for (const { session, counts } of sent) told.sessions[session] = total(counts);
+  const last = sent.flatMap(({ session, counts }) => counts.map((count) => ({ session, ...count })));
+  const next: Told = { ...told, at: m.clock().toISOString(), last: sent.length > 0 ? last : told.last };
+  const files = await readFiles(m);
+  const kept = new Set(files.map((f) => f.usage.session));
+  next.sessions = Object.fromEntries(Object.entries(next.sessions).filter(([session]) => kept.has(session)));
+  await makeDirs(m.port, m.paths.usage);
+  await writeAtomic(m.port, join(m.paths.usage, TOLD), JSON.stringify(next), { mode: 0o600 });
+  const old = new Date(m.clock().getTime() - MAX_AGE_MS).toISOString().slice(0, 10);
+  for (const { path, usage, process } of files) {
+    const done = total(usage.counts) <= (next.sessions[usage.session] ?? 0);
+    const forgotten = usage.counts.every((c) => c.day < old);
+    if ((done || forgotten) && (await livenessOf(process)) === 'dead') await removeFile(m.port, path);
+  }
+}
+
+const total = (counts: readonly Counted[]): number => counts.reduce((sum, c) => sum + c.count, 0);
+
+async function readFiles(m: Machine) {
+  const files: { path: string; usage: SessionUsage; process: z.output<typeof File>['process'] }[] = [];
+  for (const { name } of await listDir(m.paths.usage)) {
+    if (!/^session-[A-Za-z0-9_-]+\.json$/.test(name)) continue;
+    const path = join(m.paths.usage, name);
+    const parsed = await readJson(path, File);
+    if (parsed !== null)
+      files.push({ path, usage: { session: parsed.session, counts: parsed.counts }, process: parsed.process });
+  }
+  return files;
+}
+
+async function readTold(m: Machine): Promise<Told> {
+  return (await readJson(join(m.paths.usage, TOLD), Told)) ?? { format: FORMAT, at: null, sessions: {}, last: [] };
+}
+
+/** Null for what is not there or none of ours: counts are no reason to stop anything. */
+async function readJson<T>(path: string, form: z.ZodType<T>): Promise<T | null> {
+  const bytes = await readFileOrNull(path);
+  if (bytes === null) return null;
+  try {
+    return form.parse(JSON.parse(bytes.toString('utf8')));
+  } catch {
+    return null;
+  }
+}
