@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +20,9 @@ export interface BenchHub {
 }
 
 /** A hub as it ships, in a process and folder of its own. */
-export async function startHub(options: { dataDir?: string; env?: Record<string, string> } = {}): Promise<BenchHub> {
+export async function startHub(
+  options: { dataDir?: string; port?: number; env?: Record<string, string> } = {},
+): Promise<BenchHub> {
   const root = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'hv-bench-hub-')));
   const home = join(root, 'home');
   await mkdir(home, { recursive: true });
@@ -27,7 +30,7 @@ export async function startHub(options: { dataDir?: string; env?: Record<string,
   const cli = join(BUNDLES, 'server/dist/cli.mjs');
   const child = spawn(
     process.execPath,
-    [cli, 'hub', '--port', '0', '--json', '--data-dir', dataDir, '--log-level', 'error'],
+    [cli, 'hub', '--port', String(options.port ?? 0), '--json', '--data-dir', dataDir, '--log-level', 'error'],
     {
       env: { HOME: home, PATH: process.env.PATH ?? '', ...options.env },
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -44,7 +47,7 @@ export async function startHub(options: { dataDir?: string; env?: Record<string,
     dataDir: root,
     async stop() {
       child.kill('SIGTERM');
-      if (child.exitCode === null) await once(child, 'exit');
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
       if (options.dataDir === undefined) await rm(root, { recursive: true, force: true });
     },
   };
@@ -102,6 +105,12 @@ export function quantile(values: readonly number[], q: number): number {
 export function shown(values: readonly number[], unit = 'ms'): string {
   const round = (n: number): string => (n >= 100 ? n.toFixed(0) : n.toFixed(1));
   return `${round(median(values))} ${unit} (${round(Math.min(...values))}–${round(Math.max(...values))})`;
+}
+
+/** Processor seconds that a process has used so far: what a figure costs on a machine that others use too. */
+export function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 let failed = false;

@@ -8,6 +8,7 @@ import WebSocket from 'ws';
 import {
   BUNDLES,
   call,
+  cpuSeconds,
   finish,
   firstLine,
   goal,
@@ -49,19 +50,28 @@ try {
   );
 
   const arrivals = await watch();
+  if (process.env.PROF) for (const pid of [hub.pid, ...children.map((c) => c.pid ?? 0)]) process.kill(pid, 'SIGUSR2');
   const totals: number[] = [];
   const each: number[] = [];
+  const spent = { hub: 0, machines: 0 };
   for (let round = 1; round <= rounds; round++) {
     plugin = changed(plugin, `1.0.${round}`, `Line ${round}.`);
     const all = arrivals(plugin.version, real + simulated);
+    const before = cpu();
     await publish(hub, plugin);
     const acknowledged = performance.now();
     const times = [...(await all).values()].map((at) => Math.max(0, at - acknowledged));
     each.push(...times);
     totals.push(Math.max(...times));
+    const after = cpu();
+    spent.hub += after.hub - before.hub;
+    spent.machines += after.machines - before.machines;
   }
   console.log(
     `published → all verified: ${shown(totals)}; per machine p50 ${Math.round(quantile(each, 0.5))} ms, p99 ${Math.round(quantile(each, 0.99))} ms`,
+  );
+  console.log(
+    `processor seconds a round: hub ${(spent.hub / rounds).toFixed(2)}, all machines ${(spent.machines / rounds).toFixed(2)}`,
   );
   goal(`${real + simulated} machines verified`, median(totals), '<=', 5000, 'ms');
   for (const one of children) one.kill();
@@ -78,6 +88,10 @@ try {
   await rm(root, { recursive: true, force: true });
 }
 finish();
+
+function cpu(): { hub: number; machines: number } {
+  return { hub: cpuSeconds(hub.pid), machines: children.reduce((sum, one) => sum + cpuSeconds(one.pid ?? 0), 0) };
+}
 
 function child(name: string, args: string[], input = ''): Promise<string> {
   const one = spawn(process.execPath, [join(BUNDLES, `${name}.child.mjs`), ...args], {

@@ -54,13 +54,23 @@ function preAuth(payloadType: string, payload: Buffer): Buffer {
 /** Signs a JSON value with a PKCS#8 PEM Ed25519 key. */
 export function sealJson(payloadType: string, value: unknown, privatePem: string): Envelope {
   const payload = Buffer.from(JSON.stringify(value));
-  const key = createPrivateKey(privatePem);
+  const { key, keyid } = signer(privatePem);
   const sig = sign(null, preAuth(payloadType, payload), key).toString('base64');
-  return {
-    payloadType,
-    payload: payload.toString('base64'),
-    signatures: [{ keyid: keyIdOf(publicKeyOf(privatePem)), sig }],
-  };
+  return { payloadType, payload: payload.toString('base64'), signatures: [{ keyid, sig }] };
+}
+
+interface Signer {
+  pem: string;
+  key: KeyObject;
+  keyid: string;
+}
+
+// Reading a key costs more than signing with it, and a hub signs with one key all day.
+let lastSigner: Signer | undefined;
+
+function signer(pem: string): Signer {
+  if (lastSigner?.pem !== pem) lastSigner = { pem, key: createPrivateKey(pem), keyid: keyIdOf(publicKeyOf(pem)) };
+  return lastSigner;
 }
 
 /** The payload without any check of the signature: for showing, never for trusting. */
@@ -97,8 +107,20 @@ export function openJson(
 }
 
 function verifies(publicKey: PublicKey, bytes: Buffer, sig: string): boolean {
+  const key = verifier(publicKey);
+  return key !== null && verify(null, bytes, key, Buffer.from(sig, 'base64'));
+}
+
+const verifiers = new Map<PublicKey, KeyObject>();
+
+/** Null for what is no key. */
+function verifier(publicKey: PublicKey): KeyObject | null {
+  const known = verifiers.get(publicKey);
+  if (known !== undefined) return known;
   const raw = Buffer.from(publicKey, 'base64');
-  if (raw.length !== 32) return false;
+  if (raw.length !== 32) return null;
   const key = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, raw]), format: 'der', type: 'spki' });
-  return verify(null, bytes, key, Buffer.from(sig, 'base64'));
+  if (verifiers.size >= 100) verifiers.clear();
+  verifiers.set(publicKey, key);
+  return key;
 }

@@ -1,6 +1,6 @@
-import { updateMachineFacts } from '../storage/machine-queries.ts';
+import { markSeen } from '../storage/machine-queries.ts';
 import type { Store } from '../storage/store.ts';
-import { touchToken } from '../storage/token-queries.ts';
+import { touchTokens } from '../storage/token-queries.ts';
 import type { Log, Principal } from './context.ts';
 
 /** Notes who was here, and writes it down in batches: a poll must not cost a write. */
@@ -17,23 +17,22 @@ export const FLUSH_MS = 30_000;
 
 /** @param connected machines with an open socket here count as seen at every flush */
 export function createActivity(store: Store, log: Log, clock: () => Date, connected: () => Iterable<string>): Activity {
-  let tokens = new Map<string, string>();
-  let machines = new Map<string, string>();
+  // Milliseconds, not text: this is noted at every call.
+  let tokens = new Map<string, number>();
+  let machines = new Map<string, number>();
   let running: Promise<void> = Promise.resolve();
 
   async function write(): Promise<void> {
-    const at = clock().toISOString();
-    for (const id of connected()) machines.set(id, at);
+    const now = clock().getTime();
+    for (const id of connected()) machines.set(id, now);
     const [usedTokens, seenMachines] = [tokens, machines];
     tokens = new Map();
     machines = new Map();
     if (usedTokens.size + seenMachines.size === 0) return;
     try {
-      await store.transact(async (tx) => {
-        // In one order, so that two hubs writing the same rows do not wait for each other crosswise.
-        for (const [id, used] of [...usedTokens].sort()) await touchToken(tx, id, used);
-        for (const [id, lastSeen] of [...seenMachines].sort()) await updateMachineFacts(tx, id, { lastSeen });
-      });
+      // One statement a transaction, so that two hubs writing the same rows do not wait for each other crosswise.
+      for (const [at, ids] of bySecond(usedTokens)) await store.transact((tx) => touchTokens(tx, ids, at));
+      for (const [at, ids] of bySecond(seenMachines)) await store.transact((tx) => markSeen(tx, ids, at));
     } catch (error) {
       log.warn({ error }, 'last_seen could not be written');
     }
@@ -47,7 +46,7 @@ export function createActivity(store: Store, log: Log, clock: () => Date, connec
   timer.unref();
   return {
     seen(principal) {
-      const at = clock().toISOString();
+      const at = clock().getTime();
       tokens.set(principal.tokenId, at);
       if (principal.machineId !== null) machines.set(principal.machineId, at);
     },
@@ -57,4 +56,17 @@ export function createActivity(store: Store, log: Log, clock: () => Date, connec
       await flush();
     },
   };
+}
+
+/** Ids in order, by the last moment in which one of them was seen in that second: ten thousand rows are a few statements. */
+function bySecond(seen: ReadonlyMap<string, number>): [string, string[]][] {
+  const seconds = new Map<number, { last: number; ids: string[] }>();
+  for (const [id, at] of [...seen].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const second = Math.floor(at / 1000);
+    const known = seconds.get(second) ?? { last: at, ids: [] };
+    known.last = Math.max(known.last, at);
+    known.ids.push(id);
+    seconds.set(second, known);
+  }
+  return [...seconds].sort(([a], [b]) => a - b).map(([, { last, ids }]) => [new Date(last).toISOString(), ids]);
 }

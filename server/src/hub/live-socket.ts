@@ -18,9 +18,12 @@ export interface LiveSocket {
   heartbeat(): void;
 }
 
-export interface LiveSocketEvents {
-  message(message: ReturnType<typeof ClientMessage.parse>): void;
-  closed(): void;
+/** What all sockets of a hub share: ten thousand of them each hold no more than they must. */
+export interface LiveSocketParts {
+  /** A peer that has more than this unread is dropped: it resumes by seq, so that nothing is lost. */
+  backlogBytes: number;
+  message(socket: LiveSocket, message: ReturnType<typeof ClientMessage.parse>): void;
+  closed(socket: LiveSocket): void;
 }
 
 /** A whole unmasked text frame (RFC 6455), to be written to any number of sockets as it is. */
@@ -36,49 +39,87 @@ export function frameOf(message: ServerMessage): Buffer {
   return Buffer.concat([head, payload]);
 }
 
-/** @param backlogBytes a peer that has more than this unread is dropped: it resumes by seq, so that nothing is lost */
+const OWNER = Symbol('live socket');
+type Owned = WebSocket & { [OWNER]: MachineSocket };
+
+class MachineSocket implements LiveSocket {
+  readonly principal: Principal;
+  watchedTo: number | null = null;
+  alive = true;
+  readonly parts: LiveSocketParts;
+  private readonly ws: WebSocket;
+  private readonly socket: Socket;
+
+  constructor(ws: WebSocket, socket: Socket, principal: Principal, parts: LiveSocketParts) {
+    this.ws = ws;
+    this.socket = socket;
+    this.principal = principal;
+    this.parts = parts;
+  }
+
+  // Without compression ws writes at once too, so that frames of both kinds keep their order.
+  send(message: ServerMessage): void {
+    this.sendFrame(frameOf(message));
+  }
+
+  sendFrame(frame: Buffer): void {
+    if (this.ws.readyState !== this.ws.OPEN) return;
+    if (this.socket.writableLength > this.parts.backlogBytes) this.ws.terminate();
+    else this.socket.write(frame);
+  }
+
+  close(code: number, reason: string): void {
+    this.ws.close(code, reason);
+  }
+
+  terminate(): void {
+    this.ws.terminate();
+  }
+
+  heartbeat(): void {
+    if (!this.alive) this.ws.terminate();
+    else if (this.ws.readyState === this.ws.OPEN) {
+      this.alive = false;
+      this.sendFrame(PING);
+    }
+  }
+}
+
+/** A ping without a payload. */
+const PING = Buffer.from([0x89, 0]);
+
+function onPong(this: WebSocket): void {
+  (this as Owned)[OWNER].alive = true;
+}
+
+function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
+  const self = (this as Owned)[OWNER];
+  self.alive = true;
+  const message = isBinary ? null : parse(data);
+  if (message === null) {
+    self.send({ type: 'error', code: 'BAD_REQUEST', message: 'The message is not one this hub knows' });
+    this.close(1008, 'unknown message');
+  } else self.parts.message(self, message);
+}
+
+function onError(this: WebSocket): void {
+  this.terminate();
+}
+
+function onClose(this: WebSocket): void {
+  const self = (this as Owned)[OWNER];
+  self.parts.closed(self);
+}
+
 export function createLiveSocket(
   ws: WebSocket,
   socket: Socket,
   principal: Principal,
-  backlogBytes: number,
-  events: LiveSocketEvents,
+  parts: LiveSocketParts,
 ): LiveSocket {
-  let alive = true;
-  const writeFrame = (frame: Buffer): void => {
-    if (ws.readyState !== ws.OPEN) return;
-    if (socket.writableLength > backlogBytes) ws.terminate();
-    else socket.write(frame);
-  };
-  const self: LiveSocket = {
-    principal,
-    watchedTo: null,
-    // Without compression ws writes at once too, so that frames of both kinds keep their order.
-    send: (message) => writeFrame(frameOf(message)),
-    sendFrame: writeFrame,
-    close: (code, reason) => ws.close(code, reason),
-    terminate: () => ws.terminate(),
-    heartbeat() {
-      if (!alive) ws.terminate();
-      else if (ws.readyState === ws.OPEN) {
-        alive = false;
-        ws.ping();
-      }
-    },
-  };
-  ws.on('pong', () => {
-    alive = true;
-  });
-  ws.on('message', (data, isBinary) => {
-    alive = true;
-    const message = isBinary ? null : parse(data);
-    if (message === null) {
-      self.send({ type: 'error', code: 'BAD_REQUEST', message: 'The message is not one this hub knows' });
-      ws.close(1008, 'unknown message');
-    } else events.message(message);
-  });
-  ws.on('error', () => ws.terminate());
-  ws.on('close', () => events.closed());
+  const self = new MachineSocket(ws, socket, principal, parts);
+  (ws as Owned)[OWNER] = self;
+  ws.on('pong', onPong).on('message', onMessage).on('error', onError).on('close', onClose);
   return self;
 }
 

@@ -63,7 +63,7 @@ export async function createLive(parts: LiveParts): Promise<Live> {
   const { store, config, log } = parts;
   const clock = parts.clock ?? (() => new Date());
   const sockets = new Set<LiveSocket>();
-  const byMachine = new Map<string, Set<LiveSocket>>();
+  const byMachine = new Map<string, LiveSocket[]>();
   const server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -198,6 +198,7 @@ export async function createLive(parts: LiveParts): Promise<Live> {
     }
   }
 
+  const shared = { backlogBytes: config.limits.socketBacklogBytes, message: onMessage, closed: forget };
   const unlisten: Unlisten = await store.listen(ring, onNotice);
   const heart = setInterval(() => {
     const now = clock().toISOString();
@@ -215,10 +216,7 @@ export async function createLive(parts: LiveParts): Promise<Live> {
     accept(request, socket, head, principal) {
       if (closed) throw new HaiveError('SHUTTING_DOWN', 'The hub is stopping');
       server.handleUpgrade(request, socket, head, (ws) => {
-        const live = createLiveSocket(ws, socket as Socket, principal, config.limits.socketBacklogBytes, {
-          message: (message) => onMessage(live, message),
-          closed: () => forget(live),
-        });
+        const live = createLiveSocket(ws, socket as Socket, principal, shared);
         remember(live);
         live.send({ type: 'hello', protocol: PROTOCOL, hub: parts.hubId, seq: heard });
       });
@@ -255,17 +253,16 @@ export async function createLive(parts: LiveParts): Promise<Live> {
     sockets.add(socket);
     const { machineId } = socket.principal;
     if (machineId === null) return;
-    const mine = byMachine.get(machineId) ?? new Set();
-    byMachine.set(machineId, mine.add(socket));
+    byMachine.set(machineId, [...(byMachine.get(machineId) ?? []), socket]);
   }
 
   function forget(socket: LiveSocket): void {
     sockets.delete(socket);
     const { machineId } = socket.principal;
     if (machineId === null) return;
-    const mine = byMachine.get(machineId);
-    mine?.delete(socket);
-    if (mine?.size === 0) byMachine.delete(machineId);
+    const others = (byMachine.get(machineId) ?? []).filter((mine) => mine !== socket);
+    if (others.length > 0) byMachine.set(machineId, others);
+    else byMachine.delete(machineId);
   }
 }
 

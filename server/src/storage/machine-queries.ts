@@ -163,6 +163,13 @@ export async function updateMachineFacts(tx: Tx, id: string, facts: MachineFacts
   return done.numUpdatedRows > 0n;
 }
 
+/** These machines were heard of at one moment. @param at ISO-8601 */
+export async function markSeen(tx: Tx, ids: Iterable<string>, at: string): Promise<void> {
+  for (const chunk of chunksOf(ids)) {
+    await tx.updateTable('machines').set({ last_seen: at }).where('id', 'in', chunk).execute();
+  }
+}
+
 /** Deletes a machine with its groups, capabilities, overrides and installations (not its tokens). */
 export async function deleteMachine(tx: Tx, id: string): Promise<boolean> {
   const done = await tx.deleteFrom('machines').where('id', '=', id).executeTakeFirst();

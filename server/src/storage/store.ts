@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { Kysely, sql, type Transaction } from 'kysely';
 import { HaiveError } from '../domain/errors.ts';
 import type { EngineName } from './dialect.ts';
+import { createGroupCommit } from './group-commit.ts';
 import { FACTS_COUNTER } from './meta-queries.ts';
 import { migrate } from './migrate.ts';
 import { openPostgres } from './postgres.ts';
@@ -65,6 +66,7 @@ interface Engine {
   read: Kysely<Tables>;
   write: Kysely<Tables>;
   schema: string | undefined;
+  transact: Store['transact'];
   nextSeq(tx: Transaction<Tables>): Promise<number>;
   lockSeq(tx: Transaction<Tables>): Promise<void>;
   currentSeq(): Promise<number>;
@@ -98,7 +100,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     read: engine.read,
     snapshot: engine.snapshot,
     longSnapshot: engine.longSnapshot,
-    transact: (fn) => engine.write.transaction().execute(fn),
+    transact: engine.transact,
     nextSeq: engine.nextSeq,
     lockSeq: engine.lockSeq,
     currentSeq: engine.currentSeq,
@@ -137,6 +139,7 @@ async function sqliteEngine(path: string): Promise<Engine> {
     read,
     write,
     schema: undefined,
+    transact: createGroupCommit(write),
     nextSeq: takeSeq,
     // `begin immediate` has taken the lock already.
     lockSeq: async () => undefined,
@@ -211,6 +214,7 @@ async function postgresEngine(url: string): Promise<Engine> {
     read: db,
     write: db,
     schema: server.schema,
+    transact: (fn) => db.transaction().execute(fn),
     async nextSeq(tx) {
       // The notification leaves with the commit, so a hub that dies right after it has still rung the others.
       const { rows } = await sql<{ value: number }>`with taken as (

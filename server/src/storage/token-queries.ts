@@ -1,4 +1,5 @@
 import type { Role } from '../contract/roles.ts';
+import { chunksOf } from './chunks.ts';
 import type { TokensTable, Tx } from './tables.ts';
 
 export interface TokenRecord {
@@ -96,6 +97,8 @@ export async function revokeMachineTokens(tx: Tx, machineId: string, at: string)
 }
 
 /** Notes that a token was used; call it rarely (it is a write). */
-export async function touchToken(tx: Tx, id: string, at: string): Promise<void> {
-  await tx.updateTable('tokens').set({ last_used_at: at }).where('id', '=', id).execute();
+export async function touchTokens(tx: Tx, ids: Iterable<string>, at: string): Promise<void> {
+  for (const chunk of chunksOf(ids)) {
+    await tx.updateTable('tokens').set({ last_used_at: at }).where('id', 'in', chunk).execute();
+  }
 }

@@ -22,7 +22,7 @@ import {
   insertToken,
   listTokens,
   revokeToken,
-  touchToken,
+  touchTokens,
 } from '../../../server/src/storage/token-queries.ts';
 import { createDatabase, ENGINES, type TestDatabase } from '../engines.ts';
 
@@ -224,7 +224,7 @@ describe.each(ENGINES)('store on %s', (engine) => {
   it('finds tokens by hash, also revoked ones, and revokes once', async () => {
     await store.transact(async (tx) => {
       await insertToken(tx, { id: 't1', name: 'op', hash: 'h1', roles: ['operator'], createdAt: AT });
-      await touchToken(tx, 't1', AT);
+      await touchTokens(tx, ['t1'], AT);
     });
     expect(await findTokenByHash(store.read, 'h1')).toEqual({
       id: 't1',
