@@ -5,6 +5,7 @@ import { Envelope } from '../contract/schemas.ts';
 import { openJson, type Envelope as SignedEnvelope } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { applyDelta } from '../domain/file-delta.ts';
+import { checkPluginName, checkVersion } from '../domain/names.ts';
 import { fromRecordDelta, type RecordDelta } from '../domain/record-delta.ts';
 import { checkPath, checkPathSet } from '../domain/safe-path.ts';
 import { RECORD_PAYLOAD_TYPE, type VersionRecord } from '../domain/version-record.ts';
@@ -109,7 +110,9 @@ async function stillLacking(
     if (result.failed.has(want.digest) || result.fetched.has(want.digest)) continue;
     const kept = await getRecord(m, want.digest);
     if (kept === null || (await missingBlobs(m, [kept.record])).length > 0) lacking.push(want);
-    else {
+    else if (kept.record.name !== want.name || kept.record.version !== want.version) {
+      result.failed.set(want.digest, otherRecord(want));
+    } else {
       const keyid = kept.envelope.signatures[0]?.keyid ?? hub.public_key;
       result.fetched.set(want.digest, { record: kept.record, keyid });
     }
@@ -224,8 +227,11 @@ async function takeRecord(m: Machine, hub: HubClient, frame: Frame, so: Answerin
     const { value } = openJson(envelope, RECORD_PAYLOAD_TYPE, [key]);
     const record = value as VersionRecord;
     if (record.name !== want.name || record.version !== want.version || record.digest !== want.digest) {
-      throw new HaiveError('DIGEST_MISMATCH', `The record is not that of ${want.name}@${want.version}`);
+      throw otherRecord(want);
     }
+    // Both become folders.
+    checkPluginName(record.name);
+    checkVersion(record.version);
     const size = record.files.reduce((sum, file) => sum + file.size, 0);
     if (!(size <= options.maxBytes)) {
       throw new HaiveError('PLUGIN_TOO_LARGE', `${want.name}@${want.version} has ${size} bytes, over the limit here`);
@@ -283,10 +289,16 @@ async function admit(
   }
 }
 
+const otherRecord = ({ name, version }: Wanted): HaiveError =>
+  new HaiveError('DIGEST_MISMATCH', `The record is not that of ${name}@${version}`);
+
 const REFUSALS = new Set([
   'SIGNATURE_INVALID',
   'DIGEST_MISMATCH',
   'FORMAT_UNSUPPORTED',
+  'NAME_INVALID',
+  'NAME_RESERVED',
+  'VERSION_INVALID',
   'PATH_UNSAFE',
   'PATH_COLLISION',
   'PLUGIN_TOO_LARGE',

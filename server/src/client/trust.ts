@@ -93,7 +93,7 @@ export function admitKey(
       },
     );
   }
-  return key === hub.public_key ? trust : pin(trust, hub.id, plugin, key, now);
+  return keyid === keyIdOf(hub.public_key) ? trust : pin(trust, hub.id, plugin, key, now);
 }
 
 /** Lets one more key sign a plugin. */

@@ -3,7 +3,7 @@ import { keyIdOf } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
 import type { Plan, PlanEntry } from '../domain/plan.ts';
 import { forbidden, type Policy, refusal } from '../domain/policy.ts';
-import { computeSurface, type Surface } from '../domain/surface.ts';
+import { computeSurface, holdsSurface, type Surface } from '../domain/surface.ts';
 import { getRecord, readBlob } from '../machine/blob-store.ts';
 import type { Machine } from '../machine/machine.ts';
 import { rememberRevoked } from '../machine/quarantine.ts';
@@ -20,9 +20,6 @@ export interface Vetting {
   /** By digest: what was fetched and may not be installed now. */
   judge(entries: readonly PlanEntry[], fetched: ReadonlyMap<string, Fetched>): Promise<Map<string, HaiveError>>;
 }
-
-/** Only these hold anything that a surface is computed from. */
-const READABLE = /\.(md|json)$/i;
 
 /**
  * Reads policies and revocations for one sync. The lock must be held, unless `dryRun`.
@@ -132,7 +129,7 @@ export async function surfaceHere(m: Machine, digest: string): Promise<Surface> 
   const kept = await getRecord(m, digest);
   const files = [];
   for (const { path, sha256, executable } of kept?.record.files ?? []) {
-    const bytes = READABLE.test(path) ? await readBlob(m, sha256).catch(() => Buffer.alloc(0)) : Buffer.alloc(0);
+    const bytes = holdsSurface(path) ? await readBlob(m, sha256).catch(() => Buffer.alloc(0)) : Buffer.alloc(0);
     files.push({ path, bytes, executable });
   }
   return computeSurface(files);

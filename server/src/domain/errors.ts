@@ -94,6 +94,12 @@ export const ERRORS = {
   COMPONENT_INVALID: row(422, 65, 'A component of the plugin would not load in Claude Code.', 'Run `hv validate DIR`.'),
   NAME_INVALID: row(422, 65, 'A name is not lower-case letters, digits and dashes.', 'Use a name such as my-plugin.'),
   NAME_RESERVED: row(422, 65, 'The client or the operating system keeps this name for itself.', 'Choose another name.'),
+  NAME_CONFUSING: row(
+    409,
+    65,
+    'The name of a new plugin looks like that of another one.',
+    'Choose a name that nobody can mistake, or let an operator register it.',
+  ),
   VERSION_INVALID: row(
     422,
     65,

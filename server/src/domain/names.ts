@@ -37,12 +37,21 @@ export function checkPluginName(name: string): void {
     throw new HaiveError('NAME_INVALID', `The plugin name ${shown} has a dot where none may be`);
   }
   if (isWindowsDevice(name)) throw new HaiveError('NAME_RESERVED', `The name ${shown} is a device on Windows`);
+  // Names are keys of objects, in our files and in the client's: `constructor` is on every one of them.
+  if (name in Object.prototype)
+    throw new HaiveError('NAME_RESERVED', `The name ${shown} means something in JavaScript`);
   if (name.endsWith('.json')) {
     throw new HaiveError('NAME_RESERVED', `The name ${shown} may be a file of Claude Code's own`);
   }
   if (MAKERS_NAMES.test(name) || (name.includes('official') && /claude|anthropic/.test(name))) {
     throw new HaiveError('NAME_RESERVED', `Claude Code refuses ${shown}: it passes as one of its maker's own`);
   }
+}
+
+/** One key for names that a person takes for the same: without separators, `0` as `o`, `1` as `l`, `5` as `s`, `rn` as `m`, `vv` as `w`. */
+export function lookOf(name: string): string {
+  const letters = name.replace(/[._-]/g, '').replaceAll('0', 'o').replaceAll('1', 'l').replaceAll('5', 's');
+  return letters.replaceAll('rn', 'm').replaceAll('vv', 'w');
 }
 
 /**

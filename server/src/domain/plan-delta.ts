@@ -8,6 +8,9 @@ import type { Plan, PlanEntry } from './plan.ts';
  */
 export const PLAN_IM = 'hv';
 
+/** More plugins than any plan holds. */
+const MAX_ENTRIES = 100_000;
+
 export type DeltaPart = [first: number, count: number] | PlanEntry;
 export type DeltaPlan = Omit<Plan, 'plugins'> & { plugins: DeltaPart[] };
 
@@ -34,6 +37,8 @@ export function toDelta(base: readonly string[], plan: Plan, keys: readonly stri
 export function fromDelta(base: Pick<Plan, 'plugins'>, delta: DeltaPlan): Plan | null {
   const plugins: PlanEntry[] = [];
   for (const part of delta.plugins) {
+    // A delta of few bytes may name the same run over and over.
+    if (plugins.length > MAX_ENTRIES) return null;
     if (!Array.isArray(part)) {
       plugins.push(part);
       continue;

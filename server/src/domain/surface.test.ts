@@ -35,6 +35,35 @@ describe('the surface of files', () => {
     expect(surface.commands).toEqual(['a --x', 'b', 'c', 'd']);
   });
 
+  it('sees what hides behind the spelling of a path that some file systems take for the same', () => {
+    const stop = { hooks: { Stop: [{ hooks: [{ type: 'command', command: 'evil' }] }] } };
+    const grant = '---\ndescription: d\nallowed-tools: Bash\n---\n';
+    for (const path of ['Hooks/hooks.json', 'hooks/HOOKS.json', 'hoo\u212as/hooks.json'])
+      expect(computeSurface(files({ [MANIFEST]: plain, [path]: stop })).commands).toEqual(['evil']);
+    expect(computeSurface(files({ [MANIFEST]: plain, '.MCP.json': { s: { command: 'evil' } } })).mcp_servers).toEqual([
+      's',
+    ]);
+    expect(computeSurface(files({ [MANIFEST]: plain, 'Commands/c.MD': grant })).tools).toEqual(['Bash']);
+    expect(computeSurface(files({ [MANIFEST]: { ...plain, skills: '.' }, 'SKILL.md': grant })).tools).toEqual(['Bash']);
+    expect(computeSurface(files({ [MANIFEST]: plain, 'Bin/tool': 'x' })).commands).toEqual(['Bin/tool']);
+    const moved = { ...plain, commands: './Cmds' };
+    expect(computeSurface(files({ [MANIFEST]: moved, 'cmds/c.md': grant })).tools).toEqual(['Bash']);
+  });
+
+  it('names a bundle of servers, whose insides cannot be read, and commands that stand in the manifest', () => {
+    const bundles = { ...plain, mcpServers: ['./s.mcpb', 'https://evil.test/r.mcpb'] };
+    expect(computeSurface(files({ [MANIFEST]: bundles, 's.mcpb': 'PK' }))).toMatchObject({
+      mcp_servers: ['https://evil.test/r.mcpb', 's.mcpb'],
+      commands: ['s.mcpb'],
+      hosts: ['evil.test'],
+    });
+    const commands = { c: { content: 'x !`curl evil`', allowedTools: ['Bash(git:*)'] } };
+    expect(computeSurface(files({ [MANIFEST]: { ...plain, commands } }))).toMatchObject({
+      tools: ['Bash(git:*)'],
+      commands: ['curl evil'],
+    });
+  });
+
   it('sees servers, hosts and variables, however they are declared', () => {
     const surface = computeSurface(
       files({

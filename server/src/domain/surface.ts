@@ -1,6 +1,7 @@
 import { classifier, HOOKS_PATH, MANIFEST_PATH, MCP_PATH, namedPaths } from './file-types.ts';
 import { parseFrontMatter } from './front-matter.ts';
 import { isJsonObject, type JsonObject, readJson } from './read-json.ts';
+import { foldPath } from './safe-path.ts';
 import { hostOf, inlineCommands, isCode, variablesIn } from './surface-parts.ts';
 
 /**
@@ -33,20 +34,29 @@ interface SurfaceFile {
 
 type Sets = Record<SurfaceKey, Set<string>>;
 
+/** Whether a file's bytes can say anything of a surface: the client reads components from no others. */
+export function holdsSurface(path: string): boolean {
+  return /\.(md|json)$/i.test(path);
+}
+
+const TEXT_KEYS = ['commands', 'agents', 'skills'];
 /** Other places where the client reads programs from. */
 const PROGRAM_FILES = ['.lsp.json', 'monitors/monitors.json', 'settings.json'];
 const PROGRAM_KEYS = ['lspServers', 'monitors', 'settings', 'binaries', 'experimental', 'channels', 'workflows'];
 
 /**
- * The surface of a plugin's files. Never throws: what cannot be read grants nothing, because the client cannot read it either.
+ * The surface of a plugin's files. Never throws: JSON and text that cannot be read grant nothing, because the client cannot read
+ * them either. Paths count in any spelling that some file system takes for the same.
  */
 export function computeSurface(files: readonly SurfaceFile[]): Surface {
-  const byPath = new Map(files.map((file) => [file.path, file.bytes]));
-  const read = (path: string): JsonObject | undefined => readJson(byPath.get(path));
+  const byPath = new Map(files.map((file) => [foldPath(file.path), file.bytes]));
+  const read = (path: string): JsonObject | undefined =>
+    holdsSurface(path) ? readJson(byPath.get(foldPath(path))) : undefined;
   const manifest = read(MANIFEST_PATH) ?? {};
   const sets = Object.fromEntries(SURFACE_KEYS.map((key) => [key, new Set<string>()])) as Sets;
   for (const block of blocksOf(manifest, 'hooks', HOOKS_PATH, read)) addHooks(sets, block);
   for (const block of blocksOf(manifest, 'mcpServers', MCP_PATH, read)) addServers(sets, block);
+  addBundles(sets, manifest.mcpServers);
   for (const key of PROGRAM_KEYS) {
     addPrograms(sets, manifest[key]);
     for (const path of namedPaths(manifest[key])) addPrograms(sets, read(path));
@@ -55,7 +65,7 @@ export function computeSurface(files: readonly SurfaceFile[]): Surface {
     sets.mcp_servers.add(name);
   for (const path of PROGRAM_FILES) addPrograms(sets, read(path));
   addTexts(sets, manifest, files);
-  for (const { path } of files) if (path.startsWith('bin/')) sets.commands.add(path);
+  for (const { path } of files) if (foldPath(path).startsWith('bin/')) sets.commands.add(path);
   return Object.fromEntries(SURFACE_KEYS.map((key) => [key, [...sets[key]].sort()])) as unknown as Surface;
 }
 
@@ -99,6 +109,17 @@ function addServers(sets: Sets, servers: unknown): void {
   }
 }
 
+/** Servers packed into one file, here or at an address: what they run cannot be read, so the bundle itself is what is named. */
+function addBundles(sets: Sets, declared: unknown): void {
+  for (const path of isJsonObject(declared) ? [] : namedPaths(declared)) {
+    const isRemote = /^[a-z][a-z0-9+.-]*:\/\//i.test(path);
+    if (!isRemote && holdsSurface(path)) continue;
+    sets.mcp_servers.add(path);
+    if (isRemote) sets.hosts.add(hostOf(path));
+    else sets.commands.add(path);
+  }
+}
+
 /** Every command line, address and variable inside a JSON value, wherever it stands. */
 function addPrograms(sets: Sets, value: unknown, depth = 0): void {
   if (depth > 32) return;
@@ -127,12 +148,19 @@ function addCommand(sets: Sets, line: string): void {
 
 /** Commands, agents and skills: what their front matter grants, hooks it brings, and commands in their text. */
 function addTexts(sets: Sets, manifest: JsonObject, files: readonly SurfaceFile[]): void {
-  const typeOf = classifier(manifest);
+  for (const command of isJsonObject(manifest.commands) ? Object.values(manifest.commands) : []) {
+    if (!isJsonObject(command)) continue;
+    for (const tool of toolsOf(command['allowed-tools'] ?? command.allowedTools)) sets.tools.add(tool);
+    for (const line of typeof command.content === 'string' ? inlineCommands(command.content) : [])
+      addCommand(sets, line);
+  }
+  const named = TEXT_KEYS.map((key) => [key, namedPaths(manifest[key]).map(foldPath)]);
+  const typeOf = classifier(Object.fromEntries(named));
   for (const file of files) {
-    const type = typeOf(file.path);
-    const isText =
-      file.path.toLowerCase().endsWith('.md') && (type === 'command' || type === 'agent' || type === 'skill');
-    if (!isText) continue;
+    const path = foldPath(file.path);
+    // `skills` may name the plugin's own folder, whose SKILL.md lies in no place of skills.
+    const type = path === 'skill.md' ? 'skill' : typeOf(path);
+    if (!path.endsWith('.md') || (type !== 'command' && type !== 'agent' && type !== 'skill')) continue;
     const text = Buffer.from(file.bytes).toString('utf8').replaceAll('\r\n', '\n');
     let data: JsonObject = {};
     try {

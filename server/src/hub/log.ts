@@ -12,7 +12,10 @@ export function redact(text: string): string {
   );
 }
 
-/** One JSON line an entry; JSON escapes line breaks, so that no value can forge an entry. */
+/** Control characters that JSON leaves as they are: C1, line separators, and what turns the direction of text. */
+const STEERING = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
+/** One JSON line an entry; control characters are escaped, so that no value can forge an entry or steer a terminal. */
 export function createLog(
   level: HubConfig['logLevel'],
   write: (line: string) => void = (line) => process.stderr.write(line),
@@ -21,7 +24,8 @@ export function createLog(
   const entry = (name: Exclude<LogLevel, 'silent'>) => (fields: Record<string, unknown>, message: string) => {
     if (ORDER[name] < ORDER[level]) return;
     const line = JSON.stringify({ time: clock().toISOString(), level: name, msg: message, ...fields }, plainErrors);
-    write(`${redact(line)}\n`);
+    const shown = line.replace(STEERING, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+    write(`${redact(shown)}\n`);
   };
   return { info: entry('info'), warn: entry('warn'), error: entry('error') };
 }

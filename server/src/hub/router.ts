@@ -36,6 +36,8 @@ export function addRoutes(app: FastifyInstance, parts: RouterParts): void {
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
   app.addHook('onRequest', async (request, reply) => {
     reply.header(PROTOCOL_HEADER, String(PROTOCOL));
+    // No answer is a page: names and descriptions in it must not become one.
+    reply.header('x-content-type-options', 'nosniff').header('content-security-policy', "default-src 'none'");
     checkProtocol(request.headers[PROTOCOL_HEADER] as string | undefined, 'machine');
   });
   app.addHook('onResponse', async (request, reply) => account(parts, request, reply));
@@ -138,6 +140,8 @@ function sendRaw(answer: RawReply, request: FastifyRequest, reply: FastifyReply)
     if (answer.body instanceof Readable) answer.body.destroy();
     return reply.code(304).headers(answer.headers).removeHeader('content-length').send();
   }
+  // What has no body is no page, and this is the answer that machines get all the time.
+  if (answer.status === 304) reply.removeHeader('x-content-type-options').removeHeader('content-security-policy');
   return reply
     .code(answer.status)
     .headers(answer.headers)

@@ -1,7 +1,7 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
-import { checkPluginName } from '../domain/names.ts';
+import { checkPluginName, checkVersion } from '../domain/names.ts';
 import { checkPath, checkPathSet } from '../domain/safe-path.ts';
 import { checkRecord, type VersionRecord } from '../domain/version-record.ts';
 import { getRecord, hasBlob, readBlob, sha256Of } from './blob-store.ts';
@@ -155,6 +155,7 @@ function setHolds(m: Machine, next: Receipts, change: Change): void {
 /** @throws HaiveError NAME_INVALID, NAME_RESERVED, PATH_UNSAFE, PATH_COLLISION, DIGEST_MISMATCH */
 function checkInstall({ entry, record }: Install): void {
   checkPluginName(record.name);
+  checkVersion(record.version);
   checkRecord(record);
   if (record.name !== entry.name || record.version !== entry.version || record.digest !== entry.digest) {
     throw new HaiveError(

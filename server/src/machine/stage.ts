@@ -1,9 +1,9 @@
-import { lstat, statfs } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { lstat, realpath, statfs } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { shortDigest, type VersionRecord } from '../domain/version-record.ts';
 import { readBlob } from './blob-store.ts';
-import { makeDirs, readFileOrNull } from './file-port.ts';
+import { errnoOf, makeDirs, readFileOrNull } from './file-port.ts';
 import type { Machine } from './machine.ts';
 import type { RenderedFile, RenderedTree, Source } from './render.ts';
 
@@ -38,7 +38,7 @@ export async function checkSpace(m: Machine, bytes: number): Promise<void> {
 /**
  * Writes a rendered tree below the root and waits until it is on the disk.
  * @param dir relative to the root; must not exist
- * @throws HaiveError BLOB_MISSING, HASH_MISMATCH, DISK_FULL, READ_ONLY, IO_ERROR
+ * @throws HaiveError BLOB_MISSING, HASH_MISMATCH, DISK_FULL, READ_ONLY, IO_ERROR, PATH_OCCUPIED where a link leads elsewhere
  */
 export async function stageTree(m: Machine, dir: string, tree: RenderedTree): Promise<void> {
   const root = join(m.paths.root, dir);
@@ -47,18 +47,38 @@ export async function stageTree(m: Machine, dir: string, tree: RenderedTree): Pr
     for (let at = dirname(join(root, file.path)); at.length > root.length; at = dirname(at)) folders.add(at);
   }
   const inOrder = [...folders].sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
+  await makeDirs(m.port, root);
+  await stayHere(m, [root]);
   for (const folder of inOrder) await makeDirs(m.port, folder);
   const fsync = tree.files.length <= FSYNC_FILES;
   await inParallel(tree.files, (file) => writeRendered(m, join(root, file.path), file, fsync));
   for (const folder of inOrder.reverse()) await m.port.fsyncDir(folder);
   await m.port.fsyncDir(dirname(root));
+  // Again: a folder may have become a link while we wrote, and what is committed next is loaded from here.
+  await stayHere(m, folders);
+}
+
+/** @throws HaiveError PATH_OCCUPIED when a link below the root leads one of these folders elsewhere */
+async function stayHere(m: Machine, folders: Iterable<string>): Promise<void> {
+  const root = await realpath(m.paths.root);
+  for (const path of folders) {
+    const here = await realpath(path).catch(() => '');
+    // Some file systems give names back in another normal form.
+    if (here.normalize('NFC') === join(root, relative(m.paths.root, path)).normalize('NFC')) continue;
+    throw new HaiveError('PATH_OCCUPIED', `${path} leads elsewhere by a link`, { details: { path } });
+  }
 }
 
 async function writeRendered(m: Machine, path: string, file: RenderedFile, fsync: boolean): Promise<void> {
   const { source } = file;
   if ('link' in source) return m.port.symlink(source.link, path);
   const mode = file.mode ?? (file.executable ? 0o755 : 0o644);
-  await m.port.writeFile(path, await bytesOf(m, source), { mode, fsync, exclusive: true });
+  try {
+    await m.port.writeFile(path, await bytesOf(m, source), { mode, fsync, exclusive: true });
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+    throw new HaiveError('PATH_OCCUPIED', `Something lies at ${path}, in a folder that was new`, { cause: error });
+  }
 }
 
 async function bytesOf(m: Machine, source: Exclude<Source, { link: string }>): Promise<Buffer> {

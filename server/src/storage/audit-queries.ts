@@ -67,14 +67,15 @@ export interface AuditProof {
   head: string;
 }
 
-/** Computes the chain again, and compares its end with the counter, so that rows cut off at the end are missed too. */
+/** Computes the chain again, and compares its end with the counter: rows cut off at the end, or put there, are found too. */
 export async function proveAudit(tx: Tx): Promise<AuditProof> {
   const broken = await findAuditBreak(tx);
   const last = await tx.selectFrom('audit').select(['id', 'hash']).orderBy('id', 'desc').limit(1).executeTakeFirst();
   const counter = await tx.selectFrom('counters').select('value').where('name', '=', 'audit').executeTakeFirst();
   const rows = last?.id ?? 0;
-  const cut = (counter?.value ?? 0) > rows ? rows + 1 : null;
-  return { rows, brokenAt: broken ?? cut, head: last?.hash ?? GENESIS };
+  const written = counter?.value ?? 0;
+  const end = written === rows ? null : Math.min(written, rows) + 1;
+  return { rows, brokenAt: broken ?? end, head: last?.hash ?? GENESIS };
 }
 
 /** The id of the first row that was changed, removed or put in; null when the chain holds. */

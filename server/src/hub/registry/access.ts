@@ -1,10 +1,10 @@
 import { HaiveError } from '../../domain/errors.ts';
-import { nameMatches } from '../../domain/names.ts';
+import { lookOf, nameMatches } from '../../domain/names.ts';
 import { findMachine, type MachineRecord } from '../../storage/machine-queries.ts';
 import type { Tx } from '../../storage/tables.ts';
 import { isOperator } from '../auth.ts';
 import type { Principal } from '../context.ts';
-import type { CatalogueVersion } from './snapshot.ts';
+import type { Catalogue, CatalogueVersion } from './snapshot.ts';
 
 /** A registered version is known to operators and to whoever registered it; every other status to all who read. */
 export function maySee(principal: Principal, version: Pick<CatalogueVersion, 'status' | 'publisher'>): boolean {
@@ -20,6 +20,21 @@ export function requireName(principal: Principal, name: string): void {
   if (name === CORE) throw new HaiveError('FORBIDDEN', `${CORE} is published by operators only`);
   if (principal.namePattern === null || nameMatches(principal.namePattern, name)) return;
   throw new HaiveError('FORBIDDEN', `This token may act on plugins named ${principal.namePattern}, not on ${name}`);
+}
+
+/**
+ * A new name must not pass for one that is there. An operator may, who knows both.
+ * @throws HaiveError NAME_CONFUSING
+ */
+export function refuseLookalike(catalogue: Pick<Catalogue, 'plugins'>, principal: Principal, name: string): void {
+  if (isOperator(principal) || catalogue.plugins.has(name)) return;
+  const look = lookOf(name);
+  for (const other of catalogue.plugins.keys()) {
+    if (lookOf(other) !== look) continue;
+    throw new HaiveError('NAME_CONFUSING', `${name} looks like ${other}, which is another plugin`, {
+      details: { name, other },
+    });
+  }
 }
 
 /** @throws HaiveError FORBIDDEN when the caller's roles are not enough to publish (a contributor only registers) */

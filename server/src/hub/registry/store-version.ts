@@ -8,6 +8,8 @@ import { addPublisherKey } from '../../storage/publisher-key-queries.ts';
 import type { Tx } from '../../storage/tables.ts';
 import { change } from '../change.ts';
 import type { HubContext, Principal } from '../context.ts';
+import { refuseLookalike } from './access.ts';
+import { loadCatalogue } from './snapshot.ts';
 
 /** A version that has passed every check and only has to be kept. */
 export interface CheckedVersion {
@@ -37,7 +39,7 @@ class AlreadyThere extends Error {
 /**
  * Keeps a version: plugin, files, dependencies, event and audit in one transaction.
  * @returns `created` false when the same bytes were registered before
- * @throws HaiveError VERSION_EXISTS, VERSION_DELETED, BLOB_MISSING
+ * @throws HaiveError VERSION_EXISTS, VERSION_DELETED, BLOB_MISSING, NAME_CONFUSING
  */
 export async function storeVersion(
   hub: HubContext,
@@ -48,6 +50,7 @@ export async function storeVersion(
   const id = pluginId(record.name, record.version);
   const before = await refuseOther(hub.store.read, id, record);
   if (before !== undefined) return { id, status: before, created: false };
+  refuseLookalike(await loadCatalogue(hub.store), principal, record.name);
 
   let blobs = version.blobs;
   if (blobs.reduce((sum, b) => sum + b.data.length, 0) > INLINE_BYTES) {

@@ -38,8 +38,10 @@ export async function mustWait(
   if (privileged.length > 0) return held(`the groups ${privileged.join(', ')} take only what an operator approved`);
   if (mode === 'always') return held('this hub offers only what an operator approved');
   if (against === undefined) {
-    const revoked = (catalogue.plugins.get(version.name) ?? []).some((v) => v.status === 'revoked');
-    return revoked && wider ? held('all earlier versions were revoked') : null;
+    const gone = (catalogue.plugins.get(version.name) ?? []).some(
+      (v) => v.status === 'revoked' || v.status === 'deleted',
+    );
+    return gone && wider ? held('all earlier versions were taken back') : null;
   }
   if (wider) return held(`it does more than ${against.version}`);
   return mode === 'code' && code.length > 0 ? held(`files that run differ from ${against.version}`) : null;

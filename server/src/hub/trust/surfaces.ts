@@ -1,13 +1,10 @@
-import { codeFiles, computeSurface } from '../../domain/surface.ts';
+import { codeFiles, computeSurface, holdsSurface } from '../../domain/surface.ts';
 import { compareSurfaces, isWider, type SurfaceChange } from '../../domain/surface-change.ts';
 import { decodeBlob, readBlobs } from '../../storage/blob-queries.ts';
 import { filesOf } from '../../storage/plugin-queries.ts';
 import { findSurface, putSurface, type StoredSurface } from '../../storage/trust-queries.ts';
 import type { HubContext } from '../context.ts';
 import type { Catalogue, CatalogueVersion } from '../registry/snapshot.ts';
-
-/** Only these hold anything that a surface is computed from. */
-const READABLE = /\.(md|json)$/i;
 
 /** What a version can do: computed once from its stored bytes, then remembered. */
 export async function surfaceOf(
@@ -18,7 +15,7 @@ export async function surfaceOf(
   const known = await findSurface(store.read, version.id, version.digest);
   if (known !== undefined) return known;
   const files = await filesOf(store.read, version.id);
-  const wanted = [...new Set(files.filter((f) => READABLE.test(f.path)).map((f) => f.sha256))];
+  const wanted = [...new Set(files.filter((f) => holdsSurface(f.path)).map((f) => f.sha256))];
   const bytes = new Map<string, Buffer>();
   for (const blob of await readBlobs(store.read, wanted)) bytes.set(blob.sha256, await decodeBlob(blob));
   const sources = files.map(({ path, sha256, executable }) => ({
@@ -32,10 +29,14 @@ export async function surfaceOf(
   return computed;
 }
 
-/** The version that an update is measured by: the highest that is offered, other than itself. */
+/**
+ * The version that an update is measured by: the highest that is offered, other than itself. What was yanked still lies on machines,
+ * so that taking every earlier version back does not make the next one a first.
+ */
 export function baselineOf(catalogue: Catalogue, version: CatalogueVersion): CatalogueVersion | undefined {
   const others = (catalogue.plugins.get(version.name) ?? []).filter((v) => v.id !== version.id);
-  return others.find((v) => v.status === 'published') ?? others.find((v) => v.status === 'deprecated');
+  const highest = (status: CatalogueVersion['status']) => others.find((v) => v.status === status);
+  return highest('published') ?? highest('deprecated') ?? highest('yanked');
 }
 
 export interface SurfaceVerdict extends SurfaceChange {

@@ -1,7 +1,7 @@
 import type { ClientContext } from '../../client/context.ts';
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
 import { type Environment, processEnvironment } from '../environment.ts';
-import { errorOutput, styleFor } from './output.ts';
+import { errorOutput, harmless, styleFor } from './output.ts';
 import { parseLine } from './program.ts';
 import type { VerbCall } from './verb.ts';
 
@@ -20,7 +20,7 @@ async function main(argv: string[]): Promise<number> {
     const output = await verb(call);
     call.progress('');
     if (json) process.stdout.write(`${JSON.stringify(output.json, null, 2)}\n`);
-    else if (output.text !== '') process.stdout.write(`${output.text}\n`);
+    else if (output.text !== '') process.stdout.write(`${harmless(output.text)}\n`);
     return output.exit ?? 0;
   } catch (thrown) {
     const error = toHaiveError(thrown);
@@ -57,9 +57,9 @@ function verbCall(parsed: Exclude<ReturnType<typeof parseLine>, { text: string }
     progress: (text) => {
       if (!onTerminal || (text === '' && !shown)) return;
       shown = text !== '';
-      process.stderr.write(`\r\u001b[K${text}`);
+      process.stderr.write(`\r\u001b[K${harmless(text)}`);
     },
-    say: (text) => void process.stdout.write(`${text}\n`),
+    say: (text) => void process.stdout.write(`${harmless(text)}\n`),
   };
 }
 

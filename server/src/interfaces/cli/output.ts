@@ -40,6 +40,12 @@ export function clean(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]+/g, ' ').trim();
 }
 
+/** A whole text for the terminal: line breaks, tabs and colours stay, every other control character goes. */
+export function harmless(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
+  return text.replace(/(\u001b\[[0-9;]*m)|[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '$1');
+}
+
 /** Columns aligned with two spaces between; the last column is not padded. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[], style: Style): string {
   const all = [head, ...rows];
@@ -63,7 +69,7 @@ export const warnings = (list: readonly string[], style: Style): string[] =>
 
 /** The two forms of an error. */
 export function errorOutput(error: HaiveError, json: boolean): { stdout: string; stderr: string } {
-  if (!json) return { stdout: '', stderr: `${formatError(error)}\n` };
+  if (!json) return { stdout: '', stderr: `${harmless(formatError(error))}\n` };
   const { code, message, hint, details } = error;
   const body = { error: { code, message, hint, ...(details === undefined ? {} : { details }) } };
   return { stdout: `${JSON.stringify(body, null, 2)}\n`, stderr: '' };

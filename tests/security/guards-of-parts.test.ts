@@ -1,0 +1,220 @@
+// Checks that stand behind others: each alone, where an attack would meet the one before it first.
+import { createHash } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { decodeFrames, encodeFrame, endFrame } from '../../server/src/contract/frames.ts';
+import { signRotation } from '../../server/src/domain/approval.ts';
+import { createKeyPair, keyIdOf, openJson, sealJson } from '../../server/src/domain/dsse.ts';
+import type { PlanEntry } from '../../server/src/domain/plan.ts';
+import { fromDelta } from '../../server/src/domain/plan-delta.ts';
+import { checkPath } from '../../server/src/domain/safe-path.ts';
+import {
+  checkRecord,
+  RECORD_PAYLOAD_TYPE,
+  type VersionRecord,
+  versionDigest,
+} from '../../server/src/domain/version-record.ts';
+import { receiveFrames } from '../../server/src/hub/registry/receive-frames.ts';
+import { readArchiveRequest, readBytes } from '../../server/src/hub/registry/uploads.ts';
+import { getRecord, hasBlob, putBlob, putRecord, readBlob, sha256Of } from '../../server/src/machine/blob-store.ts';
+import { type Machine, openMachine } from '../../server/src/machine/machine.ts';
+import { machinePaths } from '../../server/src/machine/paths.ts';
+import { ask, PUBLISHER, publish, register, type TestHub, type TestHubOptions, testHub } from '../hub/support.ts';
+import { type TempHome, tempHome } from '../support/temp-home.ts';
+
+const code = (expected: string) => expect.objectContaining({ code: expected });
+const sha = 'a'.repeat(64);
+const file = (path: string) => ({ path, sha256: sha, size: 1, executable: false });
+function recordOf(files = [file('a'), file('b')], more: Partial<VersionRecord> = {}): VersionRecord {
+  const digest = versionDigest('p', '1.0.0', files);
+  const packedAt = '2026-01-01T00:00:00.000Z';
+  return { format: 1, name: 'p', version: '1.0.0', digest, files, imported: false, packedAt, ...more };
+}
+
+describe('a path is refused for its own reason', () => {
+  it.each([
+    ['', 'is empty'],
+    ['/etc/passwd', 'is absolute'],
+    ['C:/x', 'names a drive'],
+    ['a/../b', 'has the segment ..'],
+    ['./a', 'has the segment .'],
+    [
+      `${'d'.repeat(200)}/${'e'.repeat(200)}/${'f'.repeat(200)}/${'g'.repeat(200)}/${'h'.repeat(230)}`,
+      'is longer than',
+    ],
+  ])('%j %s', (path, why) => {
+    expect(() => checkPath(path)).toThrow(why);
+  });
+});
+
+describe('envelopes and records', () => {
+  it('takes no key of another length', () => {
+    const short = Buffer.alloc(31, 1).toString('base64');
+    const envelope = {
+      ...sealJson('t', {}, createKeyPair().privatePem),
+      signatures: [{ keyid: keyIdOf(short), sig: 'AA==' }],
+    };
+    expect(() => openJson(envelope, 't', [short])).toThrow(code('SIGNATURE_INVALID'));
+  });
+
+  it.each<[string, VersionRecord, string]>([
+    ['a format to come', recordOf(undefined, { format: 2 }), 'FORMAT_UNSUPPORTED'],
+    ['files out of order', recordOf([file('b'), file('a')]), 'DIGEST_MISMATCH'],
+    ['a file twice', recordOf([file('a'), file('a')]), 'DIGEST_MISMATCH'],
+    ['another digest', recordOf(undefined, { digest: `sha256:${sha}` }), 'DIGEST_MISMATCH'],
+  ])('refuses a record with %s', (_what, record, expected) => {
+    expect(() => checkRecord(recordOf())).not.toThrow();
+    expect(() => checkRecord(record)).toThrow(code(expected));
+  });
+
+  it('unfolds no difference without end', () => {
+    const base = { plugins: Array.from({ length: 1000 }, () => ({}) as PlanEntry) };
+    const unfold = (runs: number) =>
+      fromDelta(base, { plugins: Array.from({ length: runs }, () => [0, 1000]) } as never);
+    expect(unfold(2)?.plugins).toHaveLength(2000);
+    expect(unfold(200)).toBeNull();
+  });
+});
+
+describe('frames', () => {
+  const blob = (header: object) =>
+    Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), Buffer.from('x'), endFrame()]);
+  const read = async (bytes: Buffer, max = 10) => {
+    const frames = [];
+    for await (const frame of decodeFrames(Readable.from([bytes]), max)) frames.push(frame);
+    return frames;
+  };
+  it.each<[string, Buffer, string]>([
+    ['a header without end', Buffer.alloc(5000, 32), 'BODY_INVALID'],
+    ['a kind that nobody knows', blob({ t: 'evil', n: 1 }), 'BODY_INVALID'],
+    ['a negative length', blob({ t: 'record', n: -1 }), 'BODY_INVALID'],
+    ['a length that is no number', blob({ t: 'record', n: '1' }), 'BODY_INVALID'],
+    ['a hash that is a path', blob({ t: 'blob', sha256: '../x', enc: 'identity', n: 1 }), 'BODY_INVALID'],
+    ['an encoding that nobody knows', blob({ t: 'blob', sha256: sha, enc: 'gzip', n: 1 }), 'BODY_INVALID'],
+    ['a frame over the limit', blob({ t: 'record', n: 11 }), 'BODY_TOO_LARGE'],
+    ['no end', encodeFrame({ t: 'record', n: 0 }, Buffer.from('x')), 'BODY_INVALID'],
+  ])('with %s are refused', async (_what, bytes, expected) => {
+    expect(await read(blob({ t: 'blob', sha256: sha, enc: 'identity', n: 1 }))).toHaveLength(1);
+    await expect(read(bytes)).rejects.toThrow(code(expected));
+  });
+
+  it.each<[string, (record: Buffer, frame: (sha256: string) => Buffer) => Buffer[], string, number?]>([
+    ['two records', (record) => [record, record], 'BODY_INVALID'],
+    ['a blob that no record names', (record, frame) => [record, frame('c'.repeat(64))], 'BODY_INVALID'],
+    ['a blob before the record', (record, frame) => [frame(sha), record], 'BODY_INVALID'],
+    ['more bytes than may be', (record) => [record], 'PLUGIN_TOO_LARGE', 1],
+  ])('with %s are no registration', async (_what, order, expected, maxBytes = 100) => {
+    const envelope = sealJson(RECORD_PAYLOAD_TYPE, recordOf(), PUBLISHER.privatePem);
+    const record = encodeFrame({ t: 'record', n: 0 }, Buffer.from(JSON.stringify(envelope)));
+    const frame = (sha256: string) => encodeFrame({ t: 'blob', sha256, enc: 'identity', n: 0 }, Buffer.from('x'));
+    const body = Readable.from([...order(record, frame), endFrame()]);
+    await expect(receiveFrames(body, PUBLISHER.publicKey, { maxBytes, maxFiles: 10 })).rejects.toThrow(code(expected));
+  });
+
+  it('and archives over the limit, or by a path on the hub, are refused', async () => {
+    await expect(readBytes(Readable.from([Buffer.alloc(6), Buffer.alloc(6)]), 10)).rejects.toThrow(
+      code('PLUGIN_TOO_LARGE'),
+    );
+    const body = Buffer.from(JSON.stringify({ plugin_path: '/etc', plugin_url: 'https://example.org/x.zip' }));
+    await expect(readArchiveRequest(Readable.from([body]), 1000)).rejects.toThrow(code('BAD_REQUEST'));
+  });
+});
+
+describe('a machine’s store', () => {
+  let home: TempHome;
+  let m: Machine;
+  beforeAll(async () => {
+    home = await tempHome('store');
+    m = openMachine({ paths: machinePaths({ home: home.home }), clock: () => new Date() });
+  });
+  afterAll(() => home?.remove());
+
+  it('keeps bytes by their own hash alone, and notices when they were swapped', async () => {
+    const one = sha256Of('one');
+    await expect(putBlob(m, one, Buffer.from('two'))).rejects.toThrow(code('HASH_MISMATCH'));
+    expect(await hasBlob(m, one)).toBe(false);
+    await putBlob(m, one, Buffer.from('one'));
+    await writeFile(join(m.paths.blobs, one), 'two');
+    await expect(readBlob(m, one)).rejects.toThrow(code('HASH_MISMATCH'));
+    expect(await hasBlob(m, one)).toBe(false);
+  });
+
+  it('has no names that are paths', async () => {
+    await expect(readBlob(m, '../../receipts.json')).rejects.toThrow(code('HASH_MISMATCH'));
+    await expect(getRecord(m, 'sha256:../../receipts')).rejects.toThrow(code('DIGEST_MISMATCH'));
+  });
+
+  it('reads no record under another’s name', async () => {
+    const [a, b] = [recordOf([file('a')]), recordOf([file('b')])];
+    const envelope = sealJson(RECORD_PAYLOAD_TYPE, a, PUBLISHER.privatePem);
+    await putRecord(m, envelope, a);
+    const path = join(m.paths.records, `${b.digest.slice(7)}.json`);
+    await writeFile(path, JSON.stringify({ format: 1, envelope, record: a }));
+    expect((await getRecord(m, a.digest))?.record).toEqual(a);
+    expect(await getRecord(m, b.digest)).toBeNull();
+  });
+});
+
+describe('a hub', () => {
+  const hubs: TestHub[] = [];
+  afterAll(async () => {
+    for (const t of hubs) await t.close();
+  });
+  async function hub(config: TestHubOptions['config'] = {}) {
+    const t = await testHub('sqlite', { config });
+    hubs.push(t);
+    return { t, publisher: await t.token(['publisher']) };
+  }
+  const script = (text: string) => ({
+    'hooks/hooks.json': JSON.stringify({ hooks: { Stop: [{ hooks: [{ type: 'command', command: 'node x.mjs' }] }] } }),
+    'x.mjs': text,
+  });
+
+  it('holds everything where it offers only what was approved', async () => {
+    const { t, publisher } = await hub({ approvals: 'always' });
+    expect(await publish(t.url, publisher, { name: 'quiet' })).toMatchObject({ status: 'registered', held: {} });
+  });
+
+  it('holds what goes to groups that take only what was approved', async () => {
+    const { t, publisher } = await hub({ approvals: 'never', approvalGroups: ['prod-*'] });
+    expect(await publish(t.url, publisher, { name: 'quiet' }, ['prod-1'])).toHaveProperty('held');
+    expect(await publish(t.url, publisher, { name: 'other' }, ['test-1'])).not.toHaveProperty('held');
+  });
+
+  it('holds changed programs behind an unchanged command line, where it is told so', async () => {
+    const { t, publisher } = await hub({ approvals: 'code' });
+    await publish(t.url, publisher, { name: 'runs', files: script('1') });
+    const next = { name: 'runs', version: '1.1.0', files: script('2') };
+    expect(await publish(t.url, publisher, next)).toMatchObject({ held: { code: ['x.mjs'] } });
+  });
+
+  it('gives bytes of a revoked version to nobody, also where they lie', async () => {
+    const { t, publisher } = await hub();
+    const m = await t.machine('m');
+    const { digest } = await publish(t.url, publisher, { name: 'bad', files: { 'x.txt': 'bad bytes' } });
+    const plugins = [{ name: 'bad', version: '1.0.0', digest, state: 'verified' }];
+    const body = { counter: 1, haivemind_version: '1.0.0', plugins, holds: [] };
+    (await ask(t.url, 'POST', '/api/machines/me/status', { token: m.token, body })).expect(200);
+    const path = `/api/blobs/${createHash('sha256').update('bad bytes').digest('hex')}`;
+    expect((await ask(t.url, 'GET', path, { token: m.token })).status).toBe(200);
+    (await ask(t.url, 'POST', '/api/plugins/bad/revoke', { token: publisher, body: { reason: 'r' } })).expect(200);
+    for (const token of [m.token, publisher, t.admin])
+      expect((await ask(t.url, 'GET', path, { token })).code).toBe('BLOB_NOT_FOUND');
+  });
+
+  it('lets a revoked key name no other', async () => {
+    const { t, publisher } = await hub();
+    (await register(t.url, publisher, { name: 'signed' })).expect(200);
+    (await ask(t.url, 'DELETE', `/api/keys/${keyIdOf(PUBLISHER.publicKey)}`, { token: t.admin })).expect(200);
+    const rotation = {
+      hub: t.hub.context.identity.id,
+      from: PUBLISHER.publicKey,
+      to: createKeyPair().publicKey,
+      at: 'now',
+    };
+    const body = { public_key: PUBLISHER.publicKey, envelope: signRotation(rotation, PUBLISHER.privatePem) };
+    expect((await ask(t.url, 'POST', '/api/keys/rotate', { token: publisher, body })).code).toBe('SIGNATURE_INVALID');
+  });
+});

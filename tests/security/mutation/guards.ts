@@ -1,0 +1,645 @@
+// Every check that security rests on, as data: what it is, the text that does it, what stands there when it is taken out, and the
+// tests that must notice. `mutate.mjs` takes them out one by one.
+
+export interface Guard {
+  /** What it keeps out. */
+  check: string;
+  /** Below server/src. */
+  file: string;
+  /** Stands exactly once in the file. */
+  find: string;
+  /** What is left when the check is gone. */
+  put: string;
+  /** Test files of which at least one must fail. */
+  tests: readonly string[];
+}
+
+type Row = readonly [check: string, find: string, put?: string];
+const of = (file: string, tests: string | readonly string[], rows: readonly Row[]): Guard[] =>
+  rows.map(([check, find, put = '']) => ({
+    check,
+    file,
+    find,
+    put,
+    tests: typeof tests === 'string' ? [tests] : tests,
+  }));
+
+const DOMAIN = 'server/src/domain';
+const ATTACKS = 'tests/security/attacks.test.ts';
+const MACHINE = 'tests/security/machine-attacks.test.ts';
+const LIES = 'tests/security/taken-over-hub.test.ts';
+const TRUST = 'tests/security/machine-trust.test.ts';
+const WIRE = 'tests/security/wire-attacks.test.ts';
+const DODGES = 'tests/security/dodges.test.ts';
+const HUB = 'tests/security/hub-trust.test.ts';
+const UNITS = 'tests/security/guards-of-parts.test.ts';
+
+export const GUARDS: readonly Guard[] = [
+  ...of(
+    'domain/safe-path.ts',
+    [`${DOMAIN}/safe-path.test.ts`, UNITS],
+    [
+      ['an empty path', "if (typeof path !== 'string' || path === '') throw unsafe(String(path), 'is empty');"],
+      [
+        'a long path',
+        'if (path.length > MAX_PATH_BYTES || Buffer.byteLength(path) > MAX_PATH_BYTES) {',
+        'if (false) {',
+      ],
+      ['a backslash', "if (path.includes('\\\\')) throw unsafe(path, 'has a backslash');"],
+      ['an absolute path', "if (path.startsWith('/')) throw unsafe(path, 'is absolute');"],
+      ['a drive letter', "if (/^[A-Za-z]:/.test(path)) throw unsafe(path, 'names a drive');"],
+      ['invisible characters', "if (UNSEEN.test(path)) throw unsafe(path, 'has a control or invisible character');"],
+      ['folders without end', 'if (segments.length > MAX_DEPTH)', 'if (false)'],
+      ['climbing out by ..', "if (segment === '.' || segment === '..')", 'if (false)'],
+      ['a long segment', 'if (Buffer.byteLength(segment) > MAX_SEGMENT_BYTES) {', 'if (false) {'],
+      ['characters of Windows', 'if (FORBIDDEN_ON_WINDOWS.test(segment))', 'if (false)'],
+      ['a dot or space at the end', 'if (/[. ]$/.test(segment))', 'if (false)'],
+      ['a device of Windows', 'if (isWindowsDevice(segment))', 'if (false)'],
+      ['a .git folder', 'if (/^(\\.git|git~1)$/i.test(segment))', 'if (false)'],
+      ['two files of one name', 'if (same !== undefined) throw collision(same, path);'],
+      ['two folders of one name', 'else if (spelled !== folder) throw collision(spelled, folder);'],
+      ['a file that is a folder', 'if (file !== undefined) throw collision(file, `${folder}/`);'],
+    ],
+  ),
+  ...of('domain/names.ts', `${DOMAIN}/names.test.ts`, [
+    [
+      "the client's folders",
+      "if (typeof name === 'string' && KEPT_BY_CLIENT.has(name.toLowerCase())) {",
+      'if (false) {',
+    ],
+    ['letters outside a-z', 'name.length > MAX_NAME || !NAME.test(name)', 'name.length > MAX_NAME'],
+    ['a long name', 'name.length > MAX_NAME || !NAME.test(name)', '!NAME.test(name)'],
+    ['dots in a name', "if (name.includes('..') || name.endsWith('.')) {", 'if (false) {'],
+    ['a device as a name', 'if (isWindowsDevice(name))', 'if (false)'],
+    ["the client's files", "if (name.endsWith('.json')) {", 'if (false) {'],
+    ["the maker's names", 'if (MAKERS_NAMES.test(name) ||', 'if ('],
+    [
+      'a version that is none',
+      "if (typeof version === 'string' && version.length <= MAX_VERSION && semverValid(version) === version) return;",
+      'return;',
+    ],
+  ]),
+  ...of('domain/names.ts', LIES, [['a name on every object', 'if (name in Object.prototype)', 'if (false)']]),
+  ...of('domain/archive.ts', `${DOMAIN}/archive.test.ts`, [
+    ['a directory of many entries', 'if (zip.entryCount > limits.maxFiles) throw tooMany(zip.entryCount, limits);'],
+    ['more bytes than may be', 'if (declared > limits.maxBytes) throw tooLarge(declared, limits);'],
+    ['links and devices in a zip', 'if (kind !== 0 && kind !== REGULAR) {', 'if (false) {'],
+    ['encrypted entries', 'if ((entry.generalPurposeBitFlag & 0x2041) !== 0) {', 'if (false) {'],
+    [
+      'an entry that is not where it should be',
+      'if (header + LOCAL_HEADER > bytes.length || bytes.readUInt32LE(header) !== LOCAL_SIGNATURE) {',
+      'if (false) {',
+    ],
+    ['entries that share bytes', 'if (member.start - LOCAL_HEADER < end) {', 'if (false) {'],
+    ['an entry that inflates to more than it says', 'maxOutputLength: Math.max(member.size, 1)', ''],
+    ['a wrong checksum', 'if (content.length !== member.size || sum !== member.crc) {', 'if (false) {'],
+    [
+      'unsafe paths in a zip',
+      "const path = checkPath(isFolder ? name.slice(0, -1) : name.replace(/^(\\.\\/)+/, ''));",
+      'const path = name;',
+    ],
+    ['colliding paths in a zip', 'checkPathSet(members.map((m) => m.path));'],
+  ]),
+  ...of('domain/front-matter.ts', `${DOMAIN}/front-matter.test.ts`, [
+    ['front matter without end', 'if (block.end - block.start > MAX_BLOCK) {', 'if (false) {'],
+    ['merges without end', 'if (merges > MAX_MERGE_ALIASES) {', 'if (false) {'],
+    ['front matter that is no mapping', "if (typeof value !== 'object' || Array.isArray(value)) {", 'if (false) {'],
+    ['keys of the prototype', 'if (!UNSAFE_KEYS.has(key)) copy[key]', 'copy[key]'],
+    ['YAML that unfolds without end', 'if (budget.nodes < 0 || depth > MAX_DEPTH) {', 'if (false) {'],
+  ]),
+  ...of(
+    'domain/dsse.ts',
+    [MACHINE, ATTACKS],
+    [
+      ['a signature over another kind of statement', 'if (envelope.payloadType !== payloadType) {', 'if (false) {'],
+      ['a signature that is not one', "return verify(null, bytes, key, Buffer.from(sig, 'base64'));", 'return true;'],
+    ],
+  ),
+  ...of('domain/dsse.ts', UNITS, [['a key of another length', 'if (raw.length !== 32) return false;']]),
+  ...of(
+    'domain/version-record.ts',
+    [UNITS],
+    [
+      ['a record of a format to come', 'if (record.format !== RECORD_FORMAT) {', 'if (false) {'],
+      [
+        'files out of order or twice',
+        'if (before === undefined || here === undefined || before.path >= here.path) {',
+        'if (false) {',
+      ],
+      ['a digest of something else', 'if (digest !== record.digest) {', 'if (false) {'],
+    ],
+  ),
+  ...of('domain/approval.ts', TRUST, [
+    ['an approval of other bytes', 'if (approval[key] === expected[key]) continue;', 'continue;'],
+    [
+      'an epoch without a signature',
+      'if (envelope === undefined) {',
+      'if (envelope === undefined) return;\n  if (false) {',
+    ],
+    ['an epoch of another hub or number', 'if (value.hub !== hub || value.epoch !== epoch) {', 'if (false) {'],
+    ['a rotation for another hub', 'if (rotation.hub !== hub || rotation.from !== from ||', 'if ('],
+  ]),
+  ...of('domain/surface-change.ts', `${DOMAIN}/surface.test.ts`, [
+    ['more than was declared', 'if (!isWider(exceeds)) return;', 'return;'],
+    ['permissions of an unknown kind', 'if (!KEYS.includes(key))', 'if (false)'],
+    [
+      'permissions that are no list',
+      "if (!Array.isArray(value) || !value.every((v): v is string => typeof v === 'string')) {",
+      'if (!Array.isArray(value)) {',
+    ],
+  ]),
+  ...of('domain/surface.ts', `${DOMAIN}/surface.test.ts`, [
+    [
+      'hooks in a path of another case',
+      'holdsSurface(path) ? readJson(byPath.get(foldPath(path))) : undefined;',
+      'holdsSurface(path) ? readJson(byPath.get(path)) : undefined;',
+    ],
+    ['grants in a path of another case', 'const path = foldPath(file.path);', 'const path = file.path;'],
+    ['bundles of servers', 'addBundles(sets, manifest.mcpServers);'],
+    ['commands hidden in a text', 'for (const line of inlineCommands(text)) addCommand(sets, line);'],
+    ['hooks in front matter', 'addHooks(sets, data.hooks);'],
+    ['a skill in the root', "path === 'skill.md' ? 'skill' : typeOf(path)", 'typeOf(path)'],
+  ]),
+  ...of('domain/package.ts', `${DOMAIN}/surface.test.ts`, [
+    ['undeclared powers where a plugin is packed', 'checkDeclared(manifest.raw, surface);'],
+  ]),
+  ...of('domain/policy.ts', TRUST, [
+    ['a denied name', 'if (deny?.some((pattern) => nameMatches(pattern, name))) return `the policy denies ${name}`;'],
+    [
+      'a name that is not allowed',
+      'if (allow !== undefined && name !== CORE',
+      'if (false && allow !== undefined && name !== CORE',
+    ],
+    [
+      'a source that is not allowed',
+      'if (policy.sources !== undefined && !policy.sources.includes(source))',
+      'if (false)',
+    ],
+    [
+      'a publisher that is not listed',
+      'if (policy.publishers !== undefined && !policy.publishers.includes(keyid)) {',
+      'if (false) {',
+    ],
+    ['what is forbidden', 'if (isWider(bad)) return', 'if (false) return'],
+    ['more than the largest surface', 'return isWider(over) ?', 'return false ?'],
+    ['a version that is too young', 'if (age >= hours) return null;', 'return null;'],
+    ['programs that nothing confines', "if (policy.sandbox === 'refuse' && runs && !facts.confined) {", 'if (false) {'],
+    ['what no operator signed', 'if (asks(policy.signed_approval) && facts.approval === undefined) {', 'if (false) {'],
+    ['what no person said yes to', 'if (asks(policy.confirm) && !facts.confirmed) {', 'if (false) {'],
+  ]),
+  ...of('domain/plan-delta.ts', UNITS, [
+    ['a difference that unfolds without end', 'if (plugins.length > MAX_ENTRIES) return null;'],
+  ]),
+  ...of('domain/redact.ts', HUB, [
+    ['tokens in the audit', '.replace(TOKEN, GONE)'],
+    ['logins in the audit', '.replace(URL_LOGIN, `$1${GONE}@`)'],
+    ['secrets by their key', 'SECRET_KEY.test(key) && inner !== null ? GONE :'],
+  ]),
+  ...of('contract/frames.ts', UNITS, [
+    [
+      'a frame header without end',
+      "if (held > MAX_HEADER) throw new HaiveError('BODY_INVALID', 'A frame header is too long');",
+    ],
+    [
+      'a frame of an unknown kind',
+      'if (!known || !Number.isSafeInteger(header.n) || (header.n as number) < 0) {',
+      'if (false) {',
+    ],
+    ['a blob frame without its hash', "if (\n    header.t === 'blob' &&", "if (\n    false && header.t === 'blob' &&"],
+    ['a frame over the limit', 'if ((header.n as number) > maxFrame)', 'if (false)'],
+    ['a body that was cut', "throw new HaiveError('BODY_INVALID', 'The body ends before its last frame');"],
+  ]),
+  ...of(
+    'client/plan.ts',
+    [MACHINE, LIES],
+    [
+      [
+        'a plan that is replayed',
+        'if (seen !== undefined && (plan.epoch < seen.epoch ||',
+        'if (false && seen !== undefined && (plan.epoch < seen.epoch ||',
+      ],
+      ["another machine's or hub's plan", 'if (plan.machine !== machine.id || plan.hub !== hub.id) {', 'if (false) {'],
+      ['a plan of a format to come', 'if (plan.format !== PLAN_FORMAT) {', 'if (false) {'],
+      ['a plan without counter', 'if (!Number.isSafeInteger(plan.counter) ||', 'if ('],
+      [
+        'a 304 to a plain request',
+        "if (kept === null) throw new HaiveError('HUB_ANSWER_INVALID', 'The hub answers 304 to a plain request');",
+        "if (kept === null) throw new Error('x');",
+      ],
+    ],
+  ),
+  ...of('client/plan.ts', TRUST, [
+    [
+      'a new epoch without an operator',
+      'if (operators.length > 0) checkEpoch(plan.epochProof, plan.hub, plan.epoch, operators);',
+    ],
+  ]),
+  ...of(
+    'client/transfer.ts',
+    [MACHINE, LIES],
+    [
+      ['a record signed twice or not at all', 'if (envelope.signatures.length !== 1) {', 'if (false) {'],
+      [
+        'the record of another version',
+        'if (record.name !== want.name || record.version !== want.version || record.digest !== want.digest) {',
+        'if (false) {',
+      ],
+      [
+        'a record that is here under another name',
+        'else if (kept.record.name !== want.name || kept.record.version !== want.version) {',
+        'else if (false) {',
+      ],
+      ['a version over the limit of the machine', 'if (!(size <= options.maxBytes)) {', 'if (false) {'],
+      ['unsafe paths in a record', 'for (const file of record.files) checkPath(file.path);'],
+      ['colliding paths in a record', 'checkPathSet(record.files.map((file) => file.path));'],
+      ['a key that is not pinned', 'await admit(m, hub, record.name, key, keys, options);'],
+      ['bytes that unpack to more than they should', '{ maxOutputLength: Math.max(size, 1) }', '{}'],
+      ['a version that climbs out', 'checkVersion(record.version);'],
+      ['a name that climbs out', 'checkPluginName(record.name);'],
+    ],
+  ),
+  ...of(
+    'client/trust.ts',
+    [MACHINE, TRUST],
+    [
+      ['another key than the pinned one', 'if (pinned.length > 0) {', 'if (false) {'],
+      ['what a revoked key says of the next', 'if (revokedKeys.includes(keyIdOf(from))) continue;'],
+    ],
+  ),
+  ...of(
+    'client/vet.ts',
+    [MACHINE, TRUST],
+    [
+      ['what a revoked key signed', 'if (plan.revokedKeys?.includes(got.keyid)) {', 'if (false) {'],
+      [
+        'installed plugins that the policy forbids now',
+        'if (why !== null) found.push([digest, `POLICY_REFUSED: ${why}`]);',
+      ],
+      [
+        "the hub's own plugins as published",
+        "got.record.imported || got.keyid === keyIdOf(ctx.config.hub?.public_key ?? '')",
+        'got.record.imported',
+      ],
+      [
+        'a revocation the hub forgets',
+        'await rememberRevoked(machine, said)',
+        'new Map(said.map((r) => [r.digest, r]))',
+      ],
+    ],
+  ),
+  ...of(
+    'client/sync.ts',
+    [LIES, TRUST],
+    [
+      ['an expired plan that brings something', 'stale ? onlyRevocations(answer.plan) : answer.plan', 'answer.plan'],
+      [
+        'an expired plan that takes something away',
+        "if (stale) picked.remove = picked.remove.filter((name) => vetting.banned.has(receipts.plugins[name]?.digest ?? ''));",
+      ],
+      ['a freeze by 304', 'if (answer.notModified && expired(ctx, answer))', 'if (false)'],
+      ['versions that the owner refuses', 'if (refused.size > 0) {', 'if (false) {'],
+      ['revoked trees within reach', 'done.revoked = await takeAway(machine);'],
+    ],
+  ),
+  ...of('client/policy.ts', TRUST, [
+    ["an administrator's policy that others could write", 'if (uid === 0 && (mode & 0o022) === 0) return;', 'return;'],
+    [
+      'a policy that is not understood',
+      "throw new HaiveError('CONFIG_INVALID', `${path}: ${issue?.path.join('.') || 'the whole'}: ${issue?.message}`, {",
+      "return {};\n  throw new HaiveError('CONFIG_INVALID', `${path}: ${issue?.message}`, {",
+    ],
+  ]),
+  ...of(
+    'machine/blob-store.ts',
+    [MACHINE, UNITS],
+    [
+      [
+        'bytes that do not hash to their name',
+        "if (actual !== sha256) throw new HaiveError('HASH_MISMATCH', `Bytes announced as ${sha256} hash to ${actual}`);",
+      ],
+      ['a blob that was swapped on disk', 'if (sha256Of(bytes) === sha256) return bytes;', 'return bytes;'],
+      [
+        'a record that was swapped on disk',
+        'return record.digest === digest ? { envelope, record } : null;',
+        'return { envelope, record };',
+      ],
+      [
+        'a blob whose name is a path',
+        "if (!/^[0-9a-f]{64}$/.test(sha256)) throw new HaiveError('HASH_MISMATCH', `${sha256} is no sha256`);",
+      ],
+      [
+        'a digest that is a path',
+        "if (!/^sha256:[0-9a-f]{64}$/.test(digest)) throw new HaiveError('DIGEST_MISMATCH', `${digest} is no digest`);",
+      ],
+    ],
+  ),
+  ...of('machine/stage.ts', LIES, [
+    ['a link in the place of a folder', 'await stayHere(m, [root]);'],
+    ['a folder that becomes a link', 'await stayHere(m, folders);'],
+    ['a link in the place of a file', ', exclusive: true }', ' }'],
+  ]),
+  ...of('machine/end-processes.ts', TRUST, [
+    [
+      'ending a process of a neighbour',
+      `if (after === '' || after === '/' || after === '"' || after === "'" || after === ' ') return true;`,
+      'return true;',
+    ],
+  ]),
+  ...of(
+    'hub/auth.ts',
+    [ATTACKS, HUB],
+    [
+      ['a revoked token', "if (token.revokedAt !== null) return 'The token was revoked';"],
+      [
+        'a token past its time',
+        "if (token.expiresAt !== null && token.expiresAt <= now.toISOString()) return 'The token has expired';",
+      ],
+      ['a role that is not enough', 'if (mayUse(principal.roles, endpoint.access)) return;', 'return;'],
+      [
+        "another machine's data",
+        'if (principal.machineId !== null && principal.machineId === machineId) return;',
+        'return;',
+      ],
+    ],
+  ),
+  ...of('hub/auth.ts', 'tests/hub/tls.test.ts', [['guessing of tokens', 'if (wait > 0) throw rateLimited(wait);']]),
+  ...of(
+    'hub/registry/access.ts',
+    [ATTACKS, WIRE],
+    [
+      ['the core by a publisher', 'if (name === CORE) throw', 'if (false) throw'],
+      [
+        'a publisher outside its pattern',
+        'if (principal.namePattern === null || nameMatches(principal.namePattern, name)) return;',
+        'return;',
+      ],
+      [
+        'a contributor that publishes',
+        "if (isOperator(principal) || principal.roles.includes('publisher')) return;",
+        'return;',
+      ],
+      [
+        'a machine that acts on another',
+        'if (found === undefined || found.id !== principal.machineId) {',
+        'if (found === undefined) {',
+      ],
+      ['a name that looks like another', 'if (lookOf(other) !== look) continue;', 'continue;'],
+    ],
+  ),
+  ...of(
+    'hub/registry/register.ts',
+    [ATTACKS, HUB],
+    [
+      [
+        'a key that is none',
+        'if (header !== undefined && /^[A-Za-z0-9+/]{43}=$/.test(header)) return header;',
+        "return header ?? '';",
+      ],
+      ['a publisher’s key that was revoked', 'if (known.some((row) => row.revoked_at !== null)) {', 'if (false) {'],
+      ['a record that calls itself the hub’s', 'if (record.imported) {', 'if (false) {'],
+      ['a record of another plugin.json', 'if (packed.record.digest !== record.digest) {', 'if (false) {'],
+    ],
+  ),
+  ...of('hub/registry/register.ts', WIRE, [
+    ['an origin that is no address', 'if (header.length <= 2000 && /^[\\x21-\\x7e]+$/.test(header)) return', 'return'],
+  ]),
+  ...of(
+    'hub/registry/receive-frames.ts',
+    [ATTACKS, UNITS],
+    [
+      ['bytes other than those signed', 'if (hash !== sha256 || bytes.length !== size) {', 'if (false) {'],
+      [
+        'two records in one body',
+        "if (head !== undefined) throw new HaiveError('BODY_INVALID', 'The body holds two records');",
+      ],
+      [
+        'a blob that no record names',
+        "if (size === undefined) throw new HaiveError('BODY_INVALID', `The record names no file with the blob ${sha256}`);",
+        "if (size === undefined) throw new Error('x');",
+      ],
+      [
+        'a record over the limit',
+        'if (size > limits.maxBytes || record.files.length > limits.maxFiles) {',
+        'if (false) {',
+      ],
+    ],
+  ),
+  ...of('hub/registry/store-version.ts', ATTACKS, [
+    [
+      'a version that was deleted',
+      "if (known.status === 'deleted') throw new HaiveError('VERSION_DELETED', `${what} was deleted and stays so`);",
+    ],
+    [
+      'other bytes under a version that exists',
+      'if (known.checksum === record.digest) return known.status;',
+      'return known.status;',
+    ],
+  ]),
+  ...of(
+    'hub/registry/publish.ts',
+    [ATTACKS, HUB],
+    [
+      [
+        'publishing what was revoked',
+        "if (version.status === 'registered' || version.status === 'published' || version.status === 'deprecated') return;",
+        'return;',
+      ],
+      ['everybody by the name *', "if (group === '*') {", 'if (false) {'],
+      ['a publisher outside its groups', 'await requireTargets(hub.store.read, principal, targets);'],
+      ['an update that does more', 'if (held !== null) {', 'if (false && held !== null) {'],
+    ],
+  ),
+  ...of('hub/registry/set-status.ts', HUB, [
+    [
+      'offering again what was revoked',
+      "if (status === 'published' || status === 'deprecated' || status === 'yanked') return;",
+      'return;',
+    ],
+  ]),
+  ...of(
+    'hub/registry/visibility.ts',
+    [ATTACKS, UNITS],
+    [
+      ["bytes that are another group's", 'return desired.has(version.id);', 'return true;'],
+      ['bytes of what was revoked', 'if (gone(version)) return false;'],
+    ],
+  ),
+  ...of(
+    'hub/registry/uploads.ts',
+    [UNITS],
+    [
+      [
+        'an archive over the limit',
+        "if (held > maxBytes) throw new HaiveError('PLUGIN_TOO_LARGE', `The body is over ${maxBytes} bytes`);",
+      ],
+      ['a path on the hub', 'if (path !== undefined && path !== null) {', 'if (false) {'],
+    ],
+  ),
+  ...of(
+    'hub/trust/approvals.ts',
+    [HUB, DODGES],
+    [
+      [
+        'approving other bytes than were looked at',
+        'if (body.digest !== undefined && body.digest !== digest) {',
+        'if (false) {',
+      ],
+      ['an update that widens', 'if (wider) return held(`it does more than ${against.version}`);'],
+      ['a first version after all were taken back', 'return gone && wider ?', 'return false ?'],
+    ],
+  ),
+  ...of('hub/trust/approvals.ts', UNITS, [
+    [
+      'groups that take only what was approved',
+      'if (privileged.length > 0) return held(`the groups',
+      'if (false) return held(`the groups',
+    ],
+    [
+      'a hub that offers only what was approved',
+      "if (mode === 'always') return held('this hub offers only what an operator approved');",
+    ],
+    ['changed programs behind one command line', "return mode === 'code' && code.length > 0 ?", 'return false ?'],
+  ]),
+  ...of('hub/trust/surfaces.ts', DODGES, [['a yank that makes the next a first', "?? highest('yanked')"]]),
+  ...of(
+    'hub/trust/revoke.ts',
+    [ATTACKS, HUB],
+    [
+      ['revoking outside the pattern', 'requireName(principal, name);'],
+      [
+        'revoking twice',
+        "if (now.status === 'revoked') throw new HaiveError('VERSION_REVOKED', `${name}@${version} was revoked before`);",
+      ],
+    ],
+  ),
+  ...of(
+    'hub/trust/keys.ts',
+    [HUB, ATTACKS, UNITS],
+    [
+      ['a revoked key that names the next', 'if (uses.some((u) => u.revoked_at !== null)) {', 'if (false) {'],
+      ['an epoch that is not higher', 'if (epoch <= Number(row?.value ?? 1)) {', 'if (false) {'],
+    ],
+  ),
+  ...of('hub/trust/token-limits.ts', HUB, [
+    ['a join token that is used up', 'if (done.numUpdatedRows > 0n) return;', 'return;'],
+    ['groups a token may not give', 'if (outside.length === 0) return;', 'return;'],
+  ]),
+  ...of(
+    'hub/tokens.ts',
+    [ATTACKS, HUB],
+    [
+      ['a machine’s token that nobody joined for', "if (roles.includes('machine')) {", 'if (false) {'],
+      [
+        'counting of what does not join',
+        "if (wish.max_uses !== undefined && !roles.every((role) => role === 'join')) {",
+        'if (false) {',
+      ],
+      ['an old token after its rotation', '.set({ expires_at: endsAt })', '.set({ expires_at: old.expiresAt })'],
+    ],
+  ),
+  ...of('hub/join.ts', ATTACKS, [
+    ['a machine called me', "if (body.name === 'me' || body.name.startsWith('machine_')) {", 'if (false) {'],
+    [
+      "taking another machine's name",
+      'if (known !== undefined && !(await isOwnToken(step.tx, known.id, body.machine_token))) {',
+      'if (false) {',
+    ],
+    [
+      "a third machine's token as proof",
+      'token.machineId === machineId && token.revokedAt === null',
+      'token.revokedAt === null',
+    ],
+  ]),
+  ...of(
+    'hub/fetch-url.ts',
+    [ATTACKS, WIRE],
+    [
+      [
+        'a private address',
+        'if (!allowed && isIP(literal) !== 0 && !isPublicAddress(literal)) throw closed(url.hostname);',
+      ],
+      [
+        'a name that leads to a private address',
+        'allowed ? addresses : addresses.filter((a) => isPublicAddress(a.address))',
+        'addresses',
+      ],
+      [
+        'a redirect to another protocol',
+        "if (url.protocol !== 'http:' && url.protocol !== 'https:') {",
+        'if (false) {',
+      ],
+      ['a login in an address', "if (url.username !== '' || url.password !== '')", 'if (false)'],
+      ['redirects without end', 'if (left === 0) throw', 'if (left < -50) throw'],
+    ],
+  ),
+  ...of('hub/fetch-git.ts', WIRE, [
+    ['a repository on a private address', 'if (!allowed && !isPublicAddress(host)) throw closed(url.hostname);'],
+    [
+      'a ref that is an option',
+      "if (ref !== '' && (!/^[\\w][\\w./+-]*$/.test(ref) || ref.includes('..')))",
+      'if (false)',
+    ],
+    ['a folder that climbs out', "folder === '' ? '' : checkPath(folder.replace(/\\/+$/, ''))", 'folder'],
+  ]),
+  ...of(
+    'hub/body.ts',
+    ['tests/hub/bad-input.test.ts', ATTACKS],
+    [
+      [
+        'a body that says it is too large',
+        'if (contentLength !== undefined && Number(contentLength) > limit.bytes) throw tooLarge();',
+      ],
+      [
+        'a body that becomes too large',
+        'if (bytes > limit.bytes) done(tooLarge());\n      else done(null, chunk);',
+        'done(null, chunk);',
+      ],
+      [
+        'a body that does not come',
+        "else out.destroy(new HaiveError('TIMEOUT', `No byte of the body came for ${limit.idleMs} ms`));",
+      ],
+      ['a NUL in a text', 'refuseNul(result.data, where);'],
+    ],
+  ),
+  ...of(
+    'hub/router.ts',
+    [WIRE, 'tests/hub/bad-input.test.ts'],
+    [
+      ['an answer that a browser takes for a page', "reply.header('x-content-type-options', 'nosniff')", 'reply'],
+      [
+        'a request id that ends a header',
+        "typeof given === 'string' && /^[\\w.-]{1,64}$/.test(given)",
+        "typeof given === 'string'",
+      ],
+      ['a form in the place of JSON', 'if (hasBody && !/^application\\/(json', 'if (false && !/^application\\/(json'],
+    ],
+  ),
+  ...of('hub/log.ts', WIRE, [
+    ['control characters in the log', 'line.replace(STEERING,', 'line.replace(/(?!)/g,'],
+    ['tokens in the log', '`${redact(shown)}\\n`', '`${shown}\\n`'],
+  ]),
+  ...of('hub/live.ts', 'tests/hub/live.test.ts', [
+    [
+      'a machine that watches the others',
+      "if (message.watch && !mayUse(socket.principal.roles, ['operator', 'publisher', 'reader'])) {",
+      'if (false) {',
+    ],
+    ['a message over the limit', 'maxPayload: config.limits.socketPayloadBytes,'],
+    [
+      'a socket past its token',
+      "if (expiresAt && expiresAt <= now) socket.close(4401, 'token expired');\n      else socket.heartbeat();",
+      'socket.heartbeat();',
+    ],
+  ]),
+  ...of('hub/live-socket.ts', 'tests/hub/live.test.ts', [
+    ['a message of an unknown kind', "ws.close(1008, 'unknown message');"],
+  ]),
+  ...of('storage/audit-queries.ts', DODGES, [
+    ['an edit of the audit', ' || row.hash !== hashOf(row)'],
+    ['a gap in the audit', 'row.id !== id + 1 || ', ''],
+    ['a cut-off or lengthened end of the audit', 'brokenAt: broken ?? end', 'brokenAt: broken'],
+  ]),
+  ...of('interfaces/cli/output.ts', WIRE, [
+    ['an error that steers the terminal', '`${harmless(formatError(error))}\\n`', '`${formatError(error)}\\n`'],
+  ]),
+];
