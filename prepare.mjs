@@ -52,3 +52,9 @@ if (!nativeWorks()) {
 // Done once a run is enough: what is forked from here starts without this file.
 const preload = process.execArgv.indexOf('./prepare.mjs');
 if (preload > 0) process.execArgv.splice(preload - 1, 2);
+
+// A shell stands between npm and what it starts, and passes no signal on: whoever ends npm means the hub too.
+if (process.env.npm_lifecycle_event === 'start') {
+  const parent = process.ppid;
+  setInterval(() => process.ppid !== parent && process.kill(process.pid, 'SIGTERM'), 500).unref();
+}

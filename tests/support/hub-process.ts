@@ -67,7 +67,8 @@ export async function startHubProcess(home: TempHome, options: HubOptions = {}):
   };
 }
 
-function readyLine(child: ChildProcess, stderr: () => string): Promise<Record<string, unknown>> {
+/** The line in which a hub started with --json says that it is ready. */
+export function readyLine(child: ChildProcess, stderr: () => string): Promise<Record<string, unknown>> {
   return new Promise((resolve, reject) => {
     let stdout = '';
     const give = (why: string) => reject(new Error(`the hub ${why}\nstdout: ${stdout}\nstderr: ${stderr()}`));
