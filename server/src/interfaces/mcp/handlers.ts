@@ -1,3 +1,4 @@
+import { adviceBeside, advise } from '../../client/advice.ts';
 import { type ClientContext, openClient } from '../../client/context.ts';
 import { installPlugin } from '../../client/install.ts';
 import { publishRegistered, registerPlugin } from '../../client/publish.ts';
@@ -54,8 +55,20 @@ export const HANDLERS: Handlers = {
 
   get_plugin_status: async ({ plugin_id }, call) => {
     const name = plugin_id === undefined ? undefined : parsePluginRef(plugin_id).name;
-    const status = await machineStatus(await client(call), name);
-    return { text: say.status(status), data: { ...status, machine: status.machine?.name ?? null } };
+    const ctx = await client(call);
+    const status = await machineStatus(ctx, name);
+    const advice = name === undefined && status.hub?.reachable === true ? await adviceBeside(ctx) : null;
+    const { recommendations = [], unused = [], popular = [] } = advice ?? {};
+    const text = [say.status(status), ...(advice === null ? [] : [say.advice(advice)])].filter((part) => part !== '');
+    const data = { ...status, machine: status.machine?.name ?? null, recommendations, unused, popular };
+    return { text: text.join('\n'), data };
+  },
+
+  recommend_plugins: async ({ task, keywords, capabilities, limit }, call) => {
+    const given = { ...(task === undefined ? {} : { task }), ...(capabilities === undefined ? {} : { capabilities }) };
+    const advice = await advise(await client(call), { ...given, keywords, limit });
+    const head = advice.weak ? 'Nothing fits well; the nearest:\n' : '';
+    return { text: `${head}${say.advice(advice) || 'Nothing to recommend.'}`, data: advice };
   },
 
   install_plugin: async (input, call) => {

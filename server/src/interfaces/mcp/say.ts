@@ -1,3 +1,4 @@
+import type { Advice } from '../../client/advice.ts';
 import type { InstallResult } from '../../client/install.ts';
 import { describeSync } from '../../client/notice.ts';
 import type { RegisterResult } from '../../client/publish.ts';
@@ -122,4 +123,15 @@ export function registered(result: RegisterResult): string {
 export function published(result: Reply<'publish'>): string {
   const to = result.groups.includes('*') ? 'every machine' : result.groups.join(', ');
   return `${result.id} is published to ${to}: ${result.machines.length} machines should have it now.`;
+}
+
+export function advice({ recommendations, unused, popular }: Advice): string {
+  const lines = [
+    ...recommendations.map((r) => `recommended: ${plugin(r)} (${r.reason})`),
+    ...unused.map((u) => `unused: ${u.name} ${u.text}`),
+    ...(popular.length === 0
+      ? []
+      : [`most used: ${popular.map((p) => `${p.name} on ${p.machines} machines`).join(', ')}`]),
+  ];
+  return rows(lines);
 }

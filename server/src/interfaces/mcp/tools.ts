@@ -57,6 +57,13 @@ const summary = z.object({
   reason: z.string().optional(),
 });
 
+const unused = z
+  .array(z.object({ name: z.string(), version: z.string(), tokens: z.number().int(), text: z.string() }))
+  .describe('installed, in the context of every session, and not used as far as was counted');
+const popular = z
+  .array(z.object({ name: z.string(), version: z.string(), machines: z.number().int(), uses: z.number().int() }))
+  .describe('what most machines used in the last 30 days');
+
 /** What an installation, sync or removal did to this machine. */
 const applied = {
   installed: z.array(version).describe('first installations, and repairs'),
@@ -126,11 +133,35 @@ export const TOOLS = {
     }),
     annotations: reads,
   },
+  recommend_plugins: {
+    title: 'Recommend plugins',
+    description:
+      'Plugins worth having that are not installed, each with its reason: without arguments for this machine (its groups, ' +
+      'capabilities and what like machines run), with `task` for a task, with `capabilities` for an agent. Also names installed ' +
+      'plugins that cost context and are not used.',
+    input: z.object({
+      task: z.string().min(1).max(2000).optional().describe('What is to be done, in plain words'),
+      keywords: z
+        .array(z.string().max(100))
+        .max(30)
+        .default([])
+        .describe('5-10 technical keywords and synonyms of the task'),
+      capabilities: z.array(z.string().max(64)).max(50).optional().describe('What an agent can do'),
+      limit: z.number().int().min(1).max(20).default(5),
+    }),
+    output: z.object({
+      recommendations: z.array(summary),
+      weak: z.boolean().describe('true: nothing fits the task well'),
+      unused,
+      popular,
+    }),
+    annotations: reads,
+  },
   get_plugin_status: {
     title: 'Plugin status of this machine',
     description:
       'Says what is installed on this machine and how it is: verified, edited by the user, disabled, damaged, waiting for an ' +
-      'update, held by a rollback. Use it for "is my plugin installed / up to date / healthy". Works while the hub is away.',
+      'update, held by a rollback; also what is recommended, unused and popular. Use it for "is my plugin installed / up to date / healthy". Works while the hub is away.',
     input: z.object({ plugin_id: reference.optional().describe('Only this plugin; all when left out') }),
     output: z.object({
       machine: z.string().nullable().describe('null: this machine has joined no hub'),
@@ -151,6 +182,9 @@ export const TOOLS = {
         }),
       ),
       problems: z.array(z.object({ name: z.string(), code: z.string(), message: z.string() })),
+      recommendations: z.array(summary),
+      unused,
+      popular,
     }),
     annotations: reads,
   },

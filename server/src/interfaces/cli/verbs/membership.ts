@@ -1,9 +1,11 @@
+import { adviceBeside } from '../../../client/advice.ts';
 import { joinHub, leaveHub } from '../../../client/join.ts';
 import { login as keepLogin, logout } from '../../../client/login.ts';
 import { formatError, HaiveError } from '../../../domain/errors.ts';
 import { warnings } from '../output.ts';
 import type { Verb } from '../verb.ts';
 import { listOption, syncProgress } from './options.ts';
+import { adviceLines } from './recommend.ts';
 import { errorJson, syncJson, syncLines } from './sync-text.ts';
 
 export const join: Verb = async (call) => {
@@ -17,6 +19,7 @@ export const join: Verb = async (call) => {
     onProgress: syncProgress(call),
   });
   const { hub, machine, rejoined, sync, syncError } = result;
+  const advice = sync === null ? null : await adviceBeside(ctx);
   const groups = machine.groups.length === 0 ? 'no groups' : machine.groups.join(', ');
   const lines = [
     `${call.style.green('✓')} ${rejoined ? 'Back in' : 'Joined'} ${hub.url} as ${call.style.bold(machine.name)} (${groups})`,
@@ -27,6 +30,7 @@ export const join: Verb = async (call) => {
           [`The first sync failed: ${formatError(syncError)}`, 'Run `hv sync` once that is mended.'],
           call.style,
         )),
+    ...adviceLines(advice, call.style),
   ];
   return {
     json: {
@@ -35,6 +39,7 @@ export const join: Verb = async (call) => {
       rejoined,
       sync: sync === null ? null : syncJson(sync),
       sync_error: syncError === null ? null : errorJson(syncError),
+      recommendations: advice?.recommendations ?? [],
     },
     text: lines.join('\n'),
   };

@@ -1,12 +1,17 @@
+import { adviceBeside } from '../../../client/advice.ts';
 import { runDoctor } from '../../../client/doctor.ts';
 import { machineStatus, type StatusRow } from '../../../client/status.ts';
 import { clean, type Style, table, warnings } from '../output.ts';
 import type { Verb } from '../verb.ts';
 import { syncProgress } from './options.ts';
+import { adviceLines } from './recommend.ts';
 
 export const status: Verb = async (call) => {
   const { style } = call;
-  const result = await machineStatus(await call.open(), call.args[0]);
+  const ctx = await call.open();
+  const result = await machineStatus(ctx, call.args[0]);
+  const whole = call.args[0] === undefined && result.hub?.reachable === true;
+  const advice = whole ? await adviceBeside(ctx) : null;
   const { machine, hub, plugins, problems } = result;
   const lines: string[] = [];
   if (machine === null) lines.push('This machine has not joined a hub.', style.dim('Join with: hv join URL --token T'));
@@ -41,9 +46,11 @@ export const status: Verb = async (call) => {
       problems.map((p) => `${p.name}: ${p.code}: ${p.message}`),
       style,
     ),
+    ...adviceLines(advice, style),
   );
+  const { recommendations = [], unused = [], popular = [] } = advice ?? {};
   return {
-    json: { ...result, machine: machine?.name ?? null, machine_details: machine },
+    json: { ...result, recommendations, unused, popular, machine: machine?.name ?? null, machine_details: machine },
     text: lines.join('\n'),
   };
 };
