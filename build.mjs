@@ -1,6 +1,6 @@
 // Builds server/dist: one self-contained ESM file per entry, the same bytes from the same source.
-// `node build.mjs [hub|cli|mcp|hook …]` builds all or the named entries; HAIVEMIND_DIST names another output folder.
-// The machine's files (cli, mcp, hook) hold nothing native: the build fails if an external import survives in them.
+// `node build.mjs [hub|cli|mcp|hook|sandbox …]` builds all or the named entries; HAIVEMIND_DIST names another output folder.
+// The machine's files (cli, mcp, hook, sandbox) hold nothing native: the build fails if an external import survives in them.
 
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
@@ -74,6 +74,24 @@ const toolListAtBuildTime = {
   },
 };
 
+/** The sandbox looks for native helpers by asking npm, for a second at each start; the launcher names what it found itself. */
+const withoutSearches = {
+  name: 'without-searches',
+  setup(b) {
+    const load = (filter, contents) => b.onLoad({ filter }, () => ({ contents }));
+    load(
+      /sandbox[\\/]generate-seccomp-filter\.js$/,
+      'export const getApplySeccompBinaryPath = (path) => path ?? null;' +
+        'export const getApplySeccompBinaryPathAsync = async (path) => path ?? null;',
+    );
+    load(
+      /sandbox[\\/]java-proxy-agent\.js$/,
+      'export const getJavaProxyAgentJarPathAsync = async (path) => path ?? null;' +
+        'export const buildJavaToolOptions = () => undefined;',
+    );
+  },
+};
+
 async function bundleText(entry, options) {
   const plugins = [withoutOptionalHelpers, ...(options.plugins ?? [])];
   const result = await build({ ...common, define: versionDefine, ...options, plugins, entryPoints: [entry] });
@@ -120,10 +138,11 @@ async function write(name, text, metas) {
 }
 
 /** One ESM file. `external` are packages that only the hub's host has. */
-async function plain(name, entry, { external = [], shebang = false } = {}) {
+async function plain(name, entry, { external = [], shebang = false, plugins = [] } = {}) {
   const { text, meta } = await bundleText(entry, {
     format: 'esm',
     external,
+    plugins,
     banner: { js: `${shebang ? '#!/usr/bin/env node\n' : ''}${requireBanner}` },
   });
   checkExternals(name, meta, external);
@@ -167,6 +186,7 @@ const entries = {
       serve: { entry: 'server/src/interfaces/mcp/serve.ts', plugins: [withoutAjv, toolListAtBuildTime] },
       work: { entry: 'server/src/interfaces/mcp/work.ts' },
     }),
+  sandbox: () => plain('sandbox.mjs', 'server/src/interfaces/sandbox/main.ts', { plugins: [withoutSearches] }),
   // CommonJS, because Node's loader of ES modules alone costs a fifth of a bare start.
   hook: async () => {
     const { text, meta } = await bundleText('server/src/interfaces/hook/main.ts', {

@@ -5,6 +5,7 @@ import { type Config, readConfig } from '../machine/config-file.ts';
 import { type FilePort, realFilePort } from '../machine/file-port.ts';
 import { type Machine, openMachine } from '../machine/machine.ts';
 import { machinePaths } from '../machine/paths.ts';
+import { confiningOf } from './confining.ts';
 import { connectHub, type HubClient, hubUrl } from './hub-client.ts';
 
 /** What the use cases need of the environment; interfaces/environment reads it. */
@@ -46,13 +47,14 @@ export async function openClient(env: ClientEnvironment, options: ClientOptions 
   const port = options.port ?? realFilePort();
   const bare = openMachine({ paths: machinePaths(env), port, clock });
   const config = await readConfig(bare);
-  const machine = openMachine({
+  const machine: Machine = openMachine({
     paths: machinePaths({ ...env, installPath: config.plugins.install_path }),
     port,
     clock,
     rehash: config.plugins.verify_checksums,
     backups: config.plugins.backup_before_update,
     nameClash: config.plugins.name_clash,
+    confining: () => confiningOf(machine, env.path),
   });
   return { env, machine, config, clock, random: options.random ?? Math.random };
 }

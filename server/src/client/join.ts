@@ -1,6 +1,7 @@
 import { arch, hostname, platform, release } from 'node:os';
 import { join } from 'node:path';
 import { HAIVEMIND_VERSION } from '../contract/version.ts';
+import { LAUNCHER } from '../domain/confine.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { readConfig, updateConfig } from '../machine/config-file.ts';
 import { readFileOrNull, removeEmptyDir, removeFile, removeTree } from '../machine/file-port.ts';
@@ -210,7 +211,7 @@ async function forget(ctx: ClientContext): Promise<void> {
 async function dropHome(ctx: ClientContext): Promise<void> {
   const { paths, port } = ctx.machine;
   await removeFile(port, paths.config);
-  for (const name of ['hv.mjs', 'hv']) await removeFile(port, join(paths.bin, name));
+  for (const name of ['hv.mjs', 'hv', LAUNCHER]) await removeFile(port, join(paths.bin, name));
   await removeTree(port, paths.cache);
   await removeEmptyDir(port, paths.bin);
   await removeEmptyDir(port, paths.haivemindHome);

@@ -7,7 +7,15 @@ import type { Machine } from '../machine/machine.ts';
 
 const list = z.array(z.string());
 const surface = z
-  .strictObject({ tools: list, hook_events: list, commands: list, hosts: list, mcp_servers: list, environment: list })
+  .strictObject({
+    tools: list,
+    hook_events: list,
+    commands: list,
+    hosts: list,
+    mcp_servers: list,
+    environment: list,
+    files: list,
+  })
   .partial();
 const hours = z
   .number()
@@ -26,7 +34,8 @@ const PolicyFile = z.strictObject({
   min_age_groups: z.record(z.string(), hours).optional(),
   confirm: z.enum(['never', 'new', 'wider', 'always']).optional(),
   signed_approval: z.enum(['never', 'wider', 'always']).optional(),
-  sandbox: z.enum(['off', 'refuse']).optional(),
+  sandbox: z.enum(['off', 'refuse', 'confine']).optional(),
+  sandbox_fallback: z.enum(['refuse', 'warn']).optional(),
 });
 
 /**

@@ -7,6 +7,7 @@ import type { Machine } from '../machine/machine.ts';
 import { knownRevoked, quarantine } from '../machine/quarantine.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import { recover } from '../machine/transaction.ts';
+import { alignConfinement } from './confining.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import { type HubClient, hubIsAway } from './hub-client.ts';
 import { fetchPlan, keepPlan, type PlanAnswer } from './plan.ts';
@@ -84,6 +85,9 @@ async function run(ctx: ClientContext, hub: HubClient, options: SyncOptions, sig
   const warnings: string[] = [];
   const recovered = await recover(machine);
   if (recovered !== 'nothing') warnings.push(`An interrupted change was ${recovered.replace('-', ' ')}`);
+  const aligned = await alignConfinement(machine);
+  if (aligned.length > 0)
+    warnings.push(`Laid out again, as the policy's sandbox says now: ${aligned.join(', ')}; restart open sessions`);
   // Another process may have synced while this one waited for the lock.
   ctx.config = await readConfig(machine);
   const told = await flushSpool(machine, hub, { signal });

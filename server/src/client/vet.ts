@@ -5,6 +5,7 @@ import type { Plan, PlanEntry } from '../domain/plan.ts';
 import { forbidden, type Policy, refusal } from '../domain/policy.ts';
 import { computeSurface, holdsSurface, type Surface } from '../domain/surface.ts';
 import { getRecord, readBlob } from '../machine/blob-store.ts';
+import { whyUnconfined } from '../machine/confine.ts';
 import type { Machine } from '../machine/machine.ts';
 import { rememberRevoked } from '../machine/quarantine.ts';
 import type { Receipts } from '../machine/receipts.ts';
@@ -17,6 +18,8 @@ import { operatorsOf, readTrust } from './trust.ts';
 export interface Vetting {
   /** Digests that may not run here, and why; also installed ones. */
   banned: Map<string, string>;
+  /** What `judge` let pass with a word, for people. */
+  warnings: readonly string[];
   /** By digest: what was fetched and may not be installed now. */
   judge(entries: readonly PlanEntry[], fetched: ReadonlyMap<string, Fetched>): Promise<Map<string, HaiveError>>;
 }
@@ -40,14 +43,18 @@ export async function openVetting(
   const banned = new Map([...revoked].map(([digest, r]) => [digest, `VERSION_REVOKED: ${r.reason}`]));
   const hubKey = ctx.config.hub === undefined ? '' : keyIdOf(ctx.config.hub.public_key);
   for (const why of await nowForbidden(machine, policies, receipts, hubKey)) banned.set(...why);
+  const warnings: string[] = [];
   return {
     banned,
+    warnings,
     async judge(entries, fetched) {
       const refused = new Map<string, HaiveError>();
       for (const entry of entries) {
         const got = fetched.get(entry.digest);
         const error =
-          got === undefined ? null : await judgeOne(ctx, plan, policies, receipts, entry, got, options.confirmed);
+          got === undefined
+            ? null
+            : await judgeOne(ctx, plan, policies, receipts, entry, got, warnings, options.confirmed);
         if (error !== null) refused.set(entry.digest, error);
       }
       return refused;
@@ -64,11 +71,13 @@ async function nowForbidden(
 ): Promise<[string, string][]> {
   const found: [string, string][] = [];
   if (policies.length === 0) return found;
-  for (const { name, version, digest, keyid } of Object.values(receipts.plugins)) {
+  const confining = (await m.confining?.()) ?? null;
+  for (const { name, version, digest, keyid, confined } of Object.values(receipts.plugins)) {
     const kept = await getRecord(m, digest);
     if (kept === null || name === 'haivemind-core') continue;
     const imported = kept.record.imported || keyid === hubKey;
-    const facts = { name, version, keyid, imported, surface: await surfaceHere(m, digest) };
+    const unconfined = confined === undefined ? await whyUnconfined(m, kept.record, confining) : null;
+    const facts = { name, version, keyid, imported, surface: await surfaceHere(m, digest), unconfined };
     for (const policy of policies) {
       const why = forbidden(policy, facts);
       if (why !== null) found.push([digest, `POLICY_REFUSED: ${why}`]);
@@ -84,6 +93,7 @@ async function judgeOne(
   receipts: Receipts,
   entry: PlanEntry,
   got: Fetched,
+  warnings: string[],
   confirmed: readonly string[] = [],
 ): Promise<HaiveError | null> {
   const { name, version, digest } = entry;
@@ -115,12 +125,14 @@ async function judgeOne(
     now: ctx.clock(),
     approval,
     confirmed: confirmed.includes(name),
-    confined: false,
+    unconfined: await whyUnconfined(ctx.machine, got.record, (await ctx.machine.confining?.()) ?? null),
   };
   for (const policy of policies) {
     const refused = refusal(policy, facts);
     if (refused !== null) return new HaiveError(refused.code, refused.message, { details: { surface: facts.surface } });
   }
+  if (facts.unconfined !== null && policies.some((policy) => policy.sandbox === 'confine'))
+    warnings.push(`${name}@${version} runs unconfined: ${facts.unconfined}`);
   return null;
 }
 

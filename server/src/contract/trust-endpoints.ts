@@ -13,6 +13,8 @@ const surface = z.object({
   hosts: list,
   mcp_servers: list,
   environment: list,
+  // A hub that is older does not say.
+  files: list.default([]),
 });
 const revocation = z.object({
   id: z.string(),

@@ -1,7 +1,7 @@
 import type { Approval } from './approval.ts';
 import type { ErrorCode } from './errors.ts';
 import { nameMatches } from './names.ts';
-import { SURFACE_KEYS, type Surface } from './surface.ts';
+import { NO_SURFACE, SURFACE_KEYS, type Surface } from './surface.ts';
 import { beyond, compareSurfaces, covers, isWider, type Permissions, surfaceText } from './surface-change.ts';
 
 /** What a machine allows, whatever its hub says. Where several policies hold, each of them must agree. */
@@ -24,8 +24,10 @@ export interface Policy {
   confirm?: 'never' | 'new' | 'wider' | 'always' | undefined;
   /** When an operator's signature is demanded, so that no hub can let something pass. */
   signed_approval?: 'never' | 'wider' | 'always' | undefined;
-  /** What becomes of plugins with programs where they cannot be confined. */
-  sandbox?: 'off' | 'refuse' | undefined;
+  /** `refuse`: no plugin that runs programs · `confine`: hooks and servers are started through a launcher that confines them. */
+  sandbox?: 'off' | 'refuse' | 'confine' | undefined;
+  /** What becomes of plugins whose programs cannot be confined here; `refuse` where nothing is said. */
+  sandbox_fallback?: 'refuse' | 'warn' | undefined;
 }
 
 export interface VersionFacts {
@@ -35,6 +37,8 @@ export interface VersionFacts {
   keyid: string;
   imported: boolean;
   surface: Surface;
+  /** Why hooks or servers of it would run unconfined here; null when there are none, or the launcher confines them. */
+  unconfined: string | null;
 }
 
 export interface AdmissionFacts extends VersionFacts {
@@ -47,8 +51,6 @@ export interface AdmissionFacts extends VersionFacts {
   approval: Approval | undefined;
   /** A person said yes to this plugin just now. */
   confirmed: boolean;
-  /** Whether programs can be confined on this machine. */
-  confined: boolean;
 }
 
 export interface Refusal {
@@ -73,6 +75,9 @@ export function forbidden(policy: Policy, facts: VersionFacts): string | null {
     return `it is signed by ${keyid}, which the policy does not list`;
   }
   if (name === CORE) return null;
+  if (policy.sandbox === 'confine' && policy.sandbox_fallback !== 'warn' && facts.unconfined !== null) {
+    return `its programs cannot be confined here: ${facts.unconfined}`;
+  }
   const bad: Partial<Surface> = {};
   for (const key of SURFACE_KEYS) {
     const hits = surface[key].filter((item) => policy.forbid?.[key]?.some((pattern) => covers(pattern, item)));
@@ -92,13 +97,10 @@ export function refusal(policy: Policy, facts: AdmissionFacts): Refusal | null {
   const young = tooYoung(policy, facts);
   if (young !== null) return { code: 'POLICY_REFUSED', message: `${what}: ${young}` };
   const runs = facts.surface.commands.length > 0 || facts.surface.mcp_servers.length > 0;
-  if (policy.sandbox === 'refuse' && runs && !facts.confined) {
-    return {
-      code: 'POLICY_REFUSED',
-      message: `${what}: it runs programs, and nothing can confine them on this machine`,
-    };
+  if (policy.sandbox === 'refuse' && runs) {
+    return { code: 'POLICY_REFUSED', message: `${what}: it runs programs, and the policy's sandbox refuses those` };
   }
-  const added = compareSurfaces(facts.before ?? NOTHING, facts.surface).added;
+  const added = compareSurfaces(facts.before ?? NO_SURFACE, facts.surface).added;
   const wider = isWider(added);
   const asks = (when: 'never' | 'new' | 'wider' | 'always' | undefined): boolean =>
     when === 'always' || (when === 'new' && facts.before === undefined) || (when === 'wider' && wider);
@@ -114,8 +116,6 @@ export function refusal(policy: Policy, facts: AdmissionFacts): Refusal | null {
   }
   return null;
 }
-
-const NOTHING: Surface = { tools: [], hook_events: [], commands: [], hosts: [], mcp_servers: [], environment: [] };
 
 function tooYoung(policy: Policy, facts: AdmissionFacts): string | null {
   const byGroup = Object.entries(policy.min_age_groups ?? {}).filter(([pattern]) =>

@@ -11,9 +11,9 @@ export interface SurfaceChange {
 }
 
 /** `haivemind.permissions`: patterns, `*` as wildcard. `files` says what it writes, for the sandbox; it cannot be computed. */
-export type Permissions = Partial<Record<SurfaceKey | 'files', string[] | undefined>>;
+export type Permissions = Partial<Record<SurfaceKey, string[] | undefined>>;
 
-const KEYS: readonly string[] = [...SURFACE_KEYS, 'files'];
+const KEYS: readonly string[] = SURFACE_KEYS;
 
 /** True when a pattern stands for an item: itself, with wildcards, or `Bash` for `Bash(git:*)`. */
 export function covers(pattern: string, item: string): boolean {
@@ -45,7 +45,10 @@ function without(
 ): Partial<Surface> {
   const over: Partial<Surface> = {};
   for (const key of SURFACE_KEYS) {
-    const items = surface[key].filter((item) => !(limits[key] ?? []).some((limit) => covered(key, limit, item)));
+    // Surfaces that were stored before a kind was known lack it.
+    const items = (surface[key] ?? []).filter(
+      (item) => !(limits[key] ?? []).some((limit) => covered(key, limit, item)),
+    );
     if (items.length > 0) over[key] = items;
   }
   return over;
@@ -72,6 +75,7 @@ export const LABELS: Record<SurfaceKey, string> = {
   hosts: 'hosts it talks to',
   mcp_servers: 'servers it starts',
   environment: 'environment variables it is given',
+  files: 'files it may write when it is confined',
 };
 
 /**

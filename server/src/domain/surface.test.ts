@@ -11,7 +11,7 @@ const files = (all: Record<string, unknown>) =>
   }));
 const MANIFEST = '.claude-plugin/plugin.json';
 const plain = { name: 'p', version: '1.0.0', description: 'd' };
-const none = { tools: [], hook_events: [], commands: [], hosts: [], mcp_servers: [], environment: [] };
+const none = { tools: [], hook_events: [], commands: [], hosts: [], mcp_servers: [], environment: [], files: [] };
 
 describe('the surface of files', () => {
   it('is empty for text alone', () => {

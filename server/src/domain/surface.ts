@@ -21,10 +21,31 @@ export interface Surface {
   mcp_servers: string[];
   /** Variables of the user's environment that servers and hooks are given, or that they set. */
   environment: string[];
+  /** What its programs may write where they are confined; only the declaration says so. */
+  files: string[];
 }
 
-export const SURFACE_KEYS = ['tools', 'hook_events', 'commands', 'hosts', 'mcp_servers', 'environment'] as const;
+export const SURFACE_KEYS = [
+  'tools',
+  'hook_events',
+  'commands',
+  'hosts',
+  'mcp_servers',
+  'environment',
+  'files',
+] as const;
 export type SurfaceKey = (typeof SURFACE_KEYS)[number];
+
+/** A surface with nothing in it. */
+export const NO_SURFACE: Surface = Object.freeze({
+  tools: [],
+  hook_events: [],
+  commands: [],
+  hosts: [],
+  mcp_servers: [],
+  environment: [],
+  files: [],
+});
 
 interface SurfaceFile {
   path: string;
@@ -66,7 +87,14 @@ export function computeSurface(files: readonly SurfaceFile[]): Surface {
   for (const path of PROGRAM_FILES) addPrograms(sets, read(path));
   addTexts(sets, manifest, files);
   for (const { path } of files) if (foldPath(path).startsWith('bin/')) sets.commands.add(path);
+  for (const scope of declaredFiles(manifest)) sets.files.add(scope);
   return Object.fromEntries(SURFACE_KEYS.map((key) => [key, [...sets[key]].sort()])) as unknown as Surface;
+}
+
+function declaredFiles(manifest: JsonObject): string[] {
+  const { permissions } = isJsonObject(manifest.haivemind) ? manifest.haivemind : {};
+  const files = isJsonObject(permissions) ? permissions.files : undefined;
+  return Array.isArray(files) ? files.filter((scope): scope is string => typeof scope === 'string') : [];
 }
 
 /** Files whose bytes run or may run, path by path: what changes in them changes what the same command line does. */

@@ -21,6 +21,7 @@ const PARTS = [
   'server/dist/hook.cjs',
   'server/dist/hook-sync.mjs',
   'server/dist/cli.mjs',
+  'server/dist/sandbox.mjs',
   'README.md',
   'LICENSE',
 ];

@@ -39,6 +39,24 @@ export function readEnvironment(env: Record<string, string | undefined>): Enviro
   };
 }
 
+/** What the launcher of confined programs needs to know, and `all` that it was given itself. */
+export function launcherEnvironment() {
+  const env = processEnvironment();
+  return {
+    ...env,
+    haivemindHome: env.haivemindHome ?? join(env.home, '.haivemind'),
+    claudeDir: env.claudeConfigDir ?? join(env.home, '.claude'),
+    all: { ...process.env },
+  };
+}
+
+/** Lets this process, and what it confines, put temporary files into a folder. */
+export function useTemporaryFolder(path: string): void {
+  process.env.TMPDIR = path;
+  // What the sandbox's own package gives to programs.
+  process.env.CLAUDE_CODE_TMPDIR = path;
+}
+
 /** What this process was started with. */
 export function processEnvironment(): Environment {
   return readEnvironment(process.env);

@@ -1,6 +1,7 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
+import { releaseFiles } from './confine.ts';
 import { readFileOrNull } from './file-port.ts';
 import { missingKeys } from './loose/index.ts';
 import type { Machine } from './machine.ts';
@@ -59,7 +60,10 @@ async function inspectOne(
   const dir = join(m.paths.root, receipt.dir);
   const disk = m.rehash === false ? await presentFiles(dir, receipt) : await scanTree(dir);
   const gone = disk.size === 0;
-  if (m.rehash !== false && !gone) await layCopiesOver(m, receipt, disk as Map<string, DiskFile>);
+  if (m.rehash !== false && !gone) {
+    await layCopiesOver(m, receipt, disk as Map<string, DiskFile>);
+    await releaseFiles(m, receipt, disk as Map<string, DiskFile>);
+  }
   const edited: string[] = [];
   const missing: string[] = await missingKeys(m, receipt);
   for (const file of receipt.files) {
@@ -68,7 +72,8 @@ async function inspectOne(
       if (!file.deleted) missing.push(file.path);
       continue;
     }
-    const untouched = there.sha256 === file.sha256 || (file.overlay && there.sha256 === file.rendered);
+    const untouched =
+      there.sha256 === file.sha256 || (file.overlay && there.sha256 === (file.confined ?? file.rendered));
     if (!untouched) edited.push(file.path);
   }
   const known = new Set(receipt.files.map((file) => file.path));

@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import { releaseText } from '../domain/confine.ts';
 import { temporaryOf, writeAtomic } from './atomic-file.ts';
 import { sha256Of } from './blob-store.ts';
 import { makeDirs, readFileOrNull, removeEmptyDir, removeFile } from './file-port.ts';
@@ -23,6 +24,8 @@ export interface Keep {
   /** Of a copy: the tree, relative to our root, and the name that was changed. */
   dir?: string;
   renamed?: LooseFile['renamed'];
+  /** Its command lines were rewritten for the launcher: what is put aside has them as they were. */
+  confined?: true;
 }
 
 /**
@@ -62,9 +65,9 @@ export function planKeeps(live: Live, to: string, only?: (path: string) => boole
     if (there?.kind !== 'file' || path.endsWith(OURS_SUFFIX) || only?.(path) === false) return [];
     const copy = there.bytes === undefined ? undefined : receipt.loose?.files.find((f) => f.from === path);
     if (copy === undefined) {
-      return [
-        { below: 'root', from: `${receipt.dir}/${path}`, sha256: there.sha256, to: `${to}/${path}`, drop: false },
-      ];
+      const sha256 = there.onDisk ?? there.sha256;
+      const confined = there.onDisk === undefined ? {} : { confined: true as const };
+      return [{ below: 'root', from: `${receipt.dir}/${path}`, sha256, to: `${to}/${path}`, drop: false, ...confined }];
     }
     return [{ ...dropOf(receipt, copy, ''), to: `${to}/${path}`, drop: false }];
   });
@@ -116,7 +119,8 @@ export async function runKeeps(m: Machine, keeps: readonly Keep[]): Promise<void
     if (keep.to !== null) {
       const to = join(m.paths.root, keep.to);
       const root = keep.dir === undefined ? undefined : join(m.paths.root, keep.dir);
-      const kept = root === undefined ? bytes : treeBytes(bytes, root, keep.renamed);
+      const inTree = root === undefined ? bytes : treeBytes(bytes, root, keep.renamed);
+      const kept = keep.confined === true ? Buffer.from(releaseText(inTree.toString('utf8'))) : inTree;
       if ((await hashOnDisk(to)) !== sha256Of(kept)) {
         await makeDirs(m.port, dirname(to));
         await writeAtomic(m.port, to, kept);

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { writeAtomic } from './atomic-file.ts';
+import { releaseFiles } from './confine.ts';
 import { listDir, makeDirs, readFileOrNull, removeEmptyDir, removeFile, removeTree } from './file-port.ts';
 import { hashOnDisk } from './global-commands.ts';
 import { backupFor } from './keeps.ts';
@@ -109,17 +110,20 @@ async function keepEdits(m: Machine, receipts: Receipts, tree: TreeReceipt & { n
   const live = receipts.plugins[tree.name];
   const ours = new Map(tree.extras.map((extra) => [extra.path, [extra.sha256]]));
   for (const file of tree.files)
-    ours.set(file.path, [file.sha256, ...(file.overlay && file.rendered ? [file.rendered] : [])]);
+    ours.set(file.path, [file.sha256, ...(file.overlay ? [file.confined ?? file.rendered ?? ''] : [])]);
   const edits: DiskFile[] = [];
-  for (const [path, there] of await scanTree(join(m.paths.root, tree.dir))) {
+  const disk = await scanTree(join(m.paths.root, tree.dir));
+  await releaseFiles(m, tree, disk);
+  for (const [path, there] of disk) {
     if (there.kind !== 'file' || ours.get(path)?.includes(there.sha256)) continue;
-    if (live !== undefined && (await hashOnDisk(join(m.paths.root, live.dir, path))) === there.sha256) continue;
+    const inLive = live === undefined ? null : await hashOnDisk(join(m.paths.root, live.dir, path));
+    if (inLive !== null && (inLive === there.sha256 || inLive === there.onDisk)) continue;
     edits.push(there);
   }
   const folder = join(m.paths.root, await backupFor(m, tree.dir, edits));
-  for (const { path, absolute, mode, sha256 } of edits) {
+  for (const { path, absolute, mode, sha256, bytes: inTree } of edits) {
     const to = join(folder, path);
-    const bytes = (await hashOnDisk(to)) === sha256 ? null : await readFileOrNull(absolute);
+    const bytes = (await hashOnDisk(to)) === sha256 ? null : (inTree ?? (await readFileOrNull(absolute)));
     if (bytes === null) continue;
     await makeDirs(m.port, dirname(to));
     await writeAtomic(m.port, to, bytes, { mode });

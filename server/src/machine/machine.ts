@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { dirname, relative } from 'node:path';
 import { writeAtomic } from './atomic-file.ts';
+import type { Confining } from './confine.ts';
 import { type FilePort, makeDirs, readFileOrNull, realFilePort, withFileErrors } from './file-port.ts';
 import type { MachinePaths } from './paths.ts';
 
@@ -14,6 +15,8 @@ export interface Machine {
   readonly backups?: boolean | undefined;
   /** The configuration's `name_clash`, for the loose layout; `refuse` where nothing is said. */
   readonly nameClash?: 'refuse' | 'suffix' | undefined;
+  /** How programs of plugins are confined here, asked anew for each change; null where no policy says so. */
+  readonly confining?: (() => Promise<Confining | null>) | undefined;
 }
 
 export function openMachine(options: {
@@ -23,6 +26,7 @@ export function openMachine(options: {
   rehash?: boolean;
   backups?: boolean;
   nameClash?: 'refuse' | 'suffix';
+  confining?: () => Promise<Confining | null>;
 }): Machine {
   return {
     paths: options.paths,
@@ -31,6 +35,7 @@ export function openMachine(options: {
     rehash: options.rehash,
     backups: options.backups,
     nameClash: options.nameClash,
+    confining: options.confining,
   };
 }
 

@@ -5,6 +5,7 @@ import { checkPluginName, checkVersion } from '../domain/names.ts';
 import { checkPath, checkPathSet } from '../domain/safe-path.ts';
 import { checkRecord, type VersionRecord } from '../domain/version-record.ts';
 import { getRecord, hasBlob, readBlob, sha256Of } from './blob-store.ts';
+import { confineTree, isMisplaced } from './confine.ts';
 import { enabledNames } from './drift.ts';
 import { planEffects, relativeToClaude } from './effects.ts';
 import { readFileOrNull } from './file-port.ts';
@@ -135,8 +136,9 @@ async function removePlugin(m: Machine, plan: ChangePlan, change: Change, name: 
 }
 
 function treeOf(receipt: TreeReceipt): TreeReceipt {
-  const { version, digest, dir, files, extras, conflicts, keyid, id, description, dependencies } = receipt;
-  return { version, digest, dir, files, extras, conflicts, keyid, id, description, dependencies };
+  const { version, digest, dir, files, extras, conflicts, keyid, id, description, dependencies, confined } = receipt;
+  const tree = { version, digest, dir, files, extras, conflicts, keyid, id, description, dependencies };
+  return confined === undefined ? tree : { ...tree, confined };
 }
 
 function retire(m: Machine, receipts: Receipts, name: string, trees: readonly TreeReceipt[]): void {
@@ -185,14 +187,17 @@ async function planInstall(
   const overwrite = change.overwriteEdits === true || forced;
   const live = await readLive(m, old);
   const take = change.take?.[entry.name];
-  const again = switched || take !== undefined || next.layout !== prev.layout;
+  const confining = (await m.confining?.()) ?? null;
+  const misplaced = old !== undefined && isMisplaced(entry.name, old, confining);
+  const again = switched || take !== undefined || misplaced || next.layout !== prev.layout;
   const damaged = live !== null && !live.disk.has(MANIFEST) && record.files.some((f) => f.path === MANIFEST);
   if (old !== undefined && live !== null && !damaged && old.digest === entry.digest && !overwrite && !again) {
     Object.assign(old, { origin: entry.origin, dependencies: entry.dependencies, id: entry.id });
     return;
   }
   const carry = overwrite ? null : live;
-  const kept = take === undefined ? await reusableTree(m, old, entry.digest, carry) : undefined;
+  const reusable = take === undefined ? await reusableTree(m, old, entry.digest, carry) : undefined;
+  const kept = reusable !== undefined && isMisplaced(entry.name, reusable, confining) ? undefined : reusable;
   let tree: TreeReceipt;
   let contents: TreeContents;
   if (kept !== undefined) {
@@ -201,6 +206,7 @@ async function planInstall(
   } else {
     await checkBlobs(m, record);
     const rendered = await renderTree(m, record, carry, take);
+    const confined = await confineTree(m, record, rendered, confining);
     const dir = await freeTreeDir(m, record, knownDirs(prev, next));
     plan.trees.push({ name: entry.name, dir, rendered });
     plan.bytes += record.files.reduce((sum, file) => sum + file.size, 0);
@@ -208,6 +214,7 @@ async function planInstall(
     const { receiptFiles: files, extras, conflicts } = rendered;
     const { id, version, digest, dependencies } = entry;
     tree = { version, digest, dir, files, extras, conflicts, keyid, id, description: '', dependencies };
+    if (confined !== undefined) tree.confined = confined;
     contents = {
       files: rendered.files,
       read: (path) => sourceBytes(m, rendered.files.find((f) => f.path === path)?.source),

@@ -21,6 +21,8 @@ export interface ReceiptFile {
   overlay?: boolean;
   /** The user had deleted the file and it stayed deleted. */
   deleted?: boolean;
+  /** sha256 of what was to lie here before its command lines were rewritten for the launcher; `rendered` is of what does. */
+  confined?: string;
 }
 
 /** One rendered tree on disk: live, kept for rollback, or waiting to be collected. */
@@ -38,6 +40,8 @@ export interface TreeReceipt {
   id: string;
   description: string;
   dependencies: Dependency[];
+  /** How its programs are confined (Confining.mark); absent: they are not. */
+  confined?: string;
 }
 
 /** How plugins lie on this machine: as a marketplace of the client, or copied among the user's own things. */

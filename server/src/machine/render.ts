@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Decision, mergeText, reconcileFile } from '../domain/reconcile.ts';
 import type { VersionRecord } from '../domain/version-record.ts';
 import { readBlob, sha256Of } from './blob-store.ts';
+import { releaseFiles } from './confine.ts';
 import { readFileOrNull } from './file-port.ts';
 import { treeBytes } from './loose/layout-text.ts';
 import type { Machine } from './machine.ts';
@@ -58,6 +59,7 @@ export async function readLive(m: Machine, receipt: Receipt | undefined): Promis
   // An absent folder is damage, not a user who deleted every file.
   if (disk.size === 0) return null;
   await layCopiesOver(m, receipt, disk);
+  await releaseFiles(m, receipt, disk);
   return { receipt, disk };
 }
 
@@ -89,7 +91,7 @@ function baseOf(live: Live, path: string): { file: ReceiptFile | undefined; base
 function diskSide(live: Live, path: string, file: ReceiptFile | undefined, base: string | null): string | null {
   const there = live.disk.get(path);
   if (there === undefined) return null;
-  return file?.overlay && there.sha256 === file.rendered ? base : there.sha256;
+  return file?.overlay && there.sha256 === (file.confined ?? file.rendered) ? base : there.sha256;
 }
 
 /** Whether the live tree differs from what was published by more than the overlay. */

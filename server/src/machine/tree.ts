@@ -17,6 +17,8 @@ export interface DiskFile {
   sha256: string;
   /** What the bytes would be in the tree, of a file that lies outside it in another form. */
   bytes?: Buffer;
+  /** sha256 of what lies there, where `bytes` and `sha256` are of another form of it in the tree itself. */
+  onDisk?: string;
 }
 
 /**

@@ -4,6 +4,7 @@ import type { Plan, PlanEntry } from '../../domain/plan.ts';
 import type { Machine } from '../../machine/machine.ts';
 import { type Receipts, readReceipts, refuseDigest, updateReceipts } from '../../machine/receipts.ts';
 import { applyChange, type Change } from '../../machine/transaction.ts';
+import { takeLauncher } from '../confining.ts';
 import type { ClientContext } from '../context.ts';
 import type { HubClient } from '../hub-client.ts';
 import { type Fetched, fetchVersions } from '../transfer.ts';
@@ -44,6 +45,10 @@ export async function carryOut(
       }
       continue;
     }
+    await takeLauncher(
+      machine,
+      [...fetched.fetched.values()].map((got) => got.record),
+    );
     const refused = await vetting.judge(picked.install, fetched.fetched);
     if (refused.size > 0) {
       for (const [digest, error] of refused) failed.set(digest, error);
@@ -58,6 +63,7 @@ export async function carryOut(
       const change = { ...toChange(picked, fetched.fetched, receipts, options), layout: ctx.config.plugins.layout };
       const applied = await applyChange(machine, change);
       await forgive(machine, picked, receipts);
+      result.warnings.push(...new Set(vetting.warnings));
       return finished(result, picked, applied, receipts);
     } catch (thrown) {
       // One plugin that does not fit this machine's layout keeps no other from being installed.

@@ -1,4 +1,4 @@
-import { codeFiles, computeSurface, holdsSurface } from '../../domain/surface.ts';
+import { codeFiles, computeSurface, holdsSurface, NO_SURFACE } from '../../domain/surface.ts';
 import { compareSurfaces, isWider, type SurfaceChange } from '../../domain/surface-change.ts';
 import { decodeBlob, readBlobs } from '../../storage/blob-queries.ts';
 import { filesOf } from '../../storage/plugin-queries.ts';
@@ -53,8 +53,7 @@ export async function changeOf(
   against: CatalogueVersion | undefined,
 ): Promise<SurfaceVerdict> {
   const now = await surfaceOf(hub, version);
-  const none = { tools: [], hook_events: [], commands: [], hosts: [], mcp_servers: [], environment: [] };
-  const before = against === undefined ? { surface: none, code: {} } : await surfaceOf(hub, against);
+  const before = against === undefined ? { surface: NO_SURFACE, code: {} } : await surfaceOf(hub, against);
   const change = compareSurfaces(before.surface, now.surface);
   const old = new Map(Object.entries(before.code));
   const code = Object.entries(now.code).flatMap(([path, sha256]) => (old.get(path) === sha256 ? [] : [path]));
