@@ -20,6 +20,8 @@ export interface ClientEnvironment {
   /** HAIVEMIND_CA_FILE: PEM of an own certificate authority. */
   caFile: string | undefined;
   path: string;
+  /** Folder of the organisation's managed settings of Claude Code; the system's own where absent. */
+  managedSettings?: string;
 }
 
 /** Everything a use case may touch. */

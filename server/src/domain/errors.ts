@@ -171,6 +171,24 @@ export const ERRORS = {
     'A version record does not hash to its digest.',
     "Nothing was installed; tell the hub's operator.",
   ),
+  VERIFY_FAILED: row(
+    422,
+    74,
+    'A file that was just installed does not read back as it was written.',
+    'What was there before is still there. Look at the disk, then run `hv sync --force`.',
+  ),
+  CLIENT_TOO_OLD: row(
+    422,
+    69,
+    'This Claude Code is older than what loads plugins from a marketplace folder.',
+    'Update Claude Code (`claude update`), or use the layout `loose`.',
+  ),
+  MARKETPLACE_FORBIDDEN: row(
+    403,
+    77,
+    "The organisation's managed settings of Claude Code do not allow our marketplace.",
+    'Ask whoever manages them to allow the folder that the message names, or run `hv config set layout loose`.',
+  ),
   HASH_MISMATCH: row(
     422,
     65,

@@ -1,4 +1,4 @@
-import * as fs from 'node:fs/promises';
+import * as fs from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { errnoOf, type FilePort, fileError, removeFile } from './file-port.ts';
@@ -8,7 +8,7 @@ export async function realTarget(path: string): Promise<string> {
   let here = path;
   for (let hops = 0; hops < 40; hops++) {
     try {
-      here = resolve(dirname(here), await fs.readlink(here));
+      here = resolve(dirname(here), fs.readlinkSync(here));
     } catch (error) {
       if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'EINVAL' || errnoOf(error) === 'UNKNOWN') return here;
       throw fileError(error, path);
@@ -55,7 +55,7 @@ export async function writeAtomic(
 
 async function modeOf(path: string): Promise<number | null> {
   try {
-    return (await fs.stat(path)).mode & 0o7777;
+    return fs.statSync(path).mode & 0o7777;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return null;
     throw fileError(error, path);
@@ -78,7 +78,7 @@ export async function checkReplaceable(path: string): Promise<void> {
   let dir = dirname(target);
   for (;;) {
     try {
-      await fs.access(dir, fs.constants.W_OK);
+      fs.accessSync(dir, fs.constants.W_OK);
       return;
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT' || dirname(dir) === dir) throw fileError(error, dir);

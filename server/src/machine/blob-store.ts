@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { stat } from 'node:fs/promises';
+import { type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Envelope } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
@@ -28,6 +28,14 @@ function recordPath(m: Machine, digest: string): string {
   return join(m.paths.records, `${digest.slice('sha256:'.length)}.json`);
 }
 
+function statOf(path: string): Stats | null {
+  try {
+    return statSync(path);
+  } catch {
+    return null;
+  }
+}
+
 /** Several processes may put the same file at once, without the lock: each has a temporary name of its own. */
 async function putFile(m: Machine, dir: string, path: string, bytes: Uint8Array | string): Promise<void> {
   await ensureRoot(m);
@@ -44,7 +52,7 @@ async function putFile(m: Machine, dir: string, path: string, bytes: Uint8Array 
 
 /** Whether a blob is here; its bytes are checked when read. */
 export async function hasBlob(m: Machine, sha256: string): Promise<boolean> {
-  return (await stat(blobPath(m, sha256)).catch(() => null))?.isFile() ?? false;
+  return statOf(blobPath(m, sha256))?.isFile() ?? false;
 }
 
 /**
@@ -55,7 +63,7 @@ export async function putBlob(m: Machine, sha256: string, bytes: Uint8Array): Pr
   const path = blobPath(m, sha256);
   const actual = sha256Of(bytes);
   if (actual !== sha256) throw new HaiveError('HASH_MISMATCH', `Bytes announced as ${sha256} hash to ${actual}`);
-  const there = await stat(path).catch(() => null);
+  const there = statOf(path);
   if (there?.isFile() && there.size === bytes.length && (await readBlob(m, sha256).catch(() => null)) !== null) return;
   await putFile(m, m.paths.blobs, path, bytes);
 }
@@ -105,7 +113,7 @@ export async function missingBlobs(
   for (const record of records) for (const file of record.files) wanted.set(file.sha256, file.size);
   const missing: { sha256: string; size: number }[] = [];
   for (const [sha256, size] of wanted) {
-    const there = await stat(blobPath(m, sha256)).catch(() => null);
+    const there = statOf(blobPath(m, sha256));
     if (!there?.isFile() || there.size !== size) missing.push({ sha256, size });
   }
   return missing;
@@ -129,7 +137,7 @@ export async function collectBlobs(m: Machine, digests: Iterable<string>): Promi
     for (const entry of await listDir(dir)) {
       const path = join(dir, entry.name);
       if (keep.has(entry.name) || !entry.isFile()) continue;
-      const age = m.clock().getTime() - ((await stat(path).catch(() => null))?.mtimeMs ?? 0);
+      const age = m.clock().getTime() - (statOf(path)?.mtimeMs ?? 0);
       if (age > GRACE_MS && (await removeFile(m.port, path))) removed++;
     }
   }

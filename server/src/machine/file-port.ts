@@ -1,5 +1,6 @@
-import * as fs from 'node:fs/promises';
+import * as fs from 'node:fs';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 import { HaiveError } from '../domain/errors.ts';
 
 export interface WriteOptions {
@@ -36,42 +37,51 @@ export const FILE_OPERATIONS = [
   'fsyncDir',
 ] as const satisfies (keyof FilePort)[];
 
+/** Bytes up to which a file is read or written at once: from memory that takes less than a trip through the thread pool. */
+const AT_ONCE = 256 * 1024;
+
+const sync = promisify(fs.fsync);
+
 async function writeFile(path: string, bytes: Uint8Array | string, options: WriteOptions = {}): Promise<void> {
-  const handle = await fs.open(path, options.exclusive ? 'wx' : 'w', options.mode ?? 0o644);
+  const file = fs.openSync(path, options.exclusive ? 'wx' : 'w', options.mode ?? 0o644);
   try {
-    await handle.writeFile(bytes);
-    if (options.fsync) await handle.sync();
+    if (bytes.length <= AT_ONCE) fs.writeFileSync(file, bytes);
+    else await promisify(fs.writeFile)(file, bytes);
+    if (options.fsync) await sync(file);
   } finally {
-    await handle.close();
+    fs.closeSync(file);
   }
 }
 
 async function fsyncDir(path: string): Promise<void> {
   // Windows cannot open a folder; there the file system orders renames by itself.
   if (process.platform === 'win32') return;
-  const handle = await fs.open(path, 'r');
+  const folder = fs.openSync(path, 'r');
   try {
-    await handle.sync();
+    await sync(folder);
   } catch (error) {
     if (!['EINVAL', 'ENOTSUP', 'EBADF'].includes(errnoOf(error) ?? '')) throw error;
   } finally {
-    await handle.close();
+    fs.closeSync(folder);
   }
 }
 
-/** The operations as the operating system does them; errors come as it gives them. */
+/**
+ * The operations as the operating system does them; errors come as it gives them. Only what waits for the disk goes through
+ * the thread pool.
+ */
 export function realFilePort(): FilePort {
   return {
     async mkdir(path, options) {
-      await fs.mkdir(path, options);
+      fs.mkdirSync(path, options);
     },
     writeFile,
-    rename: (from, to) => fs.rename(from, to),
-    unlink: (path) => fs.unlink(path),
-    rmdir: (path) => fs.rmdir(path),
-    symlink: (target, path, type) => fs.symlink(target, path, type),
-    chmod: (path, mode) => fs.chmod(path, mode),
-    link: (existing, path) => fs.link(existing, path),
+    rename: async (from, to) => fs.renameSync(from, to),
+    unlink: async (path) => fs.unlinkSync(path),
+    rmdir: async (path) => fs.rmdirSync(path),
+    symlink: async (target, path, type) => fs.symlinkSync(target, path, type),
+    chmod: async (path, mode) => fs.chmodSync(path, mode),
+    link: async (existing, path) => fs.linkSync(existing, path),
     fsyncDir,
   };
 }
@@ -124,13 +134,23 @@ export function withFileErrors(port: FilePort): FilePort {
   };
 }
 
+/** A file's bytes; errors come as the operating system gives them. */
+export async function readBytes(path: string): Promise<Buffer> {
+  const file = fs.openSync(path, 'r');
+  try {
+    return fs.fstatSync(file).size <= AT_ONCE ? fs.readFileSync(file) : await promisify(fs.readFile)(file);
+  } finally {
+    fs.closeSync(file);
+  }
+}
+
 /**
  * A file's bytes, or null where there is none.
  * @throws HaiveError READ_ONLY, IO_ERROR
  */
 export async function readFileOrNull(path: string): Promise<Buffer | null> {
   try {
-    return await fs.readFile(path);
+    return await readBytes(path);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return null;
     throw fileError(error, path);
@@ -140,7 +160,7 @@ export async function readFileOrNull(path: string): Promise<Buffer | null> {
 /** The entries of a folder in code unit order; none where the folder is missing. */
 export async function listDir(path: string): Promise<import('node:fs').Dirent[]> {
   try {
-    const entries = await fs.readdir(path, { withFileTypes: true });
+    const entries = fs.readdirSync(path, { withFileTypes: true });
     return entries.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return [];
@@ -162,7 +182,7 @@ export async function removeFile(port: FilePort, path: string): Promise<boolean>
 /** Removes a folder if it is there and empty. */
 export async function removeEmptyDir(port: FilePort, path: string): Promise<boolean> {
   try {
-    if ((await fs.lstat(path)).isDirectory() && (await fs.readdir(path)).length === 0) {
+    if (fs.lstatSync(path).isDirectory() && fs.readdirSync(path).length === 0) {
       await port.rmdir(path);
       return true;
     }

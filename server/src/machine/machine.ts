@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, relative } from 'node:path';
 import { writeAtomic } from './atomic-file.ts';
@@ -36,6 +37,24 @@ export function openMachine(options: {
     backups: options.backups,
     nameClash: options.nameClash,
     confining: options.confining,
+  };
+}
+
+/**
+ * The same machine, which notes the folders to be synced; `settle` syncs them, all at once. For steps behind a commit: a loss of
+ * power may undo any of them, because the journal, which goes last, says how to do them again.
+ */
+export function syncFoldersLater(machine: Machine): { machine: Machine; settle(): Promise<void> } {
+  const folders = new Set<string>();
+  const fsyncDir = async (path: string): Promise<void> => void folders.add(path);
+  return {
+    machine: { ...machine, port: { ...machine.port, fsyncDir } },
+    async settle() {
+      // One that is gone again has nothing to keep.
+      const there = [...folders].filter((path) => existsSync(path));
+      await Promise.all(there.map((path) => machine.port.fsyncDir(path)));
+      folders.clear();
+    },
   };
 }
 

@@ -17,8 +17,8 @@ import type { Machine } from './machine.ts';
 import { marketplaceText } from './marketplace.ts';
 import { contentsOnDisk, giveLoose, hasCopyEdits, looseDirs, type TreeContents } from './plan-loose.ts';
 import { type Receipt, type Receipts, receiptsText, type TreeReceipt } from './receipts.ts';
-import { hasEdits, MANIFEST, type RenderedTree, readLive, renderTree, type Source } from './render.ts';
-import { freeTreeDir } from './stage.ts';
+import { hasEdits, MANIFEST, readLive, renderTree, type Source } from './render.ts';
+import { freeTreeDir, type StagedTree } from './stage.ts';
 import type { Change, ChangeResult, Install } from './transaction.ts';
 import { scanTree } from './tree.ts';
 
@@ -31,7 +31,7 @@ export interface ChangePlan {
   changed: boolean;
   next: Receipts;
   marketplace: string;
-  trees: { name: string; dir: string; rendered: RenderedTree }[];
+  trees: StagedTree[];
   /** What the trees will take, roughly. */
   bytes: number;
   result: ChangeResult;

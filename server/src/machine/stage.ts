@@ -6,6 +6,15 @@ import { readBlob } from './blob-store.ts';
 import { errnoOf, makeDirs, readFileOrNull } from './file-port.ts';
 import type { Machine } from './machine.ts';
 import type { RenderedFile, RenderedTree, Source } from './render.ts';
+import { scanTree } from './tree.ts';
+
+/** A tree as it is written: where, and what. */
+export interface StagedTree {
+  name: string;
+  /** Relative to the root. */
+  dir: string;
+  rendered: RenderedTree;
+}
 
 const AT_ONCE = 8;
 /** Beyond this many files a sync of each alone costs more than it gives: the folders are synced, the files by the system. */
@@ -52,8 +61,7 @@ export async function stageTree(m: Machine, dir: string, tree: RenderedTree): Pr
   for (const folder of inOrder) await makeDirs(m.port, folder);
   const fsync = tree.files.length <= FSYNC_FILES;
   await inParallel(tree.files, (file) => writeRendered(m, join(root, file.path), file, fsync));
-  for (const folder of inOrder.reverse()) await m.port.fsyncDir(folder);
-  await m.port.fsyncDir(dirname(root));
+  await inParallel([...inOrder, dirname(root)], (folder) => m.port.fsyncDir(folder));
   // Again: a folder may have become a link while we wrote, and what is committed next is loaded from here.
   await stayHere(m, folders);
 }
@@ -66,6 +74,24 @@ async function stayHere(m: Machine, folders: Iterable<string>): Promise<void> {
     // Some file systems give names back in another normal form.
     if (here.normalize('NFC') === join(root, relative(m.paths.root, path)).normalize('NFC')) continue;
     throw new HaiveError('PATH_OCCUPIED', `${path} leads elsewhere by a link`, { details: { path } });
+  }
+}
+
+/**
+ * Reads every file of a tree again, before anything leads to it: what does not hold what was to be written never goes live.
+ * @throws HaiveError VERIFY_FAILED naming the plugin and the path
+ */
+export async function readBack(m: Machine, { name, dir, rendered }: StagedTree): Promise<void> {
+  const disk = await scanTree(join(m.paths.root, dir));
+  const ours = rendered.receiptFiles.filter((file) => !file.deleted);
+  for (const { path, sha256 } of [
+    ...ours.map((f) => ({ path: f.path, sha256: f.rendered ?? f.sha256 })),
+    ...rendered.extras,
+  ]) {
+    if (disk.get(path)?.sha256 === sha256) continue;
+    throw new HaiveError('VERIFY_FAILED', `${name}: ${path} does not read back as it was written`, {
+      details: { name, path },
+    });
   }
 }
 

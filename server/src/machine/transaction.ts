@@ -7,16 +7,17 @@ import { temporaryOf, writeAtomic } from './atomic-file.ts';
 import { applyEffects, flipPointer, removeFromSettings, temporaryFiles } from './effects.ts';
 import { makeDirs, readFileOrNull, removeEmptyDir, removeFile, removeTree } from './file-port.ts';
 import { type Keep, runKeeps, temporaryKeeps } from './keeps.ts';
-import { ensureRoot, type Machine } from './machine.ts';
+import { ensureRoot, type Machine, syncFoldersLater } from './machine.ts';
 import { planChange } from './plan-change.ts';
 import { checkReceipts, type Layout, type Receipts, readReceipts, receiptsText } from './receipts.ts';
 import type { Edit, Take } from './render.ts';
-import { checkSpace, stageTree } from './stage.ts';
+import { checkSpace, readBack, stageTree } from './stage.ts';
 
 /**
  * One change of this machine: all of it or nothing, whenever the process dies. The journal is written first and taken
- * away last. What commits is the rename of the pointer file; where plugins are removed it is the journal's `applying`,
- * because their keys leave settings.json before the pointer. Before the commit recovery rolls back, after it forward.
+ * away last. What commits is the rename of the pointer file; where nothing is written beforehand it is the journal itself, and
+ * where plugins are removed its `applying`, because their keys leave settings.json before the pointer. Before the commit recovery
+ * rolls back, after it forward.
  */
 
 /** One version to be installed, as the plan names it. */
@@ -149,11 +150,16 @@ async function rollForward(m: Machine, journal: Journal): Promise<void> {
 /** Everything from the commit on; every step gives the same result when done again. */
 async function finish(m: Machine, journal: Journal): Promise<string[]> {
   const { prev, next } = journal;
-  await runKeeps(m, journal.keeps ?? []);
-  await removeFromSettings(m, prev, next);
-  await flipPointer(m, journal.marketplace);
-  const warnings = await applyEffects(m, prev, next);
-  await writeAtomic(m.port, m.paths.receipts, receiptsText(next));
+  const later = syncFoldersLater(m);
+  const behind = later.machine;
+  // The commit itself, where the journal is not, must be on the disk before anything else is.
+  const before = journal.phase === 'applying' ? behind : m;
+  await runKeeps(before, journal.keeps ?? []);
+  await removeFromSettings(before, prev, next);
+  await flipPointer(before, journal.marketplace);
+  const warnings = await applyEffects(behind, prev, next);
+  await writeAtomic(behind.port, m.paths.receipts, receiptsText(next));
+  await later.settle();
   await removeFile(m.port, m.paths.journal);
   return warnings;
 }
@@ -161,7 +167,7 @@ async function finish(m: Machine, journal: Journal): Promise<string[]> {
 /**
  * Makes a change, whole. The lock must be held and `recover` done. Records and blobs must be in the blob store.
  * @param onProgress told of every tree that is written
- * @throws HaiveError BLOB_MISSING, HASH_MISMATCH, DIGEST_MISMATCH, NAME_INVALID, NAME_RESERVED, PATH_UNSAFE, PATH_COLLISION, NOT_INSTALLED,
+ * @throws HaiveError BLOB_MISSING, HASH_MISMATCH, DIGEST_MISMATCH, VERIFY_FAILED, NAME_INVALID, NAME_RESERVED, PATH_UNSAFE, PATH_COLLISION, NOT_INSTALLED,
  *   SETTINGS_INVALID, READ_ONLY, DISK_FULL, IO_ERROR
  */
 export async function applyChange(
@@ -178,7 +184,7 @@ export async function applyChange(
   const removes = change.remove.length > 0 || plan.next.layout !== prev.layout || plan.keeps.length > 0;
   const journal: Journal = {
     format: JOURNAL_FORMAT,
-    phase: removes && staged.length === 0 ? 'applying' : 'staging',
+    phase: staged.length === 0 ? 'applying' : 'staging',
     staged,
     prev,
     next: plan.next,
@@ -194,6 +200,7 @@ export async function applyChange(
       onProgress({ phase: 'staging', name: tree.name, done: i, total: plan.trees.length });
       await makeDirs(m.port, dirname(join(m.paths.root, tree.dir)));
       await stageTree(m, tree.dir, tree.rendered);
+      await readBack(m, tree);
     }
     onProgress({ phase: 'applying', name: '', done: plan.trees.length, total: plan.trees.length });
     if (removes && !committed) {

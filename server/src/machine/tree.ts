@@ -1,7 +1,7 @@
-import { lstat, readFile, readlink } from 'node:fs/promises';
+import { lstatSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { sha256Of } from './blob-store.ts';
-import { fileError, listDir } from './file-port.ts';
+import { fileError, listDir, readBytes } from './file-port.ts';
 
 /** What lies in a folder, as it is now. */
 export interface DiskFile {
@@ -41,10 +41,10 @@ async function scan(root: string, prefix: string, files: Map<string, DiskFile>):
 
 async function look(absolute: string, path: string): Promise<DiskFile> {
   try {
-    const stat = await lstat(absolute);
+    const stat = lstatSync(absolute);
     const file = { path, absolute, size: stat.size, mode: stat.mode & 0o777 };
-    if (stat.isFile()) return { ...file, kind: 'file', sha256: sha256Of(await readFile(absolute)) };
-    if (stat.isSymbolicLink()) return { ...file, kind: 'link', sha256: sha256Of(`link ${await readlink(absolute)}`) };
+    if (stat.isFile()) return { ...file, kind: 'file', sha256: sha256Of(await readBytes(absolute)) };
+    if (stat.isSymbolicLink()) return { ...file, kind: 'link', sha256: sha256Of(`link ${readlinkSync(absolute)}`) };
     return { ...file, kind: 'other', sha256: '' };
   } catch (error) {
     throw fileError(error, absolute);

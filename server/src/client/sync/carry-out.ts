@@ -7,6 +7,7 @@ import { applyChange, type Change } from '../../machine/transaction.ts';
 import { takeLauncher } from '../confining.ts';
 import type { ClientContext } from '../context.ts';
 import type { HubClient } from '../hub-client.ts';
+import { checkBeforeInstall } from '../preflight.ts';
 import { type Fetched, fetchVersions } from '../transfer.ts';
 import { openVetting } from '../vet.ts';
 import { PATIENCE, type SyncOptions } from './options.ts';
@@ -37,6 +38,7 @@ export async function carryOut(
     }
     const switching = receipts.layout !== ctx.config.plugins.layout && Object.keys(receipts.plugins).length > 0;
     if (picked.install.length === 0 && picked.remove.length === 0 && !switching) return result;
+    if (picked.install.length > 0 || switching) await checkBeforeInstall(ctx, ctx.config.plugins.layout);
     const fetched = await fetchAll(ctx, hub, plan, picked.install, receipts, options, signal);
     if (fetched.failed.size > 0) {
       for (const [digest, error] of fetched.failed) {
@@ -67,9 +69,16 @@ export async function carryOut(
       return finished(result, picked, applied, receipts);
     } catch (thrown) {
       // One plugin that does not fit this machine's layout keeps no other from being installed.
-      const unfit = picked.install.find((entry) => isUnfit(thrown, entry.name));
+      const unfit = picked.install.find((entry) => isAbout(thrown, UNFIT, entry.name));
       if (unfit !== undefined && !failed.has(unfit.digest)) {
         failed.set(unfit.digest, thrown as HaiveError);
+        continue;
+      }
+      // One that does not read back as written keeps no other from being installed, and is not tried again by itself.
+      const spoilt = picked.install.find((entry) => isAbout(thrown, ['VERIFY_FAILED'], entry.name));
+      if (spoilt !== undefined && !failed.has(spoilt.digest)) {
+        failed.set(spoilt.digest, thrown as HaiveError);
+        await refuseDigest(machine, spoilt.digest, `VERIFY_FAILED: ${(thrown as HaiveError).message}`);
         continue;
       }
       // A blob was damaged on this disk: it is gone now, and is fetched again once.
@@ -88,10 +97,11 @@ async function forgive(m: Machine, picked: Picked, before: Receipts): Promise<vo
   });
 }
 
-const isUnfit = (thrown: unknown, name: string): boolean =>
-  thrown instanceof HaiveError &&
-  (thrown.code === 'NAME_CLASH' || thrown.code === 'LAYOUT_UNSUPPORTED') &&
-  thrown.details?.name === name;
+/** What one plugin asks for and this machine's layout cannot give. */
+const UNFIT = ['NAME_CLASH', 'LAYOUT_UNSUPPORTED'];
+
+const isAbout = (thrown: unknown, codes: readonly string[], name: string): boolean =>
+  thrown instanceof HaiveError && codes.includes(thrown.code) && thrown.details?.name === name;
 
 /** Failures that the same bytes would meet again. */
 const LASTING = new Set(['SIGNATURE_INVALID', 'DIGEST_MISMATCH', 'PLUGIN_TOO_LARGE', 'PATH_UNSAFE', 'PATH_COLLISION']);
