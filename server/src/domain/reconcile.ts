@@ -1,4 +1,5 @@
 import { diff3Merge } from 'node-diff3';
+import { mergeJson, plainJson, sameJson } from './merge-json.ts';
 
 /** A user's edits against an update, file by file. Pure: hashes in, a decision out. */
 
@@ -42,20 +43,36 @@ function linesOf(text: string): string[] {
 }
 
 /**
- * Three-way merge of text. A JSON file must be JSON afterwards too.
+ * Three-way merge of text; of JSON files also by structure, where lines collide or joining them would say something else.
  * @returns the merged bytes, or null where the sides collide or one is not UTF-8 text of at most 1 MiB
  */
 export function mergeText(path: string, base: Uint8Array, disk: Uint8Array, next: Uint8Array): Buffer | null {
   const [o, a, b] = [textOf(base), textOf(disk), textOf(next)];
   if (o === null || a === null || b === null) return null;
-  const regions = diff3Merge(linesOf(a), linesOf(o), linesOf(b), { excludeFalseConflicts: true });
-  let merged = '';
-  for (const region of regions) {
-    if (region.ok === undefined) return null;
-    merged += region.ok.join('');
-  }
-  if (path.endsWith('.json') && isJson(a) && isJson(b) && !isJson(merged)) return null;
-  return Buffer.from(merged);
+  const lines = mergeLines(o, a, b);
+  const merged = path.endsWith('.json') ? mergeJsonText(o, a, b, lines) : lines;
+  return merged === null ? null : Buffer.from(merged);
+}
+
+function mergeLines(base: string, disk: string, next: string): string | null {
+  const regions = diff3Merge(linesOf(disk), linesOf(base), linesOf(next), { excludeFalseConflicts: true });
+  if (regions.some((region) => region.ok === undefined)) return null;
+  return regions.map((region) => (region.ok ?? []).join('')).join('');
+}
+
+/** The lines' merge where it says what the structure's does, so that the file keeps its look; otherwise the structure's, indented as it was. */
+function mergeJsonText(base: string, disk: string, next: string, lines: string | null): string | null {
+  const [o, a, b] = [plainJson(base), plainJson(disk), plainJson(next)];
+  // A side that is no plain JSON has no structure to go by; what is made of two that are JSON must be JSON, too.
+  if (o === undefined || a === undefined || b === undefined)
+    return lines !== null && isJson(disk) && isJson(next) && !isJson(lines) ? null : lines;
+  const merged = mergeJson(o, a, b);
+  if (merged === undefined) return null;
+  const joined = lines === null ? undefined : plainJson(lines);
+  if (lines !== null && joined !== undefined && sameJson(joined, merged)) return lines;
+  const indent = /\n([ \t]+)/.exec(disk)?.[1] ?? '';
+  const eol = disk.includes('\r\n') ? '\r\n' : '\n';
+  return JSON.stringify(merged, null, indent).replaceAll('\n', eol) + (/\s*$/.exec(disk)?.[0] ?? '');
 }
 
 function isJson(text: string): boolean {
