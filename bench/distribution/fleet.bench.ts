@@ -50,7 +50,6 @@ try {
   );
 
   const arrivals = await watch();
-  if (process.env.PROF) for (const pid of [hub.pid, ...children.map((c) => c.pid ?? 0)]) process.kill(pid, 'SIGUSR2');
   const totals: number[] = [];
   const each: number[] = [];
   const spent = { hub: 0, machines: 0 };

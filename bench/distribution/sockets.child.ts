@@ -103,12 +103,13 @@ function frames(socket: Socket, bytes: Buffer): Buffer | undefined {
 async function comeBack(token: string, number: number): Promise<void> {
   for (let tries = 1; ; tries++) {
     await new Promise((resolve) => setTimeout(resolve, reconnectDelay(tries, total * 2, Math.random())));
+    const began = Math.round(now());
     try {
       await client(token, number);
       if (open === total) say({ all: 'back', failures: failures.splice(0) });
       return;
     } catch (thrown) {
-      failures.push(`${Math.round(now())} ${(thrown as Error).message}`);
+      failures.push(`${began} ${(thrown as Error).message}`);
     }
   }
 }

@@ -8,6 +8,7 @@ import { refreshInbox } from './collective/inbox.ts';
 import { type ClientContext, readCa } from './context.ts';
 import { hubUrl } from './hub-client.ts';
 import { describeSync, type HookOutput, hookOutput } from './notice.ts';
+import { BACKOFF, reconnectDelay } from './reconnect-delay.ts';
 import { openSocket, type Socket } from './socket.ts';
 import { type SyncProgress, type SyncResult, syncMachine } from './sync.ts';
 
@@ -37,7 +38,7 @@ export interface Pace {
   backoffMax: number;
 }
 
-const PACE: Pace = { claim: 30_000, live: 20_000, heartbeat: 30_000, backoffMin: 1_000, backoffMax: 60_000 };
+const PACE: Pace = { claim: 30_000, live: 20_000, heartbeat: 30_000, ...BACKOFF };
 
 /** Codes after which trying again by itself makes no sense until a person acts; asked again slowly. */
 const NEEDS_A_PERSON = new Set([
@@ -99,6 +100,8 @@ class Channel {
   private seq = 0;
   /** The newest seq that was rung. */
   private rung = 0;
+  /** How far the hub spread its machines when it last rang. */
+  private spreadMs = 0;
   /** No hook may end early on the word of a process that never reached the hub. */
   private reached = false;
 
@@ -148,10 +151,8 @@ class Channel {
       this.options.onState?.('polling');
       this.options.onError?.(error);
       failures = performance.now() - since > 60_000 ? 0 : failures + 1;
-      const most = NEEDS_A_PERSON.has(error.code)
-        ? this.pace.backoffMax
-        : Math.min(this.pace.backoffMax, this.pace.backoffMin * 2 ** Math.min(failures, 10));
-      await pause(most * (0.5 + 0.5 * this.ctx.random()), signal);
+      const times = NEEDS_A_PERSON.has(error.code) ? Number.POSITIVE_INFINITY : failures;
+      await pause(reconnectDelay(times, this.spreadMs, this.ctx.random(), this.pace), signal);
     }
   }
 
@@ -208,6 +209,7 @@ class Channel {
   }
 
   private ring(seq: number, spreadMs: number): void {
+    this.spreadMs = Math.max(0, spreadMs);
     this.rung = Math.max(this.rung, seq);
     if (seq <= this.seq || this.ringTimer !== undefined) return;
     const wait = Math.max(0, Math.min(spreadMs, 600_000)) * this.ctx.random();

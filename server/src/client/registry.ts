@@ -40,6 +40,34 @@ export async function searchPlugins(ctx: ClientContext, body: BodyIn<'search'>):
   return ask(ctx, 'reader', (hub) => hub.call('search', { body }));
 }
 
+export interface FleetQuery {
+  /** Only this plugin. */
+  plugin?: string | undefined;
+  /** Only this machine. */
+  machine?: string | undefined;
+  outOfStep?: boolean | undefined;
+}
+
+/** What machines have against what they should have, as they reported it. @throws HaiveError FORBIDDEN and others of the hub */
+export async function fleetStatus(ctx: ClientContext, wish: FleetQuery): Promise<Reply<'fleet'>['machines']> {
+  return ask(ctx, 'operator', async (hub) => {
+    const machines: Reply<'fleet'>['machines'] = [];
+    for (let after: string | undefined; ; ) {
+      const query = {
+        limit: 1000,
+        ...(wish.plugin === undefined ? {} : { plugin: wish.plugin }),
+        ...(wish.machine === undefined ? {} : { machine: wish.machine }),
+        ...(wish.outOfStep === true ? { out_of_step: 'true' } : {}),
+        ...(after === undefined ? {} : { after }),
+      };
+      const page = await hub.call('fleet', { query });
+      machines.push(...page.machines);
+      if (page.next === null) return machines;
+      after = page.next;
+    }
+  });
+}
+
 export interface PluginInfo extends Reply<'info'> {
   /** What this machine has of it; null when nothing. */
   here: { version: string; digest: string; previous: string[]; held: boolean } | null;

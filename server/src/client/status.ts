@@ -1,6 +1,7 @@
 import { HaiveError } from '../domain/errors.ts';
 import type { Plan } from '../domain/plan.ts';
 import { inspect } from '../machine/drift.ts';
+import { missingServers, missingServerText } from '../machine/mcp-servers.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import { cachedPlan, fetchPlan } from './plan.ts';
@@ -96,6 +97,11 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
   if (name !== undefined && !rows.some((row) => row.name === name)) {
     throw new HaiveError('NOT_INSTALLED', `${name} is not installed here, and the hub does not plan it`);
   }
+  const lacks = [...(await missingServers(machine))].map(([plugin, servers]) => ({
+    name: plugin,
+    code: 'MCP_SERVER_MISSING' as const,
+    message: missingServerText(plugin, servers),
+  }));
   const broken = rows.some((row) => ['failed', 'missing', 'damaged', 'waiting'].includes(row.state));
   return {
     machine:
@@ -106,7 +112,7 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
     layout: receipts.layout,
     in_step: plan !== null && !broken && rows.every((row) => row.available === null && planned.has(row.name)),
     plugins: name === undefined ? rows : rows.filter((row) => row.name === name),
-    problems: (plan?.problems ?? []).filter((p) => name === undefined || p.name === name),
+    problems: [...(plan?.problems ?? []), ...lacks].filter((p) => name === undefined || p.name === name),
     refused: Object.entries(receipts.refused).map(([digest, r]) => ({ digest, reason: r.reason })),
   };
 }

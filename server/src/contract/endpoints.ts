@@ -310,6 +310,20 @@ export const ENDPOINTS = {
     body: s.StatusReport,
     reply: empty,
   },
+  fleet: {
+    method: 'GET',
+    path: '/api/status',
+    summary: 'What machines have against what they should have: of one plugin, one machine, or everything',
+    access: ['operator', 'publisher', 'reader'],
+    query: z.object({
+      plugin: z.string().optional().describe('only this plugin, and machines that have or should have it'),
+      machine: z.string().optional().describe('only this machine, by name or id'),
+      out_of_step: z.stringbool().optional().describe('only machines that are not in step'),
+      limit: z.coerce.number().int().min(1).max(1000).default(200),
+      after: z.string().optional(),
+    }),
+    reply: z.object({ machines: z.array(s.MachineState), next: z.string().nullable() }),
+  },
   why: {
     method: 'GET',
     path: '/api/machines/{machine}/why/{name}',

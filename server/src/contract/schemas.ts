@@ -175,6 +175,24 @@ export const MachineDetails = Machine.extend({
   problems: z.array(z.object({ name: z.string(), code: z.string(), message: z.string() })),
 });
 
+/** What one machine has of what it should have, as it last reported. */
+export const MachineState = Machine.pick({ id: true, name: true, groups: true, last_seen: true, online: true }).extend({
+  in_step: z.boolean().describe('true: it reported exactly what it should have, and all of it is well'),
+  plugins: z.array(
+    z.object({
+      name: z.string(),
+      installed: z.string().nullable(),
+      desired: z.string().nullable(),
+      state: z.enum([...InstalledState.options, 'absent']),
+      drift: z.boolean().describe('true: installed and desired differ, or files were edited'),
+      edited: z.boolean(),
+      error: z.object({ code: z.string(), message: z.string() }).nullable(),
+      updated_at: z.string().nullable(),
+    }),
+  ),
+  problems: z.array(z.object({ name: z.string(), code: z.string(), message: z.string() })),
+});
+
 export const Explanation = z.object({
   name: z.string(),
   machine: z.string(),

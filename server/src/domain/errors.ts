@@ -158,6 +158,12 @@ export const ERRORS = {
   ),
   DEPENDENCY_MISSING: row(422, 69, 'A required plugin is not available.', 'Publish it first, or make it optional.'),
   DEPENDENCY_CONFLICT: row(409, 69, 'No set of versions satisfies everyone.', 'The message says who wants what.'),
+  MCP_SERVER_MISSING: row(
+    422,
+    69,
+    'An installed plugin needs an MCP server that Claude Code does not have here.',
+    'Add it with `claude mcp add`, or install the plugin that brings it.',
+  ),
   NOT_ELIGIBLE: row(
     409,
     69,

@@ -13,6 +13,9 @@ import { HaiveError } from '../domain/errors.ts';
 import type { HubConfig } from './config.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 
+/** Connections that may wait to be taken: a whole fleet comes back at once when its hub does. */
+const BACKLOG = 4096;
+
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /**
@@ -82,7 +85,7 @@ export async function listen(server: Server, host: string, port: number): Promis
       if (cause.code === 'EADDRINUSE') reject(new HaiveError('PORT_IN_USE', `Port ${port} is in use`, { cause }));
       else reject(new HaiveError('CONFIG_INVALID', `The hub cannot listen on ${host}:${port}`, { cause }));
     });
-    server.listen(port, host, resolve);
+    server.listen(port, host, BACKLOG, resolve);
   });
   const address = server.address();
   return typeof address === 'object' && address !== null ? address.port : port;

@@ -25,6 +25,11 @@ export interface Presence {
   isConnected(machineId: string): boolean;
 }
 
+/** Whether a machine is connected here, or was heard of a short while ago, perhaps by another hub process. */
+export function isOnline(hub: HubContext, presence: Presence, { id, lastSeen }: MachineRecord): boolean {
+  return presence.isConnected(id) || (lastSeen !== null && hub.clock().getTime() - Date.parse(lastSeen) < ONLINE_MS);
+}
+
 /**
  * The machine that an address names: `me`, an id or a name, if this caller may reach it.
  * @throws HaiveError FORBIDDEN, MACHINE_NOT_FOUND
@@ -57,8 +62,7 @@ export function machineUseCases(plans: Plans, presence: Presence): MachineCases 
     haivemind_version: m.haivemindVersion,
     joined_at: m.joinedAt,
     last_seen: m.lastSeen,
-    online:
-      presence.isConnected(m.id) || (m.lastSeen !== null && hub.clock().getTime() - Date.parse(m.lastSeen) < ONLINE_MS),
+    online: isOnline(hub, presence, m),
   });
   return {
     async machines(hub, { query }) {

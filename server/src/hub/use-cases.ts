@@ -2,6 +2,7 @@ import { bundleUseCases, type MachineBundle } from './bundle.ts';
 import { collectiveUseCases } from './collective/index.ts';
 import type { UseCases } from './context.ts';
 import { audit, events, groups } from './feed.ts';
+import { fleetUseCase } from './fleet.ts';
 import { type HealthParts, healthUseCases } from './health.ts';
 import { join } from './join.ts';
 import type { Live } from './live.ts';
@@ -30,6 +31,7 @@ export function createUseCases(parts: UseCaseParts): UseCases {
     ...healthUseCases(parts),
     ...bundleUseCases(parts.bundle),
     ...machineUseCases(parts.plans, parts.live),
+    ...fleetUseCase(parts.live),
     ...planUseCases(parts.plans, parts.live),
     ...collectiveUseCases(parts.live),
     ...usageUseCases,

@@ -98,6 +98,14 @@ export async function installationsOf(tx: Tx, machineId: string): Promise<Instal
   return rows.map(toRecord);
 }
 
+/** What these machines reported, by name. */
+export async function installationsOfMachines(tx: Tx, ids: readonly string[]): Promise<InstallationRecord[]> {
+  const rows = await inChunks(ids, (chunk) =>
+    tx.selectFrom('plugin_installations').selectAll().where('machine_id', 'in', chunk).orderBy('name').execute(),
+  );
+  return rows.map(toRecord);
+}
+
 /** Where a plugin is installed, by machine name. */
 export async function installationsOfPlugin(
   tx: Tx,

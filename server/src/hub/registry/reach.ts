@@ -48,7 +48,8 @@ export function withVersion(registry: Registry, changed: RegistryVersion): Regis
   return { seq: registry.seq, plugins };
 }
 
-function byMachine<T extends { machineId: string }>(rows: readonly T[]): Map<string, T[]> {
+/** Rows of many machines, by machine. */
+export function byMachine<T extends { machineId: string }>(rows: readonly T[]): Map<string, T[]> {
   const groups = new Map<string, T[]>();
   for (const row of rows) {
     const list = groups.get(row.machineId);

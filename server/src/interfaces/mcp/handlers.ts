@@ -2,7 +2,7 @@ import { adviceBeside, advise } from '../../client/advice.ts';
 import { type ClientContext, openClient } from '../../client/context.ts';
 import { installPlugin } from '../../client/install.ts';
 import { publishRegistered, registerPlugin } from '../../client/publish.ts';
-import { listPlugins, pluginInfo, searchPlugins } from '../../client/registry.ts';
+import { fleetStatus, listPlugins, pluginInfo, searchPlugins } from '../../client/registry.ts';
 import { removePlugin } from '../../client/remove.ts';
 import { rollbackPlugin } from '../../client/rollback.ts';
 import { machineStatus } from '../../client/status.ts';
@@ -53,9 +53,24 @@ export const HANDLERS: Handlers = {
     return { text: say.info(info), data };
   },
 
-  get_plugin_status: async ({ plugin_id }, call) => {
+  get_plugin_status: async ({ plugin_id, machine, fleet }, call) => {
     const name = plugin_id === undefined ? undefined : parsePluginRef(plugin_id).name;
     const ctx = await client(call);
+    if (machine !== undefined || fleet) {
+      const outOfStep = machine === undefined && name === undefined;
+      const all = await fleetStatus(ctx, { plugin: name, machine, outOfStep });
+      const data = {
+        machine: machine ?? null,
+        hub: null,
+        in_step: all.every((m) => m.in_step),
+        plugins: [],
+        problems: [],
+        recommendations: [],
+        unused: [],
+        popular: [],
+      };
+      return { text: say.fleet(all), data: { ...data, machines: all.slice(0, MAX_LISTED) } };
+    }
     const status = await machineStatus(ctx, name);
     const advice = name === undefined && status.hub?.reachable === true ? await adviceBeside(ctx) : null;
     const { recommendations = [], unused = [], popular = [] } = advice ?? {};

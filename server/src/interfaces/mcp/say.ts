@@ -71,6 +71,23 @@ export function status(s: StatusResult): string {
   return [head, rows([...lines, ...problems])].filter((part) => part !== '').join('\n');
 }
 
+/** Machines as they last reported, those that are not in step in detail. */
+export function fleet(machines: Reply<'fleet'>['machines']): string {
+  const behind = machines.filter((m) => !m.in_step);
+  const lines = behind.slice(0, 50).map((m) => {
+    const off = m.plugins.filter((p) => p.drift || p.state === 'failed');
+    const what = off.map((p) => {
+      const why = p.error === null ? '' : `, ${p.error.code}: ${p.error.message}`;
+      return `${p.name} ${p.installed ?? 'absent'} of ${p.desired ?? 'none'} (${p.state}${why})`;
+    });
+    const problems = m.problems.map((p) => `${p.name}: ${p.code}: ${p.message}`);
+    return `${m.name}, ${m.online ? 'online' : `last seen ${m.last_seen ?? 'never'}`}: ${[...what, ...problems].join('; ')}`;
+  });
+  return [`${machines.length} machines, ${behind.length} not in step.`, rows(lines)]
+    .filter((part) => part !== '')
+    .join('\n');
+}
+
 /** What a sync did, as every tool that changes this machine answers it; nothing for calls about other machines. */
 export function applied(result: SyncResult | null) {
   return {

@@ -161,8 +161,16 @@ export const TOOLS = {
     title: 'Plugin status of this machine',
     description:
       'Says what is installed on this machine and how it is: verified, edited by the user, disabled, damaged, waiting for an ' +
-      'update, held by a rollback; also what is recommended, unused and popular. Use it for "is my plugin installed / up to date / healthy". Works while the hub is away.',
-    input: z.object({ plugin_id: reference.optional().describe('Only this plugin; all when left out') }),
+      'update, held by a rollback; also what is recommended, unused and popular. Use it for "is my plugin installed / up to date / healthy". Works while the hub is away. With ' +
+      '`machine` or `fleet` (operator token) it says the same of other machines, as they last reported it.',
+    input: z.object({
+      plugin_id: reference.optional().describe('Only this plugin; all when left out'),
+      machine: z.string().min(1).max(64).optional().describe('Of this machine instead'),
+      fleet: z
+        .boolean()
+        .default(false)
+        .describe('Of every machine instead; only those not in step when no plugin is named'),
+    }),
     output: z.object({
       machine: z.string().nullable().describe('null: this machine has joined no hub'),
       hub: z.object({ url: z.string(), reachable: z.boolean(), error: z.string().nullable() }).nullable(),
@@ -185,6 +193,27 @@ export const TOOLS = {
       recommendations: z.array(summary),
       unused,
       popular,
+      machines: z
+        .array(
+          z.object({
+            name: z.string(),
+            online: z.boolean(),
+            last_seen: z.string().nullable(),
+            in_step: z.boolean(),
+            plugins: z.array(
+              z.object({
+                name: z.string(),
+                installed: z.string().nullable(),
+                desired: z.string().nullable(),
+                state: z.string(),
+                drift: z.boolean(),
+                error: z.object({ code: z.string(), message: z.string() }).nullable(),
+              }),
+            ),
+          }),
+        )
+        .optional()
+        .describe('only with `machine` or `fleet`: the first 50'),
     }),
     annotations: reads,
   },

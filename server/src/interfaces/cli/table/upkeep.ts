@@ -5,8 +5,13 @@ export const UPKEEP_VERBS: VerbRow[] = [
   {
     name: 'status',
     args: '[plugin]',
-    summary: 'what is installed here, what waits, what is wrong',
-    examples: ['hv status', 'hv status elasticsearch-ops --json'],
+    summary: 'what is installed here, what waits, what is wrong; or on other machines, as operator',
+    options: [
+      ['--fleet', 'on every machine, as they reported it'],
+      ['--machine <machine>', 'on this machine instead'],
+      ['--out-of-step', 'only machines that have not what they should have'],
+    ],
+    examples: ['hv status', 'hv status elasticsearch-ops --fleet', 'hv status --machine es-1 --json'],
     load: async () => (await import('../verbs/status.ts')).status,
   },
   {

@@ -3,11 +3,14 @@ import { runDoctor } from '../../../client/doctor.ts';
 import { machineStatus, type StatusRow } from '../../../client/status.ts';
 import { clean, type Style, table, warnings } from '../output.ts';
 import type { Verb } from '../verb.ts';
+import { statusOfFleet } from './fleet-status.ts';
 import { syncProgress } from './options.ts';
 import { adviceLines } from './recommend.ts';
 
 export const status: Verb = async (call) => {
   const { style } = call;
+  const { machine: named, fleet, outOfStep } = call.options;
+  if (named !== undefined || fleet === true || outOfStep === true) return statusOfFleet(call);
   const ctx = await call.open();
   const result = await machineStatus(ctx, call.args[0]);
   const whole = call.args[0] === undefined && result.hub?.reachable === true;

@@ -1,5 +1,6 @@
 import { ask } from '../../../client/registry.ts';
 import { syncMachine, tryLater } from '../../../client/sync.ts';
+import { missingServers, missingServerText } from '../../../machine/mcp-servers.ts';
 import { readReceipts } from '../../../machine/receipts.ts';
 import { clean } from '../output.ts';
 import type { Verb, VerbCall } from '../verb.ts';
@@ -30,6 +31,8 @@ async function localReasons(call: VerbCall, name: string): Promise<string[]> {
   const ctx = await call.open();
   const { refused, plugins } = await readReceipts(ctx.machine);
   const reasons = plugins[name]?.error === undefined ? [] : [`failed here: ${plugins[name]?.error?.message ?? ''}`];
+  const lacks = (await missingServers(ctx.machine)).get(name);
+  if (lacks !== undefined) reasons.push(missingServerText(name, lacks));
   try {
     const { waiting } = await syncMachine(ctx, { mode: 'agent', dryRun: true });
     for (const wait of waiting.filter((w) => w.name === name)) {
