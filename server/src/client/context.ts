@@ -86,10 +86,10 @@ export async function hubFor(ctx: ClientContext, purpose: Purpose, timeoutMs?: n
     if (hub_url === undefined || token === undefined) {
       throw new HaiveError('NOT_JOINED', 'This machine has not joined a hub');
     }
-    return connectHub({ url: ctx.env.hubUrl ?? hub_url, token, timeoutMs, ca: await readCa(ctx) });
+    return connectHub({ url: ctx.env.hubUrl ?? hub_url, token, timeoutMs, ca: await hubAuthorities(ctx) });
   }
   const url = await hubAddress(ctx);
-  return connectHub({ url, token: await tokenFor(ctx, url), timeoutMs, ca: await readCa(ctx) });
+  return connectHub({ url, token: await tokenFor(ctx, url), timeoutMs, ca: await hubAuthorities(ctx) });
 }
 
 async function tokenFor(ctx: ClientContext, url: string): Promise<string | undefined> {
@@ -122,6 +122,12 @@ export async function readHostToken(ctx: ClientContext): Promise<{ url: string; 
   } catch {
     return undefined;
   }
+}
+
+/** The authorities that a hub's certificate may come from: the one pinned at join, and HAIVEMIND_CA_FILE's. @throws HaiveError CONFIG_INVALID */
+export async function hubAuthorities(ctx: ClientContext): Promise<string | undefined> {
+  const all = [ctx.config.hub_ca, await readCa(ctx)].filter((pem) => pem !== undefined);
+  return all.length === 0 ? undefined : all.join('\n');
 }
 
 /** @throws HaiveError CONFIG_INVALID when HAIVEMIND_CA_FILE cannot be read */

@@ -8,7 +8,7 @@ import { withLock } from '../machine/lock.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import { recover } from '../machine/transaction.ts';
 import { findClaude, runClaude } from './claude-program.ts';
-import { type ClientContext, hubAddress, hubFor, readCa } from './context.ts';
+import { type ClientContext, hubAddress, hubAuthorities, hubFor } from './context.ts';
 import { connectHub } from './hub-client.ts';
 import { askClient, checkLoadedQuietly } from './loaded.ts';
 import { findTampering, mendTampering } from './mend.ts';
@@ -113,7 +113,7 @@ const CHECKS: Record<string, (ctx: ClientContext) => Promise<Found>> = {
   hub: async (ctx) => {
     const url = await addressOrNull(ctx);
     if (url === null) return warn('No hub is known', 'Run `hv join URL --token T`.');
-    const hub = connectHub({ url, timeoutMs: 3_000, ca: await readCa(ctx) });
+    const hub = connectHub({ url, timeoutMs: 3_000, ca: await hubAuthorities(ctx) });
     try {
       const { status } = await hub.call('readyz');
       return status === 'ready' ? ok(`${url} is ready`) : warn(`${url} is ${status}`, 'Look at the log of the hub.');
@@ -148,7 +148,7 @@ const CHECKS: Record<string, (ctx: ClientContext) => Promise<Found>> = {
   clock: async (ctx) => {
     const url = await addressOrNull(ctx);
     if (url === null) return ok('no hub to compare with');
-    const hub = connectHub({ url, timeoutMs: 3_000, ca: await readCa(ctx) });
+    const hub = connectHub({ url, timeoutMs: 3_000, ca: await hubAuthorities(ctx) });
     try {
       const answer = await hub.open('healthz');
       answer.body.resume();

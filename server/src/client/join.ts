@@ -10,8 +10,9 @@ import { leaveMachine } from '../machine/leave.ts';
 import { withLock } from '../machine/lock.ts';
 import { parseSettings } from '../machine/settings-edit.ts';
 import { recover } from '../machine/transaction.ts';
-import { type ClientContext, hubFor, readCa, readHostToken, sameHub } from './context.ts';
+import { type ClientContext, hubAuthorities, hubFor, readHostToken, sameHub } from './context.ts';
 import { connectHub, hubUrl } from './hub-client.ts';
+import { fetchAuthority } from './pinned-authority.ts';
 import { type SyncProgress, type SyncResult, syncMachine } from './sync.ts';
 import { readTrust, writeTrust } from './trust.ts';
 
@@ -24,6 +25,8 @@ export interface JoinOptions {
   name?: string | undefined;
   groups?: string[] | undefined;
   capabilities?: string[] | undefined;
+  /** `sha256:…` of the authority that the hub's certificate must come from; trusted alone from then on. */
+  caFingerprint?: string | undefined;
   onProgress?: ((progress: SyncProgress) => void) | undefined;
 }
 
@@ -46,7 +49,7 @@ export function defaultMachineName(): string {
 /**
  * Joins a hub: trades a token that may join for this machine's own, pins the hub's key, and installs haivemind-core and what the
  * policy allows. A machine that is a member of that hub already takes its place again.
- * @throws HaiveError ALREADY_JOINED, NAME_TAKEN, UNAUTHENTICATED, TOKEN_INVALID, FORBIDDEN, SIGNATURE_INVALID, SETTINGS_INVALID, HUB_UNREACHABLE …
+ * @throws HaiveError ALREADY_JOINED, NAME_TAKEN, UNAUTHENTICATED, TOKEN_INVALID, FORBIDDEN, SIGNATURE_INVALID, CERTIFICATE_MISMATCH, SETTINGS_INVALID, HUB_UNREACHABLE …
  */
 export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise<JoinResult> {
   const host = await readHostToken(ctx);
@@ -69,7 +72,8 @@ export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise
     });
   }
   await checkSettings(ctx);
-  const hub = connectHub({ url, token, ca: await readCa(ctx) });
+  const pinned = options.caFingerprint === undefined ? undefined : await fetchAuthority(url, options.caFingerprint);
+  const hub = connectHub({ url, token, ca: pinned ?? (await hubAuthorities(ctx)) });
   try {
     const joined = await hub.call('join', {
       body: {
@@ -90,6 +94,7 @@ export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise
     const host = await hostIdentity();
     ctx.config = await updateConfig(ctx.machine, (raw) => {
       raw.hub_url = url;
+      if (pinned !== undefined) raw.hub_ca = pinned;
       raw.hub = { id: joined.hub.id, public_key: joined.hub.public_key, epoch: joined.hub.epoch };
       raw.machine = { id: joined.machine.id, name: joined.machine.name, ...(host === null ? {} : { host }) };
       raw.token = joined.token;
@@ -141,7 +146,7 @@ export interface LeaveResult {
   warnings: string[];
 }
 
-const JOINED_KEYS = ['hub_url', 'hub', 'machine', 'token', 'groups', 'capabilities', 'plan'];
+const JOINED_KEYS = ['hub_url', 'hub_ca', 'hub', 'machine', 'token', 'groups', 'capabilities', 'plan'];
 
 /**
  * Takes everything of ours off this machine and tells the hub. What a person set (login, the `plugins` block, the publisher's key)

@@ -5,7 +5,7 @@ import { readConfig } from '../machine/config-file.ts';
 import { clearLive, writeLive } from '../machine/live-state.ts';
 import { withLock } from '../machine/lock.ts';
 import { refreshInbox } from './collective/inbox.ts';
-import { type ClientContext, readCa } from './context.ts';
+import { type ClientContext, hubAuthorities } from './context.ts';
 import { hubUrl } from './hub-client.ts';
 import { describeSync, type HookOutput, hookOutput } from './notice.ts';
 import { BACKOFF, reconnectDelay } from './reconnect-delay.ts';
@@ -163,7 +163,7 @@ class Channel {
       const socket = await openSocket({
         url: hubUrl(env.hubUrl ?? config.hub_url ?? ''),
         token: config.token ?? '',
-        ca: await readCa(this.ctx),
+        ca: await hubAuthorities(this.ctx),
         heartbeatMs: this.pace.heartbeat,
         onMessage: (message) => {
           if (message.type === 'hello') this.socket?.send({ type: 'resume', seq: this.seq });

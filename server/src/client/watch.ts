@@ -1,7 +1,7 @@
 import type * as z from 'zod';
 import type { Progress } from '../contract/messages.ts';
 import { HaiveError } from '../domain/errors.ts';
-import { type ClientContext, hubFor, readCa } from './context.ts';
+import { type ClientContext, hubAuthorities, hubFor } from './context.ts';
 import { openSocket } from './socket.ts';
 
 type Told = z.output<typeof Progress>;
@@ -59,7 +59,7 @@ export async function openWatcher(ctx: ClientContext): Promise<Watcher> {
   const socket = await openSocket({
     url: hub.url,
     token: hub.token ?? '',
-    ca: await readCa(ctx),
+    ca: await hubAuthorities(ctx),
     heartbeatMs: 30_000,
     onMessage: (message) => {
       if (message.type === 'hello') began();

@@ -266,6 +266,12 @@ export const ERRORS = {
     'What answered is not a hAIveMind hub, or it broke off.',
     'Check the address with `hv config get hub_url`.',
   ),
+  CERTIFICATE_MISMATCH: row(
+    502,
+    76,
+    'The hub shows no certificate of the authority that was named.',
+    'Compare the fingerprint with the join line that the hub prints. If it differs, somebody may stand between.',
+  ),
   HUB_NOT_CONFIGURED: row(503, 78, 'This machine knows no hub.', 'Run `hv join URL --token T`.'),
   NOT_JOINED: row(409, 78, 'This machine has not joined a hub.', 'Run `hv join URL --token T`.'),
   ALREADY_JOINED: row(409, 78, 'This machine has joined another hub.', 'Run `hv leave` first.'),

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Fastify from 'fastify';
@@ -6,7 +6,7 @@ import { openStore } from '../storage/store.ts';
 import { createActivity } from './activity.ts';
 import { createAuthenticator } from './auth.ts';
 import { publishCore, registerBuiltins } from './builtin.ts';
-import { joinLine, loadBundle } from './bundle.ts';
+import { authorityOf, joinLine, loadBundle } from './bundle.ts';
 import { startCollectiveSweep } from './collective/sweep.ts';
 import type { HubConfig } from './config.ts';
 import type { HubContext, Log } from './context.ts';
@@ -125,7 +125,7 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
       context: hub,
       adminToken,
       joinToken: token,
-      joinLine: bundle === null ? null : joinLine(url, token, bundle.sha256),
+      joinLine: bundle === null ? null : joinLine(url, token, bundle.sha256, await ownAuthority(config)),
       close() {
         closing ??= unwind();
         return closing;
@@ -135,6 +135,11 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
     await unwind();
     throw thrown;
   }
+}
+
+/** Machines pin it at join, because the join line names it. */
+async function ownAuthority({ tls }: HubConfig): Promise<string | null> {
+  return tls === undefined ? null : authorityOf(await readFile(tls.cert, 'utf8'));
 }
 
 function addressOf(config: HubConfig, port: number): string {

@@ -38,6 +38,8 @@ export const Config = z.looseObject({
   hub_url: z.string().optional(),
   /** MCP address (http) of a hAIveMind memory server that keeps shared memories in the hub's place. */
   memory_server: z.url({ protocol: /^https?$/ }).optional(),
+  /** PEM of the authority that the hub's certificate comes from, as pinned at join. */
+  hub_ca: z.string().optional(),
   hub: z.looseObject({ id: z.string(), public_key: z.string(), epoch: z.number().int() }).optional(),
   /** `host`: the computer that joined, so that a copied HOME is noticed. */
   machine: z.looseObject({ id: z.string(), name: z.string(), host: z.string().optional() }).optional(),

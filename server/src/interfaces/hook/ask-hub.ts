@@ -18,6 +18,8 @@ export interface Question {
   etag: string | undefined;
   /** What is asked for, where it is not the plan. */
   path?: string;
+  /** PEM of the authority that the hub's certificate comes from, where it was pinned. */
+  ca?: string | undefined;
   /** Milliseconds for connecting and the answer together. */
   timeoutMs: number;
 }
@@ -64,7 +66,7 @@ function is304(head: string): boolean {
 }
 
 /** One conditional GET of this machine's plan over bare node:http. Never throws, never takes longer than it may. */
-export async function askHub({ url, token, etag, timeoutMs, path = PLAN }: Question): Promise<HubAnswer> {
+export async function askHub({ url, token, etag, timeoutMs, ca, path = PLAN }: Question): Promise<HubAnswer> {
   let address: URL;
   try {
     address = new URL(`${url.replace(/\/+$/, '')}${path}`);
@@ -78,6 +80,7 @@ export async function askHub({ url, token, etag, timeoutMs, path = PLAN }: Quest
       address,
       {
         agent: false,
+        ...(ca === undefined ? {} : { ca }),
         headers: {
           authorization: `Bearer ${token}`,
           [PROTOCOL_HEADER]: String(PROTOCOL),

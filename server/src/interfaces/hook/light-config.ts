@@ -8,6 +8,7 @@ export interface LightConfig {
   paths: MachinePaths;
   hubUrl: string | undefined;
   token: string | undefined;
+  hubCa: string | undefined;
   /** Etag of the plan that was last followed. */
   etag: string | undefined;
   wanted: boolean;
@@ -27,6 +28,7 @@ export function readLightConfig(env: Environment): LightConfig {
     paths: installPath === undefined ? bare : machinePaths({ ...env, installPath }),
     hubUrl: text(config.hub_url),
     token: text(config.token),
+    hubCa: text(config.hub_ca),
     etag: text(object(config.plan).etag),
     wanted: plugins.enabled !== false && plugins.auto_sync !== false,
   };

@@ -42,8 +42,15 @@ export async function sessionStart(env: Environment, deps: HookDeps): Promise<Ho
     return await full(env.hubUrl !== undefined && env.token !== undefined ? 'join' : 'hint');
   }
   const seen = readSeenState(config);
-  const question = { url, token: config.token, etag: seen === null ? undefined : config.etag };
-  const inbox = { url, token: config.token, etag: inboxEtag(config.paths), path: INBOX, timeoutMs: ASK_MS };
+  const question = { url, token: config.token, ca: config.hubCa, etag: seen === null ? undefined : config.etag };
+  const inbox = {
+    url,
+    token: config.token,
+    ca: config.hubCa,
+    etag: inboxEtag(config.paths),
+    path: INBOX,
+    timeoutMs: ASK_MS,
+  };
   const quiet = isUnchanged(inbox);
   // Machines that were told everything the hub knows end here; hooks/inbox.sh tells what is kept already.
   const settled = async (): Promise<HookOutput | null> => {

@@ -11,6 +11,7 @@ export const MEMBERSHIP_VERBS: VerbRow[] = [
       ['--name <name>', 'name of this machine in the collective'],
       ['--groups <list>', 'groups it belongs to (a,b)'],
       ['--capabilities <list>', 'what it can do (x,y)'],
+      ['--ca-fingerprint <sha256>', "of the authority that the hub's own certificate comes from"],
     ],
     examples: ['hv join http://hub.internal:7420 --token hvt_… --groups orchestrators'],
     load: async () => (await import('../verbs/membership.ts')).join,

@@ -16,6 +16,7 @@ export const join: Verb = async (call) => {
     name: call.options.name,
     groups: listOption(call.options.groups, 'groups'),
     capabilities: listOption(call.options.capabilities, 'capabilities'),
+    caFingerprint: call.options.caFingerprint,
     onProgress: syncProgress(call),
   });
   const { hub, machine, rejoined, sync, syncError } = result;
