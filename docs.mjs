@@ -1,5 +1,6 @@
-// Writes the documents that are made from code: docs/errors.md from the error table, docs/openapi.json from the contract.
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+// Writes what is made from something else: docs/errors.md from the error table, docs/openapi.json from the contract, the templates
+// of `hv create` from plugins/.
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -45,11 +46,33 @@ ${rows.join('\n')}
 `;
 }
 
+/** The built-in plugins' files, so that `hv create --template NAME` starts from a plugin that works. */
+async function templates() {
+  const all = {};
+  for (const name of (await readdir(join(root, 'plugins'))).sort()) {
+    const folder = join(root, 'plugins', name);
+    const files = [];
+    for (const path of (await readdir(folder, { recursive: true })).sort()) {
+      const info = await stat(join(folder, path));
+      if (!info.isFile()) continue;
+      const text = await readFile(join(folder, path), 'utf8');
+      files.push({ path: path.replaceAll('\\', '/'), text, executable: (info.mode & 0o100) !== 0 });
+    }
+    all[name] = files;
+  }
+  return `import type { ScaffoldPart } from './scaffold-parts.ts';
+
+/** Written by \`npm run docs\` from plugins/: the files of each template, as that plugin has them. */
+export const TEMPLATES: Record<string, ScaffoldPart[]> = ${JSON.stringify(all, null, 2)};
+`;
+}
+
 const { ERRORS } = await load('server/src/domain/errors.ts');
 const { openApiDocument } = await load('server/src/hub/openapi.ts');
 const pages = {
   'docs/errors.md': errorsPage(ERRORS),
   'docs/openapi.json': `${JSON.stringify(openApiDocument(), null, 2)}\n`,
+  'server/src/machine/scaffold-templates.ts': await templates(),
 };
 for (const [path, text] of Object.entries(pages)) {
   if (!check) await writeFile(join(root, path), text);

@@ -241,7 +241,7 @@ describe('hv', () => {
     await hvOk(author, ['create', 'not-x']);
     const pattern = await hv(author, ['publish', './not-x', '--all', '--json']);
     expect(pattern).toMatchObject({ code: 77, json: { error: { code: 'FORBIDDEN' } } });
-    await hvOk(author, ['create', 'x-tools', '--components', 'commands,skills,hooks']);
+    await hvOk(author, ['create', 'x-tools', '--with', 'commands,skills,hooks']);
     expect(await hvOk(author, ['validate', 'x-tools'])).toMatchObject({ ok: true, findings: [] });
     expect(await hvOk(author, ['publish', 'x-tools', '--all'])).toMatchObject({ name: 'x-tools', created: true });
     const { tokens } = await hvOk(collective.operator, ['token', 'list'], admin);

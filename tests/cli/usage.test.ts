@@ -101,7 +101,7 @@ describe('hv on the command line', () => {
     [['validate', './nowhere'], 'NOT_FOUND', 66],
     [['create', 'Bad Name'], 'NAME_INVALID', 65],
     [['create', 'cache'], 'NAME_RESERVED', 65],
-    [['create', 'x', '--components', 'wings'], 'USAGE', 64],
+    [['create', 'x', '--with', 'wings'], 'USAGE', 64],
     [['config', 'set', 'sync_interval', '0'], 'CONFIG_INVALID', 78],
     [['config', 'set', 'auto_sync', 'perhaps'], 'CONFIG_INVALID', 78],
   ])('%j on a machine without a hub is %s', async (args, code, exit) => {
@@ -149,7 +149,7 @@ describe('hv on the command line', () => {
   });
 
   it('creates what validates, and never over something', async () => {
-    const made = await hvOk(home, ['create', 'my-plugin', '--components', 'commands,agents,skills,hooks,mcp']);
+    const made = await hvOk(home, ['create', 'my-plugin', '--with', 'commands,agents,skills,hooks,mcp']);
     expect(made.files).toContain('.claude-plugin/plugin.json');
     expect(await hvOk(home, ['validate', 'my-plugin'])).toMatchObject({ ok: true, findings: [] });
     expect((await hv(home, ['create', 'my-plugin', '--json'])).json.error.code).toBe('PATH_OCCUPIED');

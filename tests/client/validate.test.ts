@@ -36,9 +36,20 @@ it('the other built-in plugins', async () => {
   for (const name of folders) await expectClean(join(REPOSITORY, 'plugins', name), 'plugin');
 });
 
-it('what hv create writes', async () => {
-  await hvOk(home, ['create', 'fresh-plugin']);
-  await expectClean(join(home.project, 'fresh-plugin'), 'plugin');
+const ALL = ['commands', 'agents', 'skills', 'hooks', 'mcp'];
+it.each([
+  [],
+  ...ALL.map((component) => ['--with', component]),
+  ['--with', ALL.join(',')],
+  ...['elasticsearch-ops', 'incident-response'].flatMap((name) => [
+    ['--template', name],
+    ['--template', name, '--with', ALL.join(',')],
+  ]),
+])('what hv create %j %j %j %j writes', async (...options) => {
+  const path = `made ${options.join(' ')}`;
+  await hvOk(home, ['create', 'fresh-plugin', '--path', path, ...options]);
+  await expectClean(join(home.project, path), 'plugin');
+  expect(await hvOk(home, ['validate', path, '--strict'])).toMatchObject({ ok: true, findings: [] });
 });
 
 it('and the client refuses the core plugin once its manifest is broken', async () => {

@@ -133,11 +133,11 @@ describe('a folder', () => {
     await symlink(join(home.project, 'secret'), join(market, 'plugins', 'link'));
     await writeFiles(market, plugin('inner'));
     await symlink(join(home.project, 'secret'), join(market, 'plugins', 'inner', 'more'));
-    expect(brief(await run())).toEqual([
-      'link null PATH_UNSAFE',
-      'up null PATH_UNSAFE',
-      'inner null FILE_KIND_UNSUPPORTED',
-    ]);
+    await symlink('../../shared', join(market, 'plugins', 'inner', 'common'));
+    await writeFiles(market, { 'shared/note.md': 'of the marketplace' });
+    expect(brief(await run())).toEqual(['link null PATH_UNSAFE', 'up null PATH_UNSAFE', 'inner 1.0.0 imported']);
+    const { files } = (await details('inner')) as unknown as { files: { path: string }[] };
+    expect(files.map((f) => f.path).sort()).toEqual(['.claude-plugin/plugin.json', 'commands/go.md', 'common/note.md']);
   });
 
   it('publishes in the order of dependencies, and only says so when asked only to say', async () => {

@@ -19,7 +19,7 @@ export const FAULTS: [what: string, finding: string, contents: Record<string, un
   ['manifest a list', `error MANIFEST_INVALID ${MANIFEST_PATH}`, { [MANIFEST_PATH]: '[]' }],
   ['name', `error NAME_INVALID ${MANIFEST_PATH}`, M({ name: 'A b' })],
   ['reserved name', `error NAME_RESERVED ${MANIFEST_PATH}`, M({ name: 'claude-x' })],
-  ['version', `error VERSION_INVALID ${MANIFEST_PATH}`, M({ version: '1' })],
+  ['version', `error VERSION_INVALID ${MANIFEST_PATH}`, M({ version: 'latest' })],
   ['author as text', `error MANIFEST_INVALID ${MANIFEST_PATH}`, M({ author: 'me' })],
   ['homepage', `error MANIFEST_FIELD ${MANIFEST_PATH}`, M({ homepage: 'x' })],
   ['license', `error MANIFEST_FIELD ${MANIFEST_PATH}`, M({ license: 3 })],
@@ -128,6 +128,31 @@ export const FAULTS: [what: string, finding: string, contents: Record<string, un
   ['handler type of a prototype', 'error HOOK_HANDLER hooks/hooks.json', on('PreToolUse', { type: 'constructor' })],
   ['command missing', 'error HOOK_HANDLER hooks/hooks.json', on('PreToolUse', { type: 'command' })],
   ['the same on another event', 'warning HOOK_HANDLER hooks/hooks.json', on('Stop', { type: 'prompt' })],
+  ['arguments as text', 'error HOOK_HANDLER hooks/hooks.json', on('PreToolUse', { ...run, args: 'x' })],
+  ['a shell of its own', 'error HOOK_HANDLER hooks/hooks.json', on('PermissionRequest', { ...run, shell: 'zsh' })],
+  ['async as text', 'error HOOK_HANDLER hooks/hooks.json', on('PreToolUse', { ...run, async: 'yes' })],
+  ['once as text', 'error HOOK_HANDLER hooks/hooks.json', on('PreToolUse', { ...run, once: 'yes' })],
+  ['a variable as address', 'error HOOK_HANDLER hooks/hooks.json', on('PreToolUse', { type: 'http', url: '${X}/y' })],
+  [
+    'a header as number',
+    'error HOOK_HANDLER hooks/hooks.json',
+    on('PreToolUse', { type: 'http', url: 'https://x', headers: { A: 1 } }),
+  ],
+  [
+    'input as text',
+    'error HOOK_HANDLER hooks/hooks.json',
+    on('PreToolUse', { type: 'mcp_tool', server: 's', tool: 't', input: 'x' }),
+  ],
+  [
+    'model as number',
+    'error HOOK_HANDLER hooks/hooks.json',
+    on('PreToolUse', { type: 'prompt', prompt: 'x', model: 1 }),
+  ],
+  [
+    'a condition as matcher',
+    'warning HOOK_MATCHER_CONDITION hooks/hooks.json',
+    on('PreToolUse', run, 'tool == "Bash" && tool_input.command matches "rm"'),
+  ],
   ['timeout', 'error HOOK_HANDLER hooks/hooks.json', on('PreToolUse', { ...run, timeout: -1 })],
   ['if', 'error HOOK_HANDLER hooks/hooks.json', on('PreToolUse', { ...run, if: 3 })],
   [
@@ -249,6 +274,10 @@ export const MENDED: [what: string, finding: string, contents: Record<string, un
     `warning DEPENDENCIES_FORM ${MANIFEST_PATH}`,
     M({ dependencies: { plugins: ['a@^1.0.0'] } }),
   ],
+  ['capitals in the name', `warning NAME_INVALID ${MANIFEST_PATH}`, M({ name: 'MyTools' })],
+  ['capitals in a dependency', `warning NAME_INVALID ${MANIFEST_PATH}`, M({ dependencies: ['Other'] })],
+  ['a version of two numbers', `warning VERSION_INVALID ${MANIFEST_PATH}`, M({ version: 'v1.0' })],
+  ['a date as version', `warning VERSION_INVALID ${MANIFEST_PATH}`, M({ version: '2025.01.02' })],
   ['a range in a list', `warning DEPENDENCIES_FORM ${MANIFEST_PATH}`, M({ dependencies: ['a@^1.0.0'] })],
   [
     'components',
@@ -295,6 +324,43 @@ export const GOOD: [what: string, contents: Record<string, unknown>, executable?
     },
   ],
   ['a hook with if', on('PreToolUse', { ...run, if: 'Bash(git:*)', timeout: 5 }, 'Bash')],
+  [
+    'flags of a handler',
+    on('PreToolUse', { ...run, async: true, once: true, shell: 'bash', statusMessage: 'x', env: { A: 1 } }),
+  ],
+  [
+    'a question with a model',
+    on('Stop', { type: 'prompt', prompt: 'x', model: 'haiku', timeout: 0.5, description: 'why' }),
+  ],
+  ['a list of names as matcher', on('PreToolUse', run, '^(Edit|Write|NotebookEdit)$')],
+  [
+    'front matter of every kind',
+    {
+      ...good,
+      'commands/a.md':
+        '\uFEFF---\r\n# note\r\ndescription: >-\r\n  Two\r\n  lines\r\nallowed-tools:\r\n  - Bash(npm run test:*)\r\n  - Read\r\nmodel: claude-opus-4-5-20251101\r\ndisable-model-invocation: true\r\n---\r\nbody\r\n',
+      'agents/a.md': md(
+        'name: a\ndescription: "Use. <example>\\nuser: \\"x: y\\"</example>"\ntools: "*"\nmodel: inherit\ncolor: pink\nskills: s',
+      ),
+      'skills/s/SKILL.md': md(
+        'name: s\ndescription: |\n  When: always\nallowed-tools: [Read, "Bash(git:*)"]\nmetadata:\n  version: 1\nlicense: MIT\nversion: 1.0.0',
+      ),
+      'skills/s/references/x.md': '# no front matter',
+      'skills/s/scripts/run.py': 'pass',
+    },
+  ],
+  [
+    'what lies about in a repository',
+    {
+      ...good,
+      '.github/workflows/ci.yml': 'a: b',
+      'node_modules/x/package.json': '{}',
+      '.codex-plugin/plugin.json': '{}',
+      'CLAUDE.md': '# x',
+      LICENSE: 'MIT',
+      'commands/.gitkeep': '',
+    },
+  ],
   ['an expression as matcher', on('PreToolUse', run, 'Task(Create|Update)|mcp__.*')],
   ['hooks in the manifest', M({ hooks: { Stop: [{ hooks: [run] }] } })],
   [

@@ -10,7 +10,7 @@ import { readJson } from '../domain/read-json.ts';
 import { type Change, translate } from '../domain/translate.ts';
 import { showDev, stopDev } from '../machine/dev-override.ts';
 import { withLock } from '../machine/lock.ts';
-import { readPlugin } from '../machine/read-plugin.ts';
+import { readAuthorFiles } from './author-files.ts';
 import type { ClientContext } from './context.ts';
 import { allFindings } from './validate.ts';
 
@@ -29,8 +29,9 @@ export interface DevResult {
  * of reading and of files
  */
 export async function devOnce(ctx: ClientContext, dir: string): Promise<DevResult> {
-  const files = await readPlugin(dir, { maxBytes: ctx.config.plugins.max_plugin_size_mb * 1024 * 1024 });
-  const findings = await allFindings(ctx, files);
+  const read = await readAuthorFiles(ctx, dir);
+  const { files } = read;
+  const findings = [...(await allFindings(ctx, files)), ...read.findings];
   if (hasErrors(findings)) throw invalidPlugin(findings);
   const translated = translate(files);
   const manifest = readJson(translated.files.find((f) => f.path === MANIFEST_PATH)?.bytes);

@@ -11,7 +11,7 @@ import type { Surface } from '../domain/surface.ts';
 import type { Change } from '../domain/translate.ts';
 import { pluginId, RECORD_PAYLOAD_TYPE } from '../domain/version-record.ts';
 import { publisherKey } from '../machine/publisher-key.ts';
-import { readPlugin } from '../machine/read-plugin.ts';
+import { readAuthorFiles } from './author-files.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import type { HubClient } from './hub-client.ts';
 
@@ -54,9 +54,10 @@ type Progress = ((progress: PublishProgress) => void) | undefined;
  */
 export async function packFolder(ctx: ClientContext, path: string): Promise<Packed> {
   const maxBytes = ctx.config.plugins.max_plugin_size_mb * 1024 * 1024;
-  const files = await readPlugin(path, { maxBytes });
+  const { files, findings } = await readAuthorFiles(ctx, path);
   const packed = packPlugin(files, { maxBytes, now: ctx.clock() });
-  return { ...packed, findings: await judge(files, packed.findings, ctx.config.plugins.findings) };
+  const all = [...packed.findings, ...findings];
+  return { ...packed, findings: await judge(files, all, ctx.config.plugins.findings) };
 }
 
 /**

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ContextCost, contextCost } from '../domain/context-cost.ts';
 import { HaiveError } from '../domain/errors.ts';
@@ -10,7 +10,7 @@ import { unifiedDiff } from '../domain/text-diff.ts';
 import { translate } from '../domain/translate.ts';
 import { validatePlugin } from '../domain/validate/index.ts';
 import { writeAtomic } from '../machine/atomic-file.ts';
-import { readPlugin } from '../machine/read-plugin.ts';
+import { readAuthorFiles } from './author-files.ts';
 import type { ClientContext } from './context.ts';
 
 export interface ValidateOptions {
@@ -49,8 +49,8 @@ export async function validateSource(
   path: string,
   options: ValidateOptions = {},
 ): Promise<ValidateResult> {
-  const maxBytes = ctx.config.plugins.max_plugin_size_mb * 1024 * 1024;
-  let files = await readPlugin(path, { maxBytes });
+  const read = await readAuthorFiles(ctx, path);
+  let { files } = read;
   let fixed: FileFix[] = [];
   if (options.fix === true) {
     if (!(await stat(path)).isDirectory()) throw new HaiveError('USAGE', 'Only a folder can be mended, not a zip');
@@ -59,7 +59,10 @@ export async function validateSource(
     await writeChanged(ctx, path, files, mended.files);
     files = mended.files;
   }
-  const findings = await allFindings(ctx, files);
+  const findings = sortFindings([
+    ...(await allFindings(ctx, files)),
+    ...applyPolicy(read.findings, ctx.config.plugins.findings),
+  ]);
   const bad = options.strict === true && findings.some((f) => f.severity === 'warning');
   return { ok: !hasErrors(findings) && !bad, findings, cost: contextCost(files), fixed };
 }
@@ -97,7 +100,10 @@ async function writeChanged(
   for (const file of after) {
     const old = known.get(file.path);
     if (old === undefined) continue;
-    const target = join(folder, ...file.path.split('/'));
+    const changed = !old.bytes.equals(file.bytes) || file.executable !== old.executable;
+    if (!changed) continue;
+    // a link stays one: what it leads to is mended
+    const target = await realpath(join(folder, ...file.path.split('/')));
     if (!old.bytes.equals(file.bytes)) await writeAtomic(ctx.machine.port, target, file.bytes);
     if (file.executable && !old.executable) await ctx.machine.port.chmod(target, (await stat(target)).mode | 0o111);
   }

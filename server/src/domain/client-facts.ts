@@ -87,15 +87,6 @@ export const TOOL_EVENTS = [
 /** Events where one entry that cannot be loaded makes the client refuse the plugin's whole hooks. */
 export const GUARD_EVENTS = ['PreToolUse', 'PermissionRequest'] as const;
 
-/** Handler type → the fields that must be text. */
-export const HANDLER_FIELDS: Record<string, readonly string[]> = {
-  command: ['command'],
-  prompt: ['prompt'],
-  agent: ['prompt'],
-  http: ['url'],
-  mcp_tool: ['server', 'tool'],
-};
-
 /** Fields of plugin.json that say where components lie. */
 export const COMPONENT_FIELDS = [
   'commands',

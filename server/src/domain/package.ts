@@ -61,13 +61,12 @@ export function packPlugin(given: readonly SourceFile[], options: PackOptions): 
   const files = safeFiles(given, options.maxBytes);
   const original = files.find((f) => f.path === MANIFEST_PATH);
   if (original === undefined) throw new HaiveError('MANIFEST_MISSING', `There is no ${MANIFEST_PATH}`);
-  parseManifest(original.bytes);
-  const findings = validatePlugin(files);
-  if (hasErrors(findings)) throw invalidPlugin(findings);
-
   const { files: shipped, changes } = options.translate === false ? { files, changes: [] } : translate(files);
   const manifestFile = shipped.find((f) => f.path === MANIFEST_PATH) ?? original;
   const manifest = parseManifest(manifestFile.bytes);
+  const findings = validatePlugin(files);
+  if (hasErrors(findings)) throw invalidPlugin(findings);
+
   const surface = computeSurface(shipped);
   checkDeclared(manifest.raw, surface);
   const typeOf = classifier(manifest.raw);

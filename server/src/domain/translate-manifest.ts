@@ -2,10 +2,13 @@ import { readEntry, type WrittenDependency } from './dependencies.ts';
 import { editJson } from './json-edit.ts';
 import { isJsonObject, type JsonObject } from './read-json.ts';
 import type { Report } from './translate.ts';
+import { plainName, plainVersion } from './translate-identity.ts';
 import { type Placed, placeComponent } from './translate-places.ts';
 
 const COMPONENTS = ['commands', 'agents', 'skills', 'hooks', 'mcpServers'] as const;
 
+const WHY_NAME = 'Some file systems do not tell capitals from small letters, so a plugin has its name in small ones.';
+const WHY_VERSION = 'Versions must order: three numbers, as in 1.2.0.';
 const WHY_COMPONENTS =
   'Claude Code ignores `components`: it finds the default places itself and others by its own keys.';
 const WHY_DEPENDENCIES =
@@ -22,10 +25,24 @@ export function translateManifest(text: string, files: ReadonlySet<string>, repo
     return text;
   }
   if (!isJsonObject(manifest)) return text;
+  json = translateIdentity(json, manifest, report);
   json = translateComponents(json, manifest, files, report);
   json = translatePlaces(json, files, report);
   json = translateDependencies(json, report);
   return bom + json;
+}
+
+function translateIdentity(json: string, manifest: JsonObject, report: Report): string {
+  let text = json;
+  const change = (key: string, plain: string | undefined, why: string): void => {
+    if (plain === undefined) return;
+    const before = `${JSON.stringify(key)}: ${JSON.stringify(manifest[key])}`;
+    text = editJson(text, [key], plain);
+    report(key, before, `${JSON.stringify(key)}: ${JSON.stringify(plain)}`, why);
+  };
+  if (typeof manifest.name === 'string') change('name', plainName(manifest.name), WHY_NAME);
+  if (typeof manifest.version === 'string') change('version', plainVersion(manifest.version), WHY_VERSION);
+  return text;
 }
 
 function translateComponents(json: string, manifest: JsonObject, files: ReadonlySet<string>, report: Report): string {
@@ -122,9 +139,13 @@ function translateDependencies(json: string, report: Report): string {
 }
 
 function nativeForm(entry: unknown, read: WrittenDependency): unknown {
-  const { name, range, marketplace } = read;
-  if (typeof entry === 'string' && range === undefined) return entry;
-  if (isJsonObject(entry) && entry.range === undefined && entry.optional === undefined) return entry;
+  const { range, marketplace } = read;
+  const plain = plainName(read.name);
+  const name = plain ?? read.name;
+  if (typeof entry === 'string' && range === undefined)
+    return plain === undefined ? entry : entry.replace(read.name, plain);
+  if (isJsonObject(entry) && entry.range === undefined && entry.optional === undefined)
+    return plain === undefined ? entry : { ...entry, name: plain };
   const version = range === undefined || range === '*' ? {} : { version: range };
   const where = marketplace === undefined ? {} : { marketplace };
   return Object.keys(version).length + Object.keys(where).length === 0 ? name : { name, ...version, ...where };

@@ -212,9 +212,55 @@ describe('tool grants', () => {
   });
 });
 
+describe('names and versions', () => {
+  const version = (given: string) => {
+    const { files } = translate(pluginFiles({ [MANIFEST_PATH]: manifestWith({ version: given }) }));
+    return (JSON.parse(textOf(files, MANIFEST_PATH)) as { version: string }).version;
+  };
+  it('makes versions of three numbers', () => {
+    const made = ['1', 'v1.2', '=1.2.3', '2025.01.02', '1.0-beta.1', '1.2.3+build', ' 1.2.3 '].map(version);
+    expect(made).toEqual(['1.0.0', '1.2.0', '1.2.3', '2025.1.2', '1.0.0-beta.1', '1.2.3', '1.2.3']);
+    for (const kept of ['1.2.3', '1.0.0-rc.1', 'latest', '1.2.3.4', '', '1.x', '99999999999999999999.0'])
+      expect(version(kept)).toBe(kept);
+  });
+  it('writes a name small, with all that calls it', () => {
+    const { files, changes } = translate(
+      pluginFiles({
+        [MANIFEST_PATH]: manifestWith({
+          name: 'MyTools',
+          dependencies: ['Other', { name: 'Third', version: '^1.0.0' }],
+        }),
+        'commands/a.md':
+          '---\nallowed-tools: mcp__plugin_MyTools_s__*\n---\nThen /MyTools:b, not NotMyTools:b. MyTools: x\n',
+        'hooks/hooks.json': {
+          hooks: { Stop: [{ hooks: [{ type: 'mcp_tool', server: 'plugin:MyTools:s', tool: 't' }] }] },
+        },
+        'docs/x.md': '/MyTools:b',
+      }),
+    );
+    expect(JSON.parse(textOf(files, MANIFEST_PATH))).toMatchObject({
+      name: 'mytools',
+      dependencies: ['other', { name: 'third', version: '^1.0.0' }],
+    });
+    expect(textOf(files, 'commands/a.md')).toBe(
+      '---\nallowed-tools: mcp__plugin_mytools_s__*\n---\nThen /mytools:b, not NotMyTools:b. MyTools: x\n',
+    );
+    expect(textOf(files, 'hooks/hooks.json')).toContain('plugin:mytools:s');
+    expect(textOf(files, 'docs/x.md')).toBe('/MyTools:b');
+    expect(changes.map((c) => [c.file, c.rule])).toContainEqual([MANIFEST_PATH, 'name']);
+    expect(translate(files).changes).toEqual([]);
+  });
+  it('leaves names that are none in small letters either', () => {
+    for (const name of ['A B', 'Claude-x', 'ПЛАГИН']) {
+      const { changes } = translate(pluginFiles({ [MANIFEST_PATH]: manifestWith({ name }) }));
+      expect(changes).toEqual([]);
+    }
+  });
+});
+
 describe('properties', () => {
   const dependency = fc.oneof(
-    fc.constantFrom('a', 'a@^1.0.0', 'b@market', 'c@*', '', '@'),
+    fc.constantFrom('a', 'A', 'a@^1.0.0', 'b@market', 'Bb@market', 'c@*', '', '@'),
     fc.record(
       { name: fc.constantFrom('d', 'e'), version: fc.constantFrom('^1', 'x y'), optional: fc.boolean() },
       { requiredKeys: ['name'] },
@@ -235,6 +281,8 @@ describe('properties', () => {
   const component = fc.constantFrom('commands', 'agents', 'skills', 'hooks', 'mcpServers', 'toys');
   const manifest = fc.record(
     {
+      name: fc.constantFrom('pp', 'Pp', 'A b'),
+      version: fc.constantFrom('1.0.0', 'v1', '2025.01.02', 'x'),
       components: fc.dictionary(component, places, { maxKeys: 4 }),
       dependencies: fc.oneof(
         fc.array(dependency, { maxLength: 4 }),
@@ -279,6 +327,8 @@ describe('properties', () => {
         '#',
         'Read',
         'tools: ',
+        'mcp__plugin_Pp_s__x',
+        'Pp:a',
       ),
       { maxLength: 10 },
     )

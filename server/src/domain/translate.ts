@@ -4,6 +4,7 @@ import type { SourceFile } from './package.ts';
 import { isJsonObject, readJson } from './read-json.ts';
 import { grantTargets, translateGrants } from './translate-grants.ts';
 import { translateHooks } from './translate-hooks.ts';
+import { renamePlugin } from './translate-identity.ts';
 import { translateManifest } from './translate-manifest.ts';
 import { translateMatchers } from './translate-matchers.ts';
 
@@ -58,7 +59,15 @@ export function translate(files: readonly SourceFile[]): { files: SourceFile[]; 
   const serverFiles = new Set([MCP_PATH, ...pathsOf(manifest.mcpServers)]);
   for (const path of [...hookFiles, ...serverFiles]) edit(path, dropByteOrderMark, 'utf8');
   const targets = grantTargets(manifest, (path) => readJson(result.find((f) => f.path === path)?.bytes));
+  const given = readJson(files.find((f) => f.path === MANIFEST_PATH)?.bytes)?.name;
+  const rename = (text: string, report: Report): string => {
+    if (typeof given !== 'string' || typeof manifest.name !== 'string' || given === manifest.name) return text;
+    const renamed = renamePlugin(text, given, manifest.name);
+    if (renamed !== text) report('name', given, manifest.name, 'The plugin has its name in small letters.');
+    return renamed;
+  };
   const editHooks = (path: string, at: JSONPath) => {
+    if (path !== MANIFEST_PATH) edit(path, rename, 'utf8');
     edit(path, (text, report) => translateHooks(text, at, report), 'utf8');
     edit(path, (text, report) => translateMatchers(text, at, targets, report), 'utf8');
   };
@@ -77,7 +86,9 @@ export function translate(files: readonly SourceFile[]): { files: SourceFile[]; 
     const carriesGrants =
       type === 'command' || type === 'agent' ? true : type === 'skill' && /(^|\/)SKILL\.md$/i.test(path);
     // Grants are ASCII: read byte for byte, so that any encoding of the rest survives.
-    if (carriesGrants) edit(path, (text, report) => translateGrants(text, targets, report), 'latin1');
+    if (!carriesGrants) continue;
+    edit(path, rename, 'latin1');
+    edit(path, (text, report) => translateGrants(text, targets, report), 'latin1');
   }
   return { files: result, changes };
 }

@@ -58,19 +58,58 @@ describe('readPlugin', () => {
       ['node_modules/dep/index.js', 'x', false],
     ]);
   });
-  it('follows no link, and names it', async () => {
-    await put('a.md');
-    await symlink('/etc/passwd', join(root, 'link.md'));
-    await expect(readPlugin(root, { maxBytes: 1e6 })).rejects.toMatchObject({
-      code: 'FILE_KIND_UNSUPPORTED',
-      message: /link\.md/,
-    });
-    await rm(join(root, 'link.md'));
-    await symlink(tmpdir(), join(root, 'folder'));
-    expect(await codeOf()).toBe('FILE_KIND_UNSUPPORTED');
-    await rm(join(root, 'folder'));
-    await symlink('nowhere', join(root, 'dangling'));
-    expect(await codeOf()).toBe('FILE_KIND_UNSUPPORTED');
+  it('takes what a link inside the plugin leads to, file or folder', async () => {
+    await put('docs/a.md', 'text', 0o755);
+    await put('skills/s/SKILL.md', 'skill');
+    await symlink('docs/a.md', join(root, 'A.md'));
+    await symlink('../skills/s', join(root, 'docs/s'));
+    const files = await readPlugin(root, { maxBytes: 1e6 });
+    expect(files.map((f) => [f.path, f.bytes.toString(), f.executable])).toEqual([
+      ['A.md', 'text', true],
+      ['docs/a.md', 'text', true],
+      ['docs/s/SKILL.md', 'skill', false],
+      ['skills/s/SKILL.md', 'skill', false],
+    ]);
+  });
+  it('leaves out, and names, links that lead out, nowhere, in circles or into version control', async () => {
+    await put('in/a.md');
+    await put('.git/config', 'token');
+    await put('in/.git/config', 'token');
+    for (const [path, target] of [
+      ['passwd', '/etc/passwd'],
+      ['folder', tmpdir()],
+      ['up', '..'],
+      ['dangling', 'nowhere'],
+      ['self', 'self'],
+      ['circle', '.'],
+      ['in/back', '..'],
+      ['config', '.git/config'],
+      ['inner', 'in/.git'],
+    ] as const)
+      await symlink(target, join(root, path));
+    const leftOut: string[] = [];
+    const files = await readPlugin(root, { maxBytes: 1e6, onLinkLeftOut: (path) => leftOut.push(path) });
+    expect(files.map((f) => f.path)).toEqual(['in/a.md']);
+    expect(leftOut).toEqual([
+      ...['circle', 'config', 'dangling', 'folder', 'in/back', 'inner', 'passwd', 'self', 'up'],
+    ]);
+  });
+  it('follows links inside a wider folder where it is given one', async () => {
+    await put('shared/b.md', 'shared');
+    await put('plugin/a.md');
+    await symlink('../shared', join(root, 'plugin', 'common'));
+    const paths = async (linksWithin?: string) =>
+      (await readPlugin(join(root, 'plugin'), { maxBytes: 1e6, linksWithin })).map((f) => f.path);
+    expect(await paths()).toEqual(['a.md']);
+    expect(await paths(root)).toEqual(['a.md', 'common/b.md']);
+  });
+  it('ends on links that fan out without end', async () => {
+    for (let i = 0; i < 20; i++) {
+      await mkdir(join(root, `d${i}`));
+      for (const side of ['l', 'r']) await symlink(`../d${i + 1}`, join(root, `d${i}`, side));
+    }
+    await put('d20/x', '');
+    expect(await codeOf()).toMatch(/PATH_UNSAFE|PLUGIN_TOO_LARGE/);
   });
   it('refuses pipes and sockets without opening them', async () => {
     execFileSync('mkfifo', [join(root, 'pipe')]);

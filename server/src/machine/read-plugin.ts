@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
-import { type FileHandle, lstat, open, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { type FileHandle, lstat, open, readdir, realpath, stat } from 'node:fs/promises';
+import { isAbsolute, join, relative, sep } from 'node:path';
 import { readZip } from '../domain/archive.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { isLeftOut } from '../domain/left-out.ts';
@@ -8,6 +8,7 @@ import type { SourceFile } from '../domain/package.ts';
 import { errnoOf } from './file-port.ts';
 
 const MAX_FILES = 20_000;
+const MAX_FOLDERS = 20_000;
 const MAX_DEPTH = 64;
 /** What a zip may need beside its files' bytes. */
 const ZIP_OVERHEAD = 16 * 1024 * 1024;
@@ -21,11 +22,16 @@ interface Found {
 export interface ReadOptions {
   /** Limit for the sum of all files, in bytes. */
   maxBytes: number;
+  /** Links are followed inside this folder; the plugin's own when left out. */
+  linksWithin?: string | undefined;
+  /** Told of each link that is left out, because it leads nowhere or out of that folder. */
+  onLinkLeftOut?: ((path: string) => void) | undefined;
 }
 
 /**
- * Reads a plugin from a folder or a zip file. Symbolic links are never followed; nothing in the folder is taken as
- * configuration; what `isLeftOut` names is skipped. Sizes are added up before anything is read.
+ * Reads a plugin from a folder or a zip file. A symbolic link becomes what it leads to, as when Claude Code installs; one that leads
+ * out, into version control or nowhere is left out. Nothing in the folder is taken as configuration; what `isLeftOut` names is
+ * skipped. Sizes are added up before anything is read.
  * @throws HaiveError NOT_FOUND, FILE_KIND_UNSUPPORTED, PLUGIN_TOO_LARGE, PATH_UNSAFE, ARCHIVE_INVALID, IO_ERROR
  */
 export async function readPlugin(path: string, options: ReadOptions): Promise<SourceFile[]> {
@@ -59,10 +65,16 @@ async function readArchive(path: string, size: number, { maxBytes }: ReadOptions
   }
 }
 
-async function readFolder(root: string, { maxBytes }: ReadOptions): Promise<SourceFile[]> {
-  const found: Found[] = [];
-  const counter = { bytes: 0 };
-  await list(root, [], found, counter, maxBytes);
+async function readFolder(root: string, options: ReadOptions): Promise<SourceFile[]> {
+  const { maxBytes } = options;
+  const real = await realpath(root);
+  const walk: Walk = {
+    ...{ maxBytes, found: [], bytes: 0, folders: 0 },
+    boundary: options.linksWithin === undefined ? real : await realpath(options.linksWithin),
+    leftOut: options.onLinkLeftOut ?? (() => {}),
+  };
+  await list(walk, real, [], [real]);
+  const { found } = walk;
   found.sort((a, b) => (a.path < b.path ? -1 : 1));
   const files: SourceFile[] = [];
   let total = 0;
@@ -75,37 +87,65 @@ async function readFolder(root: string, { maxBytes }: ReadOptions): Promise<Sour
   return files;
 }
 
-async function list(
-  root: string,
-  segments: readonly string[],
-  found: Found[],
-  counter: { bytes: number },
-  maxBytes: number,
-): Promise<void> {
-  if (segments.length > MAX_DEPTH) {
+interface Walk {
+  maxBytes: number;
+  /** Real path that links may not lead out of. */
+  boundary: string;
+  leftOut: (path: string) => void;
+  found: Found[];
+  bytes: number;
+  folders: number;
+}
+
+/** @param above the real folders on the way here, so that a link to one of them ends */
+async function list(walk: Walk, folder: string, segments: readonly string[], above: readonly string[]): Promise<void> {
+  walk.folders += 1;
+  if (segments.length > MAX_DEPTH || walk.folders > MAX_FOLDERS) {
     throw new HaiveError('PATH_UNSAFE', `The folder ${segments.slice(0, 4).join('/')}/… is nested too deeply`);
   }
-  const folder = join(root, ...segments);
   for (const name of (await readdir(folder)).sort()) {
     const inside = [...segments, name];
     if (isLeftOut(inside)) continue;
     const path = inside.join('/');
     if (name.includes('\uFFFD')) throw new HaiveError('PATH_UNSAFE', `The name of ${path} is not UTF-8`);
-    const absolute = join(folder, name);
-    const info = await lstat(absolute);
+    let absolute = join(folder, name);
+    let info = await lstat(absolute);
+    if (info.isSymbolicLink()) {
+      const target = await linkTarget(absolute, walk.boundary);
+      if (target === undefined || above.includes(target)) {
+        walk.leftOut(path);
+        continue;
+      }
+      absolute = target;
+      info = await lstat(absolute);
+    }
     if (info.isDirectory()) {
-      await list(root, inside, found, counter, maxBytes);
+      await list(walk, absolute, inside, [...above, absolute]);
     } else if (info.isFile()) {
-      counter.bytes += info.size;
-      if (counter.bytes > maxBytes) throw tooLarge(counter.bytes, maxBytes);
-      found.push({ path, absolute, size: info.size });
-      if (found.length > MAX_FILES) {
+      walk.bytes += info.size;
+      if (walk.bytes > walk.maxBytes) throw tooLarge(walk.bytes, walk.maxBytes);
+      walk.found.push({ path, absolute, size: info.size });
+      if (walk.found.length > MAX_FILES) {
         throw new HaiveError('PLUGIN_TOO_LARGE', `The folder holds more than ${MAX_FILES} files`);
       }
     } else {
       throw unsupported(path);
     }
   }
+}
+
+/** Where a link ends; undefined where that is nothing, outside of `boundary`, or what no plugin ships (`.git`). */
+async function linkTarget(link: string, boundary: string): Promise<string | undefined> {
+  let target: string;
+  try {
+    target = await realpath(link);
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES'].includes(errnoOf(error) ?? '')) return undefined;
+    throw error;
+  }
+  const way = relative(boundary, target);
+  const leaves = way === '..' || way.startsWith(`..${sep}`) || isAbsolute(way);
+  return leaves || isLeftOut(way.split(sep)) ? undefined : target;
 }
 
 /** Reads what was listed as a regular file; one that has become something else since is refused. */
@@ -155,7 +195,7 @@ function unreadable(error: unknown, path: string): unknown {
 }
 
 function unsupported(path: string): HaiveError {
-  return new HaiveError('FILE_KIND_UNSUPPORTED', `${path} is not a regular file (a link, device, socket or pipe)`, {
+  return new HaiveError('FILE_KIND_UNSUPPORTED', `${path} is not a regular file (a device, socket or pipe)`, {
     details: { path },
   });
 }

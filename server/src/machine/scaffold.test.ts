@@ -2,11 +2,19 @@ import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { MANIFEST_PATH } from '../domain/file-types.ts';
 import { packPlugin } from '../domain/package.ts';
+import { scanPlugin } from '../domain/safety/index.ts';
 import { translate } from '../domain/translate.ts';
 import { validatePlugin } from '../domain/validate/index.ts';
 import { readPlugin } from './read-plugin.ts';
-import { SCAFFOLD_COMPONENTS, type ScaffoldComponent, scaffold, writeScaffold } from './scaffold.ts';
+import {
+  SCAFFOLD_COMPONENTS,
+  SCAFFOLD_TEMPLATES,
+  type ScaffoldComponent,
+  scaffold,
+  writeScaffold,
+} from './scaffold.ts';
 
 let root = '';
 beforeEach(async () => {
@@ -17,18 +25,37 @@ afterEach(async () => {
 });
 
 describe('scaffold', () => {
-  it.each([[[]], [[...SCAFFOLD_COMPONENTS]], ...SCAFFOLD_COMPONENTS.map((c) => [[c]] as [ScaffoldComponent[]])])(
-    'makes a plugin with %j that has no finding and needs no translation',
-    (components) => {
-      const files = scaffold('my-plugin', { components, description: 'Says: "hello" [to] #everybody' });
-      expect(validatePlugin(files)).toEqual([]);
-      expect(translate(files).changes).toEqual([]);
-      const { manifest } = packPlugin(files, { maxBytes: 1e6, now: new Date(0) });
-      expect(manifest).toMatchObject({
-        name: 'my-plugin',
-        version: '0.1.0',
-        description: 'Says: "hello" [to] #everybody',
-      });
+  const subsets = Array.from({ length: 2 ** SCAFFOLD_COMPONENTS.length }, (_, bits) =>
+    SCAFFOLD_COMPONENTS.filter((_, i) => (bits >> i) % 2 === 1),
+  );
+  it.each(SCAFFOLD_TEMPLATES)(
+    'has no finding and needs no translation, from %s with any components',
+    async (template) => {
+      const description = 'Says: "hello" [to] #everybody';
+      for (const components of [undefined, ...subsets]) {
+        const files = scaffold('my-plugin', { template, components, description });
+        expect([components, validatePlugin(files)]).toEqual([components, []]);
+        expect(translate(files).changes).toEqual([]);
+        const packed = packPlugin(files, { maxBytes: 1e6, now: new Date(0) });
+        expect(packed.manifest).toMatchObject({ name: 'my-plugin', version: '0.1.0', description, machineGroups: [] });
+        const has = (component: ScaffoldComponent) =>
+          files.some((f) => (component === 'mcp' ? f.path === '.mcp.json' : f.path.startsWith(`${component}/`)));
+        expect((components ?? []).filter((c) => !has(c))).toEqual([]);
+      }
+      expect(await scanPlugin(scaffold('my-plugin', { template, components: SCAFFOLD_COMPONENTS }))).toEqual([]);
+    },
+  );
+  it.each(['elasticsearch-ops', 'incident-response'])(
+    'starts from the built-in %s as it is, renamed',
+    async (template) => {
+      const original = await readPlugin(join(import.meta.dirname, '../../../plugins', template), { maxBytes: 1e6 });
+      const files = scaffold('my-plugin', { template });
+      expect(files.map((f) => f.path)).toEqual(original.map((f) => f.path));
+      for (const [i, { path, bytes }] of files.entries()) {
+        expect(bytes.toString()).not.toContain(template);
+        if (path === MANIFEST_PATH || path === 'README.md') continue;
+        expect(bytes.toString()).toBe(original[i]?.bytes.toString().replaceAll(template, 'my-plugin'));
+      }
     },
   );
   it('refuses bad names, templates and components', () => {

@@ -35,15 +35,17 @@ export interface Comparison {
 
 const MAX_BYTES = 500 * 1024 * 1024;
 
-/** Folders below `root` that hold a plugin's manifest, not those inside another plugin; `root` itself where it is one. */
+/** Folders below `root` that hold a plugin's manifest, and `root` itself; not those inside another plugin that is no marketplace. */
 export async function pluginFolders(root: string, depth = 6): Promise<string[]> {
-  const isPlugin = await stat(join(root, '.claude-plugin', 'plugin.json')).then(
-    (info) => info.isFile(),
-    () => false,
-  );
-  if (isPlugin) return [root];
-  if (depth === 0) return [];
-  const found: string[] = [];
+  const has = (name: string): Promise<boolean> =>
+    stat(join(root, '.claude-plugin', name)).then(
+      (info) => info.isFile(),
+      () => false,
+    );
+  const isPlugin = await has('plugin.json');
+  // the root of a marketplace may be a plugin itself, beside others
+  if (depth === 0 || (isPlugin && !(await has('marketplace.json')))) return isPlugin ? [root] : [];
+  const found: string[] = isPlugin ? [root] : [];
   for (const entry of (await readdir(root, { withFileTypes: true })).sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (!entry.isDirectory() || ['.git', 'node_modules'].includes(entry.name)) continue;
     found.push(...(await pluginFolders(join(root, entry.name), depth - 1)));
@@ -65,7 +67,11 @@ export async function compareAll(home: TempHome, root: string, folders: readonly
 }
 
 async function compare(home: TempHome, folder: string, name: string): Promise<Comparison> {
-  const client = await byClient(home, folder);
+  const client = await byClient(home, folder).catch((thrown: unknown) => ({
+    success: false,
+    errors: [String(thrown).slice(0, 500)],
+    warnings: [],
+  }));
   const base = { name, clientErrors: client.errors, clientWarnings: client.warnings };
   const verdict = client.success ? 'pass' : 'fail';
   let files: SourceFile[];

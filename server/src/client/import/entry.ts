@@ -67,10 +67,15 @@ async function readGiven(entry: CatalogueEntry, job: EntryJob): Promise<{ given:
   const at = (commit: string | null) => (commit === null ? '' : `@${commit}`);
   if ('folder' in place) {
     const folder = await within(source.root ?? '', place.folder);
-    return { given: await readPlugin(folder, job), origin: `${source.origin}${at(source.commit)}${inside}` };
+    const linksWithin = source.root ?? undefined;
+    return {
+      given: await readPlugin(folder, { maxBytes: job.maxBytes, linksWithin }),
+      origin: `${source.origin}${at(source.commit)}${inside}`,
+    };
   }
   const { folder, commit } = await source.repository(place.git, place.ref);
-  const files = await readPlugin(await within(folder, join(folder, ...place.inside.split('/'))), job);
+  const inClone = await within(folder, join(folder, ...place.inside.split('/')));
+  const files = await readPlugin(inClone, { maxBytes: job.maxBytes, linksWithin: folder });
   return { given: files, origin: `${place.git}${at(commit)}${inside}` };
 }
 

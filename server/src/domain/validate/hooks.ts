@@ -1,10 +1,11 @@
 import type { JSONPath } from 'jsonc-parser';
-import { GUARD_EVENTS, HANDLER_FIELDS, HOOK_EVENTS, TOOL_EVENTS } from '../client-facts.ts';
+import { GUARD_EVENTS, HOOK_EVENTS, TOOL_EVENTS } from '../client-facts.ts';
 import { HOOKS_PATH, MANIFEST_PATH, namedPaths } from '../file-types.ts';
 import type { Severity } from '../findings.ts';
 import { isJsonObject, type JsonObject } from '../read-json.ts';
 import { splitMatcher } from '../translate-hooks.ts';
 import { widenMatcher } from '../translate-matchers.ts';
+import { HANDLERS, handlerFaults } from './hook-handlers.ts';
 import { checkRootPaths } from './root-paths.ts';
 import type { Subject } from './subject.ts';
 import { didYouMean } from './suggest.ts';
@@ -155,6 +156,17 @@ function checkMatcher(subject: Subject, file: string, at: JSONPath, event: strin
     );
     return;
   }
+  if (onTool && /==|&&|["']/.test(matcher)) {
+    const message = `The matcher ${JSON.stringify(matcher.slice(0, 80))} is a condition; only a tool's name is matched, so it never fires.`;
+    subject.warn(
+      'HOOK_MATCHER_CONDITION',
+      file,
+      place,
+      message,
+      'Match the tool, and write the rest as "if" or test it in the command.',
+    );
+    return;
+  }
   try {
     new RegExp(matcher);
   } catch {
@@ -177,12 +189,10 @@ function checkHandler(subject: Subject, file: string, at: JSONPath, event: strin
     bad(undefined, 'A handler must be an object.', 'Write {"type": "command", "command": …}.');
     return;
   }
-  const fields =
-    typeof handler.type === 'string' && Object.hasOwn(HANDLER_FIELDS, handler.type)
-      ? HANDLER_FIELDS[handler.type]
-      : undefined;
-  if (fields === undefined) {
-    const known = Object.keys(HANDLER_FIELDS);
+  const schema =
+    typeof handler.type === 'string' && Object.hasOwn(HANDLERS, handler.type) ? HANDLERS[handler.type] : undefined;
+  if (schema === undefined) {
+    const known = Object.keys(HANDLERS);
     const type = String(handler.type).slice(0, 40);
     bad(
       'type',
@@ -191,14 +201,8 @@ function checkHandler(subject: Subject, file: string, at: JSONPath, event: strin
     );
     return;
   }
-  for (const field of fields) {
-    if (typeof handler[field] !== 'string')
-      bad(field, `A ${String(handler.type)} handler needs the text "${field}".`, `Add "${field}".`);
-  }
-  if (handler.if !== undefined && typeof handler.if !== 'string')
-    bad('if', '"if" must be text.', 'Write a permission rule such as "Bash(git:*)".');
-  if (handler.timeout !== undefined && (typeof handler.timeout !== 'number' || handler.timeout <= 0)) {
-    bad('timeout', '"timeout" must be a number of seconds above 0.', 'Write for example 10.');
+  for (const { key, message } of handlerFaults(schema, handler)) {
+    bad(key, `"${key}" of a ${String(handler.type)} handler ${message}.`, `Correct "${key}".`);
   }
   if (handler.type === 'mcp_tool' && event === 'SessionStart') {
     subject.error(

@@ -92,6 +92,7 @@ export function validateManifest(subject: Subject): void {
 function checkUnknown(subject: Subject, manifest: JsonObject): void {
   const known = [...MANIFEST_FIELDS, 'haivemind'];
   for (const key of Object.keys(manifest)) {
+    if (subject.isFull) return;
     if (key === 'components' || (known as string[]).includes(key)) continue;
     const message = `Claude Code does not know the field ${JSON.stringify(key.slice(0, 60))}.${didYouMean(key, known)}`;
     subject.warn('UNKNOWN_FIELD', MANIFEST_PATH, { json: [key] }, message, 'Correct its spelling or remove it.');

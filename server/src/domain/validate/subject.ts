@@ -54,8 +54,13 @@ export class Subject {
     return this.folders.has(path);
   }
 
+  /** True when no more findings are kept: nothing needs to look further. */
+  get isFull(): boolean {
+    return this.findings.length >= MAX_FINDINGS;
+  }
+
   report(severity: Severity, code: string, file: string, place: Place, message: string, fix: string): void {
-    if (this.findings.length >= MAX_FINDINGS) return;
+    if (this.isFull) return;
     const at = this.locate(file, place);
     this.findings.push({ code, severity, file, line: at?.line ?? null, column: at?.column ?? null, message, fix });
   }

@@ -9,9 +9,9 @@ import type { ToolInput, ToolOutput } from './tools.ts';
  */
 export async function createPluginFolder(
   _ctx: ClientContext,
-  { name, path, components, description }: ToolInput<'create_plugin'>,
+  { name, path, components, template, description }: ToolInput<'create_plugin'>,
 ): Promise<ToolOutput<'create_plugin'>> {
-  const files = scaffold(name, { components, ...(description === undefined ? {} : { description }) });
+  const files = scaffold(name, { components, template, description });
   const folder = resolve(path ?? name);
   await writeScaffold(folder, files);
   return { path: folder, files: files.map((file) => file.path) };

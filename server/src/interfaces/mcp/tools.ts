@@ -295,8 +295,14 @@ export const TOOLS = {
       components: z
         .array(z.enum(['commands', 'agents', 'skills', 'hooks', 'mcp']))
         .max(5)
-        .default(['commands'])
-        .describe('Which parts to start with'),
+        .optional()
+        .describe('Which parts to start with; commands when there is no template either'),
+      template: z
+        .enum(['basic', 'elasticsearch-ops', 'incident-response'])
+        .default('basic')
+        .describe(
+          'A built-in plugin to start from: operating a service over its API, or a shared procedure with hooks',
+        ),
       description: z.string().max(1000).optional().describe('One sentence: what the plugin is for'),
     }),
     output: z.object({ path: z.string(), files: z.array(z.string()) }),

@@ -35,11 +35,11 @@ export const AUTHORING_VERBS: VerbRow[] = [
     summary: 'start a new plugin from a template',
     options: [
       ['--path <dir>', 'where to put it (default ./NAME)'],
-      ['--components <list>', 'commands,agents,skills,hooks,mcp (default commands)'],
+      ['--with <list>', 'commands,agents,skills,hooks,mcp (default commands)'],
       ['--description <text>', 'what it does'],
-      ['--template <name>', 'which template (default basic)'],
+      ['--template <name>', 'basic, elasticsearch-ops or incident-response: a built-in plugin to start from'],
     ],
-    examples: ['hv create my-plugin --components commands,skills'],
+    examples: ['hv create my-plugin --with commands,skills', 'hv create my-service --template elasticsearch-ops'],
     load: async () => (await import('../verbs/authoring.ts')).create,
   },
 ];

@@ -2,7 +2,6 @@ import { resolve } from 'node:path';
 import { validateSource } from '../../../client/validate.ts';
 import { HAIVEMIND_VERSION } from '../../../contract/version.ts';
 import type { ContextCost } from '../../../domain/context-cost.ts';
-import { HaiveError } from '../../../domain/errors.ts';
 import { toSarif } from '../../../domain/sarif.ts';
 import { type ScaffoldComponent, scaffold, writeScaffold } from '../../../machine/scaffold.ts';
 import { clean, type Style, table } from '../output.ts';
@@ -58,14 +57,13 @@ function costLines(cost: ContextCost, style: Style): string[] {
 
 export const create: Verb = async (call) => {
   const name = argument(call, 0, 'name');
-  const { path, components, description, template } = call.options;
+  const { path, with: parts, description, template } = call.options;
   const dir = resolve(call.cwd, path ?? name);
   const files = scaffold(name, {
-    components: (listOption(components, 'components') ?? ['commands']) as ScaffoldComponent[],
-    ...(description === undefined ? {} : { description }),
-    ...(template === undefined ? {} : { template }),
+    components: listOption(parts, 'with') as ScaffoldComponent[] | undefined,
+    description,
+    template,
   });
-  if (files.length === 0) throw new HaiveError('INTERNAL', 'The template is empty');
   await writeScaffold(dir, files);
   const { style } = call;
   return {
