@@ -176,6 +176,7 @@ describe('git and addresses', () => {
     expect(report.plugins[0]?.origin).toBe(`${address}@${commit}#plugins/one`);
     const audit = (await ask(hub.url, 'GET', '/api/audit?limit=50', { token: hub.admin })).text;
     expect(audit).toContain(`import ${encodeURI(`${address}@${commit}#plugins/one`)}`);
+    expect((await details('one')).origin).toBe(`import ${encodeURI(`${address}@${commit}#plugins/one`)}`);
     expect((await run()).commit).toBe(commit);
 
     const other = join(home.project, 'other');

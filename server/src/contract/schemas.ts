@@ -72,6 +72,8 @@ export const PluginDetails = PluginSummary.extend({
   surface: z.record(z.string(), z.array(z.string())).optional(),
   publisher: z.string(),
   imported: z.boolean(),
+  /** Where the hub took it from: an address, a commit, an import's folder. Null where its author packed it. */
+  origin: z.string().nullable().optional(),
   versions: z.array(z.object({ id: z.string(), version: z.string(), status: VersionStatus, created_at: z.string() })),
   installed_on: z.array(z.object({ machine: z.string(), version: z.string(), state: z.string() })),
   created_at: z.string(),

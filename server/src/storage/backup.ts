@@ -39,6 +39,7 @@ const TABLES: readonly (readonly [TableName, readonly string[]])[] = [
   ['tokens', ['id']],
   ['publisher_keys', ['keyid', 'token_id']],
   ['plugin_surfaces', ['plugin_id']],
+  ['plugin_origins', ['plugin_id']],
   ['approvals', ['digest']],
   ['held_publications', ['plugin_id']],
   ['revocations', ['plugin_id']],

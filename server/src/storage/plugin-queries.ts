@@ -15,6 +15,20 @@ export interface NewPlugin {
 }
 
 /** Inserts a registered version; its blobs must be stored. Name and version taken is a unique violation. */
+export async function insertOrigin(tx: Tx, pluginId: string, origin: string): Promise<void> {
+  await tx.insertInto('plugin_origins').values({ plugin_id: pluginId, origin }).execute();
+}
+
+/** Where a version came from; null for one that its author packed, or that is older than the table. */
+export async function findOrigin(tx: Tx, pluginId: string): Promise<string | null> {
+  const row = await tx
+    .selectFrom('plugin_origins')
+    .select('origin')
+    .where('plugin_id', '=', pluginId)
+    .executeTakeFirst();
+  return row?.origin ?? null;
+}
+
 export async function insertPlugin(tx: Tx, plugin: NewPlugin): Promise<void> {
   const { id, created_at } = plugin.row;
   await tx

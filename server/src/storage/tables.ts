@@ -34,6 +34,7 @@ export interface Tables extends CollectiveTables {
   counters: CountersTable;
   hub_meta: HubMetaTable;
   plugin_surfaces: PluginSurfacesTable;
+  plugin_origins: PluginOriginsTable;
   approvals: ApprovalsTable;
   held_publications: HeldPublicationsTable;
   revocations: RevocationsTable;
@@ -77,6 +78,11 @@ export interface PluginsTable {
   created_at: string;
   updated_at: string;
   published_at: string | null;
+}
+
+export interface PluginOriginsTable {
+  plugin_id: string;
+  origin: string;
 }
 
 export interface PluginFilesTable {

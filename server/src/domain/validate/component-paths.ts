@@ -69,6 +69,15 @@ function checkPathOf(
       );
     }
   }
+  if (key === 'mcpServers' && !isComponents && !/\.(?:json|mcpb|dxt)$/.test(path)) {
+    subject.error(
+      'COMPONENT_PATH_FORM',
+      MANIFEST_PATH,
+      place,
+      'Claude Code wants a .json, .mcpb or .dxt file under `mcpServers`.',
+      'Name the file itself.',
+    );
+  }
   if (key === 'skills' && !isComponents && subject.has(plain)) {
     subject.error(
       'COMPONENT_PATH_FORM',

@@ -144,16 +144,15 @@ function checkMatcher(subject: Subject, file: string, at: JSONPath, event: strin
     subject.warn('HOOK_MATCHER_SERVER', file, place, message, `Write ${JSON.stringify(wide.slice(0, 200))}.`);
   }
   if (splitMatcher(matcher) !== undefined) {
-    const fix = onTool
-      ? 'Write the tool as matcher and the rule as "if" on the handler.'
-      : `${event} has no tool to match; remove the matcher.`;
-    subject.error(
-      'HOOK_MATCHER_RULE',
-      file,
-      place,
-      `The matcher ${JSON.stringify(matcher.slice(0, 80))} is a permission rule and never fires.`,
-      fix,
-    );
+    const shown = JSON.stringify(matcher.slice(0, 80));
+    if (onTool) {
+      const message = `The matcher ${shown} is a permission rule and never fires.`;
+      const fix = 'Write the tool as matcher and the rule as "if" on the handler.';
+      subject.error('HOOK_MATCHER_RULE', file, place, message, fix);
+    } else {
+      const message = `${event} has no tool that the matcher ${shown} could match.`;
+      subject.warn('HOOK_MATCHER_RULE', file, place, message, 'Remove the matcher.');
+    }
     return;
   }
   if (onTool && /==|&&|["']/.test(matcher)) {

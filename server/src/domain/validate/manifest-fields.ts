@@ -44,7 +44,8 @@ const Command = z
   })
   .refine((c) => !c.source !== !c.content, { message: 'a command has either "source" or "content"' });
 
-const LanguageServer = z.looseObject({
+const milliseconds = z.int().positive().optional();
+const LanguageServer = z.strictObject({
   command: text.min(1).refine((c) => !c.includes(' ') || c.startsWith('/'), {
     message: 'the command of a language server holds no spaces; use "args"',
   }),
@@ -54,11 +55,22 @@ const LanguageServer = z.looseObject({
     .refine((m) => Object.keys(m).length > 0, { message: 'name at least one extension' }),
   transport: z.enum(['stdio', 'socket']).optional(),
   env: texts.optional(),
+  initializationOptions: z.unknown().optional(),
+  settings: z.unknown().optional(),
+  workspaceFolder: text.optional(),
+  startupTimeout: milliseconds,
+  shutdownTimeout: milliseconds,
+  requestTimeout: milliseconds,
+  restartOnCrash: z.boolean().optional(),
+  maxRestarts: z.int().nonnegative().optional(),
+  diagnostics: z.boolean().optional(),
 });
 
 const paths = z.union([text, z.array(text)]);
+const lspFile = text.endsWith('.json', 'must be a .json file');
 
 export const ManifestFields = z.looseObject({
+  $schema: text.optional(),
   displayName: text.optional(),
   description: text.optional(),
   homepage: z.url('must be a URL').optional(),
@@ -86,7 +98,7 @@ export const ManifestFields = z.looseObject({
     )
     .optional(),
   lspServers: z
-    .union([text, z.record(text, LanguageServer), z.array(z.union([text, z.record(text, LanguageServer)]))])
+    .union([lspFile, z.record(text, LanguageServer), z.array(z.union([lspFile, z.record(text, LanguageServer)]))])
     .optional(),
 });
 

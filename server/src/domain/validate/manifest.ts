@@ -64,6 +64,8 @@ export function validateManifest(subject: Subject): void {
   checkTypes(subject, manifest);
   checkDependencies(subject, manifest.dependencies);
   for (const key of COMPONENT_FIELDS) checkPaths(subject, [key], manifest[key], false);
+  const trial = isJsonObject(manifest.experimental) ? manifest.experimental : {};
+  for (const key of ['themes', 'monitors', 'workflows']) checkPaths(subject, ['experimental', key], trial[key], false);
   if (isJsonObject(manifest.components)) {
     subject.warn(
       'COMPONENTS_IGNORED',
@@ -127,20 +129,19 @@ function checkTypes(subject: Subject, manifest: JsonObject): void {
 }
 
 function checkDependencies(subject: Subject, dependencies: unknown): void {
-  const place = { json: ['dependencies'] };
   if (isJsonObject(dependencies)) {
     subject.error(
       'DEPENDENCIES_FORM',
       MANIFEST_PATH,
-      place,
+      { json: ['dependencies'] },
       'Claude Code refuses `dependencies` as an object.',
       'Write a list: [{"name": "x", "version": "^1.0.0"}].',
     );
   } else if (Array.isArray(dependencies)) {
     dependencies.forEach((entry, i) => {
+      const place = { json: ['dependencies', i] };
       const name = isJsonObject(entry) ? entry.name : entry;
       if (typeof name === 'string' && name === subject.manifest.name) {
-        const place = { json: ['dependencies', i] };
         subject.warn(
           'DEPENDENCY_ON_ITSELF',
           MANIFEST_PATH,
@@ -148,6 +149,11 @@ function checkDependencies(subject: Subject, dependencies: unknown): void {
           'The plugin depends on itself.',
           'Remove this entry.',
         );
+      }
+      const marketplace = isJsonObject(entry) ? entry.marketplace : undefined;
+      if (marketplace !== undefined && !(typeof marketplace === 'string' && /^[A-Za-z0-9][\w.-]*$/.test(marketplace))) {
+        const message = `${JSON.stringify(marketplace).slice(0, 80)} is no name of a marketplace.`;
+        subject.error('DEPENDENCIES_FORM', MANIFEST_PATH, place, message, 'Correct it or leave it out.');
       }
       if (typeof entry === 'string' && /@[\^~<>=*\d]/.test(entry)) {
         subject.error(

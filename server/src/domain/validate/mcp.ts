@@ -1,4 +1,5 @@
 import type { JSONPath } from 'jsonc-parser';
+import * as z from 'zod';
 import { MANIFEST_PATH, MCP_PATH, namedPaths } from '../file-types.ts';
 import { isJsonObject, type JsonObject } from '../read-json.ts';
 import { checkRootPaths } from './root-paths.ts';
@@ -84,9 +85,58 @@ function checkServer(subject: Subject, file: string, at: JSONPath, name: string,
     );
     return;
   }
-  if (type === undefined || type === 'stdio') checkLocal(subject, file, at, label, server, bad);
+  const isLocal = type === undefined || type === 'stdio';
+  if (isLocal) checkLocal(subject, file, at, label, server, bad);
   else checkRemote(label, server, bad);
+  checkFields(label, server, isLocal || type === 'ws' ? LocalFields : RemoteFields, bad);
   checkOptions(subject.manifest, name, label, server, bad);
+}
+
+const flag = z.boolean('must be true or false').optional();
+const anyServer = { timeout: z.number('must be a number').positive('must be above 0').optional(), alwaysLoad: flag };
+const LocalFields = z.looseObject({ ...anyServer, bareElicitationCapability: flag });
+const RemoteFields = LocalFields.extend({
+  headersHelper: z.string('must be text').optional(),
+  oauth: z
+    .looseObject(
+      {
+        clientId: z.string('must hold a clientId of text').optional(),
+        callbackPort: z.int('must hold a whole number as callbackPort').positive('must hold a real port').optional(),
+        authServerMetadataUrl: z
+          .url('must hold a URL as authServerMetadataUrl')
+          .startsWith('https://', 'must hold an https address as authServerMetadataUrl')
+          .optional(),
+        scopes: z.string('must hold scopes as text').min(1, 'must hold scopes that are not empty').optional(),
+        xaa: flag,
+      },
+      'must be an object',
+    )
+    .optional(),
+  tools: z
+    .array(
+      z.looseObject(
+        {
+          name: z.string('must name each tool'),
+          permission_policy: z
+            .enum(['always_allow', 'always_ask', 'always_deny'], 'holds an unknown policy')
+            .optional(),
+        },
+        'must hold objects',
+      ),
+      'must be a list',
+    )
+    .optional(),
+  discoveryCache: flag,
+});
+
+/** Fields beside the program or the address; a server with a wrong one is dropped. */
+function checkFields(label: string, server: JsonObject, fields: z.ZodType, bad: Bad): void {
+  const parsed = fields.safeParse(server);
+  if (parsed.success) return;
+  for (const issue of parsed.error.issues) {
+    const key = String(issue.path[0] ?? '');
+    bad(key, `The "${key}" of ${label} ${issue.message}.`, `Correct "${key}" or leave it out.`);
+  }
 }
 
 /** `${user_config.KEY}` stands only for what plugin.json declares, for the plugin or for this server's channel. */

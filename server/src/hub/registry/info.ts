@@ -1,7 +1,7 @@
 import { HaiveError } from '../../domain/errors.ts';
 import type { VersionStatus } from '../../domain/registry.ts';
 import { installationCounts, installationsOfPlugin } from '../../storage/installation-queries.ts';
-import { filesOf, findPlugin } from '../../storage/plugin-queries.ts';
+import { filesOf, findOrigin, findPlugin } from '../../storage/plugin-queries.ts';
 import type { UseCase } from '../context.ts';
 import { surfaceOf } from '../trust/surfaces.ts';
 import { maySee } from './access.ts';
@@ -29,6 +29,7 @@ export const info: UseCase<'info'> = async (hub, call) => {
     surface: { ...(await surfaceOf(hub, version)).surface },
     publisher: version.publisher,
     imported: version.imported,
+    origin: await findOrigin(read, version.id),
     versions: versionsOf(catalogue, version.name, visible).map((v) => ({
       id: v.id,
       version: v.version,

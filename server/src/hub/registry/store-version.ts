@@ -3,7 +3,7 @@ import { HaiveError } from '../../domain/errors.ts';
 import type { PluginManifest } from '../../domain/manifest.ts';
 import { type FileType, pluginId, type VersionRecord } from '../../domain/version-record.ts';
 import { insertBlobs, missingBlobs, type StoredBlob } from '../../storage/blob-queries.ts';
-import { findPlugin, insertPlugin } from '../../storage/plugin-queries.ts';
+import { findPlugin, insertOrigin, insertPlugin } from '../../storage/plugin-queries.ts';
 import { addPublisherKey } from '../../storage/publisher-key-queries.ts';
 import type { Tx } from '../../storage/tables.ts';
 import { change } from '../change.ts';
@@ -76,6 +76,7 @@ export async function storeVersion(
         first_seen: at,
       });
       await insertPlugin(tx, toRow(version, id, principal, at));
+      if (version.source !== 'upload') await insertOrigin(tx, id, version.source);
       const { name, digest } = record;
       // No plan changes by a registration: nobody has to be rung.
       const data = {

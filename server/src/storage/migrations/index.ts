@@ -4,6 +4,7 @@ import { registry } from './0001-registry.ts';
 import { collective } from './0020-collective.ts';
 import { trust } from './0030-trust.ts';
 import { usage } from './0040-usage.ts';
+import { origins } from './0045-origins.ts';
 
 /** All migrations in order. A name, once released, is never changed or removed. */
 export function migrationsFor(engine: EngineName): Record<string, Migration> {
@@ -12,5 +13,6 @@ export function migrationsFor(engine: EngineName): Record<string, Migration> {
     '0020-collective': collective(engine),
     '0030-trust': trust(engine),
     '0040-usage': usage(engine),
+    '0045-origins': origins(),
   };
 }

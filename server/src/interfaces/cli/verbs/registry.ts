@@ -6,6 +6,15 @@ import { surfaceLines } from './surface-text.ts';
 
 const groupText = (groups: readonly string[]): string => (groups.includes('*') ? 'all' : groups.join(','));
 
+/** An import says its origin percent-encoded. */
+function originText(origin: string | null | undefined): string {
+  try {
+    return decodeURI(origin ?? '');
+  } catch {
+    return origin ?? '';
+  }
+}
+
 export const list: Verb = async (call) => {
   const { options, style } = call;
   const { plugins, next } = await listPlugins(await call.open(), {
@@ -72,6 +81,7 @@ export const info: Verb = async (call) => {
     ...field('id', p.id),
     ...field('author', p.author),
     ...field('publisher', `${p.publisher}${p.imported ? ' (imported by the hub)' : ''}`),
+    ...field('from', originText(p.origin)),
     ...field('published to', groupText(p.groups)),
     ...field('may go to', p.machine_groups.join(', ')),
     ...field('capabilities', p.required_capabilities.join(', ')),
