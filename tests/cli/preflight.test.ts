@@ -2,6 +2,7 @@ import { chmod, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ClientContext, openClient } from '../../server/src/client/context.ts';
+import { runDoctor } from '../../server/src/client/doctor.ts';
 import { clientVersion } from '../../server/src/client/preflight.ts';
 import { machineStatus } from '../../server/src/client/status.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';
@@ -86,6 +87,10 @@ describe("an organisation's managed settings", () => {
     await expect(syncMachine(ctx, { mode: 'agent' })).rejects.toEqual(refusal);
     expect(transfers(hub)).toEqual([]);
     expect(await installed()).toEqual([]);
+    // What was installed before the rule came is named by doctor.
+    await syncMachine(m.ctx, { mode: 'agent' });
+    const { checks } = await runDoctor(ctx);
+    expect(checks.find((c) => c.check === 'marketplace')).toMatchObject({ result: 'fail' });
     // The other layout is there for such hosts.
     await updateConfig(ctx.machine, (raw) => ({ ...raw, plugins: { layout: 'loose' } }));
     await syncMachine(await open({ managedSettings }), { mode: 'agent' });
@@ -168,7 +173,7 @@ describe('a tree that does not read back as it was written', () => {
     await syncMachine(await m.reopen(), { mode: 'agent' });
     expect(await installed()).toEqual(['beta@1.0.0']);
     await syncMachine(await m.reopen(), { mode: 'explicit' });
-    expect(await installed()).toEqual(['beta@1.0.0', 'alpha@1.0.0'].sort());
+    expect((await installed()).sort()).toEqual(['alpha@1.0.0', 'beta@1.0.0']);
     expect((await machineStatus(m.ctx)).refused).toEqual([]);
   });
 

@@ -1,6 +1,6 @@
 import { lstat, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { HaiveError, toHaiveError } from '../domain/errors.ts';
+import { ERRORS, HaiveError, toHaiveError } from '../domain/errors.ts';
 import { inspect } from '../machine/drift.ts';
 import { readFileOrNull } from '../machine/file-port.ts';
 import { hostIdentity } from '../machine/host-identity.ts';
@@ -12,6 +12,8 @@ import { type ClientContext, hubAddress, hubAuthorities, hubFor } from './contex
 import { connectHub } from './hub-client.ts';
 import { askClient, checkLoadedQuietly } from './loaded.ts';
 import { findTampering, mendTampering } from './mend.ts';
+import { cachedPlan } from './plan.ts';
+import { forbiddenBy } from './preflight.ts';
 import { type SyncProgress, syncMachine } from './sync.ts';
 import { readTrust } from './trust.ts';
 
@@ -184,6 +186,13 @@ const CHECKS: Record<string, (ctx: ClientContext) => Promise<Found>> = {
     if ((await readFileOrNull(ctx.machine.paths.marketplace)) === null) {
       return fail('The marketplace `collective` has no catalogue', 'Run `hv doctor --fix`.');
     }
+    const barred = await forbiddenBy(ctx);
+    if (barred !== null) {
+      return fail(
+        `${barred.file} (${barred.key}) keeps Claude Code from our folder`,
+        ERRORS.MARKETPLACE_FORBIDDEN.hint,
+      );
+    }
     const settings = await readSettings(ctx);
     const known = settings === null || settings === 'invalid' ? undefined : settings.extraKnownMarketplaces?.collective;
     return known === undefined
@@ -223,6 +232,10 @@ const CHECKS: Record<string, (ctx: ClientContext) => Promise<Found>> = {
   },
 
   plugins: async (ctx) => {
+    // Kept with every plan that was acted on; it goes only with all the rest.
+    if (ctx.config.plan !== undefined && (await cachedPlan(ctx)) === null) {
+      return fail(`${ctx.machine.paths.root} was deleted, or what lay in it`, 'Run `hv doctor --fix`.');
+    }
     const rows = await inspect(ctx.machine);
     const broken = rows.filter((p) => p.state === 'missing' || p.state === 'damaged');
     if (broken.length > 0) {
