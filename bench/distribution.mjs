@@ -34,7 +34,12 @@ try {
       outfile,
     });
   await bundle('server/src/hub/main.ts', join(dist, 'hub.mjs'));
-  await bundle('server/src/interfaces/cli/main.ts', join(dist, 'cli.mjs'));
+  // As it ships: one minified file with everything in it.
+  const shipped = spawnSync(process.execPath, [join(root, 'build.mjs'), 'cli'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, HAIVEMIND_DIST: dist },
+  });
+  if (shipped.status !== 0) throw new Error('the command line could not be built');
   for (const entry of (await readdir(sources)).filter((name) => /\.(bench|child)\.ts$/.test(name))) {
     await bundle(`bench/distribution/${entry}`, join(folder, entry.replace(/\.ts$/, '.mjs')));
   }
