@@ -76,7 +76,7 @@ describe('connectHub', () => {
       response.write('{"groups"');
       setTimeout(() => response.destroy(), 20);
     };
-    await expect(client().call('groups')).rejects.toEqual(code('HUB_ANSWER_INVALID'));
+    await expect(client().call('groups')).rejects.toEqual(code('HUB_UNREACHABLE'));
     hub.answers['*'] = (_, response) => response.destroy();
     await expect(client().call('groups')).rejects.toEqual(code('HUB_UNREACHABLE'));
     await hub.close();

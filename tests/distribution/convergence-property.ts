@@ -42,7 +42,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       do: fc.constant('override' as const),
       machine,
       name,
-      kind: fc.constantFrom('install' as const, 'pin' as const, 'exclude' as const),
+      kind: fc.constantFrom('install' as const, 'pin' as const, 'hold' as const, 'exclude' as const),
       range,
     }),
   },

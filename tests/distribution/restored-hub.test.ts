@@ -5,12 +5,14 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { machineStatus } from '../../server/src/client/status.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';
+import { beginEpoch, operatorKey, trustOperator } from '../../server/src/client/trust-verbs.ts';
+import { HaiveError } from '../../server/src/domain/errors.ts';
 import { startHub } from '../../server/src/hub/server.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
 import { restore } from '../../server/src/storage/backup.ts';
 import { openStore } from '../../server/src/storage/store.ts';
-import { publish, type TestHub, testHub } from '../hub/support.ts';
+import { ask, publish, type TestHub, testHub } from '../hub/support.ts';
 import { type RealClient, realClient } from './real-client.ts';
 
 describe('time that passed differently', () => {
@@ -59,6 +61,46 @@ describe('time that passed differently', () => {
       await expect(syncMachine(machine.ctx, { mode: 'explicit' })).rejects.toMatchObject({ code: 'PLAN_REPLAYED' });
       expect(await have(machine)).toEqual({ aa: '1.1.0', bb: '1.0.0' });
       expect((await machineStatus(machine.ctx)).hub?.error).toMatch(/^PLAN_REPLAYED/);
+    } finally {
+      await old.close();
+    }
+  });
+
+  it("an operator's signed epoch lets machines follow the restored hub, and nobody else's does", async () => {
+    const machine = await join_('m1');
+    const operator = await join_('operator');
+    const { publicKey } = await operatorKey(operator.ctx);
+    await trustOperator(machine.ctx, publicKey);
+    const file = join(folder, 'backup.json.gz');
+    await t.hub.context.store.backup(file);
+    await publish(t.url, t.admin, { name: 'aa', version: '1.1.0' });
+    await syncMachine(machine.ctx, { mode: 'agent' });
+    const dataDir = join(folder, 'data');
+    const store = await openStore({ dataDir, clock: () => new Date() });
+    await restore(file, store);
+    await store.close();
+    const old = await startHub(
+      { ...t.config, dataDir, home: folder, databaseUrl: undefined },
+      { coreRoot: '/nowhere' },
+    );
+    try {
+      for (const { ctx } of [machine, operator]) {
+        await updateConfig(ctx.machine, (raw) => ({ ...raw, hub_url: old.url }));
+        ctx.config.hub_url = old.url;
+      }
+      operator.ctx.env.token = t.admin;
+      await expect(syncMachine(machine.ctx, { mode: 'agent' })).rejects.toMatchObject({ code: 'PLAN_REPLAYED' });
+      // An epoch that only the hub speaks of is not one for a machine that knows its operator.
+      const bare = { token: t.admin, body: { epoch: 2 } };
+      (await ask(old.url, 'POST', '/api/hub/epoch', bare)).expect(200);
+      await expect(syncMachine(machine.ctx, { mode: 'agent' })).rejects.toBeInstanceOf(HaiveError);
+      expect(await have(machine)).toEqual({ aa: '1.1.0' });
+      expect((await beginEpoch(operator.ctx)).epoch).toBe(3);
+      await syncMachine(machine.ctx, { mode: 'explicit' });
+      expect(await have(machine)).toEqual({ aa: '1.0.0' });
+      await publish(old.url, t.admin, { name: 'aa', version: '1.2.0' });
+      await syncMachine(machine.ctx, { mode: 'agent' });
+      expect(await have(machine)).toEqual({ aa: '1.2.0' });
     } finally {
       await old.close();
     }

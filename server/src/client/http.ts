@@ -58,24 +58,27 @@ function sendOnce(request: HttpRequest, agent: Agent, last = false): Promise<Htt
   const { url, body } = request;
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
-    let answered = false;
+    let answer: IncomingMessage | undefined;
+    // Once the answer has begun, whoever reads it is to hear why it ends.
+    const giveUp = (error: HaiveError): void => void (answer ?? req).destroy(error);
     const headers = { ...request.headers, ...(Buffer.isBuffer(body) ? { 'content-length': String(body.length) } : {}) };
     const req = send(url, { method: request.method, headers, agent });
     req.setTimeout(request.timeoutMs, () => {
-      req.destroy(new HaiveError('TIMEOUT', `${url.origin} did not answer within ${request.timeoutMs} ms`));
+      const what = answer === undefined ? 'did not answer within' : 'sent nothing more for';
+      giveUp(new HaiveError('TIMEOUT', `${url.origin} ${what} ${request.timeoutMs} ms`));
     });
     const onAbort = (): void => {
-      req.destroy(new HaiveError('TIMEOUT', `The call to ${url.origin} was given up`));
+      giveUp(new HaiveError('TIMEOUT', `The call to ${url.origin} was given up`));
     };
     request.signal?.addEventListener('abort', onAbort, { once: true });
     if (request.signal?.aborted === true) onAbort();
-    req.on('response', (answer) => {
-      answered = true;
-      resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: answer });
+    req.on('response', (begun) => {
+      answer = begun;
+      resolve({ status: begun.statusCode ?? 0, headers: begun.headers, body: begun });
     });
     req.on('close', () => request.signal?.removeEventListener('abort', onAbort));
     req.on('error', (cause: Error & { code?: string }) => {
-      if (answered) return;
+      if (answer !== undefined) return;
       if (cause instanceof HaiveError) return reject(cause);
       const replayable = body === undefined || Buffer.isBuffer(body);
       if (!last && req.reusedSocket && replayable && cause.code === 'ECONNRESET') return reject(new StaleSocket());
@@ -113,7 +116,7 @@ function unreachable(url: URL, cause: Error & { code?: string }): HaiveError {
 /**
  * The whole body of an answer.
  * @param limit bytes that are accepted
- * @throws HaiveError HUB_ANSWER_INVALID when it is longer or breaks off
+ * @throws HaiveError HUB_ANSWER_INVALID when it is longer, HUB_UNREACHABLE or TIMEOUT when it breaks off
  */
 export async function readAll(answer: HttpAnswer, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
@@ -128,8 +131,15 @@ export async function readAll(answer: HttpAnswer, limit: number): Promise<Buffer
       chunks.push(chunk);
     }
   } catch (cause) {
-    if (cause instanceof HaiveError) throw cause;
-    throw new HaiveError('HUB_ANSWER_INVALID', 'The answer broke off', { cause });
+    throw brokenOff(cause, 'The answer broke off');
   }
   return Buffer.concat(chunks);
+}
+
+/** Why an answer that had begun did not come to its end: the connection where it is to blame, else the answer itself. */
+export function brokenOff(cause: unknown, what: string): HaiveError {
+  if (cause instanceof HaiveError && cause.code !== 'BODY_INVALID') return cause;
+  const { code } = cause as { code?: unknown };
+  const connection = typeof code === 'string' && /^(E[A-Z]+|ERR_STREAM_PREMATURE_CLOSE)$/.test(code);
+  return new HaiveError(connection ? 'HUB_UNREACHABLE' : 'HUB_ANSWER_INVALID', what, { cause });
 }

@@ -11,6 +11,7 @@ import { checkPath, checkPathSet } from '../domain/safe-path.ts';
 import { RECORD_PAYLOAD_TYPE, type VersionRecord } from '../domain/version-record.ts';
 import { getRecord, hasBlob, missingBlobs, putBlob, putRecord, readBlob } from '../machine/blob-store.ts';
 import type { Machine } from '../machine/machine.ts';
+import { brokenOff } from './http.ts';
 import type { HubClient } from './hub-client.ts';
 import { admitKey, followsRotation, pin, readTrust, type Trust, writeTrust } from './trust.ts';
 
@@ -175,8 +176,7 @@ async function askOnce(m: Machine, hub: HubClient, wanted: readonly Wanted[], as
     }
   } catch (thrown) {
     answer.body.destroy();
-    if (thrown instanceof HaiveError && thrown.code !== 'BODY_INVALID') throw thrown;
-    throw new HaiveError('HUB_ANSWER_INVALID', 'The transfer broke off', { cause: thrown });
+    throw brokenOff(thrown, 'The transfer broke off; what arrived is kept');
   }
   return so.misfit && asking.differences;
 }

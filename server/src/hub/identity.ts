@@ -1,6 +1,6 @@
 import { HAIVEMIND_VERSION } from '../contract/version.ts';
 import { createKeyPair, publicKeyOf } from '../domain/dsse.ts';
-import { setMetaOnce } from '../storage/meta-queries.ts';
+import { getMeta, setMetaOnce } from '../storage/meta-queries.ts';
 import type { Store } from '../storage/store.ts';
 import type { HubContext, HubIdentity } from './context.ts';
 import { newId } from './secrets.ts';
@@ -16,7 +16,9 @@ export async function loadIdentity(store: Store): Promise<HubIdentity> {
 }
 
 /** What a client may know of this hub. */
-export function hubFacts(hub: Pick<HubContext, 'identity'>) {
-  const { id, publicKey, epoch } = hub.identity;
+export async function hubFacts(hub: Pick<HubContext, 'identity' | 'store'>) {
+  const { id, publicKey } = hub.identity;
+  // An operator may have begun a new one since this process started.
+  const epoch = Number((await getMeta(hub.store.read, 'epoch')) ?? 1);
   return { id, public_key: publicKey, epoch, version: HAIVEMIND_VERSION };
 }

@@ -51,7 +51,7 @@ export const join: UseCase<'join'> = async (hub, call) => {
       const data = { machine_id: id, name, groups, capabilities, again: known !== undefined, tokens: ended };
       return { result: { id, name, groups, capabilities }, trace: { type: 'machine.joined', target: name, data } };
     });
-    return { machine: result, token: secret, hub: hubFacts(hub) };
+    return { machine: result, token: secret, hub: await hubFacts(hub) };
   } catch (thrown) {
     if (!isUniqueViolation(thrown)) throw thrown;
     throw new HaiveError('NAME_TAKEN', `A machine called ${body.name} has joined already`, { cause: thrown });

@@ -131,6 +131,6 @@ export const whoami: UseCase<'whoami'> = async (hub, call) => {
   return {
     token: { id, name, roles: [...roles] },
     machine: machineId === null ? null : { id: machineId, name },
-    hub: hubFacts(hub),
+    hub: await hubFacts(hub),
   };
 };

@@ -132,8 +132,13 @@ class GuardedDriver implements Driver {
   commitTransaction(connection: DatabaseConnection): Promise<void> {
     return mapped(() => this.inner.commitTransaction(unwrap(connection)));
   }
-  rollbackTransaction(connection: DatabaseConnection): Promise<void> {
-    return mapped(() => this.inner.rollbackTransaction(unwrap(connection)));
+  async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    try {
+      await this.inner.rollbackTransaction(unwrap(connection));
+    } catch (thrown) {
+      // A full disk makes SQLite undo the transaction by itself; that there is none left must not hide why.
+      if (!/no transaction is active/.test(String(thrown))) throw storageError(thrown);
+    }
   }
   releaseConnection(connection: DatabaseConnection): Promise<void> {
     return this.inner.releaseConnection(unwrap(connection));
