@@ -6,9 +6,12 @@ import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeFrames, encodeFrame, endFrame } from '../../server/src/contract/frames.ts';
 import { signRotation } from '../../server/src/domain/approval.ts';
+import { readZip } from '../../server/src/domain/archive.ts';
 import { createKeyPair, keyIdOf, openJson, sealJson } from '../../server/src/domain/dsse.ts';
+import { parseFrontMatter } from '../../server/src/domain/front-matter.ts';
 import type { PlanEntry } from '../../server/src/domain/plan.ts';
 import { fromDelta } from '../../server/src/domain/plan-delta.ts';
+import { fromRecordDelta } from '../../server/src/domain/record-delta.ts';
 import { checkPath } from '../../server/src/domain/safe-path.ts';
 import {
   checkRecord,
@@ -23,6 +26,7 @@ import { type Machine, openMachine } from '../../server/src/machine/machine.ts';
 import { machinePaths } from '../../server/src/machine/paths.ts';
 import { ask, PUBLISHER, publish, register, type TestHub, type TestHubOptions, testHub } from '../hub/support.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
+import { zip } from './attack-rows.ts';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
 const sha = 'a'.repeat(64);
@@ -46,6 +50,39 @@ describe('a path is refused for its own reason', () => {
     ],
   ])('%j %s', (path, why) => {
     expect(() => checkPath(path)).toThrow(why);
+  });
+});
+
+describe('archives and front matter are refused for their own reason', () => {
+  const entry = (name: string, bytes: string) => ({ name, bytes });
+  it('many entries, and more bytes than may be, before one is inflated', async () => {
+    const two = await zip([entry('a.txt', 'aaaa'), entry('b.txt', 'bbbb')]);
+    await expect(readZip(two, { maxBytes: 100, maxFiles: 1 })).rejects.toThrow('2 entries or more');
+    // Broken, so that inflating would be what fails.
+    const broken = Buffer.from(two);
+    broken.fill(0xff, 35, 37);
+    await expect(readZip(broken, { maxBytes: 5, maxFiles: 9 })).rejects.toThrow(code('PLUGIN_TOO_LARGE'));
+  });
+
+  it('an entry that is not where the directory says', async () => {
+    const moved = await zip([entry('a.txt', 'aaaa')]);
+    moved.write('XX', 0, 'latin1');
+    await expect(readZip(moved, { maxBytes: 100, maxFiles: 9 })).rejects.toThrow(
+      "not where the archive's directory says",
+    );
+  });
+
+  it('merges without end, before they are followed', () => {
+    const many = Array.from({ length: 40 }, (_, i) => `k${i}:\n  <<: *a`).join('\n');
+    expect(() => parseFrontMatter(`---\na: &a {x: 1}\n${many}\n---\n`)).toThrow('merges too many');
+    expect(() => parseFrontMatter(`---\na: &a {x: 1}\nb:\n  <<: *a\n---\n`)).not.toThrow();
+  });
+
+  it('nesting without end', () => {
+    const deep = `${'['.repeat(40)}${']'.repeat(40)}`;
+    expect(() => parseFrontMatter(`---\na: ${deep}\n---\n`)).toThrow('too large or too deep');
+    const wide = Array.from({ length: 10_001 }, () => '1').join(',');
+    expect(() => parseFrontMatter(`---\na: [${wide}]\n---\n`)).toThrow('too large or too deep');
   });
 });
 
@@ -75,6 +112,8 @@ describe('envelopes and records', () => {
       fromDelta(base, { plugins: Array.from({ length: runs }, () => [0, 1000]) } as never);
     expect(unfold(2)?.plugins).toHaveLength(2000);
     expect(unfold(200)).toBeNull();
+    const record = { ...recordOf(), files: Array.from({ length: 200 }, () => [0, 1000]) } as never;
+    expect(fromRecordDelta({ files: Array.from({ length: 1000 }, () => file('a')) }, record)).toBeNull();
   });
 });
 

@@ -84,6 +84,13 @@ const PLANS: [string, string, () => void][] = [
   ["another hub's plan", 'SIGNATURE_INVALID', () => offer(a2, { hub: 'hub_other' })],
   ['a plan of a format to come', 'FORMAT_UNSUPPORTED', () => offer(a2, { format: 99 })],
   ['a plan without a counter', 'HUB_ANSWER_INVALID', () => offer(a2, { counter: Number.NaN })],
+  ['a plan of nothing', 'HUB_ANSWER_INVALID', () => offer(a2, { plugins: [null] as never })],
+  [
+    'a plan without dependencies',
+    'HUB_ANSWER_INVALID',
+    () => offer(a2, { plugins: [{ ...a2.entry, dependencies: 1 }] as never }),
+  ],
+  ['a plan that revokes nothing known', 'HUB_ANSWER_INVALID', () => offer(a2, { revoked: [{}] as never })],
   [
     'a record in the place of a plan',
     'SIGNATURE_INVALID',

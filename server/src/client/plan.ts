@@ -115,8 +115,31 @@ function checkPlan(ctx: ClientContext, envelope: Envelope): Plan {
       `The plan is for machine ${plan.machine} of hub ${plan.hub}, not for this one`,
     );
   }
-  if (!Number.isSafeInteger(plan.counter) || !Number.isSafeInteger(plan.epoch) || !Array.isArray(plan.plugins)) {
-    throw new HaiveError('HUB_ANSWER_INVALID', 'The plan lacks its counter, epoch or plugins');
+  if (!Number.isSafeInteger(plan.counter) || !Number.isSafeInteger(plan.epoch) || !hasForm(plan)) {
+    throw new HaiveError(
+      'HUB_ANSWER_INVALID',
+      'The plan lacks its counter, epoch or plugins, or they are not what a plan holds',
+    );
   }
   return plan;
+}
+
+/** Whether everything that is read of a plan later is there: a signature says who wrote it, not that it is well-formed. */
+function hasForm(plan: Plan): boolean {
+  const { plugins, problems, revoked = [], revokedKeys = [], expiresAt } = plan;
+  const lists = [plugins, problems, revoked, revokedKeys].every(Array.isArray);
+  return (
+    lists &&
+    typeof expiresAt === 'string' &&
+    plugins.every((p) => hasTexts(p, 'id', 'name', 'version', 'digest') && Array.isArray(p.dependencies)) &&
+    plugins.every((p) => p.dependencies.every((d) => hasTexts(d, 'name', 'range'))) &&
+    problems.every((p) => hasTexts(p, 'name', 'code', 'message')) &&
+    revoked.every((r) => hasTexts(r, 'name', 'version', 'digest')) &&
+    revokedKeys.every((key) => typeof key === 'string')
+  );
+}
+
+function hasTexts(value: unknown, ...keys: string[]): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return keys.every((key) => typeof (value as Record<string, unknown>)[key] === 'string');
 }

@@ -4,6 +4,9 @@ import type { FileEntry, VersionRecord } from './version-record.ts';
  * A version's record as differences from that of the version it replaces: files that stayed are runs [first, count] in the
  * earlier record's list, the others are written out. Expanding gives the very bytes that were signed.
  */
+/** More files than any version has. */
+const MAX_FILES = 100_000;
+
 export type RecordPart = [first: number, count: number] | FileEntry;
 export type RecordDelta = Omit<VersionRecord, 'files'> & { files: RecordPart[] };
 
@@ -30,6 +33,8 @@ export function fromRecordDelta(base: Pick<VersionRecord, 'files'>, delta: Recor
   if (!Array.isArray(delta.files)) return null;
   const files: FileEntry[] = [];
   for (const part of delta.files) {
+    // A delta of few bytes may name the same run over and over.
+    if (files.length > MAX_FILES) return null;
     if (!Array.isArray(part)) {
       files.push(part);
       continue;

@@ -80,39 +80,51 @@ export const GUARDS: readonly Guard[] = [
     ],
   ]),
   ...of('domain/names.ts', LIES, [['a name on every object', 'if (name in Object.prototype)', 'if (false)']]),
-  ...of('domain/archive.ts', `${DOMAIN}/archive.test.ts`, [
-    ['a directory of many entries', 'if (zip.entryCount > limits.maxFiles) throw tooMany(zip.entryCount, limits);'],
-    ['more bytes than may be', 'if (declared > limits.maxBytes) throw tooLarge(declared, limits);'],
-    ['links and devices in a zip', 'if (kind !== 0 && kind !== REGULAR) {', 'if (false) {'],
-    ['encrypted entries', 'if ((entry.generalPurposeBitFlag & 0x2041) !== 0) {', 'if (false) {'],
+  ...of(
+    'domain/archive.ts',
+    [`${DOMAIN}/archive.test.ts`, UNITS],
     [
-      'an entry that is not where it should be',
-      'if (header + LOCAL_HEADER > bytes.length || bytes.readUInt32LE(header) !== LOCAL_SIGNATURE) {',
-      'if (false) {',
+      ['a directory of many entries', 'if (zip.entryCount > limits.maxFiles) throw tooMany(zip.entryCount, limits);'],
+      ['more bytes than may be', 'if (declared > limits.maxBytes) throw tooLarge(declared, limits);'],
+      ['links and devices in a zip', 'if (kind !== 0 && kind !== REGULAR) {', 'if (false) {'],
+      ['encrypted entries', 'if ((entry.generalPurposeBitFlag & 0x2041) !== 0) {', 'if (false) {'],
+      [
+        'an entry that is not where it should be',
+        'if (header + LOCAL_HEADER > bytes.length || bytes.readUInt32LE(header) !== LOCAL_SIGNATURE) {',
+        'if (false) {',
+      ],
+      ['entries that share bytes', 'if (member.start - LOCAL_HEADER < end) {', 'if (false) {'],
+      ['an entry that inflates to more than it says', 'maxOutputLength: Math.max(member.size, 1)', ''],
+      ['a wrong checksum', 'if (content.length !== member.size || sum !== member.crc) {', 'if (false) {'],
+      [
+        'unsafe paths in a zip',
+        "const path = checkPath(isFolder ? name.slice(0, -1) : name.replace(/^(\\.\\/)+/, ''));",
+        'const path = name;',
+      ],
+      ['colliding paths in a zip', 'checkPathSet(members.map((m) => m.path));'],
     ],
-    ['entries that share bytes', 'if (member.start - LOCAL_HEADER < end) {', 'if (false) {'],
-    ['an entry that inflates to more than it says', 'maxOutputLength: Math.max(member.size, 1)', ''],
-    ['a wrong checksum', 'if (content.length !== member.size || sum !== member.crc) {', 'if (false) {'],
+  ),
+  ...of(
+    'domain/front-matter.ts',
+    [`${DOMAIN}/front-matter.test.ts`, UNITS],
     [
-      'unsafe paths in a zip',
-      "const path = checkPath(isFolder ? name.slice(0, -1) : name.replace(/^(\\.\\/)+/, ''));",
-      'const path = name;',
+      ['front matter without end', 'if (block.end - block.start > MAX_BLOCK) {', 'if (false) {'],
+      ['merges without end', 'if (merges > MAX_MERGE_ALIASES) {', 'if (false) {'],
+      ['front matter that is no mapping', "if (typeof value !== 'object' || Array.isArray(value)) {", 'if (false) {'],
+      ['keys of the prototype', 'if (!UNSAFE_KEYS.has(key)) copy[key]', 'copy[key]'],
+      ['YAML that unfolds without end', 'if (budget.nodes < 0 || depth > MAX_DEPTH) {', 'if (false) {'],
     ],
-    ['colliding paths in a zip', 'checkPathSet(members.map((m) => m.path));'],
-  ]),
-  ...of('domain/front-matter.ts', `${DOMAIN}/front-matter.test.ts`, [
-    ['front matter without end', 'if (block.end - block.start > MAX_BLOCK) {', 'if (false) {'],
-    ['merges without end', 'if (merges > MAX_MERGE_ALIASES) {', 'if (false) {'],
-    ['front matter that is no mapping', "if (typeof value !== 'object' || Array.isArray(value)) {", 'if (false) {'],
-    ['keys of the prototype', 'if (!UNSAFE_KEYS.has(key)) copy[key]', 'copy[key]'],
-    ['YAML that unfolds without end', 'if (budget.nodes < 0 || depth > MAX_DEPTH) {', 'if (false) {'],
-  ]),
+  ),
   ...of(
     'domain/dsse.ts',
     [MACHINE, ATTACKS],
     [
       ['a signature over another kind of statement', 'if (envelope.payloadType !== payloadType) {', 'if (false) {'],
-      ['a signature that is not one', "return verify(null, bytes, key, Buffer.from(sig, 'base64'));", 'return true;'],
+      [
+        'a signature that is not one',
+        "return key !== null && verify(null, bytes, key, Buffer.from(sig, 'base64'));",
+        'return true;',
+      ],
     ],
   ),
   ...of('domain/dsse.ts', UNITS, [['a key of another length', 'if (raw.length !== 32) return null;']]),
@@ -189,6 +201,9 @@ export const GUARDS: readonly Guard[] = [
   ]),
   ...of('domain/plan-delta.ts', UNITS, [
     ['a difference that unfolds without end', 'if (plugins.length > MAX_ENTRIES) return null;'],
+  ]),
+  ...of('domain/record-delta.ts', UNITS, [
+    ['a record that unfolds without end', 'if (files.length > MAX_FILES) return null;'],
   ]),
   ...of('domain/redact.ts', HUB, [
     ['tokens in the audit', '.replace(TOKEN, GONE)'],
@@ -292,13 +307,19 @@ export const GUARDS: readonly Guard[] = [
     [LIES, TRUST],
     [
       ['an expired plan that brings something', 'stale ? onlyRevocations(answer.plan) : answer.plan', 'answer.plan'],
+      ['a freeze by 304', 'if (answer.notModified && expired(ctx, answer))', 'if (false)'],
+      ['revoked trees within reach', 'done.revoked = await takeAway(machine);'],
+    ],
+  ),
+  ...of(
+    'client/sync/carry-out.ts',
+    [LIES, TRUST],
+    [
       [
         'an expired plan that takes something away',
         "if (stale) picked.remove = picked.remove.filter((name) => vetting.banned.has(receipts.plugins[name]?.digest ?? ''));",
       ],
-      ['a freeze by 304', 'if (answer.notModified && expired(ctx, answer))', 'if (false)'],
       ['versions that the owner refuses', 'if (refused.size > 0) {', 'if (false) {'],
-      ['revoked trees within reach', 'done.revoked = await takeAway(machine);'],
     ],
   ),
   ...of('client/policy.ts', TRUST, [
