@@ -1,4 +1,4 @@
-// Measures the hub's search. `node bench/search.mjs quality FOLDER` (plugins.jsonl, queries.json) or `latency FOLDER [PLUGINS]`.
+// Measures the hub's search. `node bench/search.mjs quality FOLDER [SIZES] [chroma]` (plugins.jsonl, queries.json) or `latency FOLDER [PLUGINS]`.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -10,7 +10,7 @@ import { build } from 'esbuild';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const [what, ...rest] = process.argv.slice(2);
 if (what !== 'quality' && what !== 'latency') {
-  console.error('node bench/search.mjs quality FOLDER | latency FOLDER [PLUGINS]');
+  console.error('node bench/search.mjs quality FOLDER [SIZES] [chroma] | latency FOLDER [PLUGINS]');
   process.exit(64);
 }
 // Beside node_modules, so that better-sqlite3 is found.

@@ -10,6 +10,8 @@ export interface Question {
   query: string;
   relevant: string[];
   relevant_pooled: string[];
+  /** Of fresh questions, beside them; of the others in keywords.json. */
+  keywords?: string[];
 }
 
 interface PluginLine {
@@ -20,7 +22,9 @@ interface PluginLine {
   text: string;
 }
 
-export type Half = 'dev' | 'held-out';
+/** `fresh`: questions written after every rule was chosen, and after which none was changed. */
+export type Half = 'dev' | 'held-out' | 'fresh';
+export const HALVES: readonly Half[] = ['dev', 'held-out', 'fresh'];
 
 const SPLIT_SEED = 'split-1:';
 
@@ -30,8 +34,8 @@ export interface Dataset {
   half: (question: Question) => Half;
 }
 
-/** Reads plugins.jsonl and queries.json; a name that occurs again gets a number, as a registry would ask for. */
-export function readDataset(folder: string): Dataset {
+/** Reads plugins.jsonl and queries.json, and fresh questions where their file is named; a name that occurs again gets a number, as a registry would ask for. */
+export function readDataset(folder: string, freshFile?: string): Dataset {
   const lines = readFileSync(join(folder, 'plugins.jsonl'), 'utf8').trim().split('\n');
   const seen = new Map<string, number>();
   const plugins = lines.map((line) => {
@@ -57,7 +61,13 @@ export function readDataset(folder: string): Dataset {
     ])
     .sort();
   const dev = new Set(order.slice(0, Math.ceil(order.length / 2)).map(([, id]) => id));
-  return { plugins, questions, half: (q) => (dev.has(q.id) ? 'dev' : 'held-out') };
+  const fresh = freshFile === undefined ? [] : (JSON.parse(readFileSync(freshFile, 'utf8')) as Question[]);
+  const isFresh = new Set(fresh.map((q) => q.id));
+  return {
+    plugins,
+    questions: [...questions, ...fresh],
+    half: (q) => (isFresh.has(q.id) ? 'fresh' : dev.has(q.id) ? 'dev' : 'held-out'),
+  };
 }
 
 /** The name that the judgments use. */

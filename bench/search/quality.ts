@@ -1,27 +1,35 @@
 import { readFileSync } from 'node:fs';
-import { type Half, judgedName, type Question, readDataset } from './dataset.ts';
+import { join } from 'node:path';
+import { chromaBinding, startChroma } from '../../tests/discovery/chroma-server.ts';
+import { HALVES, type Half, judgedName, type Question, readDataset } from './dataset.ts';
 import { interval, mean, type Outcome, outcomeOf, sample, seeded } from './measures.ts';
-import { embedded, type System, sqliteBm25 } from './systems.ts';
+import { embedded, embeddedOnChroma, type System, sqliteBm25 } from './systems.ts';
 
 /**
  * hit@1, hit@3 and MRR of the hub's search and of SQLite's BM25, by size of the registry, with and without keywords.
- * Arguments: the folder with plugins.jsonl and queries.json, and keywords.json.
+ * Arguments: the folder with plugins.jsonl and queries.json, keywords.json, and sizes (`all`, `100,all`) where not every one is
+ * wanted; then `chroma`, to ask a real Chroma server for the nearest vectors, too.
  */
-const SIZES = [50, 100, 200, 400, Number.POSITIVE_INFINITY];
 const DRAWS = 5;
 const MODES = ['query', 'query + keywords'];
 const BASELINE = 'SQLite BM25';
 /** `random`: a question takes part where one of its answers happens to be there; `with answers`: all of them are. */
 const KINDS = ['random', 'with answers'] as const;
 type Kind = (typeof KINDS)[number];
-const [folder = '', keywordsFile = ''] = process.argv.slice(2);
-const { plugins, questions, half } = readDataset(folder);
+const [folder = '', keywordsFile = '', sizes = '50,100,200,400,all', also = ''] = process.argv.slice(2);
+const SIZES = sizes.split(',').map((size) => (size === 'all' ? Number.POSITIVE_INFINITY : Number(size)));
+const { plugins, questions, half } = readDataset(folder, join(keywordsFile, '..', 'fresh.json'));
 const keywords = JSON.parse(readFileSync(keywordsFile, 'utf8')) as Record<string, string[]>;
 
-const SYSTEMS: Record<string, (p: typeof plugins) => System> = {
+const binding = also === 'chroma' ? await chromaBinding() : undefined;
+if (binding !== undefined && 'missing' in binding) throw new Error(binding.missing);
+const server = binding === undefined ? undefined : await startChroma(binding.path);
+
+const SYSTEMS: Record<string, (p: typeof plugins) => System | Promise<System>> = {
   [BASELINE]: sqliteBm25,
   'words only': (p) => embedded(p, false),
   embedded: (p) => embedded(p),
+  ...(server === undefined ? {} : { 'embedded on Chroma': (p) => embeddedOnChroma(p, server.url) }),
 };
 
 /** By mode, half and system: by question, outcomes of each draw. */
@@ -50,22 +58,22 @@ function draws(size: number, kind: Kind): Draw[] {
   return Array.from({ length: DRAWS }, (_, i) => seeded(1000 * size + i)).flatMap((random) =>
     kind === 'random'
       ? [{ plugins: sample(plugins, size, random), questions }]
-      : [withAnswers(size, 'dev', random), withAnswers(size, 'held-out', random)],
+      : HALVES.map((which) => withAnswers(size, which, random)),
   );
 }
 
-function measure(size: number, kind: Kind): Results {
+async function measure(size: number, kind: Kind): Promise<Results> {
   const results: Results = new Map();
   for (const draw of draws(size, kind)) {
     const names = new Set(draw.plugins.map((p) => judgedName(p.name)));
     for (const [label, make] of Object.entries(SYSTEMS)) {
-      const system = make(draw.plugins);
+      const system = await make(draw.plugins);
       for (const question of draw.questions) {
         const relevant = new Set(question.relevant.filter((name) => names.has(name)));
         if (relevant.size === 0) continue;
         for (const mode of MODES) {
-          const terms = mode === 'query' ? [] : (keywords[question.id] ?? []);
-          const outcome = outcomeOf(system(question.query, terms).map(judgedName), relevant);
+          const terms = mode === 'query' ? [] : (question.keywords ?? keywords[question.id] ?? []);
+          const outcome = outcomeOf((await system(question.query, terms)).map(judgedName), relevant);
           note(results, `${mode}|${half(question)}|${label}`, question, outcome);
         }
       }
@@ -104,12 +112,13 @@ console.log(
 console.log('|---|---|---|---|---|---|---|---|---|---|');
 for (const size of SIZES) {
   for (const kind of Number.isFinite(size) ? KINDS : (['random'] as const)) {
-    const results = measure(size, kind);
+    const results = await measure(size, kind);
     const registry = Number.isFinite(size) ? `${size} | ${kind}` : `${plugins.length} | all`;
     for (const mode of MODES) {
-      for (const which of ['dev', 'held-out'] satisfies Half[]) {
+      for (const which of HALVES) {
         for (const label of Object.keys(SYSTEMS)) console.log(`| ${registry} | ${row(results, mode, which, label)} |`);
       }
     }
   }
 }
+await server?.drop();

@@ -1,11 +1,13 @@
 import Database from 'better-sqlite3';
 import { BuiltInVectors } from '../../server/src/hub/discovery/built-in-vectors.ts';
+import { openChroma } from '../../server/src/hub/discovery/chroma.ts';
+import { ChromaService } from '../../server/src/hub/discovery/chroma-service.ts';
 import type { SearchDocument } from '../../server/src/hub/discovery/document.ts';
 import { SEARCH_RULES } from '../../server/src/hub/discovery/rules.ts';
 import { SearchIndex } from '../../server/src/hub/discovery/search-index.ts';
 
 /** A search over one set of plugins: names, best first. */
-export type System = (text: string, keywords: readonly string[]) => string[];
+export type System = (text: string, keywords: readonly string[]) => string[] | Promise<string[]>;
 
 const LIMIT = 10;
 
@@ -34,12 +36,32 @@ export function sqliteBm25(plugins: readonly SearchDocument[]): System {
 
 /** The hub's own search, without its vectors where `dense` is false. */
 export function embedded(plugins: readonly SearchDocument[], dense = true): System {
-  const index = new SearchIndex();
-  const vectors = new BuiltInVectors();
-  for (const plugin of plugins) vectors.put(plugin.name, index.upsert(plugin));
-  if (dense) Array.from(vectors.refit());
+  const { index, vectors } = indexed(plugins, dense);
   return (text, keywords) => {
     const nearest = vectors.nearest(index.bag(text, keywords), SEARCH_RULES.denseCount);
     return index.query({ text, keywords, limit: LIMIT, nearest }).hits.map((h) => h.name);
   };
+}
+
+/** The same, with the nearest vectors from a real Chroma server; fails where the hub would answer by itself. */
+export async function embeddedOnChroma(plugins: readonly SearchDocument[], url: string): Promise<System> {
+  const { index, vectors } = indexed(plugins, true);
+  const quiet = () => undefined;
+  const service = new ChromaService(() => openChroma(url), { info: quiet, warn: quiet, error: quiet });
+  service.follow(vectors);
+  await service.settled();
+  return async (text, keywords) => {
+    const vector = vectors.embed(index.bag(text, keywords));
+    const nearest = vector === undefined ? new Map() : await service.nearest(vector, SEARCH_RULES.denseCount);
+    if (!(nearest instanceof Map)) throw new Error(nearest.unavailable);
+    return index.query({ text, keywords, limit: LIMIT, nearest }).hits.map((h) => h.name);
+  };
+}
+
+function indexed(plugins: readonly SearchDocument[], dense: boolean): { index: SearchIndex; vectors: BuiltInVectors } {
+  const index = new SearchIndex();
+  const vectors = new BuiltInVectors();
+  for (const plugin of plugins) vectors.put(plugin.name, index.upsert(plugin));
+  if (dense) Array.from(vectors.refit());
+  return { index, vectors };
 }

@@ -37,7 +37,7 @@ export async function listPlugins(ctx: ClientContext, options: ListOptions = {})
 
 /** Search in words, best first. @throws HaiveError of the hub */
 export async function searchPlugins(ctx: ClientContext, body: BodyIn<'search'>): Promise<Reply<'search'>> {
-  return ask(ctx, 'reader', (hub) => hub.call('search', { body }));
+  return ask(ctx, listPurpose(ctx, body?.installed_only === true), (hub) => hub.call('search', { body }));
 }
 
 export interface FleetQuery {

@@ -275,5 +275,9 @@ export const SearchBody = z.object({
   ...listQuery,
   search_query: z.string().min(1).max(2000),
   keywords: z.array(z.string().max(100)).max(30).default([]),
+  installed_only: z
+    .boolean()
+    .default(false)
+    .describe('only plugins installed on the asking machine (or on any, for other tokens)'),
   limit: z.number().int().min(1).max(50).default(10),
 });

@@ -282,6 +282,12 @@ export const ERRORS = {
     'The database cannot be opened or does not answer.',
     'Check HAIVEMIND_DATABASE_URL or the data folder.',
   ),
+  EMBEDDER_FAILED: row(
+    502,
+    69,
+    'The embedder of the search does not answer, or answers something else than vectors.',
+    'Check HAIVEMIND_EMBEDDINGS_URL and HAIVEMIND_EMBEDDINGS_MODEL; until it answers the hub searches with its own vectors.',
+  ),
   SCHEMA_NEWER: row(
     500,
     78,

@@ -32,6 +32,12 @@ export interface HubConfig {
   approvalGroups: readonly string[];
   /** A Chroma server that keeps the vectors of the search; without it the hub keeps them itself. */
   chromaUrl?: string | undefined;
+  /** The hub runs a Chroma server of its own, where the computer can; `chromaUrl` is then where that one answers. */
+  localChroma?: boolean | undefined;
+  /** The native package with that server, where not the one beside chromadb is meant. */
+  chromaBinding?: string | undefined;
+  /** An OpenAI-compatible `/embeddings` endpoint whose vectors the search uses beside words, instead of the hub's own. */
+  embeddings?: { url: string; model: string; key: string | undefined } | undefined;
   /** How long a plan counts as fresh. */
   planTtlMs: number;
   limits: HubLimits;
@@ -88,6 +94,8 @@ export interface HubFlags {
   tlsKey?: string;
   behindProxy?: boolean;
   publicUrl?: string;
+  /** `local`, or the address of a server. */
+  chroma?: string;
   logLevel?: string;
 }
 
@@ -131,11 +139,34 @@ export function readHubConfig(flags: HubFlags, env: NodeJS.ProcessEnv = process.
     allowedSourceHosts: plugins.allowed_source_hosts ?? [],
     approvals: plugins.approvals ?? 'widening',
     approvalGroups: plugins.approval_groups ?? [],
-    chromaUrl: env.HAIVEMIND_CHROMA_URL ? urlOf('Chroma address', env.HAIVEMIND_CHROMA_URL) : undefined,
+    ...chromaOf(flags, env),
+    embeddings: embeddingsOf(env),
     planTtlMs: 7 * 24 * 3600_000,
     limits: DEFAULT_LIMITS,
     logLevel,
   };
+}
+
+function embeddingsOf(env: NodeJS.ProcessEnv): HubConfig['embeddings'] {
+  const { HAIVEMIND_EMBEDDINGS_URL: url, HAIVEMIND_EMBEDDINGS_MODEL: model, HAIVEMIND_EMBEDDINGS_KEY: key } = env;
+  if (!url && !model) return undefined;
+  if (!url || !model) {
+    throw new HaiveError(
+      'CONFIG_INVALID',
+      'HAIVEMIND_EMBEDDINGS_URL and HAIVEMIND_EMBEDDINGS_MODEL must be given together',
+    );
+  }
+  return { url: urlOf('address of the embedder', url), model, key: key || undefined };
+}
+
+function chromaOf(
+  flags: HubFlags,
+  env: NodeJS.ProcessEnv,
+): Pick<HubConfig, 'chromaUrl' | 'localChroma' | 'chromaBinding'> {
+  const said = flags.chroma ?? (env.HAIVEMIND_CHROMA_URL || undefined);
+  if (said === undefined) return {};
+  if (said !== 'local') return { chromaUrl: urlOf('Chroma address', said) };
+  return { localChroma: true, chromaBinding: env.HAIVEMIND_CHROMA_BINDING || undefined };
 }
 
 function portOf(text: string): number {

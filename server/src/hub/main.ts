@@ -37,6 +37,10 @@ function program(): Command {
     .option('--tls-key <file>', 'PEM key of the certificate')
     .option('--behind-proxy', 'a proxy in front ends TLS')
     .option('--public-url <url>', 'the address machines use, where it is another')
+    .option(
+      '--chroma <local|url>',
+      'keep the vectors of the search in Chroma: a server of its own, or one that runs (HAIVEMIND_CHROMA_URL)',
+    )
     .option('--log-level <level>', 'debug, info, warn, error or silent');
   withDatabase(hub).addHelpText('after', '\nExample:\n  hv hub --port 7420 --data-dir ./data');
   hub.action((flags: HubFlags & { json?: boolean }) => serve(readHubConfig(flags), flags.json === true));

@@ -11,6 +11,7 @@ import { startCollectiveSweep } from './collective/sweep.ts';
 import type { HubConfig } from './config.ts';
 import type { HubContext, Log } from './context.ts';
 import { closeDiscovery } from './discovery/discovery-of.ts';
+import { type LocalChroma, startLocalChroma } from './discovery/local-chroma.ts';
 import { withFastPlan } from './fast-plan.ts';
 import { firstAdminToken, writeHubFile } from './first-start.ts';
 import { answerClientError, createNodeServer, drain, listen } from './http-server.ts';
@@ -60,7 +61,12 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
   const distDir = deps.distDir ?? dirname(fileURLToPath(import.meta.url));
   if (config.databaseUrl === undefined) await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   const store = await openStore({ dataDir: config.dataDir, databaseUrl: config.databaseUrl, clock });
-  const undo: (() => Promise<unknown>)[] = [() => store.close(), () => closeDiscovery(store)];
+  let chroma: LocalChroma | undefined;
+  const undo: (() => Promise<unknown>)[] = [
+    () => store.close(),
+    async () => chroma?.close(),
+    () => closeDiscovery(store),
+  ];
   const unwind = async (): Promise<void> => {
     for (const step of undo.reverse()) await step();
   };
@@ -68,6 +74,10 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
     let draining = false;
     const isDraining = (): boolean => draining;
     const identity = await loadIdentity(store);
+    if (config.localChroma === true) {
+      chroma = await startLocalChroma({ dataDir: config.dataDir, binding: config.chromaBinding, log });
+      if (chroma !== undefined) config.chromaUrl = chroma.url;
+    }
     const metrics = createMetrics();
     const live = await createLive({ store, config, hubId: identity.id, log, clock, seen: (p) => activity.seen(p) });
     undo.push(() => live.close());

@@ -1,7 +1,6 @@
 import type { Log } from '../context.ts';
-import type { BuiltInVectors } from './built-in-vectors.ts';
 import type { ChromaCollection, ChromaRow } from './chroma.ts';
-import type { VectorService } from './discovery.ts';
+import type { HeldVectors, VectorService } from './discovery.ts';
 
 /** A search waits no longer for Chroma than so many ms; then the hub answers by itself. */
 const QUERY_MS = 400;
@@ -18,7 +17,7 @@ export class ChromaService implements VectorService {
   readonly #open: () => Promise<ChromaCollection>;
   readonly #log: Log;
   #collection: ChromaCollection | undefined;
-  #wanted: BuiltInVectors | undefined;
+  #wanted: HeldVectors | undefined;
   /** The model and rows that the collection is known to hold. */
   #held: { model: string; hashes: Map<string, string> } | undefined;
   #problem = 'Chroma has not been filled yet';
@@ -33,15 +32,19 @@ export class ChromaService implements VectorService {
     this.#log = log;
   }
 
-  follow(vectors: BuiltInVectors): void {
+  follow(vectors: HeldVectors): void {
     this.#wanted = vectors;
     this.#start();
   }
 
-  async nearest(vector: Float32Array, count: number): Promise<Map<string, number> | { unavailable: string }> {
+  async nearest(
+    vector: Float32Array,
+    count: number,
+    model = this.#wanted?.id,
+  ): Promise<Map<string, number> | { unavailable: string }> {
     const held = this.#held;
     if (held === undefined || this.#collection === undefined) return { unavailable: this.#problem };
-    if (held.model !== this.#wanted?.id) return { unavailable: 'Chroma is being filled for a new model' };
+    if (held.model !== model) return { unavailable: 'Chroma is being filled for a new model' };
     try {
       const found = await within(QUERY_MS, this.#collection.nearest(vector, count));
       const expected = Math.min(count, held.hashes.size);
@@ -128,7 +131,7 @@ export class ChromaService implements VectorService {
   }
 }
 
-function rowsOf(wanted: BuiltInVectors): Map<string, ChromaRow> {
+function rowsOf(wanted: HeldVectors): Map<string, ChromaRow> {
   const rows = new Map<string, ChromaRow>();
   for (const name of wanted.vectors?.names() ?? []) {
     const vector = wanted.vectors?.get(name);

@@ -3,6 +3,7 @@ import type { HubContext } from '../context.ts';
 import { openChroma } from './chroma.ts';
 import { ChromaService } from './chroma-service.ts';
 import { Discovery } from './discovery.ts';
+import { endpointEmbedder } from './embedder.ts';
 
 const discoveries = new WeakMap<Store, Discovery>();
 
@@ -10,9 +11,10 @@ const discoveries = new WeakMap<Store, Discovery>();
 export function discoveryOf(hub: Pick<HubContext, 'store' | 'log' | 'config'>): Discovery {
   let discovery = discoveries.get(hub.store);
   if (discovery === undefined) {
-    const { chromaUrl } = hub.config;
+    const { chromaUrl, embeddings } = hub.config;
     const service = chromaUrl === undefined ? undefined : new ChromaService(() => openChroma(chromaUrl), hub.log);
-    discovery = new Discovery(hub.store, hub.log, service);
+    const embedder = embeddings === undefined ? undefined : endpointEmbedder(embeddings);
+    discovery = new Discovery(hub.store, hub.log, service, embedder);
     discoveries.set(hub.store, discovery);
   }
   return discovery;

@@ -1,29 +1,38 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { toHaiveError } from '../../domain/errors.ts';
 import type { Store } from '../../storage/store.ts';
 import type { Log } from '../context.ts';
 import { headOf } from '../registry/choose-version.ts';
 import type { Catalogue, CatalogueVersion } from '../registry/snapshot.ts';
-import type { Bag } from './bag.ts';
 import { BuiltInVectors } from './built-in-vectors.ts';
 import type { SearchDocument } from './document.ts';
 import { documentOf, readDocument } from './documents.ts';
+import type { Embedder } from './embedder.ts';
+import { ModelVectors } from './model-vectors.ts';
 import { SEARCH_RULES } from './rules.ts';
 import { runSliced } from './run-sliced.ts';
 import { type SearchAnswer, SearchIndex, type SearchRequest } from './search-index.ts';
+import type { VectorIndex } from './vector-index.ts';
 
 export interface Found extends SearchAnswer {
   /** Where the nearest vectors came from. */
-  backend: 'embedded' | 'chroma';
+  backend: 'embedded' | 'chroma' | 'endpoint';
   /** Why it was not the one that is configured. */
   note?: string;
+}
+
+/** Vectors by name, all of the model that `id` names. */
+export interface HeldVectors {
+  readonly id: string | undefined;
+  readonly vectors: VectorIndex | undefined;
 }
 
 /** Looks vectors up elsewhere than in the hub's memory. */
 export interface VectorService {
   /** The service holds these vectors of this model from now on; called again whenever they change. */
-  follow(vectors: BuiltInVectors): void;
-  /** The nearest names, or why there is no answer; never throws. */
-  nearest(vector: Float32Array, count: number): Promise<Map<string, number> | { unavailable: string }>;
+  follow(vectors: HeldVectors): void;
+  /** The nearest names, or why there is no answer; never throws. @param model what the vector is of; what is followed when absent */
+  nearest(vector: Float32Array, count: number, model?: string): Promise<Map<string, number> | { unavailable: string }>;
   /** When what was told so far has arrived or was given up. */
   settled(): Promise<void>;
   close(): Promise<void>;
@@ -34,6 +43,9 @@ const READ_AT_ONCE = 16;
 /** Computing models takes at most one part in so many of the hub's time. */
 const REFIT_PAUSES = 10;
 const MAX_PAUSE_MS = 60_000;
+/** After a failure the embedder is left in peace for so long, in ms; twice as long after each further one. */
+const FIRST_REST_MS = 1_000;
+const LAST_REST_MS = 60_000;
 
 /** Keeps a search index in step with the catalogue. Nothing in it is a truth: it is rebuilt from the registry at start. */
 export class Discovery {
@@ -42,6 +54,11 @@ export class Discovery {
   readonly #service: VectorService | undefined;
   readonly #index = new SearchIndex();
   readonly #vectors = new BuiltInVectors();
+  readonly #model: ModelVectors | undefined;
+  /** Why the embedder is left alone, until when (on performance.now()'s clock), and how long the next time. */
+  #rest: { why: string; until: number } | undefined;
+  #restMs = FIRST_REST_MS;
+  #retry: NodeJS.Timeout | undefined;
   /** By name: the version that was indexed. */
   readonly #indexed = new Map<string, CatalogueVersion>();
   /** Names whose files have not been read yet. */
@@ -53,18 +70,18 @@ export class Discovery {
   #refitAfter = 0;
   readonly #closing = new AbortController();
 
-  constructor(store: Store, log: Log, service?: VectorService) {
+  constructor(store: Store, log: Log, service?: VectorService, embedder?: Embedder) {
     this.#store = store;
     this.#log = log;
     this.#service = service;
+    this.#model = embedder && new ModelVectors(embedder);
   }
 
   /** Searches the catalogue as it is given, with everything that was committed before it was loaded. */
   async find(catalogue: Catalogue, request: Omit<SearchRequest, 'nearest'>): Promise<Found> {
     await this.follow(catalogue);
-    const bag = this.#index.bag(request.text, request.keywords);
-    const { nearest, backend, note } = await this.#nearest(bag);
-    const answer = this.#index.query({ ...request, nearest });
+    const { nearest, backend, note, denseWeight } = await this.#nearest(request.text, request.keywords ?? []);
+    const answer = this.#index.query({ ...request, nearest, ...(denseWeight === undefined ? {} : { denseWeight }) });
     return { ...answer, backend, ...(note === undefined ? {} : { note }) };
   }
 
@@ -84,6 +101,7 @@ export class Discovery {
 
   async close(): Promise<void> {
     this.#closing.abort();
+    clearTimeout(this.#retry);
     await this.#background;
     await this.#service?.close();
   }
@@ -129,6 +147,7 @@ export class Discovery {
   #put(version: CatalogueVersion, document: SearchDocument): void {
     this.#indexed.set(version.name, version);
     this.#vectors.put(version.name, this.#index.upsert(document));
+    this.#model?.put(document);
   }
 
   #drop(name: string): void {
@@ -136,6 +155,7 @@ export class Discovery {
     this.#unread.delete(name);
     this.#index.remove(name);
     this.#vectors.remove(name);
+    this.#model?.remove(name);
   }
 
   /** Reads what is unread and renews the model, behind the searches, one at a time. */
@@ -147,7 +167,8 @@ export class Discovery {
           await this.#readTexts();
           if (this.#vectors.due) await this.#refit();
         }
-        this.#service?.follow(this.#vectors);
+        await this.#askModel();
+        this.#service?.follow(this.#model?.ready === true ? this.#model : this.#vectors);
       } catch (err) {
         // The index goes on with what it has; the next change tries again.
         this.#log.warn({ err }, 'The search index could not be renewed');
@@ -167,13 +188,81 @@ export class Discovery {
     this.#refitAfter = now + Math.min(MAX_PAUSE_MS, (now - start) * REFIT_PAUSES);
   }
 
-  async #nearest(bag: Bag): Promise<{ nearest: Map<string, number>; backend: Found['backend']; note?: string }> {
-    const vector = this.#vectors.embed(bag);
-    const count = SEARCH_RULES.denseCount;
-    const embedded = () => this.#vectors.nearest(bag, count);
-    if (this.#service === undefined || vector === undefined) return { nearest: embedded(), backend: 'embedded' };
-    const answer = await this.#service.nearest(vector, count);
-    if (answer instanceof Map) return { nearest: answer, backend: 'chroma' };
-    return { nearest: embedded(), backend: 'embedded', note: answer.unavailable };
+  /** Fetches what the embedder has not made yet; where it fails, the hub's own vectors go on serving and it is asked again. */
+  async #askModel(): Promise<void> {
+    if (this.#model?.due !== true || this.#resting() !== undefined) return;
+    try {
+      await this.#model.renew(this.#closing.signal);
+      this.#restMs = FIRST_REST_MS;
+    } catch (thrown) {
+      this.#leaveAlone(thrown);
+    }
   }
+
+  #leaveAlone(thrown: unknown): void {
+    if (this.#closed) return;
+    const why = toHaiveError(thrown).message;
+    this.#log.warn({ err: why }, 'The embedder is left out');
+    this.#rest = { why, until: performance.now() + this.#restMs };
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => this.#work(), this.#restMs + 10);
+    this.#retry.unref();
+    this.#restMs = Math.min(LAST_REST_MS, this.#restMs * 2);
+  }
+
+  /** Why the embedder is not asked now. */
+  #resting(): string | undefined {
+    return this.#rest !== undefined && performance.now() < this.#rest.until ? this.#rest.why : undefined;
+  }
+
+  async #nearest(text: string, keywords: readonly string[]): Promise<Nearest> {
+    if (this.#model === undefined) return this.#own(text, keywords);
+    if (!this.#model.ready) {
+      return {
+        ...this.#embedded(text, keywords),
+        note: this.#resting() ?? 'The embedder has not made all vectors yet',
+      };
+    }
+    const resting = this.#resting();
+    if (resting !== undefined) return { ...this.#embedded(text, keywords), note: resting };
+    try {
+      const vector = await this.#model.embed(text, keywords);
+      this.#restMs = FIRST_REST_MS;
+      return await this.#lookUp(vector, this.#model, { backend: 'endpoint', denseWeight: SEARCH_RULES.modelWeight });
+    } catch (thrown) {
+      this.#leaveAlone(thrown);
+      return { ...this.#embedded(text, keywords), note: toHaiveError(thrown).message };
+    }
+  }
+
+  /** By the hub's own vectors, from the service that holds them where there is one. */
+  async #own(text: string, keywords: readonly string[]): Promise<Nearest> {
+    const vector = this.#vectors.embed(this.#index.bag(text, keywords));
+    if (vector === undefined) return this.#embedded(text, keywords);
+    return this.#lookUp(vector, this.#vectors, { backend: 'embedded' });
+  }
+
+  #embedded(text: string, keywords: readonly string[]): Nearest {
+    const nearest = this.#vectors.nearest(this.#index.bag(text, keywords), SEARCH_RULES.denseCount);
+    return { nearest, backend: 'embedded' };
+  }
+
+  async #lookUp(
+    vector: Float32Array,
+    held: HeldVectors,
+    here: Pick<Nearest, 'backend' | 'denseWeight'>,
+  ): Promise<Nearest> {
+    const count = SEARCH_RULES.denseCount;
+    const answer = await this.#service?.nearest(vector, count, held.id);
+    if (answer instanceof Map) return { ...here, nearest: answer, backend: 'chroma' };
+    const nearest = held.vectors?.nearest(vector, count) ?? new Map<string, number>();
+    return { ...here, nearest, ...(answer === undefined ? {} : { note: answer.unavailable }) };
+  }
+}
+
+interface Nearest {
+  nearest: Map<string, number>;
+  backend: Found['backend'];
+  denseWeight?: number;
+  note?: string;
 }

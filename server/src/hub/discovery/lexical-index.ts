@@ -103,12 +103,17 @@ export class LexicalIndex {
     return this.#postings.score(term, worth, this.#rules.saturation, this.#worth, into, touched, at);
   }
 
-  /** The fields (as bits, in the order of FIELDS) in which each of the slots holds the term. */
-  fieldsHolding(term: string, slots: Iterable<number>): Map<number, number> {
-    const masks = new Map<number, number>();
-    for (const slot of slots) masks.set(slot, 0);
-    this.#postings.mark(term, masks);
-    return masks;
+  /** By slot (at most 255 of them) the fields, as bits in the order of FIELDS, in which it holds any of the terms of each list. */
+  fieldsHolding(lists: readonly (readonly string[])[], slots: readonly number[]): number[][] {
+    const places = new Uint8Array(this.slots);
+    slots.forEach((slot, i) => {
+      places[slot] = i + 1;
+    });
+    return lists.map((terms) => {
+      const masks = slots.map(() => 0);
+      for (const term of terms) this.#postings.mark(term, places, masks);
+      return masks;
+    });
   }
 
   #setLengths(slot: number, lengths: readonly number[]): void {

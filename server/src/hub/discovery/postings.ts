@@ -95,14 +95,15 @@ export class Postings {
     return end;
   }
 
-  /** Adds to `masks` the fields (as bits) in which its slots hold the term. */
-  mark(term: string, masks: Map<number, number>): void {
+  /** Adds to `masks` the fields (as bits) in which the slots that are not 0 in `places` hold the term; a place is an index plus 1. */
+  mark(term: string, places: Uint8Array, masks: number[]): void {
     const entry = this.#terms.get(term);
     if (entry === undefined) return;
-    for (let i = 1; i < (typeof entry === 'number' ? 2 : entry.length); i++) {
+    const length = typeof entry === 'number' ? 2 : entry.length;
+    for (let i = 1; i < length; i++) {
       const posting = typeof entry === 'number' ? entry : (entry[i] as number);
-      const mask = masks.get(posting >>> SLOT_SHIFT);
-      if (mask !== undefined) masks.set(posting >>> SLOT_SHIFT, mask | (1 << ((posting >>> FIELD_SHIFT) & 7)));
+      const place = places[posting >>> SLOT_SHIFT] as number;
+      if (place > 0) masks[place - 1] = (masks[place - 1] as number) | (1 << ((posting >>> FIELD_SHIFT) & 7));
     }
   }
 }

@@ -35,11 +35,34 @@ export function reasonFor(document: SearchDocument, found: readonly FoundWord[])
 function placeOf(document: SearchDocument, field: (typeof ORDER)[number], clause: Clause): string {
   if (field === 'body') return 'text';
   if (field !== 'component' && field !== 'component description') return field;
-  const component = document.components.find((c) => {
-    const terms = termsOf(field === 'component' ? c.name : c.description);
+  const component = componentTerms(document).find(({ names, descriptions }) => {
+    const terms = field === 'component' ? names : descriptions;
     return clause.terms.some(({ term }) => term.split(' ').every((part) => terms.has(part)));
   });
   return component === undefined ? field : `${component.kind} ${component.name}`;
+}
+
+interface ComponentTerms {
+  kind: string;
+  name: string;
+  names: Set<string>;
+  descriptions: Set<string>;
+}
+
+/** Of the plugins shown lately: a collection of a hundred components is not taken apart for every word of a question. */
+const shown = new Map<SearchDocument, ComponentTerms[]>();
+const MAX_SHOWN = 256;
+
+function componentTerms(document: SearchDocument): ComponentTerms[] {
+  let terms = shown.get(document);
+  if (terms === undefined) {
+    terms = document.components.map(({ kind, name, description }) => {
+      return { kind, name, names: termsOf(name), descriptions: termsOf(description) };
+    });
+    if (shown.size >= MAX_SHOWN) shown.clear();
+    shown.set(document, terms);
+  }
+  return terms;
 }
 
 function termsOf(text: string): Set<string> {

@@ -7,6 +7,8 @@ export interface SearchRules extends LexicalRules, QuestionRules {
   coverage: number;
   /** How much nearness of vectors counts against words. */
   denseWeight: number;
+  /** The same for vectors of an embedder outside the hub; not measured, for none could be run here. */
+  modelWeight: number;
   /** How many nearest vectors take part. */
   denseCount: number;
   /** A best hit that reaches a smaller share of what a perfect one would means that nothing fits well. */
@@ -30,6 +32,7 @@ export const SEARCH_RULES: SearchRules = {
   joinedFactor: 0.8,
   coverage: 0.25,
   denseWeight: 0.25,
+  modelWeight: 0.6,
   denseCount: 100,
   weakBelow: 0.15,
 };

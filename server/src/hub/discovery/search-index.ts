@@ -20,6 +20,8 @@ export interface SearchRequest {
   last?: (name: string) => boolean;
   /** Cosines of the plugins whose vectors lie nearest to the question. */
   nearest?: ReadonlyMap<string, number>;
+  /** How much they count; the rules' `denseWeight` when absent. */
+  denseWeight?: number;
 }
 
 export interface SearchHit {
@@ -43,6 +45,8 @@ export class SearchIndex {
   readonly #lexical: LexicalIndex;
   readonly #documents = new Map<string, SearchDocument>();
   readonly #byName = new Map<string, string>();
+  /** What was asked last, read against the index as it is. */
+  #last: { key: string; clauses: Clause[] } | undefined;
 
   constructor(rules: SearchRules = SEARCH_RULES) {
     this.#rules = rules;
@@ -56,6 +60,7 @@ export class SearchIndex {
   /** Adds the document, or replaces the one of its name; answers its words for vectors. */
   upsert(document: SearchDocument): Bag {
     this.remove(document.name);
+    this.#last = undefined;
     const analysis = analyse(document);
     this.#lexical.upsert(analysis);
     this.#documents.set(document.name, document);
@@ -66,6 +71,7 @@ export class SearchIndex {
   /** False when there is no document of this name. */
   remove(name: string): boolean {
     if (!this.#documents.delete(name)) return false;
+    this.#last = undefined;
     this.#lexical.remove(name);
     if (this.#byName.get(spoken(name)) === name) this.#byName.delete(spoken(name));
     return true;
@@ -79,9 +85,10 @@ export class SearchIndex {
   query(request: SearchRequest): SearchAnswer {
     const { text, keywords = [], limit, filter, last, nearest = new Map() } = request;
     const clauses = this.#read(text, keywords);
-    const { coverage, denseWeight, weakBelow } = this.#rules;
+    const { coverage, weakBelow } = this.#rules;
+    const { denseWeight = this.#rules.denseWeight } = request;
     const { scores, best, ideal } = lexicalScores(this.#lexical, clauses, coverage);
-    const dense = this.#dense(nearest);
+    const dense = this.#dense(nearest, denseWeight);
     const exact = this.#exact(text);
     const strength = ideal === 0 ? 0 : Math.min(1, best / ideal);
     const scale = strength / (1 + (nearest.size > 0 ? denseWeight : 0));
@@ -101,17 +108,22 @@ export class SearchIndex {
   }
 
   #read(text: string, keywords: readonly string[]): Clause[] {
-    return readQuestion(this.#lexical, text, keywords, this.#rules);
+    const key = [text, ...keywords].join('\n');
+    // The same question is read for its vectors and then for its words.
+    if (this.#last?.key !== key) {
+      this.#last = { key, clauses: readQuestion(this.#lexical, text, keywords, this.#rules) };
+    }
+    return this.#last.clauses;
   }
 
   /** What nearness adds, by slot: the nearest gets the full weight. */
-  #dense(nearest: ReadonlyMap<string, number>): Float64Array | undefined {
+  #dense(nearest: ReadonlyMap<string, number>, weight: number): Float64Array | undefined {
     const most = Math.max(0, ...nearest.values());
     if (most === 0) return undefined;
     const dense = new Float64Array(this.#lexical.slots);
     for (const [name, cosine] of nearest) {
       const slot = this.#lexical.slotOf(name);
-      if (slot !== undefined && cosine > 0) dense[slot] = this.#rules.denseWeight * toThousandths(cosine / most);
+      if (slot !== undefined && cosine > 0) dense[slot] = weight * toThousandths(cosine / most);
     }
     return dense;
   }
@@ -127,10 +139,10 @@ export class SearchIndex {
     clauses: readonly Clause[],
   ): SearchHit[] {
     const slots = ranked.map(({ name }) => this.#lexical.slotOf(name) as number);
-    const masks = clauses.map(({ terms }) => {
-      const all = terms.map(({ term }) => this.#lexical.fieldsHolding(term, slots));
-      return slots.map((slot) => all.reduce((mask, fields) => mask | (fields.get(slot) ?? 0), 0));
-    });
+    const masks = this.#lexical.fieldsHolding(
+      clauses.map(({ terms }) => terms.map(({ term }) => term)),
+      slots,
+    );
     return ranked.map(({ name, value }, i) => {
       const found = clauses.map((clause, c) => ({ clause, fields: masks[c]?.[i] ?? 0 }));
       const reason = reasonFor(this.#documents.get(name) as SearchDocument, found);

@@ -1,3 +1,4 @@
+import { installedNames } from '../../storage/installation-queries.ts';
 import type { UseCase } from '../context.ts';
 import { discoveryOf } from '../discovery/discovery-of.ts';
 import { listedHead, summaries } from './list.ts';
@@ -8,11 +9,12 @@ export const search: UseCase<'search'> = async (hub, call) => {
   const { principal, body } = call;
   const catalogue = await loadCatalogue(hub.store);
   const head = listedHead(catalogue, principal, body);
+  const installed = body.installed_only ? await installedNames(hub.store.read, principal.machineId) : undefined;
   const { hits, weak, backend, note } = await discoveryOf(hub).find(catalogue, {
     text: body.search_query,
     keywords: body.keywords,
     limit: body.limit,
-    filter: (name) => head(name) !== undefined,
+    filter: (name) => installed?.has(name) !== false && head(name) !== undefined,
     last: (name) => head(name)?.status === 'deprecated',
   });
   const shown = await summaries(

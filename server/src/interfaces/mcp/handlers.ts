@@ -23,21 +23,24 @@ export const HANDLERS: Handlers = {
     const ctx = await client(call);
     const filters = {
       ...(input.machine_group === undefined ? {} : { machine_group: input.machine_group }),
+      ...(input.author === undefined ? {} : { author: input.author }),
+      ...(input.component === undefined ? {} : { component: input.component }),
       ...(input.capability_filter.length === 0 ? {} : { capability_filter: input.capability_filter.join(',') }),
     };
     const words = input.search_query ?? (input.keywords.length > 0 ? input.keywords.join(' ') : undefined);
-    if (words === undefined || input.installed_only) {
+    if (words === undefined) {
       const { plugins, next } = await listPlugins(ctx, {
         ...filters,
-        ...(words === undefined ? {} : { search_query: words }),
         installed_only: input.installed_only,
         limit: input.limit,
       });
-      return { text: say.list(plugins, next !== null), data: { plugins, more: next !== null } };
+      return { text: say.list(plugins, next !== null), data: { plugins, more: next !== null, weak: false } };
     }
     const limit = Math.min(input.limit, 50);
-    const { results } = await searchPlugins(ctx, { ...filters, search_query: words, keywords: input.keywords, limit });
-    return { text: say.found(results, words), data: { plugins: results, more: false } };
+    const { keywords, installed_only } = input;
+    const asked = { ...filters, search_query: words, keywords, installed_only, limit };
+    const { results, weak } = await searchPlugins(ctx, asked);
+    return { text: say.found(results, words, weak), data: { plugins: results, more: false, weak } };
   },
 
   plugin_info: async ({ plugin_id }, call) => {

@@ -30,9 +30,10 @@ export function list(plugins: Reply<'list'>['plugins'], more: boolean): string {
   return `${rows(plugins.map(plugin))}${more ? '\nThere are more; raise `limit` or search.' : ''}`;
 }
 
-export function found(results: Reply<'search'>['results'], words: string): string {
+export function found(results: Reply<'search'>['results'], words: string, weak: boolean): string {
   if (results.length === 0) return `Nothing found for "${words}". Try other keywords and synonyms.`;
-  return rows(results.map((hit) => `${plugin(hit)}${hit.reason === '' ? '' : ` (${hit.reason})`}`));
+  const head = weak ? 'Nothing fits well; the nearest (other keywords may find more):\n' : '';
+  return head + rows(results.map((hit) => `${plugin(hit)}${hit.reason === '' ? '' : ` (${hit.reason})`}`));
 }
 
 export function info(p: PluginInfo): string {

@@ -94,6 +94,8 @@ export const TOOLS = {
         .max(50)
         .default([])
         .describe('Only plugins whose required capabilities are all among these'),
+      author: z.string().max(200).optional().describe('Only by this author or organization'),
+      component: z.enum(['command', 'agent', 'skill', 'hook', 'mcp']).optional().describe('Only with such a part'),
       search_query: z.string().max(2000).optional().describe('What the plugin should help with, in plain words'),
       keywords: z
         .array(z.string().max(100))
@@ -105,6 +107,7 @@ export const TOOLS = {
     output: z.object({
       plugins: z.array(summary),
       more: z.boolean().describe('true: there are more than `limit`'),
+      weak: z.boolean().describe('true: nothing fits search_query well, these are the nearest; say so'),
     }),
     annotations: reads,
   },
@@ -312,7 +315,8 @@ export const TOOLS = {
     title: 'Register a plugin version',
     description:
       'Packs, validates and stores one version of a plugin in the collective, visible to nobody yet: publish_plugin offers it to ' +
-      'machines. Give exactly one of plugin_path, plugin_archive, plugin_url. A version never changes: other bytes need a higher ' +
+      'machines. Ask the author for two or three use cases first (or propose them from its files) and write them to `haivemind.use_cases` in ' +
+      'plugin.json: they are what searches find. Give exactly one of plugin_path, plugin_archive, plugin_url. A version never changes: other bytes need a higher ' +
       'version in plugin.json. Returns the id for publish_plugin, and findings worth telling the author.',
     input: z.object({
       plugin_path: z.string().max(4096).optional().describe('A plugin folder or .zip on this machine'),

@@ -25,6 +25,10 @@ export const REGISTRY_VERBS: VerbRow[] = [
     options: [
       ['--limit <n>', 'at most so many (default 10)'],
       ['--keywords <list>', 'further technical words (a,b)'],
+      ['--installed', 'only those installed here'],
+      ['--group <group>', 'only those published to this group'],
+      ['--author <author>', 'only those by this author'],
+      ['--component <kind>', 'only those with a command, agent, skill, hook or mcp server'],
     ],
     examples: ['hv search kubernetes deployment'],
     load: async () => (await import('../verbs/registry.ts')).search,

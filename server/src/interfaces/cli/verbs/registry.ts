@@ -46,8 +46,13 @@ export const search: Verb = async (call) => {
   const { options, style } = call;
   const keywords = listOption(options.keywords, 'keywords');
   const limit = countOption(options.limit, 'limit');
-  const { results, backend } = await searchPlugins(await call.open(), {
+  const group = options.group as string | undefined;
+  const { results, weak, backend, note } = await searchPlugins(await call.open(), {
     search_query: call.rest.join(' '),
+    ...(group === undefined ? {} : { machine_group: group }),
+    ...(options.author === undefined ? {} : { author: options.author }),
+    ...(options.component === undefined ? {} : { component: options.component }),
+    ...(options.installed === true ? { installed_only: true } : {}),
     ...(keywords === undefined ? {} : { keywords }),
     ...(limit === undefined ? {} : { limit }),
   });
@@ -59,11 +64,12 @@ export const search: Verb = async (call) => {
     style.dim(shorten(r.reason, 60)),
   ]);
   return {
-    json: { results, backend },
+    json: { results, weak, backend, ...(note === undefined ? {} : { note }) },
     text:
       rows.length === 0
         ? 'Nothing fits. Other words may: technical terms, synonyms.'
-        : table(['NAME', 'VERSION', 'SCORE', 'DESCRIPTION', 'WHY'], rows, style),
+        : (weak ? `${style.yellow('Nothing fits well; the nearest:')}\n` : '') +
+          table(['NAME', 'VERSION', 'SCORE', 'DESCRIPTION', 'WHY'], rows, style),
   };
 };
 

@@ -1,0 +1,88 @@
+import type { SearchDocument } from './document.ts';
+import type { Embedder } from './embedder.ts';
+import { VectorIndex } from './vector-index.ts';
+
+/** Texts sent at once, and how long that may take, in ms. */
+const BATCH = 32;
+const BATCH_MS = 60_000;
+/** A search waits no longer for the question's vector. */
+const QUESTION_MS = 1_000;
+
+/**
+ * The vectors of an embedder outside this process. They serve once every document has one; until then, and while the
+ * embedder does not answer, the hub's own do.
+ */
+export class ModelVectors {
+  readonly #embedder: Embedder;
+  readonly #texts = new Map<string, string>();
+  /** Names whose vector is missing or of an older text. */
+  readonly #pending = new Set<string>();
+  #vectors: VectorIndex | undefined;
+
+  constructor(embedder: Embedder) {
+    this.#embedder = embedder;
+  }
+
+  /** Undefined until there are vectors. */
+  get id(): string | undefined {
+    return this.#vectors === undefined ? undefined : `${this.#embedder.id}:${this.#vectors.dimensions}`;
+  }
+
+  get vectors(): VectorIndex | undefined {
+    return this.#vectors;
+  }
+
+  /** Whether documents wait for their vectors. */
+  get due(): boolean {
+    return this.#pending.size > 0;
+  }
+
+  /** Whether so few vectors are missing that the others may serve. */
+  get ready(): boolean {
+    return this.#vectors !== undefined && this.#pending.size * 10 <= this.#texts.size;
+  }
+
+  put(document: SearchDocument): void {
+    const text = textOf(document);
+    if (this.#texts.get(document.name) === text) return;
+    this.#texts.set(document.name, text);
+    this.#pending.add(document.name);
+  }
+
+  remove(name: string): void {
+    this.#texts.delete(name);
+    this.#pending.delete(name);
+    this.#vectors?.set(name, undefined);
+  }
+
+  /** Fetches the vectors that are missing. @throws HaiveError EMBEDDER_FAILED; what came so far stays */
+  async renew(signal: AbortSignal): Promise<void> {
+    while (this.#pending.size > 0 && !signal.aborted) {
+      const names = [...this.#pending].slice(0, BATCH);
+      const texts = names.map((name) => this.#texts.get(name) ?? '');
+      const vectors = await this.#embedder.embed(texts, { timeoutMs: BATCH_MS, signal });
+      names.forEach((name, i) => {
+        const vector = vectors[i] as Float32Array;
+        this.#vectors ??= new VectorIndex(vector.length);
+        // It may have changed or gone while the embedder worked.
+        if (this.#texts.get(name) !== texts[i]) return;
+        this.#vectors.set(name, vector);
+        this.#pending.delete(name);
+      });
+    }
+  }
+
+  /** @throws HaiveError EMBEDDER_FAILED */
+  async embed(text: string, keywords: readonly string[]): Promise<Float32Array> {
+    const [vector] = await this.#embedder.embed([[text, ...keywords].join(', ')], { timeoutMs: QUESTION_MS });
+    return vector as Float32Array;
+  }
+}
+
+/** What a document says of itself, the telling parts first. */
+function textOf({ name, description, keywords, useCases, components, body }: SearchDocument): string {
+  const parts = components.map((c) => `${c.name.replaceAll('-', ' ')}: ${c.description}`);
+  return [name.replaceAll('-', ' '), description, [...useCases, ...keywords].join(', '), ...parts, body]
+    .filter((part) => part !== '')
+    .join('\n');
+}
