@@ -52,10 +52,19 @@ export async function embeddedOnChroma(plugins: readonly SearchDocument[], url: 
   await service.settled();
   return async (text, keywords) => {
     const vector = vectors.embed(index.bag(text, keywords));
-    const nearest = vector === undefined ? new Map() : await service.nearest(vector, SEARCH_RULES.denseCount);
-    if (!(nearest instanceof Map)) throw new Error(nearest.unavailable);
+    const nearest = vector === undefined ? new Map<string, number>() : await patient(service, vector);
     return index.query({ text, keywords, limit: LIMIT, nearest }).hits.map((h) => h.name);
   };
+}
+
+/** A machine under load may answer later than a search would wait: then it is asked again, for some seconds. */
+async function patient(service: ChromaService, vector: Float32Array): Promise<Map<string, number>> {
+  for (let left = 40; ; left--) {
+    const answer = await service.nearest(vector, SEARCH_RULES.denseCount);
+    if (answer instanceof Map) return answer;
+    if (left === 0) throw new Error(answer.unavailable);
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
 }
 
 function indexed(plugins: readonly SearchDocument[], dense: boolean): { index: SearchIndex; vectors: BuiltInVectors } {

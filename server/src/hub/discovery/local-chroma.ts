@@ -5,7 +5,6 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { identityOf, livenessOf } from '../../machine/process-identity.ts';
 import type { Log } from '../context.ts';
 
 /** A Chroma server of this hub's own: started, started again when it dies, ended with the hub. It listens on loopback only. */
@@ -54,7 +53,7 @@ export async function startLocalChroma({ dataDir, binding, log }: Options): Prom
   }
   const folder = join(dataDir, 'chroma');
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  await endLeftover(dataDir);
+  await endLeftover(dataDir, folder);
   const supervisor = new Supervisor(runner, folder, await freePort(), log, pidFile(dataDir));
   supervisor.start();
   return { url: supervisor.url, close: () => supervisor.close() };
@@ -94,13 +93,15 @@ async function probe(runner: string): Promise<string | undefined> {
 
 const pidFile = (dataDir: string): string => join(dataDir, 'chroma.pid');
 
-/** A hub that was killed leaves its server behind, which holds the same data. */
-async function endLeftover(dataDir: string): Promise<void> {
+/** A hub that was killed leaves its server behind, which holds the same data. What runs under its number is looked at first. */
+async function endLeftover(dataDir: string, folder: string): Promise<void> {
   try {
-    const left = JSON.parse(await readFile(pidFile(dataDir), 'utf8'));
-    if ((await livenessOf(left)) === 'alive') process.kill(left.pid, 'SIGKILL');
+    const pid = Number(JSON.parse(await readFile(pidFile(dataDir), 'utf8')).pid);
+    // Only Linux tells what a process was started with; elsewhere none is ended on suspicion.
+    const started = await readFile(`/proc/${pid}/cmdline`, 'utf8');
+    if (started.includes(JSON.stringify(folder))) process.kill(pid, 'SIGKILL');
   } catch {
-    // None was left, or it is none of ours.
+    // None was left, or it cannot be looked at.
   }
 }
 
@@ -162,9 +163,9 @@ class Supervisor {
       child.once('exit', (status, signal) => resolve(signal ?? `exit ${status}`));
       child.once('error', (err) => resolve(err.message));
     });
-    const identity = child.pid === undefined ? null : await identityOf(child.pid);
-    if (identity !== null)
-      await writeFile(this.#pidFile, JSON.stringify(identity), { mode: 0o600 }).catch(() => undefined);
+    const { pid } = child;
+    if (pid !== undefined)
+      await writeFile(this.#pidFile, JSON.stringify({ pid }), { mode: 0o600 }).catch(() => undefined);
     // Closed while it was being started.
     if (this.#ending.signal.aborted) child.kill('SIGKILL');
     return ended;
