@@ -1,6 +1,7 @@
 import { HaiveError } from '../domain/errors.ts';
 import { updateConfig } from '../machine/config-file.ts';
 import { readReceipts } from '../machine/receipts.ts';
+import { tryToAnnounce } from './collective/announce.ts';
 import type { ClientContext } from './context.ts';
 
 interface Key {
@@ -13,6 +14,8 @@ interface Key {
 export const CONFIG_KEYS: Record<string, Key> = {
   hub_url: { kind: 'text', readBy: 'machine' },
   memory_server: { kind: 'text', readBy: 'machine' },
+  role: { kind: 'text', readBy: 'machine' },
+  about: { kind: 'text', readBy: 'machine' },
   'plugins.enabled': { kind: 'boolean', readBy: 'machine' },
   'plugins.registry_db': { kind: 'text', readBy: 'hub' },
   'plugins.install_path': { kind: 'text', readBy: 'machine' },
@@ -84,6 +87,7 @@ export async function setConfig(
     else delete raw[head];
     return raw;
   });
+  if (name === 'role' || name === 'about') await tryToAnnounce(ctx);
   return getConfig(ctx, name);
 }
 

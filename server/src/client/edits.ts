@@ -10,6 +10,7 @@ import { type Receipt, readReceipts } from '../machine/receipts.ts';
 import { editedPaths, OURS_SUFFIX, readLive, type Take } from '../machine/render.ts';
 import { applyChange, recover } from '../machine/transaction.ts';
 import type { ClientContext } from './context.ts';
+import { notInstalled } from './not-installed.ts';
 import { type SyncProgress, syncMachine } from './sync.ts';
 
 /** A person's own changes of an installed plugin: shown, taken back, or settled where an update met them. */
@@ -58,8 +59,9 @@ function diffOf(path: string, before: Buffer | null, after: Buffer | null): stri
 }
 
 async function receiptOf(m: Machine, name: string): Promise<Receipt> {
-  const receipt = (await readReceipts(m)).plugins[name];
-  if (receipt === undefined) throw new HaiveError('NOT_INSTALLED', `${name} is not installed here`);
+  const receipts = await readReceipts(m);
+  const receipt = receipts.plugins[name];
+  if (receipt === undefined) throw notInstalled(name, receipts);
   return receipt;
 }
 

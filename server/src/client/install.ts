@@ -5,6 +5,7 @@ import { withLock } from '../machine/lock.ts';
 import { readReceipts, updateReceipts } from '../machine/receipts.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import type { HubClient } from './hub-client.ts';
+import { notInstalled } from './not-installed.ts';
 import { type SyncOptions, type SyncProgress, type SyncResult, syncMachine } from './sync.ts';
 
 export interface InstallOptions {
@@ -133,7 +134,7 @@ export async function updatePlugins(
 ): Promise<SyncResult> {
   const receipts = await readReceipts(ctx.machine);
   for (const name of names) {
-    if (receipts.plugins[name] === undefined) throw new HaiveError('NOT_INSTALLED', `${name} is not installed here`);
+    if (receipts.plugins[name] === undefined) throw notInstalled(name, receipts);
   }
   const hub = await hubFor(ctx, 'machine');
   try {

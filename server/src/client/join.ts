@@ -10,6 +10,7 @@ import { leaveMachine } from '../machine/leave.ts';
 import { withLock } from '../machine/lock.ts';
 import { parseSettings } from '../machine/settings-edit.ts';
 import { recover } from '../machine/transaction.ts';
+import { tryToAnnounce } from './collective/announce.ts';
 import { type ClientContext, hubAuthorities, hubFor, readHostToken, sameHub } from './context.ts';
 import { connectHub, hubUrl } from './hub-client.ts';
 import { fetchAuthority } from './pinned-authority.ts';
@@ -27,6 +28,9 @@ export interface JoinOptions {
   capabilities?: string[] | undefined;
   /** `sha256:…` of the authority that the hub's certificate must come from; trusted alone from then on. */
   caFingerprint?: string | undefined;
+  /** What it is for: a word, and a sentence. */
+  role?: string | undefined;
+  about?: string | undefined;
   onProgress?: ((progress: SyncProgress) => void) | undefined;
 }
 
@@ -100,9 +104,12 @@ export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise
       raw.token = joined.token;
       raw.groups = joined.machine.groups;
       raw.capabilities = joined.machine.capabilities;
+      if (options.role !== undefined) raw.role = options.role;
+      if (options.about !== undefined) raw.about = options.about;
       if (!rejoined) delete raw.plan;
       return raw;
     });
+    if (ctx.config.role !== undefined || ctx.config.about !== undefined) await tryToAnnounce(ctx);
     const first = await firstSync(ctx, options);
     return {
       hub: { url, id: joined.hub.id, version: joined.hub.version },
@@ -146,7 +153,7 @@ export interface LeaveResult {
   warnings: string[];
 }
 
-const JOINED_KEYS = ['hub_url', 'hub_ca', 'hub', 'machine', 'token', 'groups', 'capabilities', 'plan'];
+const JOINED_KEYS = ['hub_url', 'hub_ca', 'hub', 'machine', 'token', 'groups', 'capabilities', 'role', 'about', 'plan'];
 
 /**
  * Takes everything of ours off this machine and tells the hub. What a person set (login, the `plugins` block, the publisher's key)

@@ -4,6 +4,7 @@ import { HaiveError, toHaiveError } from '../domain/errors.ts';
 import { readConfig } from '../machine/config-file.ts';
 import { clearLive, writeLive } from '../machine/live-state.ts';
 import { withLock } from '../machine/lock.ts';
+import { tryToAnnounce } from './collective/announce.ts';
 import { refreshInbox } from './collective/inbox.ts';
 import { type ClientContext, hubAuthorities } from './context.ts';
 import { hubUrl } from './hub-client.ts';
@@ -175,6 +176,7 @@ class Channel {
       // The hello may have arrived before `socket` was known here.
       socket.send({ type: 'resume', seq: this.seq });
       this.options.onState?.('connected');
+      if (this.ctx.config.role !== undefined) void tryToAnnounce(this.ctx).catch(() => undefined);
       // What was said while nobody listened here.
       void this.readInbox();
       const stop = (): void => socket.close();

@@ -5,6 +5,7 @@ import { type Receipts, readReceipts } from '../machine/receipts.ts';
 import { applyChange, recover } from '../machine/transaction.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import { hubIsAway } from './hub-client.ts';
+import { notInstalled } from './not-installed.ts';
 import { cachedPlan } from './plan.ts';
 import { spool } from './spool.ts';
 import { syncMachine } from './sync.ts';
@@ -35,7 +36,7 @@ export async function removePlugin(
     const receipts = await readReceipts(ctx.machine);
     if (receipts.plugins[name] === undefined) {
       const offered = (await cachedPlan(ctx))?.plan.plugins.some((p) => p.name === name) === true;
-      if (!offered) throw new HaiveError('NOT_INSTALLED', `${name} is not installed here`);
+      if (!offered) throw notInstalled(name, receipts);
     }
     checkDependents(receipts, name);
     try {

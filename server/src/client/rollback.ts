@@ -8,6 +8,7 @@ import { planRollback } from '../machine/versions-on-disk.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import { hubIsAway } from './hub-client.ts';
 import { installPlugin } from './install.ts';
+import { notInstalled } from './not-installed.ts';
 import { sendReport } from './report.ts';
 import { spool } from './spool.ts';
 
@@ -29,7 +30,7 @@ export async function rollbackPlugin(ctx: ClientContext, name: string, to?: stri
   const { machine } = ctx;
   const receipts = await readReceipts(machine);
   const here = receipts.plugins[name];
-  if (here === undefined) throw new HaiveError('NOT_INSTALLED', `${name} is not installed here`);
+  if (here === undefined) throw notInstalled(name, receipts);
   if (to !== undefined && to !== here.version && !here.previous.some((p) => p.version === to)) {
     return fromHub(ctx, name, here.version, to);
   }

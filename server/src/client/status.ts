@@ -4,6 +4,7 @@ import { inspect } from '../machine/drift.ts';
 import { missingServers, missingServerText } from '../machine/mcp-servers.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import { type ClientContext, hubFor } from './context.ts';
+import { notInstalled } from './not-installed.ts';
 import { cachedPlan, fetchPlan } from './plan.ts';
 
 export type StatusState = 'verified' | 'loaded' | 'failed' | 'disabled' | 'edited' | 'missing' | 'damaged' | 'waiting';
@@ -95,7 +96,7 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
   }
   rows.sort((a, b) => (a.name < b.name ? -1 : 1));
   if (name !== undefined && !rows.some((row) => row.name === name)) {
-    throw new HaiveError('NOT_INSTALLED', `${name} is not installed here, and the hub does not plan it`);
+    throw notInstalled(name, receipts, ', and the hub does not plan it');
   }
   const lacks = [...(await missingServers(machine))].map(([plugin, servers]) => ({
     name: plugin,

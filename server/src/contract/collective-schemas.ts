@@ -2,7 +2,8 @@ import * as z from 'zod';
 
 /** What the machines of a collective tell each other: memories, broadcasts, tasks, and who is there. */
 
-const word = z.string().min(1).max(64);
+export const word = z.string().min(1).max(64);
+export const words = (most: number) => z.array(word).max(most).default([]);
 const moment = z.iso.datetime({ offset: true });
 
 /** What of a memory's author may be told: `normal` may leave the machine, the others never do. */
@@ -12,7 +13,7 @@ export const Visibility = z.enum(['private', 'groups', 'collective']);
 const memoryText = {
   content: z.string().trim().min(1).max(16_384),
   category: word.default('general'),
-  tags: z.array(word).max(30).default([]),
+  tags: words(30),
   project: z.string().max(200).nullable().default(null),
   importance: z.number().int().min(1).max(5).default(3),
   expires_at: moment.nullable().default(null),
@@ -22,11 +23,7 @@ const memoryText = {
 export const NewMemory = z.strictObject({
   ...memoryText,
   visibility: z.enum(['groups', 'collective']).default('collective'),
-  groups: z
-    .array(word)
-    .max(100)
-    .default([])
-    .describe('who may read it, with visibility `groups`; the own groups when empty'),
+  groups: words(100).describe('who may read it, with visibility `groups`; the own groups when empty'),
   confidentiality: z.literal('normal').default('normal'),
 });
 
@@ -79,7 +76,7 @@ export const MemorySearch = z.object({
   ...memoryFilter,
   query: z.string().min(1).max(2000),
   keywords: z.array(z.string().max(100)).max(30).default([]),
-  tags: z.array(word).max(30).default([]),
+  tags: words(30),
   limit: z.number().int().min(1).max(50).default(10),
 });
 
@@ -99,7 +96,7 @@ export const NewBroadcast = z.strictObject({
   content: z.string().trim().min(1).max(2000),
   category: word.default('discovery'),
   severity: Severity.default('info'),
-  groups: z.array(word).max(100).default([]).describe('empty: everybody'),
+  groups: words(100).describe('empty: everybody'),
   expires_in_hours: z
     .number()
     .positive()
@@ -127,9 +124,10 @@ export const TaskStatus = z.enum(['open', 'claimed', 'done', 'failed', 'cancelle
 export const NewTask = z.strictObject({
   title: z.string().trim().min(1).max(200),
   description: z.string().trim().max(8000).default(''),
-  required_capabilities: z.array(word).max(50).default([]),
-  groups: z.array(word).max(100).default([]).describe('empty: machines of any group'),
+  required_capabilities: words(50),
+  groups: words(100).describe('empty: machines of any group'),
   machine: z.string().max(64).nullable().default(null).describe('only this machine'),
+  role: word.nullable().default(null).describe('only machines that announced this role'),
   priority: z.number().int().min(1).max(5).default(3),
   deadline_at: moment.nullable().default(null),
   max_attempts: z.number().int().min(1).max(10).default(3),
@@ -142,6 +140,7 @@ export const Task = z.object({
   required_capabilities: z.array(z.string()),
   groups: z.array(z.string()),
   machine: z.string().nullable(),
+  role: z.string().nullable(),
   priority: z.number().int(),
   status: TaskStatus,
   from: z.string(),

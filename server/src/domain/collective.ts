@@ -10,6 +10,8 @@ export interface Member {
   name: string;
   groups: readonly string[];
   capabilities: readonly string[];
+  /** What the machine says it is for; empty or absent: nothing was said. */
+  role?: string;
 }
 
 export interface Readable {
@@ -33,12 +35,15 @@ export interface Demand {
   requiredCapabilities: readonly string[];
   groups: readonly string[];
   machine: string | null;
+  role: string | null;
 }
 
 /** Why a machine cannot do a task; null when it can. */
 export function unfit(task: Demand, member: Member): string | null {
   if (task.machine !== null && task.machine !== member.name) return `it is for ${task.machine}`;
   if (!addressed(task.groups, member)) return `it is for the groups ${task.groups.join(', ')}`;
+  if (task.role !== null && task.role.toLowerCase() !== (member.role ?? '').toLowerCase())
+    return `it is for the role ${task.role}, ${member.name} ${member.role ? `is ${member.role}` : 'has none'}`;
   const lacking = task.requiredCapabilities.filter((c) => !member.capabilities.includes(c));
   return lacking.length === 0 ? null : `${member.name} lacks ${lacking.join(', ')}`;
 }

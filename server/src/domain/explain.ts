@@ -4,6 +4,7 @@ import { HaiveError } from './errors.ts';
 import type { Origin } from './plan.ts';
 import type { MachineFacts, MachineOverride, Registry, RegistryVersion } from './registry.ts';
 import { inRange } from './resolve.ts';
+import { meantHint } from './validate/suggest.ts';
 
 /** Why one plugin is, or is not, on one machine: what the rules of desired-state did, in the order in which they were applied. */
 export interface Reason {
@@ -40,7 +41,12 @@ export function explain(registry: Registry, machine: MachineFacts, name: string,
   const installed = machine.installed.find((p) => p.name === name)?.version ?? null;
   const overrides = machine.overrides.filter((o) => o.name === name);
   if (versions.length === 0 && installed === null && overrides.length === 0) {
-    throw new HaiveError('PLUGIN_NOT_FOUND', `${name} is not in the registry`);
+    const offered = [...registry.plugins].filter(([, all]) => all.some((v) => v.status === 'published'));
+    const meant = meantHint(
+      name,
+      offered.map(([other]) => other),
+    );
+    throw new HaiveError('PLUGIN_NOT_FOUND', `${name} is not in the registry`, meant);
   }
   const state = desiredState(registry, machine);
   const entry = state.plugins.find((p) => p.name === name);

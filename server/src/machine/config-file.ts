@@ -47,6 +47,9 @@ export const Config = z.looseObject({
   token: z.string().optional(),
   groups: z.array(z.string()).default([]),
   capabilities: z.array(z.string()).default([]),
+  /** What this machine is for, in a word and in a sentence: the roster shows it, tasks may ask for it. */
+  role: z.string().max(64).optional(),
+  about: z.string().max(500).optional(),
   /** An operator's or publisher's token, kept by `hv login`. */
   login: z.looseObject({ url: z.string(), token: z.string() }).optional(),
   /** The last plan accepted: a machine never goes back behind it. */

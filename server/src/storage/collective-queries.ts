@@ -165,6 +165,12 @@ export async function openTasks(tx: Tx): Promise<TasksTable[]> {
     .execute();
 }
 
+/** What a machine announced that it is for; empty when it did not. */
+export async function roleOf(tx: Tx, machineId: string): Promise<string> {
+  const row = await tx.selectFrom('agents').select('role').where('machine_id', '=', machineId).executeTakeFirst();
+  return row?.role ?? '';
+}
+
 /** How many tasks each machine has claimed. */
 export async function taskLoads(tx: Tx): Promise<Map<string, number>> {
   const rows = await tx

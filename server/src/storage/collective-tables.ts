@@ -62,6 +62,8 @@ export interface TasksTable {
   groups: string;
   /** Name of the one machine that may do it. */
   machine: string | null;
+  /** Only for machines that announced this role. */
+  role: string | null;
   priority: number;
   /** open, claimed, done, failed, cancelled. */
   status: string;

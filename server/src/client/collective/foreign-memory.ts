@@ -22,7 +22,7 @@ export function foreignMemories(answer: unknown, now: string): MemoryItem[] {
         importance: 3,
         visibility: 'collective',
         groups: [],
-        confidentiality: 'normal',
+        confidentiality: confidentiality(row.confidentiality_level ?? meta.confidentiality_level),
         machine: text(row.machine_id) ?? text(meta.machine_id) ?? text(row.user_id) ?? 'unknown',
         created_at: created,
         updated_at: created,
@@ -31,6 +31,13 @@ export function foreignMemories(answer: unknown, now: string): MemoryItem[] {
       },
     ];
   });
+}
+
+function confidentiality(value: unknown): MemoryItem['confidentiality'] {
+  if (value === undefined || value === null || value === '' || value === 'normal' || value === 'public')
+    return 'normal';
+  // A mark that is not known here still says that somebody meant to hold it back.
+  return value === 'internal' || value === 'pii' ? value : 'confidential';
 }
 
 type Row = Record<string, unknown>;

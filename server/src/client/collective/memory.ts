@@ -59,6 +59,9 @@ export interface Found {
   warning: string | null;
 }
 
+/** The memory server answers only the last day unless told how far back, in hours: here ten years. */
+export const ALL_HOURS = 87_600;
+
 /** Ids of private memories: who is asked follows from the id. */
 const OWN = 'own_';
 
@@ -129,7 +132,11 @@ export async function recentMemories(ctx: ClientContext, filter: MemoryFilter): 
   const shared = await orAway(ctx, async () => {
     const server = ctx.config.memory_server;
     if (server !== undefined) {
-      const args = { limit: filter.limit, ...(filter.category === undefined ? {} : { category: filter.category }) };
+      const args = {
+        limit: filter.limit,
+        hours: ALL_HOURS,
+        ...(filter.category === undefined ? {} : { category: filter.category }),
+      };
       const found = await withServer(ctx, server, (s) => s.call('get_recent_memories', args));
       return foreignMemories(found, now(ctx)).filter((m) => fits(m, filter));
     }

@@ -4,7 +4,7 @@ import { changePrivateMemories, PrivateMemory } from '../../machine/private-memo
 import type { ClientContext } from '../context.ts';
 import { foreignMemories } from './foreign-memory.ts';
 import { askAsMember } from './member.ts';
-import { type MemoryItem, ownMemories, withServer } from './memory.ts';
+import { ALL_HOURS, type MemoryItem, ownMemories, withServer } from './memory.ts';
 
 const BATCH = 200;
 
@@ -52,23 +52,33 @@ export async function importMemories(ctx: ClientContext, text: string): Promise<
 }
 
 /**
- * Takes over the memories of an existing hAIveMind memory server, through its MCP tools over HTTP.
+ * Takes over the memories of an existing hAIveMind memory server, page by page through its MCP tools over HTTP. What is marked there as
+ * not for everybody stays there.
  * @param url its MCP address
  * @throws HaiveError HUB_UNREACHABLE, HUB_ANSWER_INVALID, and what our hub says
  */
 export async function importFromServer(
   ctx: ClientContext,
   url: string,
-  most = 10_000,
-): Promise<{ added: number; known: number }> {
-  const answer = await withServer(ctx, url, (s) => s.call('get_recent_memories', { limit: most }));
-  const found = foreignMemories(answer, ctx.clock().toISOString());
-  return await send(
+): Promise<{ added: number; known: number; left: number }> {
+  const found = new Map<string, MemoryItem>();
+  await withServer(ctx, url, async (server) => {
+    for (let offset = 0; ; offset += BATCH) {
+      const answer = await server.call('get_recent_memories', { hours: ALL_HOURS, limit: BATCH, offset });
+      const before = found.size;
+      for (const memory of foreignMemories(answer, ctx.clock().toISOString())) found.set(memory.id, memory);
+      // A server that knows no pages answers the same once more.
+      if (found.size - before < BATCH) return;
+    }
+  });
+  const open = [...found.values()].filter((m) => m.confidentiality === 'normal');
+  const sent = await send(
     ctx,
-    found.map(({ machine, updated_at: _, score: _s, reason: _r, ...m }) =>
+    open.map(({ machine, updated_at: _, score: _s, reason: _r, ...m }) =>
       check(ImportedMemory, { ...m, source: machine }, 0),
     ),
   );
+  return { ...sent, left: found.size - open.length };
 }
 
 async function send(
@@ -102,7 +112,7 @@ function parse(line: string, i: number): Record<string, unknown> {
     // Said below.
   }
   throw new HaiveError('BODY_INVALID', `Line ${i + 1} is not a JSON object`, {
-    hint: 'Give what `hv memory export` wrote.',
+    hint: 'Give what `hv memories export` wrote.',
   });
 }
 

@@ -13,6 +13,19 @@ export function suggest(word: string, known: readonly string[]): string | undefi
   return best;
 }
 
+/** Names that somebody who wrote `name` may have meant, the likeliest first: a slip of the finger, or a part of the name. */
+export function meantNames(name: string, known: readonly string[]): string[] {
+  const near = suggest(name, known);
+  const parts = name.length < 3 ? [] : known.filter((other) => other.includes(name) || name.includes(other));
+  return [...new Set([...(near === undefined ? [] : [near]), ...parts])].slice(0, 3);
+}
+
+/** `{hint: 'Did you mean X?'}` for an error about a name that is not known; empty where nothing comes close. */
+export function meantHint(name: string, known: readonly string[]): { hint?: string } {
+  const names = meantNames(name, known);
+  return names.length === 0 ? {} : { hint: `Did you mean ${names.join(', ')}?` };
+}
+
 /** ` Did you mean X?`, or nothing. */
 export function didYouMean(word: string, known: readonly string[]): string {
   const near = suggest(word, known);

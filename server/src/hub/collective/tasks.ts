@@ -7,6 +7,7 @@ import {
   lapsedTasks,
   openTasks,
   raiseInboxRevision,
+  roleOf,
   updateTaskRow,
 } from '../../storage/collective-queries.ts';
 import type { TasksTable } from '../../storage/collective-tables.ts';
@@ -78,7 +79,7 @@ export function taskUseCases(bell: InboxBell): TaskCases {
         await settle(writing);
         const caller = await callingMachine(tx, principal);
         const row = await visibleTask(tx, principal, params.task ?? '');
-        const why = unfit(demandOf(row), caller);
+        const why = unfit(demandOf(row), { ...caller, role: await roleOf(tx, caller.id) });
         if (why !== null) throw new HaiveError('NOT_ELIGIBLE', `This machine cannot take ${row.id}: ${why}`);
         if (row.status !== 'open') throw taken(row, caller.id);
         const next: TasksTable = {
@@ -224,7 +225,7 @@ async function visibleTask(tx: Tx, principal: Principal, id: string): Promise<Ta
 /** A task is seen by who delegated it, who has it, and whoever its groups and machine name. */
 function concerns(row: TasksTable, caller: { id: string; name: string; groups: readonly string[] }): boolean {
   if (row.from_machine_id === caller.id || row.claimed_by === caller.id) return true;
-  const demand = { ...demandOf(row), requiredCapabilities: [] };
+  const demand = { ...demandOf(row), requiredCapabilities: [], role: null };
   return unfit(demand, { ...caller, capabilities: [] }) === null;
 }
 
@@ -233,6 +234,7 @@ function demandOf(row: TasksTable): Demand {
     requiredCapabilities: list(row.required_capabilities),
     groups: list(row.groups),
     machine: row.machine,
+    role: row.role,
   };
 }
 
@@ -245,6 +247,7 @@ export function taskOf(row: TasksTable): TaskView {
     required_capabilities: list(row.required_capabilities),
     groups: list(row.groups),
     machine: row.machine,
+    role: row.role,
     priority: row.priority,
     status: row.status as TaskView['status'],
     from: row.author,

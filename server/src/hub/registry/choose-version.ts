@@ -3,6 +3,7 @@ import semverSatisfies from 'semver/functions/satisfies.js';
 import { HaiveError } from '../../domain/errors.ts';
 import { parsePluginRef } from '../../domain/names.ts';
 import type { VersionStatus } from '../../domain/registry.ts';
+import { meantHint } from '../../domain/validate/suggest.ts';
 import type { Catalogue, CatalogueVersion } from './snapshot.ts';
 
 /** Best status first: what a bare name means. */
@@ -32,8 +33,11 @@ export function versionsOf(
   visible: (version: CatalogueVersion) => boolean = () => true,
 ): CatalogueVersion[] {
   const versions = (catalogue.plugins.get(name) ?? []).filter(visible);
-  if (versions.length === 0) throw new HaiveError('PLUGIN_NOT_FOUND', `There is no plugin ${name}`);
-  return versions;
+  if (versions.length > 0) return versions;
+  // A guess must not tell of what only its publisher sees.
+  const offered = [...catalogue.plugins].filter(([, all]) => all.some((v) => v.status === 'published' && visible(v)));
+  const known = offered.map(([other]) => other);
+  throw new HaiveError('PLUGIN_NOT_FOUND', `There is no plugin ${name}`, meantHint(name, known));
 }
 
 /** Versions in a range; an exact version names itself whatever its build or prerelease. */

@@ -6,6 +6,7 @@ import { clearOverrides, setOverrides } from '../../storage/override-queries.ts'
 import { isOperator } from '../auth.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
+import { versionsOf } from './choose-version.ts';
 import { loadCatalogue } from './snapshot.ts';
 import { chooseMachines } from './targets.ts';
 
@@ -22,7 +23,7 @@ export const uninstall: UseCase<'uninstall'> = async (hub, call) => {
     .map((machine) => ({ machine, ...without(catalogue, machine, name) }))
     .filter(({ holds, machine }) => named || holds || machine.installed.some((p) => p.name === name));
   if (!catalogue.plugins.has(name) && concerned.every(({ machine }) => !knows(machine, name))) {
-    throw new HaiveError('PLUGIN_NOT_FOUND', `There is no plugin ${name}`);
+    versionsOf(catalogue, name, (version) => version.status === 'published');
   }
   for (const { machine, neededBy } of concerned) {
     if (neededBy.length === 0) continue;

@@ -1,5 +1,6 @@
 import { AUTHORING_VERBS } from './table/authoring.ts';
 import { CHANGES_VERBS } from './table/changes.ts';
+import { COLLECTIVE_VERBS } from './table/collective.ts';
 import { DISCOVERY_VERBS } from './table/discovery.ts';
 import { MEMBERSHIP_VERBS } from './table/membership.ts';
 import { OPERATING_VERBS } from './table/operating.ts';
@@ -19,6 +20,7 @@ export const VERBS: VerbRow[] = [
   ...CHANGES_VERBS,
   ...UPKEEP_VERBS,
   ...AUTHORING_VERBS,
+  ...COLLECTIVE_VERBS,
   ...OPERATING_VERBS,
   ...TRUST_VERBS,
   ...RUNNING_VERBS,

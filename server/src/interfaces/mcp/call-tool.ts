@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { formatError, HaiveError, toHaiveError } from '../../domain/errors.ts';
+import { didYouMean } from '../../domain/validate/suggest.ts';
 import type { Environment } from '../environment.ts';
 import { HANDLERS } from './handlers.ts';
 import { TOOLS, type ToolInput, type ToolName, type ToolOutput } from './tools.ts';
@@ -33,7 +34,7 @@ export async function callTool(name: string, args: unknown, context: CallContext
   try {
     if (!Object.hasOwn(TOOLS, name)) {
       throw new HaiveError('USAGE', `There is no tool ${name}`, {
-        hint: `The tools are ${Object.keys(TOOLS).join(', ')}.`,
+        hint: `${didYouMean(name, Object.keys(TOOLS))} The tools are ${Object.keys(TOOLS).join(', ')}.`.trim(),
       });
     }
     return await run(name as ToolName, args, context);

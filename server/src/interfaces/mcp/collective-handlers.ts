@@ -90,10 +90,10 @@ export const COLLECTIVE_HANDLERS: Pick<Handlers, keyof typeof COLLECTIVE_TOOLS> 
     };
   },
 
-  delegate_task: async ({ deadline_hours, machine, ...body }, call) => {
+  delegate_task: async ({ deadline_hours, machine, role, ...body }, call) => {
     const ctx = await client(call);
     const deadline_at = deadline_hours === undefined ? null : later(ctx, deadline_hours * HOUR_MS);
-    const made = await delegateTask(ctx, { ...body, machine: machine ?? null, deadline_at });
+    const made = await delegateTask(ctx, { ...body, machine: machine ?? null, role: role ?? null, deadline_at });
     return { text: say.delegated(made), data: made };
   },
 

@@ -7,6 +7,7 @@ import { removePlugin } from '../../client/remove.ts';
 import { rollbackPlugin } from '../../client/rollback.ts';
 import { machineStatus } from '../../client/status.ts';
 import { type SyncProgress, syncMachine } from '../../client/sync.ts';
+import { whyPlugin } from '../../client/why.ts';
 import { parsePluginRef } from '../../domain/names.ts';
 import type { CallContext, Handlers } from './call-tool.ts';
 import { COLLECTIVE_HANDLERS } from './collective-handlers.ts';
@@ -87,6 +88,20 @@ export const HANDLERS: Handlers = {
     const advice = await advise(await client(call), { ...given, keywords, limit });
     const head = advice.weak ? 'Nothing fits well; the nearest:\n' : '';
     return { text: `${head}${say.advice(advice) || 'Nothing to recommend.'}`, data: advice };
+  },
+
+  explain_plugin: async ({ plugin_id, machine }, call) => {
+    const { name } = parsePluginRef(plugin_id);
+    const told = await whyPlugin(await client(call), name, machine);
+    const reasons = [...told.reasons.map((r) => r.text), ...told.here];
+    const data = {
+      name,
+      machine: told.machine,
+      wanted: told.desired?.version ?? null,
+      installed: told.installed,
+      reasons,
+    };
+    return { text: say.why(data), data };
   },
 
   install_plugin: async (input, call) => {

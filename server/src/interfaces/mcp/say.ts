@@ -89,6 +89,17 @@ export function fleet(machines: Reply<'fleet'>['machines']): string {
     .join('\n');
 }
 
+export function why(w: {
+  name: string;
+  machine: string;
+  wanted: string | null;
+  installed: string | null;
+  reasons: string[];
+}): string {
+  const head = `${w.name} on ${w.machine}: ${w.wanted === null ? 'not wanted' : `wanted ${w.wanted}`}, installed ${w.installed ?? 'none'}.`;
+  return [head, ...w.reasons.map((reason) => `- ${reason}`)].join('\n');
+}
+
 /** What a sync did, as every tool that changes this machine answers it; nothing for calls about other machines. */
 export function applied(result: SyncResult | null) {
   return {

@@ -220,6 +220,24 @@ export const TOOLS = {
     }),
     annotations: reads,
   },
+  explain_plugin: {
+    title: 'Why a plugin is here, or not',
+    description:
+      'Says why a plugin is, or is not, on this machine: publications, orders, pins, dependencies, what was passed over, what waits ' +
+      'here. Use it for "why do I not have X" and "why is X not updated".',
+    input: z.object({
+      plugin_id: reference,
+      machine: z.string().max(64).optional().describe('Another machine, as operator; this one when left out'),
+    }),
+    output: z.object({
+      name: z.string(),
+      machine: z.string(),
+      wanted: z.string().nullable().describe('the version that the collective wants there'),
+      installed: z.string().nullable(),
+      reasons: z.array(z.string()),
+    }),
+    annotations: reads,
+  },
   install_plugin: {
     title: 'Install a plugin',
     description:

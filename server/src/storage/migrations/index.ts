@@ -5,6 +5,7 @@ import { collective } from './0020-collective.ts';
 import { trust } from './0030-trust.ts';
 import { usage } from './0040-usage.ts';
 import { origins } from './0045-origins.ts';
+import { taskRole } from './0050-task-role.ts';
 
 /** All migrations in order. A name, once released, is never changed or removed. */
 export function migrationsFor(engine: EngineName): Record<string, Migration> {
@@ -14,5 +15,6 @@ export function migrationsFor(engine: EngineName): Record<string, Migration> {
     '0030-trust': trust(engine),
     '0040-usage': usage(engine),
     '0045-origins': origins(),
+    '0050-task-role': taskRole,
   };
 }

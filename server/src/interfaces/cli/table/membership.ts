@@ -12,6 +12,8 @@ export const MEMBERSHIP_VERBS: VerbRow[] = [
       ['--groups <list>', 'groups it belongs to (a,b)'],
       ['--capabilities <list>', 'what it can do (x,y)'],
       ['--ca-fingerprint <sha256>', "of the authority that the hub's own certificate comes from"],
+      ['--role <role>', 'what it is for, in a word: the roster shows it, tasks may ask for it'],
+      ['--about <text>', 'the same in a sentence'],
     ],
     examples: ['hv join http://hub.internal:7420 --token hvt_… --groups orchestrators'],
     load: async () => (await import('../verbs/membership.ts')).join,

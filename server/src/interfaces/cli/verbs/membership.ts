@@ -17,6 +17,8 @@ export const join: Verb = async (call) => {
     groups: listOption(call.options.groups, 'groups'),
     capabilities: listOption(call.options.capabilities, 'capabilities'),
     caFingerprint: call.options.caFingerprint,
+    role: call.options.role,
+    about: call.options.about,
     onProgress: syncProgress(call),
   });
   const { hub, machine, rejoined, sync, syncError } = result;

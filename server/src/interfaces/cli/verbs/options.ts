@@ -23,6 +23,20 @@ export function countOption(value: unknown, name: string): number | undefined {
   return Number(value);
 }
 
+/** @throws HaiveError USAGE when it is none of `choices` */
+export function choiceOption<T extends string>(value: unknown, name: string, choices: readonly T[]): T | undefined {
+  if (value === undefined) return undefined;
+  const found = choices.find((choice) => choice === value);
+  if (found !== undefined) return found;
+  throw new HaiveError('USAGE', `--${name} wants ${choices.join(', ')}, not ${String(value)}`);
+}
+
+/** The moment so many units from now, ISO-8601. @param hours of one unit */
+export function laterOption(value: unknown, name: string, hours: number): string | undefined {
+  const count = countOption(value, name);
+  return count === undefined ? undefined : new Date(Date.now() + count * hours * 3600_000).toISOString();
+}
+
 /** @throws HaiveError USAGE when the argument is missing */
 export function argument(call: VerbCall, index: number, name: string): string {
   const value = call.args[index];

@@ -1,0 +1,45 @@
+import type { Reply } from '../contract/endpoints.ts';
+import { missingServers, missingServerText } from '../machine/mcp-servers.ts';
+import { readReceipts } from '../machine/receipts.ts';
+import type { ClientContext } from './context.ts';
+import { ask } from './registry.ts';
+import { syncMachine, tryLater } from './sync.ts';
+
+export interface Why extends Reply<'why'> {
+  /** What this machine itself says; empty for another one. */
+  here: string[];
+}
+
+/**
+ * Why a plugin is, or is not, on a machine: the hub's reasons, and for this machine its own.
+ * @param machine its name; this one when absent
+ * @throws HaiveError NOT_JOINED, PLUGIN_NOT_FOUND, MACHINE_NOT_FOUND, FORBIDDEN
+ */
+export async function whyPlugin(ctx: ClientContext, name: string, machine = 'me'): Promise<Why> {
+  const told = await ask(ctx, machine === 'me' ? 'machine' : 'operator', (hub) =>
+    hub.call('why', { params: { machine, name } }),
+  );
+  return { ...told, here: machine === 'me' ? await localReasons(ctx, name) : [] };
+}
+
+/** Waiting by its configuration, rolled back, refused. */
+async function localReasons(ctx: ClientContext, name: string): Promise<string[]> {
+  const { refused, plugins } = await readReceipts(ctx.machine);
+  const reasons = plugins[name]?.error === undefined ? [] : [`failed here: ${plugins[name]?.error?.message ?? ''}`];
+  const lacks = (await missingServers(ctx.machine)).get(name);
+  if (lacks !== undefined) reasons.push(missingServerText(name, lacks));
+  try {
+    const { waiting } = await syncMachine(ctx, { mode: 'agent', dryRun: true });
+    for (const wait of waiting.filter((w) => w.name === name)) {
+      const what = wait.to === null ? 'the removal' : wait.to;
+      reasons.push(
+        wait.why === 'policy' ? `${what} waits for \`hv sync\`: ${wait.detail}` : `${what} waits: ${wait.detail}`,
+      );
+    }
+  } catch (thrown) {
+    if (!tryLater(thrown)) throw thrown;
+    const kept = Object.values(refused).map((r) => r.reason);
+    reasons.push(...kept.filter((reason) => reason.includes(name)));
+  }
+  return reasons;
+}
