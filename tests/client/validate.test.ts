@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { hvOk } from '../support/hv.ts';
 import { bareRepository, REPOSITORY } from '../support/repository.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
+import { claudePluginOk } from './harness/claude-plugin.ts';
 import { validateByClient } from './harness/validate.ts';
 
 /** The block the hub reads; the client says that it ignores it, and no other place in a manifest is quieter. */
@@ -34,6 +35,31 @@ it('the marketplace of this repository', async () => {
 it('the other built-in plugins', async () => {
   const folders = await readdir(join(REPOSITORY, 'plugins')).catch(() => []);
   for (const name of folders) await expectClean(join(REPOSITORY, 'plugins', name), 'plugin');
+});
+
+it('all three pass hv validate --strict', async () => {
+  const built = [
+    await bareRepository(),
+    ...['elasticsearch-ops', 'incident-response'].map((n) => join(REPOSITORY, 'plugins', n)),
+  ];
+  for (const folder of built) {
+    const { findings } = await hvOk(home, ['validate', folder, '--strict']);
+    expect(
+      findings.filter((f: { severity: string }) => f.severity !== 'note'),
+      folder,
+    ).toEqual([]);
+  }
+});
+
+it('what the core always costs a session is under 600 tokens, by the client', async () => {
+  await claudePluginOk(home, 'marketplace', 'add', await bareRepository());
+  await claudePluginOk(home, 'install', 'haivemind-core@haivemind');
+  const { stdout } = await claudePluginOk(home, 'details', 'haivemind-core');
+  const said = /always[- ]on[^\d~]*~?([\d.,]+)\s*(k?)\s*tok/i.exec(stdout);
+  expect(said, stdout).not.toBeNull();
+  const tokens = Number(said?.[1]?.replaceAll(',', '')) * (said?.[2] === 'k' ? 1000 : 1);
+  expect(tokens, stdout).toBeGreaterThan(50);
+  expect(tokens, stdout).toBeLessThan(600);
 });
 
 const ALL = ['commands', 'agents', 'skills', 'hooks', 'mcp'];

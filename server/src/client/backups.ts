@@ -5,6 +5,7 @@ import { writeAtomic } from '../machine/atomic-file.ts';
 import { listDir, makeDirs, readFileOrNull } from '../machine/file-port.ts';
 import { withLock } from '../machine/lock.ts';
 import type { Machine } from '../machine/machine.ts';
+import { bringBack, movedSets } from '../machine/moved-away.ts';
 import { parseSettings } from '../machine/settings-edit.ts';
 import { readText, writeText } from '../machine/text-file.ts';
 import { recover } from '../machine/transaction.ts';
@@ -12,9 +13,9 @@ import { scanTree } from '../machine/tree.ts';
 import type { ClientContext } from './context.ts';
 
 export interface BackupRow {
-  /** What `restore` takes: `settings.json`, or `edits/NAME/VERSION-DIGEST`. */
+  /** What `restore` takes: `settings.json`, `edits/NAME/VERSION-DIGEST`, or `migrate/NAME-TIME`. */
   id: string;
-  kind: 'settings' | 'edits';
+  kind: 'settings' | 'edits' | 'migrate';
   /** ISO-8601: when it was made. */
   at: string;
   /** Paths in it; a settings backup is one file. */
@@ -46,6 +47,15 @@ export async function listBackups(ctx: ClientContext): Promise<BackupRow[]> {
       rows.push({ id: `edits/${plugin.name}/${tree.name}`, kind: 'edits', at, files });
     }
   }
+  for (const { id, state } of await movedSets(m)) {
+    const own = [...state.hooks.map((h) => `hook ${h.event}`), ...state.servers.map((s) => `server ${s.name}`)];
+    rows.push({
+      id: `migrate/${id}`,
+      kind: 'migrate',
+      at: state.at,
+      files: [...state.files.map((f) => f.path), ...own],
+    });
+  }
   return rows.sort((a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : a.id < b.id ? -1 : 1));
 }
 
@@ -53,11 +63,13 @@ export interface RestoreResult {
   id: string;
   /** What was written, absolute. */
   written: string[];
+  /** What stays because something else is there now. */
+  stay?: string[];
 }
 
 /**
  * Brings a backup back. A settings file is replaced whole, and what it held until now becomes the backup; edits become the
- * plugin's overlay, which the next `hv repair NAME` or update lays on top.
+ * plugin's overlay, which the next `hv repair NAME` or update lays on top; what a migration put aside comes back to its place.
  * @throws HaiveError NOT_FOUND, SETTINGS_INVALID, READ_ONLY, LOCKED
  */
 export async function restoreBackup(ctx: ClientContext, id: string): Promise<RestoreResult> {
@@ -67,6 +79,8 @@ export async function restoreBackup(ctx: ClientContext, id: string): Promise<Res
     throw new HaiveError('NOT_FOUND', `There is no backup ${id}`, { hint: 'Run `hv backups list`.' });
   return withLock(m, 'restore', async () => {
     await recover(m);
+    const moved = (await movedSets(m)).find((set) => `migrate/${set.id}` === id);
+    if (moved !== undefined) return { id, ...(await bringBack(m, moved.id, moved.state)) };
     const target = foreignFiles(m).get(id);
     if (target !== undefined) {
       const kept = await readText(join(m.paths.backups, id));

@@ -48,6 +48,8 @@ export interface MachinePaths {
   /** This machine's private memories, and the lock on them. */
   memories: string;
   memoriesLock: string;
+  /** A person's own things that a plugin has replaced; leaving does not take them away. */
+  moved: string;
   /** Names the folders above `root` that we made, so that leaving takes them away again. */
   made: string;
   commandsDir: string;
@@ -116,6 +118,7 @@ export function machinePaths(env: MachineEnvironment): MachinePaths {
     told: join(root, 'told'),
     memories: join(haivemindHome, 'memories.json'),
     memoriesLock: join(root, 'memories-lock'),
+    moved: join(haivemindHome, 'moved'),
     made: join(root, 'made.json'),
     commandsDir: join(claudeDir, 'commands'),
     haivemindHome,

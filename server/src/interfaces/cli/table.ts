@@ -3,6 +3,7 @@ import { CHANGES_VERBS } from './table/changes.ts';
 import { COLLECTIVE_VERBS } from './table/collective.ts';
 import { DISCOVERY_VERBS } from './table/discovery.ts';
 import { MEMBERSHIP_VERBS } from './table/membership.ts';
+import { MIGRATION_VERBS } from './table/migration.ts';
 import { OPERATING_VERBS } from './table/operating.ts';
 import { PUBLISHING_VERBS } from './table/publishing.ts';
 import { REGISTRY_VERBS } from './table/registry.ts';
@@ -20,6 +21,7 @@ export const VERBS: VerbRow[] = [
   ...CHANGES_VERBS,
   ...UPKEEP_VERBS,
   ...AUTHORING_VERBS,
+  ...MIGRATION_VERBS,
   ...COLLECTIVE_VERBS,
   ...OPERATING_VERBS,
   ...TRUST_VERBS,

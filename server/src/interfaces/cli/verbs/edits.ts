@@ -55,6 +55,12 @@ export const backups: Verb = async (call) => {
     const result = await restoreBackup(await call.open(), argument(call, 1, 'backup'));
     const next = result.id.startsWith('edits/') ? 'Run `hv repair NAME` to lay them over the plugin.' : '';
     const lines = result.written.map((path) => `${style.green('✓')} ${path}`);
+    lines.push(
+      ...warnings(
+        (result.stay ?? []).map((path) => `${path} holds something else now and stays`),
+        style,
+      ),
+    );
     return { json: result, text: [...lines, ...(next === '' ? [] : [style.dim(next)])].join('\n') };
   }
   throw new HaiveError('USAGE', `hv backups ${action} is not known`, { hint: 'Use list or restore.' });
