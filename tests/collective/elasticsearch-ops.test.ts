@@ -1,3 +1,6 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
@@ -5,11 +8,20 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { REPOSITORY } from '../support/repository.ts';
 import { breach, type Reply, type Seen, type StandIn, standIn } from './cluster-stand-in.ts';
 
+/** The versions that the plugin is for, as `GET /` tells them. */
+const PRODUCTS = {
+  'Elasticsearch 8': { number: '8.19.0', build_flavor: 'default' },
+  'Elasticsearch 9': { number: '9.1.0', build_flavor: 'default' },
+  'OpenSearch 2': { number: '2.19.0', distribution: 'opensearch' },
+  'OpenSearch 3': { number: '3.1.0', distribution: 'opensearch' },
+};
+type Product = keyof typeof PRODUCTS;
+
 /** A healthy cluster with the index `logs`; `more` answers first. */
 const cluster =
-  (product: 'es' | 'opensearch', more: Record<string, Reply> = {}) =>
+  (product: Product, more: Record<string, Reply> = {}) =>
   ({ method, path }: Seen): Reply | undefined => {
-    const version = product === 'es' ? { number: '9.1.0' } : { number: '3.1.0', distribution: 'opensearch' };
+    const version = PRODUCTS[product];
     const healthy = {
       cluster_name: 'logs',
       status: 'green',
@@ -72,8 +84,12 @@ afterEach(async () => {
 });
 
 /** Starts the plugin's server against a stand-in; answers a function that calls a tool. */
-async function open(answer: (seen: Seen) => Reply | undefined, env: Record<string, string> = {}) {
-  stand = await standIn(answer);
+async function open(
+  answer: (seen: Seen) => Reply | undefined,
+  env: Record<string, string> = {},
+  tls?: { key: Buffer; cert: Buffer },
+) {
+  stand = await standIn(answer, tls);
   const transport = new StdioClientTransport({
     command: process.execPath,
     args: [join(REPOSITORY, 'plugins', 'elasticsearch-ops', 'server', 'main.mjs')],
@@ -91,7 +107,7 @@ async function open(answer: (seen: Seen) => Reply | undefined, env: Record<strin
 const asked = () => (stand as StandIn).seen.map((s) => `${s.method} ${s.path}`);
 const writes = () => asked().filter((line) => !/^(GET|HEAD) /.test(line) && !line.endsWith('/_verify'));
 
-describe.each(['es', 'opensearch'] as const)('against %s', (product) => {
+describe.each(Object.keys(PRODUCTS) as Product[])('against %s', (product) => {
   it('copies an index: plan, start with the code, status, finish; every request as documented', async () => {
     const done = {
       body: { completed: true, task: { status: { total: 1000, created: 1000 } }, response: { failures: [] } },
@@ -144,7 +160,8 @@ describe.each(['es', 'opensearch'] as const)('against %s', (product) => {
 
   it('says how the cluster is', async () => {
     const call = await open(cluster(product));
-    expect((await call('es_health')).text).toMatch(product === 'es' ? /Elasticsearch 9\.1\.0/ : /OpenSearch 3\.1\.0/);
+    const { number } = PRODUCTS[product];
+    expect((await call('es_health')).text).toContain(`(${product.replace(/ .*/, '')} ${number}): green`);
     expect(stand?.breaches).toEqual([]);
   });
 });
@@ -163,7 +180,7 @@ describe('when something is wrong', () => {
 
   it('names what a red cluster lacks and why, and refuses to copy on it', async () => {
     const call = await open(
-      cluster('es', {
+      cluster('Elasticsearch 9', {
         'GET /_cluster/health': { body: red },
         'GET /_cat/indices': { body: [{ index: 'logs', health: 'red' }] },
         'GET /_cluster/allocation/explain': { body: explain },
@@ -205,7 +222,7 @@ describe('when something is wrong', () => {
       if (seen.path === '/' && busy-- > 0) return { status: 429, headers: { 'retry-after': '0' } };
       if (seen.path === '/_reindex')
         return { status: 429, body: { error: { type: 'es_rejected_execution_exception' } } };
-      return cluster('es')(seen);
+      return cluster('Elasticsearch 9')(seen);
     });
     expect((await call('es_health')).isError).toBe(false);
     expect(asked().filter((line) => line === 'GET /')).toHaveLength(3);
@@ -219,7 +236,7 @@ describe('when something is wrong', () => {
 
   it('counts of a part of the shards, partial snapshots, failed copies and different counts are no success', async () => {
     const call = await open(
-      cluster('es', {
+      cluster('Elasticsearch 9', {
         'GET /logs/_count': { body: { count: 500, _shards: { total: 2, successful: 1, failed: 1 } } },
         'GET /_tasks/n%3A1': {
           body: {
@@ -239,14 +256,16 @@ describe('when something is wrong', () => {
     expect((await call('es_reindex_status', { task: 'n:1' })).text).toMatch(/^failed: 8 of 9[\s\S]*mapper_parsing/);
     await client?.close();
     await stand?.close();
-    const again = await open(cluster('es', { 'GET /logs-2/_count': { body: { count: 999, _shards: { failed: 0 } } } }));
+    const again = await open(
+      cluster('Elasticsearch 9', { 'GET /logs-2/_count': { body: { count: 999, _shards: { failed: 0 } } } }),
+    );
     expect((await again('es_reindex_finish', { source: 'logs', dest: 'logs-2' })).text).toMatch(
       /^ES_COUNTS_DIFFER: .*1000.*999/,
     );
   });
 
   it('nothing is done without the code of the plan, or into what is there, or with a name that is none', async () => {
-    const call = await open(cluster('es', { 'HEAD /taken': {} }));
+    const call = await open(cluster('Elasticsearch 9', { 'HEAD /taken': {} }));
     const shot = { action: 'delete', repository: 's3', snapshot: 'monday' };
     for (const [name, args, code] of [
       ['es_reindex_start', { source: 'logs', dest: 'logs-2', confirm: 'yes' }, 'ES_NOT_CONFIRMED'],
@@ -278,15 +297,41 @@ describe('when something is wrong', () => {
     ['an authority that cannot be read', { ES_CA_FILE: '/nowhere.pem' }, 'ES_NOT_CONFIGURED'],
     ['nobody there', { ES_URL: 'http://127.0.0.1:1' }, 'ES_UNREACHABLE'],
   ])('with %s it says what to do', async (_what, env, code) => {
-    const call = await open(cluster('es'), env);
+    const call = await open(cluster('Elasticsearch 9'), env);
     expect((await call('es_health')).text).toMatch(new RegExp(`^${code}: `));
   });
 
   it('user:password is sent as Basic', async () => {
-    const call = await open(cluster('opensearch'), { ES_CREDENTIALS: 'admin:x' });
+    const call = await open(cluster('OpenSearch 3'), { ES_CREDENTIALS: 'admin:x' });
     await call('es_health');
     expect(stand?.seen[0]?.authorization).toBe(`Basic ${Buffer.from('admin:x').toString('base64')}`);
   });
+});
+
+it('speaks TLS with an own authority, and never without checking the certificate', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'hv es tls-'));
+  const made = (file: string): string => join(folder, file);
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', made('key')];
+  const name = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2'];
+  execFileSync('openssl', ['req', '-x509', ...key, ...name, '-out', made('cert')], { stdio: 'ignore' });
+  const tls = { key: await readFile(made('key')), cert: await readFile(made('cert')) };
+  try {
+    const stranger = await open(cluster('Elasticsearch 9'), {}, tls);
+    const refused = await stranger('es_health');
+    expect([refused.isError, refused.text]).toEqual([
+      true,
+      expect.stringMatching(/^ES_UNREACHABLE: .*Set the certificate authority/),
+    ]);
+    expect(stand?.seen).toEqual([]);
+    await client?.close();
+    await stand?.close();
+    const known = await open(cluster('Elasticsearch 9'), { ES_CA_FILE: made('cert') }, tls);
+    expect((await known('es_health')).text).toContain('green');
+    expect(stand?.url).toMatch(/^https:/);
+    expect(stand?.breaches).toEqual([]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 it('the stand-in notices requests that the API does not know', () => {
@@ -295,4 +340,12 @@ it('the stand-in notices requests that the API does not know', () => {
   expect(breach({ ...seen, method: 'GET', path: '/_cluster/healthy' })).toContain('no such request');
   expect(breach({ ...seen, method: 'GET', path: '/_snapshot', query: { verbose: '1' } })).toContain('knows no verbose');
   expect(breach({ ...seen, method: 'DELETE', path: '/logs' })).toContain('no such request');
+  const copy = { source: { index: 'a' }, dest: { index: 'b' } };
+  expect(breach({ ...seen, method: 'POST', path: '/_reindex', body: copy })).toBeNull();
+  const wrong = { ...copy, dest: { index: 'b', typo: 'create' } };
+  expect(breach({ ...seen, method: 'POST', path: '/_reindex', body: wrong })).toContain('dest.typo is not documented');
+  const given = { settings: { index: { uuid: 'u' } }, mappings: {} };
+  expect(breach({ ...seen, method: 'PUT', path: '/b', body: given })).toContain('settings.index.uuid');
+  expect(breach({ ...seen, method: 'GET', path: '/logs*/_count' })).toContain('no such request');
+  expect(breach({ ...seen, method: 'GET', path: '/logs/_count', body: {} })).toContain('takes no body');
 });

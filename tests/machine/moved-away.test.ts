@@ -61,7 +61,9 @@ async function resume(m: Machine): Promise<string[]> {
 
 const there = async (rig: Rig): Promise<Record<string, string>> =>
   Object.fromEntries(
-    Object.entries(await rig.snapshot()).filter(([path]) => path.startsWith('.claude') && !path.includes('.haivemind')),
+    Object.entries(await rig.snapshot()).filter(
+      ([path]) => path.startsWith('.claude') && !path.includes('.haivemind') && path !== '.claude/plugins',
+    ),
   );
 
 it('takes away what was put aside and nothing else, and brings it back as it was', async () => {

@@ -20,7 +20,7 @@ describe('files below ~/.claude', () => {
     const group = { hooks: [{ type: 'command', command: 'sh ~/.claude/a.sh "$HOME/.claude/b.sh"' }] };
     expect(carriedJson(group, HOME, all)).toEqual({
       value: { hooks: [{ type: 'command', command: `sh "${root}/files/a.sh" "${root}/files/b.sh"` }] },
-      files: ['a.sh', 'b.sh'],
+      files: expect.arrayContaining(['a.sh', 'b.sh']),
     });
     const exec = { type: 'command', command: 'sh', args: ['~/.claude/a.sh'] };
     expect(carriedJson(exec, HOME, all)).toMatchObject({ value: { args: [`${root}/files/a.sh`] } });

@@ -93,12 +93,12 @@ export async function takeAway(m: Machine, state: MovedState): Promise<string[]>
     const at = join(m.paths.claudeDir, ...path.split('/'));
     const there = await hashOnDisk(at);
     // The plugin's own bare command may have come to the same place already.
-    if (there === null || written.has(path)) continue;
-    if (there !== sha256) {
+    if (written.has(path)) continue;
+    if (there !== null && there !== sha256) {
       stay.push(path);
       continue;
     }
-    await removeFile(m.port, at);
+    if (there !== null) await removeFile(m.port, at);
     // Folders of skills; `commands`, `agents` and `skills` themselves stay.
     for (let dir = dirname(path); dir.includes('/'); dir = dirname(dir)) {
       if (!(await removeEmptyDir(m.port, join(m.paths.claudeDir, dir)))) break;
