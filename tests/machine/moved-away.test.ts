@@ -123,7 +123,9 @@ it('is whole wherever the process dies, before, in the middle of or after any op
   expect(total).toBeGreaterThan(20);
   const seen = { back: 0, forward: 0 };
   for (let at = 1; at <= total; at++) {
-    for (const when of ['before', 'torn', 'after'] as const) {
+    for (const when of count.calls[at - 1] === 'writeFile'
+      ? (['torn', 'after'] as const)
+      : (['before', 'after'] as const)) {
       const { rig, things } = await rigWithThings();
       const start = await there(rig);
       const fault: Fault = { kind: 'crash', at, when };
@@ -146,4 +148,4 @@ it('is whole wherever the process dies, before, in the middle of or after any op
   }
   expect(seen.back).toBeGreaterThan(5);
   expect(seen.forward).toBeGreaterThan(5);
-});
+}, 180_000);
