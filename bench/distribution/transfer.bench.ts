@@ -1,5 +1,6 @@
 // What a change costs on its way to a machine, beside git (and Verdaccio where given): one file of one plugin, on loopback and
-// with 40 ms there and back; a machine that starts with 100 plugins; a publication. `transfer [ROUNDS] [--verdaccio FOLDER]`.
+// with 40 ms there and back; a machine that starts with 100 plugins; a publication.
+// `transfer [ROUNDS] [--only file|cold|publish] [--verdaccio FOLDER]`.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +12,8 @@ import { changed, makePlugin, publish, seeded, sourceOf, type Version } from './
 import { realMachine } from './real-machine.ts';
 
 const rounds = Number(process.argv[2]) || 7;
+const only = process.argv[process.argv.indexOf('--only') + 1 || process.argv.length];
+const does = (part: string): boolean => only === undefined || only === part;
 const at = process.argv.indexOf('--verdaccio');
 const verdaccioFolder = at === -1 ? undefined : process.argv[at + 1];
 
@@ -31,9 +34,9 @@ try {
     ),
   );
   for (const plugin of market) await publish(hub, plugin);
-  await cold();
-  for (const delay of [0, 20]) await oneFile(market, delay);
-  if (verdaccioFolder !== undefined) await publication(verdaccioFolder);
+  if (does('cold')) await cold();
+  if (does('file')) for (const delay of [0, 20]) await oneFile(market, delay);
+  if (verdaccioFolder !== undefined && does('publish')) await publication(verdaccioFolder);
 } finally {
   await repository.close();
   await hub.stop();
@@ -79,7 +82,8 @@ async function oneFile(plugins: Version[], delay: number): Promise<void> {
   const channel = holdLiveChannel(ctx, {
     signal: stop.signal,
     onState: (state) => state === 'connected' && connected(),
-    onSync: (result) => result.changed.updated.length > 0 && installed?.(),
+    // The report is the first step after all is on disk, fsynced.
+    onProgress: ({ step }) => step === 'report' && installed?.(),
     onError: (error) => console.error(error.code, error.message),
   });
   await ready;

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ClientMessage } from '../contract/messages.ts';
+import type { ClientMessage, ServerMessage } from '../contract/messages.ts';
+import { type Between, pack } from '../contract/parcel.ts';
 import { HaiveError, toHaiveError } from '../domain/errors.ts';
 import { readConfig } from '../machine/config-file.ts';
 import { clearLive, writeLive } from '../machine/live-state.ts';
@@ -9,6 +10,7 @@ import { refreshInbox } from './collective/inbox.ts';
 import { type ClientContext, hubAuthorities } from './context.ts';
 import { hubUrl } from './hub-client.ts';
 import { describeSync, type HookOutput, hookOutput } from './notice.ts';
+import { openParcel, type Parcel, ReportPost, type SendReport, throughParcel } from './parcel.ts';
 import { BACKOFF, reconnectDelay } from './reconnect-delay.ts';
 import { openSocket, type Socket } from './socket.ts';
 import { type SyncProgress, type SyncResult, syncMachine } from './sync.ts';
@@ -19,6 +21,8 @@ export interface LiveOptions {
   signal: AbortSignal;
   /** After every sync that this channel made. */
   onSync?: ((result: SyncResult) => void) | undefined;
+  /** Of every sync, as each step begins. */
+  onProgress?: ((progress: SyncProgress) => void) | undefined;
   /** Runs after each sync, before the next. */
   afterSync?: (() => Promise<void>) | undefined;
   /** What went wrong; the channel goes on. */
@@ -103,6 +107,9 @@ class Channel {
   private rung = 0;
   /** How far the hub spread its machines when it last rang. */
   private spreadMs = 0;
+  /** The etag of the plan that the hub was last told to be here; empty: this machine takes no parcels. */
+  private told = '';
+  private readonly post = new ReportPost();
   /** No hook may end early on the word of a process that never reached the hub. */
   private reached = false;
 
@@ -167,14 +174,18 @@ class Channel {
         ca: await hubAuthorities(this.ctx),
         heartbeatMs: this.pace.heartbeat,
         onMessage: (message) => {
-          if (message.type === 'hello') this.socket?.send({ type: 'resume', seq: this.seq });
-          else if (message.type === 'doorbell') this.ring(message.seq, message.spread_ms);
+          if (message.type === 'hello') this.resume();
+          else if (message.type === 'doorbell') this.ring(message);
+          else if (message.type === 'same') this.stays(message.seq, message.etag);
+          else if (message.type === 'reported') this.post.taken(message.id);
+          else if (message.type === 'error') this.post.fail(new HaiveError('HUB_ANSWER_INVALID', message.message));
           else if (message.type === 'inbox') void this.readInbox();
         },
+        onBytes: (bytes) => void this.takeParcel(bytes),
       });
       this.socket = socket;
       // The hello may have arrived before `socket` was known here.
-      socket.send({ type: 'resume', seq: this.seq });
+      this.resume();
       this.options.onState?.('connected');
       if (this.ctx.config.role !== undefined) void tryToAnnounce(this.ctx).catch(() => undefined);
       // What was said while nobody listened here.
@@ -184,6 +195,7 @@ class Channel {
       if (signal.aborted) stop();
       const error = await socket.closed;
       signal.removeEventListener('abort', stop);
+      this.post.fail(error);
       return error;
     } catch (thrown) {
       return toHaiveError(thrown);
@@ -210,41 +222,99 @@ class Channel {
     }
   }
 
-  private ring(seq: number, spreadMs: number): void {
-    this.spreadMs = Math.max(0, spreadMs);
+  private resume(): void {
+    this.told = this.ctx.config.plan?.etag ?? '';
+    const parcels = this.told === '' ? {} : { parcels: { etag: this.told } };
+    this.socket?.send({ type: 'resume', seq: this.seq, ...parcels });
+  }
+
+  private ring({ seq, spread_ms, parcel_ms }: Extract<ServerMessage, { type: 'doorbell' }>): void {
+    this.spreadMs = Math.max(0, spread_ms);
     this.rung = Math.max(this.rung, seq);
-    if (seq <= this.seq || this.ringTimer !== undefined) return;
-    const wait = Math.max(0, Math.min(spreadMs, 600_000)) * this.ctx.random();
+    if (seq <= this.seq) return;
+    // A ring that promises no parcel may come in the place of one.
+    if (this.ringTimer !== undefined && parcel_ms !== undefined) return;
+    const patience = this.told === '' ? 0 : Math.min(parcel_ms ?? 0, 60_000);
+    this.askIn(patience + Math.max(0, Math.min(spread_ms, 600_000)) * this.ctx.random());
+  }
+
+  private askIn(ms: number): void {
+    clearTimeout(this.ringTimer);
     this.ringTimer = setTimeout(() => {
       this.ringTimer = undefined;
       void this.sync();
-    }, wait);
+    }, ms);
   }
 
+  private noNeedToAsk(): void {
+    clearTimeout(this.ringTimer);
+    this.ringTimer = undefined;
+  }
+
+  private get between(): Between {
+    const { hub, machine } = this.ctx.config;
+    return { hub: hub?.id ?? '', machine: machine?.id ?? '', etag: this.told };
+  }
+
+  /** The hub has looked: nothing changed for this machine. */
+  private stays(seq: number, etag: string): void {
+    if (etag !== this.told || etag !== this.ctx.config.plan?.etag) return;
+    this.seq = Math.max(this.seq, seq);
+    if (seq >= this.rung) this.noNeedToAsk();
+  }
+
+  /** What a parcel brings is installed at once; one that is not for this machine as it is now only leaves it to ask. */
+  private async takeParcel(bytes: Buffer): Promise<void> {
+    const parcel = await openParcel(bytes, this.between).catch(() => undefined);
+    if (parcel === undefined) {
+      if (this.ringTimer === undefined) await this.sync();
+      return;
+    }
+    if (parcel.counter >= this.rung) this.noNeedToAsk();
+    await this.sync(parcel);
+  }
+
+  private readonly sendReport: SendReport = (report, etag) =>
+    this.post.send((id) => {
+      const text = JSON.stringify({ type: 'report', id, etag, report } satisfies ClientMessage);
+      const bytes = pack(Buffer.from(text), this.between);
+      this.told = etag;
+      return this.socket?.sendBytes(bytes) ?? false;
+    });
+
   /** One at a time; a ring during a sync makes one more after it. */
-  private async sync(): Promise<void> {
+  private async sync(parcel?: Parcel): Promise<void> {
     if (this.syncing !== undefined) {
       this.again = true;
       return this.syncing;
     }
-    this.syncing = this.syncUntilQuiet().finally(() => {
+    this.syncing = this.syncUntilQuiet(parcel).finally(() => {
       this.syncing = undefined;
     });
     return this.syncing;
   }
 
-  private async syncUntilQuiet(): Promise<void> {
+  private async syncUntilQuiet(first?: Parcel): Promise<void> {
+    let parcel = first;
     do {
       this.again = false;
-      const answering = this.rung;
+      const answering = parcel === undefined ? this.rung : 0;
+      const brought = parcel;
+      parcel = undefined;
       try {
         if (!(await this.stillMember())) return;
         const result = await syncMachine(this.ctx, {
           mode: 'agent',
           signal: this.signal,
-          onProgress: (progress) => this.tell(progress),
+          onProgress: (progress) => {
+            this.options.onProgress?.(progress);
+            // What comes in a parcel is here before anybody could read that it is being fetched.
+            if (brought === undefined) this.tell(progress);
+          },
+          ...(brought === undefined ? {} : { through: (hub) => throughParcel(hub, brought, this.sendReport) }),
         });
         this.seq = Math.max(this.seq, answering, result.counter);
+        this.tellEtag();
         this.reached = true;
         this.tellRest(result);
         this.notice = hookOutput(describeSync(result));
@@ -253,9 +323,20 @@ class Channel {
         await this.options.afterSync?.();
       } catch (thrown) {
         if (this.signal.aborted) return;
-        this.options.onError?.(toHaiveError(thrown));
+        // A parcel that does not do is no news: asking will tell.
+        if (brought !== undefined) this.again = true;
+        else this.options.onError?.(toHaiveError(thrown));
       }
     } while (this.again && !this.signal.aborted);
+  }
+
+  private tellEtag(): void {
+    const etag = this.ctx.config.plan?.etag ?? '';
+    if (etag === this.told || this.socket === undefined) return;
+    const known = this.told !== '';
+    this.told = etag;
+    if (known) this.socket.send({ type: 'have', etag });
+    else this.resume();
   }
 
   /** Re-reads the configuration, which others change: a machine that has left has no token. */

@@ -5,6 +5,8 @@ import { HaiveError } from '../domain/errors.ts';
 
 export interface Socket {
   send(message: ClientMessage): void;
+  /** Sends bytes as one binary message. @returns false when the connection is over */
+  sendBytes(bytes: Buffer): boolean;
   close(): void;
   /** Resolves when the connection is over, with why. */
   closed: Promise<HaiveError>;
@@ -17,6 +19,8 @@ export interface SocketOptions {
   /** Milliseconds between signs of life; without an answer in that time the connection is given up. */
   heartbeatMs: number;
   onMessage: (message: ServerMessage) => void;
+  /** A binary message: a parcel. */
+  onBytes?: ((bytes: Buffer) => void) | undefined;
 }
 
 /**
@@ -46,7 +50,11 @@ export function openSocket(options: SocketOptions): Promise<Socket> {
       why = new HaiveError('HUB_UNREACHABLE', `${options.url}: ${cause.message}`, { cause });
   });
   ws.on('message', (data, binary) => {
-    const message = binary ? null : parse(String(data));
+    if (binary) {
+      options.onBytes?.(data as Buffer);
+      return;
+    }
+    const message = parse(String(data));
     if (message === null) return;
     if (message.type === 'hello') {
       try {
@@ -71,7 +79,12 @@ export function openSocket(options: SocketOptions): Promise<Socket> {
       const send = (message: ClientMessage): void => {
         if (ws.readyState === WebSocket.OPEN) ws.send(JSON.stringify(message));
       };
-      resolve({ send, close: () => ws.close(1000), closed });
+      const sendBytes = (bytes: Buffer): boolean => {
+        if (ws.readyState !== WebSocket.OPEN) return false;
+        ws.send(bytes);
+        return true;
+      };
+      resolve({ send, sendBytes, close: () => ws.close(1000), closed });
     });
     void closed.then(reject);
   });

@@ -36,7 +36,8 @@ export async function syncMachine(ctx: ClientContext, options: SyncOptions): Pro
     AbortSignal.timeout(patience.all),
     ...(options.signal === undefined ? [] : [options.signal]),
   ]);
-  const hub = await hubFor(ctx, 'machine', patience.call);
+  const real = await hubFor(ctx, 'machine', patience.call);
+  const hub = options.through?.(real) ?? real;
   try {
     if (!ctx.config.plugins.enabled) return nothing('plugins.enabled is false in the configuration');
     if (options.dryRun === true) return await preview(ctx, hub, options, signal);

@@ -13,7 +13,7 @@ import { getRecord, hasBlob, missingBlobs, putBlob, putRecord, readBlob } from '
 import type { Machine } from '../machine/machine.ts';
 import { brokenOff } from './http.ts';
 import type { HubClient } from './hub-client.ts';
-import { admitKey, followsRotation, pin, readTrust, type Trust, writeTrust } from './trust.ts';
+import { admitKey, followsRotation, pin, readTrust, type Trust, trustOf, writeTrust } from './trust.ts';
 
 const unbrotli = promisify(brotliDecompress);
 
@@ -216,7 +216,9 @@ async function takeRecord(m: Machine, hub: HubClient, frame: Frame, so: Answerin
   try {
     const base = header.base === undefined ? null : ((await getRecord(m, header.base))?.record ?? null);
     const envelope = base === null ? Envelope.parse(JSON.parse(frame.bytes.toString('utf8'))) : expand(base, frame);
-    const key = header.key ?? options.hub.public_key;
+    const signer = envelope.signatures[0]?.keyid ?? '';
+    const pinned = trustOf(keys.trust, options.hub.id).publishers[signer]?.key;
+    const key = header.key ?? pinned ?? options.hub.public_key;
     // With several, the one that was checked would not be the one that is written down.
     if (envelope.signatures.length !== 1) {
       throw new HaiveError(

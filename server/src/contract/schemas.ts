@@ -15,7 +15,8 @@ export const PlanReply = Envelope.extend({
     .object({
       /** The etag of the plan that this one differs from. */
       base: z.string(),
-      plan: z.looseObject({ plugins: z.array(z.unknown()) }),
+      /** A record and no object of known keys: those would come first, and the order of keys is part of what was signed. */
+      plan: z.record(z.string(), z.unknown()),
     })
     .optional(),
 });
@@ -148,6 +149,8 @@ export const StatusReport = z.object({
   holds: z.array(z.object({ name: z.string(), version: z.string() })),
   capabilities: z.array(z.string()).optional(),
 });
+
+export type StatusReport = z.output<typeof StatusReport>;
 
 export const OverrideKind = z.enum(['install', 'pin', 'hold', 'exclude']);
 export const Override = z.object({

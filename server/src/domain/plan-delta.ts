@@ -35,6 +35,7 @@ export function toDelta(base: readonly string[], plan: Plan, keys: readonly stri
 
 /** The whole plan; null when the delta does not fit the base. */
 export function fromDelta(base: Pick<Plan, 'plugins'>, delta: DeltaPlan): Plan | null {
+  if (!Array.isArray(delta.plugins)) return null;
   const plugins: PlanEntry[] = [];
   for (const part of delta.plugins) {
     // A delta of few bytes may name the same run over and over.

@@ -6,6 +6,8 @@ import type { Principal } from './context.ts';
 /** One connected machine or watcher. */
 export interface LiveSocket {
   readonly principal: Principal;
+  /** The etag of the plan that a machine said it has; null for who takes no parcels. */
+  etag: string | null;
   /** The seq up to which a watcher has every event; null for who does not watch. */
   watchedTo: number | null;
   send(message: ServerMessage): void;
@@ -23,16 +25,26 @@ export interface LiveSocketParts {
   /** A peer that has more than this unread is dropped: it resumes by seq, so that nothing is lost. */
   backlogBytes: number;
   message(socket: LiveSocket, message: ReturnType<typeof ClientMessage.parse>): void;
+  /** The JSON of a message that came packed (contract/parcel). @throws when it is none */
+  unpack(socket: LiveSocket, bytes: Buffer): string;
   closed(socket: LiveSocket): void;
 }
 
 /** A whole unmasked text frame (RFC 6455), to be written to any number of sockets as it is. */
 export function frameOf(message: ServerMessage): Buffer {
-  const payload = Buffer.from(JSON.stringify(message));
-  if (payload.length < 126) return Buffer.concat([Buffer.from([0x81, payload.length]), payload]);
+  return frame(0x81, Buffer.from(JSON.stringify(message)));
+}
+
+/** The same of bytes. */
+export function binaryFrameOf(bytes: Buffer): Buffer {
+  return frame(0x82, bytes);
+}
+
+function frame(kind: number, payload: Buffer): Buffer {
+  if (payload.length < 126) return Buffer.concat([Buffer.from([kind, payload.length]), payload]);
   const long = payload.length > 0xffff;
   const head = Buffer.alloc(long ? 10 : 4);
-  head[0] = 0x81;
+  head[0] = kind;
   head[1] = long ? 127 : 126;
   if (long) head.writeBigUInt64BE(BigInt(payload.length), 2);
   else head.writeUInt16BE(payload.length, 2);
@@ -44,6 +56,7 @@ type Owned = WebSocket & { [OWNER]: MachineSocket };
 
 class MachineSocket implements LiveSocket {
   readonly principal: Principal;
+  etag: string | null = null;
   watchedTo: number | null = null;
   alive = true;
   readonly parts: LiveSocketParts;
@@ -95,7 +108,7 @@ function onPong(this: WebSocket): void {
 function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
   const self = (this as Owned)[OWNER];
   self.alive = true;
-  const message = isBinary ? null : parse(data);
+  const message = parse(() => (isBinary ? self.parts.unpack(self, data as Buffer) : String(data)));
   if (message === null) {
     self.send({ type: 'error', code: 'BAD_REQUEST', message: 'The message is not one this hub knows' });
     this.close(1008, 'unknown message');
@@ -123,9 +136,9 @@ export function createLiveSocket(
   return self;
 }
 
-function parse(data: RawData): ReturnType<typeof ClientMessage.parse> | null {
+function parse(text: () => string): ReturnType<typeof ClientMessage.parse> | null {
   try {
-    const result = ClientMessage.safeParse(JSON.parse(String(data)));
+    const result = ClientMessage.safeParse(JSON.parse(text()));
     return result.success ? result.data : null;
   } catch {
     return null;

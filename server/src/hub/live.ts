@@ -5,15 +5,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocketServer } from 'ws';
 import type * as z from 'zod';
 import { type ClientMessage, Progress, type ServerMessage, WS_PATH } from '../contract/messages.ts';
+import { unpack } from '../contract/parcel.ts';
 import { PROTOCOL } from '../contract/protocol.ts';
-import type { EventRow } from '../contract/schemas.ts';
-import { HaiveError } from '../domain/errors.ts';
+import type { EventRow, StatusReport } from '../contract/schemas.ts';
+import { HaiveError, toHaiveError } from '../domain/errors.ts';
 import { eventsAfter } from '../storage/event-queries.ts';
 import type { Store, Unlisten } from '../storage/store.ts';
 import { mayUse } from './auth.ts';
 import type { HubConfig } from './config.ts';
 import type { Bell, Log, Principal } from './context.ts';
-import { createLiveSocket, frameOf, type LiveSocket } from './live-socket.ts';
+import { createParcelQueue } from './live-parcels.ts';
+import { binaryFrameOf, createLiveSocket, frameOf, type LiveSocket } from './live-socket.ts';
+import type { Parcel } from './parcels.ts';
 
 type EventMessage = z.output<typeof EventRow>;
 
@@ -39,6 +42,10 @@ export interface LiveParts {
   log: Log;
   /** Told when a machine is heard of. */
   seen(principal: Principal): void;
+  /** What a machine is sent after the doorbell; without it machines only ask. */
+  parcel?: (machineId: string, etag: string) => Promise<Parcel>;
+  /** Takes down what a machine reports. */
+  report?: (principal: Principal, report: StatusReport) => Promise<void>;
   clock?: () => Date;
 }
 
@@ -70,6 +77,11 @@ export async function createLive(parts: LiveParts): Promise<Live> {
     perMessageDeflate: false,
     maxPayload: config.limits.socketPayloadBytes,
   });
+  /** Sockets of machines that take parcels. */
+  const takers = new Set<LiveSocket>();
+  const parcels = createParcelQueue(parts.parcel ?? (async () => ({ kind: 'ask', seq: heard })), sendParcel, (error) =>
+    log.warn({ error }, 'a parcel could not be made'),
+  );
   let heard = await store.currentSeq();
   let told = heard;
   let pumping: Promise<void> | undefined;
@@ -98,7 +110,7 @@ export async function createLive(parts: LiveParts): Promise<Live> {
         const whom = concerned(events);
         const urgent = events.some((event) => URGENT.includes(event.type));
         if (whom === 'all') ringAll(told, urgent);
-        else ringHere(whom, told);
+        else ringHere(whom, told, true);
       }
     } catch (error) {
       log.warn({ error }, 'the event feed could not be read');
@@ -106,9 +118,21 @@ export async function createLive(parts: LiveParts): Promise<Live> {
   }
 
   function ringAll(seq: number, urgent: boolean): void {
-    const spread = spreadMs(byMachine.size);
-    const frame = frameOf({ type: 'doorbell', seq, spread_ms: urgent ? Math.min(spread, URGENT_SPREAD_MS) : spread });
+    const [spread, patience] = [spreadMs(byMachine.size), parcels.patienceMs(takers.size)];
+    const frame = frameOf({
+      type: 'doorbell',
+      seq,
+      spread_ms: urgent ? Math.min(spread, URGENT_SPREAD_MS) : spread,
+      ...(takers.size === 0 ? {} : { parcel_ms: urgent ? Math.min(patience, URGENT_SPREAD_MS) : patience }),
+    });
     for (const socket of sockets) socket.sendFrame(frame);
+    parcels.offer(takers);
+  }
+
+  function sendParcel(socket: LiveSocket, parcel: Parcel): void {
+    if (parcel.kind === 'bytes') socket.sendFrame(binaryFrameOf(parcel.bytes));
+    else if (parcel.kind === 'same') socket.send({ type: 'same', seq: parcel.seq, etag: parcel.etag });
+    else socket.send({ type: 'doorbell', seq: parcel.seq, spread_ms: spreadMs(takers.size) });
   }
 
   function tellWatchers(message: ServerMessage, seq = Number.POSITIVE_INFINITY): void {
@@ -137,6 +161,10 @@ export async function createLive(parts: LiveParts): Promise<Live> {
       const text = 'This token may not watch events';
       socket.send({ type: 'error', code: 'FORBIDDEN', message: text });
       return;
+    }
+    if (message.parcels !== undefined && socket.principal.machineId !== null && sockets.has(socket)) {
+      socket.etag = message.parcels.etag;
+      takers.add(socket);
     }
     const now = await store.currentSeq();
     if (message.watch) await catchUp(socket, message.seq);
@@ -171,16 +199,39 @@ export async function createLive(parts: LiveParts): Promise<Live> {
       socket.send({ type: 'error', code: 'FORBIDDEN', message: 'Only machines report progress' });
       return;
     }
+    if (message.type === 'have') {
+      if (socket.etag !== null) socket.etag = message.etag;
+      return;
+    }
+    if (message.type === 'report') {
+      socket.etag = message.etag;
+      takeReport(socket, message.id, message.report);
+      return;
+    }
     progress({ ...message.progress, machine: name });
+  }
+
+  function takeReport(socket: LiveSocket, id: number, report: StatusReport): void {
+    (parts.report?.(socket.principal, report) ?? Promise.reject(new HaiveError('NOT_FOUND', 'No reports here'))).then(
+      () => socket.send({ type: 'reported', id }),
+      (thrown) => {
+        log.warn({ error: thrown }, 'a report could not be taken down');
+        const { code, message } = toHaiveError(thrown);
+        socket.send({ type: 'error', code, message });
+      },
+    );
   }
 
   function progress(value: z.output<typeof Progress>): void {
     store.notify(PROGRESS, JSON.stringify(value)).catch((error) => log.warn({ error }, 'progress was lost'));
   }
 
-  function ringHere(ids: readonly string[], seq: number): void {
-    const frame = frameOf({ type: 'doorbell', seq, spread_ms: spreadMs(ids.length) });
-    for (const id of ids) for (const socket of byMachine.get(id) ?? []) socket.sendFrame(frame);
+  function ringHere(ids: readonly string[], seq: number, withParcels: boolean): void {
+    const patience = withParcels && takers.size > 0 ? { parcel_ms: parcels.patienceMs(ids.length) } : {};
+    const frame = frameOf({ type: 'doorbell', seq, spread_ms: spreadMs(ids.length), ...patience });
+    const rung = ids.flatMap((id) => [...(byMachine.get(id) ?? [])]);
+    for (const socket of rung) socket.sendFrame(frame);
+    if (withParcels) parcels.offer(rung);
   }
 
   function ringInboxHere(ids: readonly string[] | null): void {
@@ -191,14 +242,22 @@ export async function createLive(parts: LiveParts): Promise<Live> {
   function onNotice(channel: string, payload: string): void {
     try {
       if (channel === PROGRESS) tellWatchers({ type: 'progress', progress: Progress.parse(JSON.parse(payload)) });
-      else if (channel === RING) ringHere(JSON.parse(payload) as string[], heard);
+      else if (channel === RING) ringHere(JSON.parse(payload) as string[], heard, false);
       else if (channel === INBOX) ringInboxHere(JSON.parse(payload) as string[] | null);
     } catch (error) {
       log.warn({ error, channel }, 'a notice of another hub could not be read');
     }
   }
 
-  const shared = { backlogBytes: config.limits.socketBacklogBytes, message: onMessage, closed: forget };
+  const shared = {
+    backlogBytes: config.limits.socketBacklogBytes,
+    message: onMessage,
+    unpack(socket: LiveSocket, bytes: Buffer): string {
+      const between = { hub: parts.hubId, machine: socket.principal.machineId ?? '', etag: socket.etag ?? '' };
+      return unpack(bytes, between).toString('utf8');
+    },
+    closed: forget,
+  };
   const unlisten: Unlisten = await store.listen(ring, onNotice);
   const heart = setInterval(() => {
     const now = clock().toISOString();
@@ -240,6 +299,7 @@ export async function createLive(parts: LiveParts): Promise<Live> {
       if (closed) return;
       closed = true;
       clearInterval(heart);
+      parcels.close();
       await unlisten();
       for (const socket of sockets) socket.close(1001, 'the hub is stopping');
       await pumping;
@@ -258,6 +318,8 @@ export async function createLive(parts: LiveParts): Promise<Live> {
 
   function forget(socket: LiveSocket): void {
     sockets.delete(socket);
+    takers.delete(socket);
+    socket.etag = null;
     const { machineId } = socket.principal;
     if (machineId === null) return;
     const others = (byMachine.get(machineId) ?? []).filter((mine) => mine !== socket);

@@ -7,7 +7,7 @@ import { listOverrides, setOverride } from '../storage/override-queries.ts';
 import type { Tx } from '../storage/tables.ts';
 import { confirmRevocations } from '../storage/trust-queries.ts';
 import { change } from './change.ts';
-import type { Call, HubContext, UseCase } from './context.ts';
+import type { HubContext, Principal, UseCase } from './context.ts';
 import { reachMachine } from './machines.ts';
 import { sortedUnique } from './sorted-unique.ts';
 
@@ -15,11 +15,16 @@ type Report = z.output<typeof StatusReport>;
 type Plugin = z.output<typeof ReportedPlugin>;
 
 /** Takes down what a machine has. Only a report with a new hold takes a place in the event feed. */
-export const report: UseCase<'report'> = async (hub, call) => {
-  const { principal, params, body } = call;
-  const machine = await reachMachine(hub.store.read, principal, params.machine ?? '');
+export const report: UseCase<'report'> = async (hub, { principal, params, body }) => {
+  await takeReport(hub, principal, body, params.machine);
+  return { ok: true };
+};
+
+/** The same of a machine that says it over the live channel. @param machine `me`, an id or a name */
+export async function takeReport(hub: HubContext, principal: Principal, body: Report, ref = 'me'): Promise<void> {
+  const machine = await reachMachine(hub.store.read, principal, ref);
   const news = await hub.store.transact((tx) => writeDown(tx, machine, body, hub.clock().toISOString()));
-  await keepHolds(hub, call, machine, body);
+  await keepHolds(hub, principal, machine, body);
   for (const { name, version, state, error } of news) {
     hub.bell.progress({
       machine: machine.name,
@@ -29,8 +34,7 @@ export const report: UseCase<'report'> = async (hub, call) => {
       ...(error === undefined ? {} : { error }),
     });
   }
-  return { ok: true };
-};
+}
 
 /** @returns the plugins whose version or state is news */
 async function writeDown(tx: Tx, machine: MachineRecord, body: Report, at: string): Promise<Plugin[]> {
@@ -76,14 +80,14 @@ function versionsOf(plugins: readonly { name: string; version: string }[]): stri
 }
 
 /** A rollback made on the machine becomes a hold here, so that the next plan does not undo it. */
-async function keepHolds(hub: HubContext, call: Call<'report'>, machine: MachineRecord, body: Report): Promise<void> {
+async function keepHolds(hub: HubContext, by: Principal, machine: MachineRecord, body: Report): Promise<void> {
   if (body.holds.length === 0) return;
   const known = await listOverrides(hub.store.read, machine.id);
   const fresh = body.holds.filter(
     (hold) => !known.some((o) => o.name === hold.name && o.kind === 'hold' && o.range === hold.version),
   );
   if (fresh.length === 0) return;
-  await change(hub, call.principal, async ({ tx, at }) => {
+  await change(hub, by, async ({ tx, at }) => {
     for (const { name, version } of fresh) {
       const hold = { machineId: machine.id, name, kind: 'hold' as const, range: version, forceNonce: null };
       await setOverride(tx, { ...hold, byOperator: false, by: machine.name, at });

@@ -19,7 +19,9 @@ import { loadIdentity } from './identity.ts';
 import { createLive } from './live.ts';
 import { createLog } from './log.ts';
 import { createMetrics } from './metrics.ts';
+import { makeParcel } from './parcels.ts';
 import { createPlans } from './plan.ts';
+import { takeReport } from './report.ts';
 import { addRoutes, requestIdOf, sendProblem } from './router.ts';
 import { createSeqGate } from './seq-gate.ts';
 import { startSweep } from './sweep.ts';
@@ -79,7 +81,16 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
       if (chroma !== undefined) config.chromaUrl = chroma.url;
     }
     const metrics = createMetrics();
-    const live = await createLive({ store, config, hubId: identity.id, log, clock, seen: (p) => activity.seen(p) });
+    const live = await createLive({
+      store,
+      config,
+      hubId: identity.id,
+      log,
+      clock,
+      seen: (p) => activity.seen(p),
+      parcel: (machineId, etag) => makeParcel(hub, plans, machineId, etag),
+      report: (principal, body) => takeReport(hub, principal, body),
+    });
     undo.push(() => live.close());
     const activity = createActivity(store, log, clock, () => live.connectedMachines());
     undo.push(() => activity.close());

@@ -1,4 +1,5 @@
 import type { Change } from '../../machine/transaction.ts';
+import type { HubClient } from '../hub-client.ts';
 
 /** `session`: at a session's start, bounded · `agent`: by itself, in the background · `explicit`: a person asked for it. */
 export type SyncMode = 'session' | 'explicit' | 'agent';
@@ -34,6 +35,8 @@ export interface SyncOptions {
   purge?: string[];
   onProgress?: (progress: SyncProgress) => void;
   signal?: AbortSignal | undefined;
+  /** Stands before the hub: what a parcel brought is taken from there. */
+  through?: ((hub: HubClient) => HubClient) | undefined;
 }
 
 /** How patient each mode is, milliseconds. */
