@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { brotliCompressSync, deflateRawSync } from 'node:zlib';
 import { type ClientContext, openClient } from '../../server/src/client/context.ts';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../../server/src/contract/frames.ts';
+import { pack } from '../../server/src/contract/parcel.ts';
 import { createKeyPair, type Envelope, keyIdOf, peekJson, sealJson } from '../../server/src/domain/dsse.ts';
 import { makeDelta } from '../../server/src/domain/file-delta.ts';
 import type { Plan, PlanEntry } from '../../server/src/domain/plan.ts';
@@ -136,7 +137,15 @@ export interface PlanOptions extends Partial<Plan> {
 /** Answers GET plan with these versions, 304 to its etag. */
 export function planAnswer(versions: Version[], options: PlanOptions = {}): Answer {
   const { signedBy = HUB_KEY, etag = `"${versions.map((v) => v.entry.digest).join()}"`, ...rest } = options;
-  const plan: Plan = {
+  const plan = planOf(versions, rest);
+  return (request, response) => {
+    if (request.headers['if-none-match'] === etag) return response.writeHead(304).end();
+    return json(response, sealJson(PLAN_PAYLOAD_TYPE, plan, signedBy.privatePem), 200, { etag });
+  };
+}
+
+function planOf(versions: Version[], rest: Partial<Plan>): Plan {
+  return {
     format: PLAN_FORMAT,
     hub: 'hub_test',
     machine: 'machine_test',
@@ -148,10 +157,16 @@ export function planAnswer(versions: Version[], options: PlanOptions = {}): Answ
     problems: [],
     ...rest,
   };
-  return (request, response) => {
-    if (request.headers['if-none-match'] === etag) return response.writeHead(304).end();
-    return json(response, sealJson(PLAN_PAYLOAD_TYPE, plan, signedBy.privatePem), 200, { etag });
-  };
+}
+
+/** What a hub sends after the doorbell: the plan of `next`, as differences from the one with the etag `base`, and these frames. */
+export function parcelBytes(next: Version, base: string, frames: Buffer, options: PlanOptions = {}): Buffer {
+  const { signedBy = HUB_KEY, etag = '"parcel"', ...rest } = options;
+  const plan = planOf([next], rest);
+  const sealed = sealJson(PLAN_PAYLOAD_TYPE, plan, signedBy.privatePem);
+  const told = Buffer.from(JSON.stringify({ ...sealed, payload: '', delta: { base, plan } }));
+  const between = { hub: 'hub_test', machine: 'machine_test', etag: base };
+  return pack(Buffer.concat([encodeFrame({ t: 'plan', etag, n: 0 }, told), frames]), between);
 }
 
 /** Answers POST transfer as a hub does; `spoil` may change the bytes of a blob frame, `cutAfter` ends it after so many blobs. */

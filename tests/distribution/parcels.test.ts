@@ -12,6 +12,8 @@ import { type RealClient, realClient } from './real-client.ts';
 
 const long = (word: string): string => Array.from({ length: 300 }, (_, i) => `${word} line ${i * 7919}`).join('\n');
 
+const eventually = <T>(what: () => Promise<T>) => expect.poll(what, { timeout: 30_000, interval: 50 });
+
 /** Carries connections to the hub and notes the HTTP requests that pass. */
 async function tap(port: number): Promise<{ url: string; requests: string[]; close(): void }> {
   const requests: string[] = [];
@@ -77,7 +79,7 @@ describe.each(ENGINES)('a parcel on %s', (engine) => {
       });
     });
     // The hub has read what the machine has once it answers what was asked after it.
-    await expect.poll(() => line.requests.filter((r) => r.includes('/ws/')).length).toBe(1);
+    await eventually(async () => line.requests.filter((r) => r.includes('/ws/')).length).toBe(1);
     await ask(t.url, 'GET', '/api/whoami', { token: machine.ctx.config.token });
     line.requests.length = 0;
   }
@@ -96,11 +98,11 @@ describe.each(ENGINES)('a parcel on %s', (engine) => {
     await live({ machine_group_auto_install: true });
     for (const version of ['1.1.0', '1.2.0', '1.3.0']) {
       await update(version);
-      await expect.poll(here).toMatchObject({ aa: version, bb: '1.0.0' });
-      await expect.poll(reported).toMatchObject({ aa: version });
+      await eventually(here).toMatchObject({ aa: version, bb: '1.0.0' });
+      await eventually(reported).toMatchObject({ aa: version });
     }
     await publish(t.url, t.admin, { name: 'cc' });
-    await expect.poll(reported).toMatchObject({ aa: '1.3.0', cc: '1.0.0' });
+    await eventually(reported).toMatchObject({ aa: '1.3.0', cc: '1.0.0' });
     expect(line.requests).toEqual([]);
   });
 
@@ -108,7 +110,7 @@ describe.each(ENGINES)('a parcel on %s', (engine) => {
     await live();
     await publish(t.url, t.admin, { name: 'dd' }, ['elsewhere']);
     await update('1.1.0');
-    await expect.poll(reported).toMatchObject({ aa: '1.1.0' });
+    await eventually(reported).toMatchObject({ aa: '1.1.0' });
     expect(line.requests).toEqual([]);
     expect(await here()).toEqual({ aa: '1.1.0', bb: '1.0.0' });
   });
@@ -117,7 +119,7 @@ describe.each(ENGINES)('a parcel on %s', (engine) => {
     await live();
     const noise = Array.from({ length: 20_000 }, (_, i) => Math.sin(i) * 1e9).join('\n');
     await update('1.1.0', { 'docs/a.md': noise });
-    await expect.poll(reported).toMatchObject({ aa: '1.1.0' });
+    await eventually(reported).toMatchObject({ aa: '1.1.0' });
     expect(line.requests).toContain('/api/transfer');
   });
 
@@ -139,7 +141,7 @@ describe.each(ENGINES)('a parcel on %s', (engine) => {
     await update('1.1.0');
     await syncMachine(other, { mode: 'explicit' });
     await update('1.2.0');
-    await expect.poll(here).toMatchObject({ aa: '1.2.0' });
-    await expect.poll(reported).toMatchObject({ aa: '1.2.0' });
+    await eventually(here).toMatchObject({ aa: '1.2.0' });
+    await eventually(reported).toMatchObject({ aa: '1.2.0' });
   });
 });

@@ -4,8 +4,11 @@ import { symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { brotliCompressSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { HubClient } from '../../server/src/client/hub-client.ts';
+import { openParcel, throughParcel } from '../../server/src/client/parcel.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../../server/src/contract/frames.ts';
+import { pack } from '../../server/src/contract/parcel.ts';
 import { type Envelope, sealJson } from '../../server/src/domain/dsse.ts';
 import { HaiveError } from '../../server/src/domain/errors.ts';
 import { RECORD_PAYLOAD_TYPE, versionDigest } from '../../server/src/domain/version-record.ts';
@@ -13,13 +16,16 @@ import {
   type Answer,
   type DeltaLies,
   deltaAnswer,
+  deltaFrames,
   HUB_KEY,
   joinedMachine,
   json,
   keyid,
   type PlanOptions,
   PUBLISHER,
+  parcelBytes,
   planAnswer,
+  problem,
   type ScriptedHub,
   STRANGER,
   scriptedHub,
@@ -408,6 +414,72 @@ it('installs an update from sound differences alone', async () => {
   hub.answers['POST /api/transfer'] = deltaAnswer(a1, a2, (_, response) => response.destroy());
   expect(await refusedWith()).toBe('nothing was refused');
   expect(await loaded()).toContain('two');
+});
+
+describe('attacks on a machine: parcels', () => {
+  const etagHere = async (): Promise<string> => (await m.reopen()).config.plan?.etag ?? '';
+  const ROWS: [string, PlanOptions, DeltaLies][] = [
+    ['a plan signed by a stranger', { signedBy: STRANGER }, {}],
+    ['a plan signed by a publisher', { signedBy: PUBLISHER }, {}],
+    ["another machine's plan", { machine: 'machine_other' }, {}],
+    ['a plan older than one it has seen', { counter: 49 }, {}],
+    ['a plan of an epoch that is over', { epoch: 0 }, {}],
+    ['a plan that has expired', { expiresAt: '2026-01-02T00:00:00.000Z' }, {}],
+    ['a version of a revoked key', { revokedKeys: [keyid(PUBLISHER)] }, {}],
+    ['a delta of other bytes', {}, { delta: (bytes) => Buffer.from(bytes.map((b) => b ^ 1)) }],
+    [
+      'a record of another time',
+      {},
+      {
+        record: (r) => {
+          r.packedAt = 'other';
+        },
+      },
+    ],
+  ];
+
+  /** A sync through the parcel, over a hub that knows of nothing new. */
+  async function receive(bytes: Buffer): Promise<string[]> {
+    const between = { hub: 'hub_test', machine: 'machine_test', etag: await etagHere() };
+    const parcel = await openParcel(bytes, between);
+    const asked = hub.seen.length;
+    const ctx = await m.reopen();
+    const through = (real: HubClient) => throughParcel(real, parcel, async () => undefined);
+    await syncMachine(ctx, { mode: 'agent', through }).catch((thrown: unknown) => {
+      if (!(thrown instanceof HaiveError)) throw thrown;
+    });
+    return hub.seen.slice(asked);
+  }
+
+  it.each(ROWS)('does not install from %s', async (_what, plan, lies) => {
+    const before = await loaded();
+    const bytes = parcelBytes(a2, await etagHere(), deltaFrames(a1, a2, lies), { counter: 60, ...plan });
+    hub.answers['POST /api/transfer'] = (_, response) => problem(response, 404, 'VERSION_NOT_FOUND', 'unknown here');
+    await receive(bytes);
+    expect(await loaded()).toBe(before);
+  });
+
+  it('opens none that was changed, made for another, or made for another plan', async () => {
+    const etag = await etagHere();
+    const bytes = parcelBytes(a2, etag, deltaFrames(a1, a2), { counter: 60 });
+    const between = { hub: 'hub_test', machine: 'machine_test', etag };
+    const opened = (b: Buffer, to = between) =>
+      openParcel(b, to).then(
+        () => 'opened',
+        (e) => String(e.code),
+      );
+    expect(await opened(bytes)).toBe('opened');
+    expect(await opened(bytes.subarray(0, 100))).toBe('BODY_INVALID');
+    expect(await opened(Buffer.concat([bytes.subarray(0, 9), Buffer.alloc(50)]))).toBe('BODY_INVALID');
+    expect(await opened(bytes, { ...between, etag: '"another"' })).toBe('BODY_INVALID');
+    expect(await opened(pack(Buffer.alloc(3_000_000), between))).toBe('BODY_INVALID');
+  });
+
+  it('installs from a sound one, and asks nothing', async () => {
+    const bytes = parcelBytes(a2, await etagHere(), deltaFrames(a1, a2), { counter: 60 });
+    expect(await receive(bytes)).toEqual([]);
+    expect(await loaded()).toContain('two');
+  });
 });
 
 it('installs what is sound', async () => {
