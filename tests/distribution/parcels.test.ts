@@ -31,7 +31,7 @@ async function tap(port: number): Promise<{ url: string; requests: string[]; clo
     }
     client.on('data', (chunk) => {
       const line = /^(?:GET|POST) (\S+) HTTP/.exec(chunk.toString('latin1', 0, 200));
-      if (line !== null) requests.push(String(line[1]));
+      if (line !== null && !line[1]?.includes('inbox')) requests.push(String(line[1]));
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

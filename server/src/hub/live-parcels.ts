@@ -11,11 +11,12 @@ export interface ParcelQueue {
   close(): void;
 }
 
-const PATIENCE_MS = 400;
+/** Only a hub that hangs lets a machine wait so long: who gets no parcel is told to ask. */
+const PATIENCE_MS = 2000;
 const PATIENCE_EACH_MS = 4;
 const MAX_PATIENCE_MS = 30_000;
 
-/** @param make what a machine is to be sent @param lost told when that failed: the machine then asks by itself */
+/** @param make what a machine is to be sent; a failure is `lost`'s, and the machine asks when its patience is over */
 export function createParcelQueue(
   make: (machineId: string, etag: string) => Promise<Parcel>,
   send: (socket: LiveSocket, parcel: Parcel) => void,

@@ -79,9 +79,7 @@ export async function createLive(parts: LiveParts): Promise<Live> {
   });
   /** Sockets of machines that take parcels. */
   const takers = new Set<LiveSocket>();
-  const parcels = createParcelQueue(parts.parcel ?? (async () => ({ kind: 'ask', seq: heard })), sendParcel, (error) =>
-    log.warn({ error }, 'a parcel could not be made'),
-  );
+  const parcels = createParcelQueue(makeParcel, sendParcel, (error) => log.warn({ error }, 'a parcel was not sent'));
   let heard = await store.currentSeq();
   let told = heard;
   let pumping: Promise<void> | undefined;
@@ -127,6 +125,15 @@ export async function createLive(parts: LiveParts): Promise<Live> {
     });
     for (const socket of sockets) socket.sendFrame(frame);
     parcels.offer(takers);
+  }
+
+  async function makeParcel(machineId: string, etag: string): Promise<Parcel> {
+    try {
+      if (parts.parcel !== undefined) return await parts.parcel(machineId, etag);
+    } catch (error) {
+      log.warn({ error }, 'a parcel could not be made');
+    }
+    return { kind: 'ask', seq: heard };
   }
 
   function sendParcel(socket: LiveSocket, parcel: Parcel): void {
