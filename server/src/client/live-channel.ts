@@ -97,6 +97,8 @@ class Channel {
   private socket: Socket | undefined;
   private syncing: Promise<void> | undefined;
   private again = false;
+  /** What came during a sync, for the one after it. */
+  private queued: Parcel | undefined;
   private inboxDue = false;
   private readingInbox = false;
   private notice: HookOutput | undefined;
@@ -286,6 +288,7 @@ class Channel {
   private async sync(parcel?: Parcel): Promise<void> {
     if (this.syncing !== undefined) {
       this.again = true;
+      this.queued = parcel !== undefined && parcel.counter >= this.rung ? parcel : undefined;
       return this.syncing;
     }
     this.syncing = this.syncUntilQuiet(parcel).finally(() => {
@@ -324,9 +327,13 @@ class Channel {
       } catch (thrown) {
         if (this.signal.aborted) return;
         // A parcel that does not do is no news: asking will tell.
-        if (brought !== undefined) this.again = true;
-        else this.options.onError?.(toHaiveError(thrown));
+        if (brought !== undefined) {
+          this.again = true;
+          this.queued = undefined;
+        } else this.options.onError?.(toHaiveError(thrown));
       }
+      parcel = this.queued;
+      this.queued = undefined;
     } while (this.again && !this.signal.aborted);
   }
 
