@@ -25,7 +25,7 @@ describe('hv and trust', () => {
   };
 
   it('shows, holds, approves, revokes and proves', async () => {
-    await c.publish('base-memory-tools', { args: ['--all'] });
+    const first = await c.publish('base-memory-tools', { args: ['--all'] });
     await hvOk(machine, ['sync']);
     const version = '9.0.0';
     const held = await c.publish('base-memory-tools', { version, args: ['--all'], edit: addHook });
@@ -37,6 +37,10 @@ describe('hv and trust', () => {
     const shown = await hv(c.operator, ['surface', `base-memory-tools@${version}`], admin);
     expect(shown.stdout).toContain('+ hooks that run by themselves on: SessionStart');
     expect(shown.stdout).toContain('Held since');
+    const between = [`base-memory-tools@${first.version}`, `base-memory-tools@${version}`];
+    expect((await hv(c.operator, ['diff', ...between], admin)).stdout).toContain('+ commands it runs: curl evil.test');
+    expect(code(await hv(c.operator, ['diff', between[0] ?? '', 'other@1.0.0', '--json'], admin))).toBe('USAGE');
+    expect(code(await hv(c.operator, ['diff', between[0] ?? '', 'base-memory-tools', '--json'], admin))).toBe('USAGE');
     expect((await hv(machine, ['info', 'base-memory-tools'])).code).toBe(0);
     expect(code(await hv(c.operator, ['approve', `base-memory-tools@${version}`, '--json']))).toBe('FORBIDDEN');
     expect(code(await hv(c.operator, ['approve', `base-memory-tools@${version}`, '--urgent', '--json'], admin))).toBe(

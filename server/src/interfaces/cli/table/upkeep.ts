@@ -16,9 +16,9 @@ export const UPKEEP_VERBS: VerbRow[] = [
   },
   {
     name: 'diff',
-    args: '<plugin>',
-    summary: 'what was changed here in an installed plugin',
-    examples: ['hv diff elasticsearch-ops'],
+    args: '<plugin> [other]',
+    summary: 'what was changed here in an installed plugin; or what one version can do that another cannot',
+    examples: ['hv diff elasticsearch-ops', 'hv diff elasticsearch-ops@1.1.0 elasticsearch-ops@1.2.0'],
     load: async () => (await import('../verbs/edits.ts')).diff,
   },
   {

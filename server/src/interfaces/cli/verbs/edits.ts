@@ -2,12 +2,18 @@ import { listBackups, restoreBackup } from '../../../client/backups.ts';
 import { localEdits, repairPlugin } from '../../../client/edits.ts';
 import { checkLoaded } from '../../../client/loaded.ts';
 import { HaiveError } from '../../../domain/errors.ts';
+import { parsePluginRef } from '../../../domain/names.ts';
 import { clean, type Style, table, warnings } from '../output.ts';
 import type { Verb } from '../verb.ts';
 import { argument, syncProgress } from './options.ts';
+import { surface } from './trust.ts';
 
 export const diff: Verb = async (call) => {
   const { style } = call;
+  const [first, second] = call.args;
+  if (first !== undefined && second !== undefined) {
+    return surface({ ...call, args: betweenVersions(first, second) });
+  }
   const result = await localEdits(await call.open(), argument(call, 0, 'plugin'));
   const lines = result.edits.flatMap(({ path, kind, conflict, diff: text }) => [
     style.bold(`${kind} ${clean(path)}${conflict ? ' (conflict)' : ''}`),
@@ -16,6 +22,15 @@ export const diff: Verb = async (call) => {
   if (lines.length === 0) lines.push(`${result.name} ${result.version} is as it was published.`);
   return { json: result, text: lines.join('\n') };
 };
+
+/** What a version can do against another, as `hv surface NAME FROM TO` takes it. @throws HaiveError USAGE, NAME_INVALID */
+function betweenVersions(first: string, second: string): string[] {
+  const [from, to] = [parsePluginRef(first), parsePluginRef(second)];
+  if (from.range && to.range && from.name === to.name) return [from.name, from.range, to.range];
+  throw new HaiveError('USAGE', 'Two exact versions of one plugin are compared', {
+    hint: 'hv diff NAME@1.0.0 NAME@1.1.0',
+  });
+}
 
 function coloured(line: string, style: Style): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
