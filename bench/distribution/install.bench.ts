@@ -13,6 +13,7 @@ import { machinePaths } from '../../server/src/machine/paths.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
 import { applyChange } from '../../server/src/machine/transaction.ts';
 import { BUNDLES, finish, goal, machineLine, median, shown, startHub } from './bench-hub.ts';
+import { checkCost } from './check-cost.ts';
 import { git, startGit, startVerdaccio, type Verdaccio } from './peers.ts';
 import { changed, makePlugin, publish, sourceOf, type Version } from './plugins.ts';
 import { realMachine } from './real-machine.ts';
@@ -100,6 +101,9 @@ goal('from the hub, without the start of Node : git clone', middle('install') / 
 if (registry === undefined) console.log('npm install: not measured; give --verdaccio FOLDER');
 else goal('hv install : npm install', middle('hv install') / middle('npm install'), '<=', 1);
 goal('rollback : install from the hub', middle('rollback') / middle('install'), '<=', 0.1);
+const cost = checkCost(makePlugin('checked', 5, 20, 100_000));
+const micro = Object.entries(cost).map(([what, us]) => `${what} ${us.toFixed(0)} µs`);
+console.log(`CPU of the checks in one installation (20 files, 100 KB): ${micro.join(', ')}`);
 finish();
 
 async function time(what: string, run: () => Promise<unknown>): Promise<void> {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeFrames, encodeFrame, endFrame } from '../../server/src/contract/frames.ts';
+import type { Role } from '../../server/src/contract/roles.ts';
 import { signRotation } from '../../server/src/domain/approval.ts';
 import { readZip } from '../../server/src/domain/archive.ts';
 import { createKeyPair, keyIdOf, openJson, sealJson } from '../../server/src/domain/dsse.ts';
@@ -19,12 +20,23 @@ import {
   type VersionRecord,
   versionDigest,
 } from '../../server/src/domain/version-record.ts';
+import { requirePublisher } from '../../server/src/hub/registry/access.ts';
 import { receiveFrames } from '../../server/src/hub/registry/receive-frames.ts';
 import { readArchiveRequest, readBytes } from '../../server/src/hub/registry/uploads.ts';
 import { getRecord, hasBlob, putBlob, putRecord, readBlob, sha256Of } from '../../server/src/machine/blob-store.ts';
 import { type Machine, openMachine } from '../../server/src/machine/machine.ts';
 import { machinePaths } from '../../server/src/machine/paths.ts';
-import { ask, PUBLISHER, publish, register, type TestHub, type TestHubOptions, testHub } from '../hub/support.ts';
+import {
+  ask,
+  PUBLISHER,
+  publish,
+  register,
+  registerRequest,
+  sourceFiles,
+  type TestHub,
+  type TestHubOptions,
+  testHub,
+} from '../hub/support.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 import { zip } from './attack-rows.ts';
 
@@ -139,6 +151,15 @@ describe('frames', () => {
     await expect(read(bytes)).rejects.toThrow(code(expected));
   });
 
+  it('with a header without end are refused before the end comes', async () => {
+    const body = Buffer.concat([Buffer.alloc(5000, 32), blob({ t: 'record', n: 1 })]);
+    const chunks = Readable.from([body.subarray(0, 4500), body.subarray(4500)]);
+    const all = async () => {
+      for await (const _ of decodeFrames(chunks, 10));
+    };
+    await expect(all()).rejects.toThrow('too long');
+  });
+
   it.each<[string, (record: Buffer, frame: (sha256: string) => Buffer) => Buffer[], string, number?]>([
     ['two records', (record) => [record, record], 'BODY_INVALID'],
     ['a blob that no record names', (record, frame) => [record, frame('c'.repeat(64))], 'BODY_INVALID'],
@@ -241,6 +262,21 @@ describe('a hub', () => {
     (await ask(t.url, 'POST', '/api/plugins/bad/revoke', { token: publisher, body: { reason: 'r' } })).expect(200);
     for (const token of [m.token, publisher, t.admin])
       expect((await ask(t.url, 'GET', path, { token })).code).toBe('BLOB_NOT_FOUND');
+  });
+
+  it('takes a publisher’s key in one spelling alone', async () => {
+    const { t, publisher } = await hub();
+    const request = registerRequest(sourceFiles({ name: 'spelled' }), publisher);
+    const spelled = (key: string) => ({ ...request, headers: { ...request.headers, 'haivemind-publisher-key': key } });
+    const url = PUBLISHER.publicKey.replace('=', '').replaceAll('+', '-').replaceAll('/', '_');
+    expect((await ask(t.url, 'POST', '/api/plugins/register', spelled(url))).code).toBe('SIGNATURE_INVALID');
+    expect((await ask(t.url, 'POST', '/api/plugins/register', spelled(PUBLISHER.publicKey))).status).toBe(200);
+  });
+
+  it('lets a contributor publish nothing, whatever address it finds', () => {
+    const as = (roles: Role[]) => ({ tokenId: 't', name: 'n', roles, machineId: null, namePattern: null });
+    expect(() => requirePublisher(as(['contributor', 'machine', 'reader']))).toThrow(code('FORBIDDEN'));
+    expect(() => requirePublisher(as(['publisher']))).not.toThrow();
   });
 
   it('lets a revoked key name no other', async () => {

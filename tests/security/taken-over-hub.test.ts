@@ -4,7 +4,9 @@ import { mkdir, rename, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { syncMachine } from '../../server/src/client/sync.ts';
+import type { Envelope } from '../../server/src/domain/dsse.ts';
 import { HaiveError } from '../../server/src/domain/errors.ts';
+import { versionDigest } from '../../server/src/domain/version-record.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
 import {
   HUB_KEY,
@@ -14,6 +16,7 @@ import {
   type ScriptedHub,
   scriptedHub,
   serve,
+  transferAnswer,
   transfers,
   type Version,
   version,
@@ -110,10 +113,34 @@ describe('a hub that was taken over', () => {
     expect(transfers(hub)).toHaveLength(asked);
   });
 
-  it('keeps one bad plugin from spoiling the others', async () => {
-    serve(hub, [packed('evil', '../../../1.0.0'), a2], { counter: ++served, etag: '"both"' });
-    expect(await refusedWith()).toBe('VERSION_INVALID');
+  const climbing = (record: Record<string, unknown>) => {
+    const files = record.files as { path: string }[];
+    record.files = [{ ...files[0], path: '../x' }, ...files];
+    record.digest = versionDigest('evil', '1.0.0', record.files as never);
+  };
+  const climbs = () => {
+    const made = version('evil', '1.0.0', { 'x.txt': 'evil' }, { by: HUB_KEY, spoil: climbing });
+    const { digest } = JSON.parse(Buffer.from((made.envelope as Envelope).payload, 'base64').toString());
+    return { ...made, entry: { ...made.entry, digest } };
+  };
+  it.each<[string, string, () => Version]>([
+    ['a version that climbs out', 'VERSION_INVALID', () => packed('evil', '../../../1.0.0')],
+    ['a name that climbs out', 'NAME_INVALID', () => packed('../../evil', '1.0.0')],
+    ['a path that climbs out', 'PATH_UNSAFE', climbs],
+    ['bytes of another plugin', 'DIGEST_MISMATCH', () => as(a1, 'beta', '1.0.0')],
+  ])('keeps no other plugin from coming by %s', async (_what, code, bad) => {
+    serve(hub, [bad(), a2], { counter: ++served, etag: '"both"' });
+    expect(await refusedWith()).toBe(code);
     expect((await readReceipts(m.ctx.machine)).plugins.alpha?.version).toBe('2.0.0');
+  });
+
+  it('sends bytes that unpack to more than they should: they are not unpacked', async () => {
+    offer(a2);
+    const spoil = (bytes: Buffer) => Buffer.alloc(bytes.length + 10_000_000);
+    hub.answers['POST /api/transfer'] = transferAnswer([a2], { spoil, brotli: true });
+    await expect(syncMachine(await m.reopen(), { mode: 'explicit' })).rejects.toThrow(
+      'do not unpack to their announced size',
+    );
   });
 
   it('freezes a machine with an old plan: what is here stays, nothing new comes, and the machine says so', async () => {
@@ -197,7 +224,16 @@ describe('links on the disk of a machine', () => {
     await rename(join(versions(), 'alpha'), join(versions(), 'alpha-before'));
     await symlink(outside.home, join(versions(), 'alpha'));
     offer(a2);
-    expect(await refusedWith()).toBe('PATH_OCCUPIED');
+    const written: string[] = [];
+    const code = await refusedWith((ctx) => {
+      const { port } = ctx.machine;
+      const { writeFile } = port;
+      port.writeFile = (path, bytes, options) => {
+        if (path.includes('/versions/alpha/')) written.push(path);
+        return writeFile(path, bytes, options);
+      };
+    });
+    expect([code, written]).toEqual(['PATH_OCCUPIED', []]);
     expect(await snapshot(outside.home)).toEqual({});
     expect((await readReceipts(m.ctx.machine)).plugins.alpha?.version).toBe('1.0.0');
   });

@@ -161,11 +161,7 @@ export const GUARDS: readonly Guard[] = [
     ],
   ]),
   ...of('domain/surface.ts', `${DOMAIN}/surface.test.ts`, [
-    [
-      'hooks in a path of another case',
-      'holdsSurface(path) ? readJson(byPath.get(foldPath(path))) : undefined;',
-      'holdsSurface(path) ? readJson(byPath.get(path)) : undefined;',
-    ],
+    ['hooks in a path of another case', '[foldPath(file.path), file.bytes]', '[file.path, file.bytes]'],
     ['grants in a path of another case', 'const path = foldPath(file.path);', 'const path = file.path;'],
     ['bundles of servers', 'addBundles(sets, manifest.mcpServers);'],
     ['commands hidden in a text', 'for (const line of inlineCommands(text)) addCommand(sets, line);'],
@@ -195,7 +191,7 @@ export const GUARDS: readonly Guard[] = [
     ['what is forbidden', 'if (isWider(bad)) return', 'if (false) return'],
     ['more than the largest surface', 'return isWider(over) ?', 'return false ?'],
     ['a version that is too young', 'if (age >= hours) return null;', 'return null;'],
-    ['programs that nothing confines', "if (policy.sandbox === 'refuse' && runs && !facts.confined) {", 'if (false) {'],
+    ['programs where they are refused', "if (policy.sandbox === 'refuse' && runs) {", 'if (false) {'],
     ['what no operator signed', 'if (asks(policy.signed_approval) && facts.approval === undefined) {', 'if (false) {'],
     ['what no person said yes to', 'if (asks(policy.confirm) && !facts.confirmed) {', 'if (false) {'],
   ]),
@@ -236,11 +232,6 @@ export const GUARDS: readonly Guard[] = [
       ["another machine's or hub's plan", 'if (plan.machine !== machine.id || plan.hub !== hub.id) {', 'if (false) {'],
       ['a plan of a format to come', 'if (plan.format !== PLAN_FORMAT) {', 'if (false) {'],
       ['a plan without counter', 'if (!Number.isSafeInteger(plan.counter) ||', 'if ('],
-      [
-        'a 304 to a plain request',
-        "if (kept === null) throw new HaiveError('HUB_ANSWER_INVALID', 'The hub answers 304 to a plain request');",
-        "if (kept === null) throw new Error('x');",
-      ],
     ],
   ),
   ...of('client/plan.ts', TRUST, [
@@ -394,11 +385,7 @@ export const GUARDS: readonly Guard[] = [
         'if (principal.namePattern === null || nameMatches(principal.namePattern, name)) return;',
         'return;',
       ],
-      [
-        'a contributor that publishes',
-        "if (isOperator(principal) || principal.roles.includes('publisher')) return;",
-        'return;',
-      ],
+
       [
         'a machine that acts on another',
         'if (found === undefined || found.id !== principal.machineId) {',
@@ -411,16 +398,28 @@ export const GUARDS: readonly Guard[] = [
     'hub/registry/register.ts',
     [ATTACKS, HUB],
     [
-      [
-        'a key that is none',
-        'if (header !== undefined && /^[A-Za-z0-9+/]{43}=$/.test(header)) return header;',
-        "return header ?? '';",
-      ],
       ['a publisher’s key that was revoked', 'if (known.some((row) => row.revoked_at !== null)) {', 'if (false) {'],
       ['a record that calls itself the hub’s', 'if (record.imported) {', 'if (false) {'],
       ['a record of another plugin.json', 'if (packed.record.digest !== record.digest) {', 'if (false) {'],
     ],
   ),
+  ...of('hub/registry/access.ts', UNITS, [
+    [
+      'a contributor that publishes',
+      "if (isOperator(principal) || principal.roles.includes('publisher')) return;",
+      'return;',
+    ],
+  ]),
+  ...of('hub/registry/register.ts', UNITS, [
+    [
+      'a key that is none',
+      'if (header !== undefined && /^[A-Za-z0-9+/]{43}=$/.test(header)) return header;',
+      "return header ?? '';",
+    ],
+  ]),
+  ...of('client/hub-client.ts', LIES, [
+    ['a 304 to a plain request', "if (etag === undefined) throw notAHub(url, 'it answers 304 to a plain request');"],
+  ]),
   ...of('hub/registry/register.ts', WIRE, [
     ['an origin that is no address', 'if (header.length <= 2000 && /^[\\x21-\\x7e]+$/.test(header)) return', 'return'],
   ]),

@@ -19,10 +19,12 @@ type New = z.output<typeof ImportedMemory>;
 /** Memories that machines share; what must not leave a machine never arrives here (the contract refuses it). */
 export const memoryUseCases: MemoryCases = {
   async storeMemory(hub, { principal, body }) {
-    const row = await write(hub, principal, async ({ tx, rev, at }) => {
+    const row = await write(hub, principal, async ({ tx, rev, at, audit }) => {
       const caller = await callerOf(tx, principal);
       const made = rowOf(body, caller, principal, rev, at);
       await insertMemories(tx, [made]);
+      // Not what it says: the log outlives what is forgotten.
+      await audit('memory.stored', made.id, { visibility: made.visibility, category: made.category });
       return made;
     });
     return memoryOf(row);
@@ -74,7 +76,7 @@ export const memoryUseCases: MemoryCases = {
   },
 
   async editMemory(hub, { principal, params, body }) {
-    return await write(hub, principal, async ({ tx, rev, at }) => {
+    return await write(hub, principal, async ({ tx, rev, at, audit }) => {
       const row = await ownMemory(tx, principal, params.memory ?? '', at);
       const visibility = body.visibility ?? row.visibility;
       const groups = body.groups ?? list(row.groups);
@@ -93,6 +95,7 @@ export const memoryUseCases: MemoryCases = {
         groups: JSON.stringify(visibility === 'groups' ? readers(groups, await callerOf(tx, principal)) : []),
       };
       await updateMemory(tx, row.id, next);
+      await audit('memory.edited', row.id, { author: row.author, changed: Object.keys(body).sort() });
       return memoryOf(next);
     });
   },
@@ -101,7 +104,7 @@ export const memoryUseCases: MemoryCases = {
     return await write(hub, principal, async ({ tx, rev, at, audit }) => {
       const row = await ownMemory(tx, principal, params.memory ?? '', at);
       await updateMemory(tx, row.id, { rev, content: '', tags: '[]', project: null, forgotten: 1, updated_at: at });
-      if (row.machine_id !== principal.machineId) await audit('memory.forgotten', row.id, { author: row.author });
+      await audit('memory.forgotten', row.id, { author: row.author });
       return { ok: true as const };
     });
   },
