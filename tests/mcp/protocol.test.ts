@@ -97,7 +97,7 @@ describe('the MCP server, from a copy with no node_modules anywhere above', () =
       install_plugin: ['plugin_id', 'version', 'target_machines', 'force'],
       list_plugins: expect.arrayContaining(['installed_only', 'machine_group', 'capability_filter', 'search_query']),
       sync_plugins: ['force', 'dry_run'],
-      get_plugin_status: ['plugin_id'],
+      get_plugin_status: ['plugin_id', 'machine', 'fleet'],
     });
     const install = answers[0].result.tools.find((t: { name: string }) => t.name === 'install_plugin');
     expect(install.inputSchema.required).toEqual(['plugin_id']);
