@@ -1,4 +1,7 @@
 // `claude plugin …` of the real client.
+import { cp } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { bareRepository } from '../../support/repository.ts';
 import { type ProcessResult, runProcess } from '../../support/run-process.ts';
 import type { TempHome } from '../../support/temp-home.ts';
 import { claudeBinary } from './claude-binary.ts';
@@ -24,6 +27,15 @@ export async function claudePluginOk(home: TempHome, ...args: string[]): Promise
   if (run.code !== 0)
     throw new Error(`claude plugin ${args.join(' ')}: exit ${run.code}\n${run.stdout}\n${run.stderr}`);
   return run;
+}
+
+/** Installs the core by the stock client, from a copy without package.json: the client would run npm for it first. */
+export async function installCore(home: TempHome): Promise<void> {
+  const from = await bareRepository();
+  const copy = join(home.project, 'core');
+  await cp(from, copy, { recursive: true, filter: (path) => !/^package(-lock)?\.json$/.test(relative(from, path)) });
+  await claudePluginOk(home, 'marketplace', 'add', copy);
+  await claudePluginOk(home, 'install', 'haivemind-core@haivemind');
 }
 
 /** What `claude plugin list --json` lists. */
