@@ -1,9 +1,11 @@
 // Checks that stand behind others: each alone, where an attack would meet the one before it first.
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 import { decodeFrames, encodeFrame, endFrame } from '../../server/src/contract/frames.ts';
 import type { Role } from '../../server/src/contract/roles.ts';
 import { signRotation } from '../../server/src/domain/approval.ts';
@@ -74,6 +76,12 @@ describe('archives and front matter are refused for their own reason', () => {
     const broken = Buffer.from(two);
     broken.fill(0xff, 35, 37);
     await expect(readZip(broken, { maxBytes: 5, maxFiles: 9 })).rejects.toThrow(code('PLUGIN_TOO_LARGE'));
+  });
+
+  it('a directory that says it is long, before it is read', async () => {
+    const long = await zip([entry('a.txt', 'aaaa')]);
+    for (const at of [8, 10]) long.writeUInt16LE(500, long.length - 22 + at);
+    await expect(readZip(long, { maxBytes: 100, maxFiles: 9 })).rejects.toThrow('500 entries or more');
   });
 
   it('an entry that is not where the directory says', async () => {
@@ -222,8 +230,8 @@ describe('a hub', () => {
   afterAll(async () => {
     for (const t of hubs) await t.close();
   });
-  async function hub(config: TestHubOptions['config'] = {}) {
-    const t = await testHub('sqlite', { config });
+  async function hub(config: TestHubOptions['config'] = {}, limits: TestHubOptions['limits'] = {}) {
+    const t = await testHub('sqlite', { config, limits });
     hubs.push(t);
     return { t, publisher: await t.token(['publisher']) };
   }
@@ -271,6 +279,16 @@ describe('a hub', () => {
     const url = PUBLISHER.publicKey.replace('=', '').replaceAll('+', '-').replaceAll('/', '_');
     expect((await ask(t.url, 'POST', '/api/plugins/register', spelled(url))).code).toBe('SIGNATURE_INVALID');
     expect((await ask(t.url, 'POST', '/api/plugins/register', spelled(PUBLISHER.publicKey))).status).toBe(200);
+  });
+
+  it('closes a socket when its token has ended', async () => {
+    const { t } = await hub({}, { heartbeatMs: 1000 });
+    const token = await t.token(['reader'], { expires_in_days: 1.2 / 86_400 });
+    const socket = new WebSocket(`${t.url.replace('http', 'ws')}/ws/plugins`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    const [closed] = await once(socket, 'close');
+    expect(closed).toBe(4401);
   });
 
   it('lets a contributor publish nothing, whatever address it finds', () => {

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile, readlink, stat } from 'node:fs/promises';
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { startTimeOf } from './process-identity.ts';
@@ -21,7 +22,7 @@ const GRACE_MS = 1500;
 export async function processesUsing(dirs: readonly string[]): Promise<FoundProcess[]> {
   if (dirs.length === 0 || process.platform === 'win32') return [];
   const spared = await ownLine();
-  const all = process.platform === 'linux' ? await linuxProcesses() : await psProcesses();
+  const all = process.platform === 'linux' ? linuxProcesses() : await psProcesses();
   const found: FoundProcess[] = [];
   for (const { pid, texts } of all) {
     if (spared.has(pid) || !texts.some((text) => dirs.some((dir) => speaksOf(text, dir)))) continue;
@@ -53,23 +54,29 @@ async function ownLine(): Promise<Set<number>> {
   return line;
 }
 
-async function linuxProcesses(): Promise<{ pid: number; texts: string[] }[]> {
+/** Read at once: the kernel answers from memory, and hundreds of small promises would cost ten times as much. */
+function linuxProcesses(): { pid: number; texts: string[] }[] {
   const uid = process.getuid?.();
   const all: { pid: number; texts: string[] }[] = [];
-  for (const name of await readdir('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    const owner = await stat(`/proc/${name}`).catch(() => null);
-    if (owner === null || owner.uid !== uid) continue;
-    const [command, environment, cwd, exe] = await Promise.all([
-      readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => ''),
-      readFile(`/proc/${name}/environ`, 'utf8').catch(() => ''),
-      readlink(`/proc/${name}/cwd`).catch(() => ''),
-      readlink(`/proc/${name}/exe`).catch(() => ''),
-    ]);
-    const root = environment.split('\0').filter((line) => line.startsWith('CLAUDE_PLUGIN_ROOT='));
-    all.push({ pid: Number(name), texts: [...command.split('\0'), ...root, cwd, exe] });
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name) || attempt(() => statSync(`/proc/${name}`).uid) !== uid) continue;
+    const read = (file: string): string => attempt(() => readFileSync(`/proc/${name}/${file}`, 'utf8')) ?? '';
+    const link = (file: string): string => attempt(() => readlinkSync(`/proc/${name}/${file}`)) ?? '';
+    const root = read('environ')
+      .split('\0')
+      .filter((line) => line.startsWith('CLAUDE_PLUGIN_ROOT='));
+    all.push({ pid: Number(name), texts: [...read('cmdline').split('\0'), ...root, link('cwd'), link('exe')] });
   }
   return all;
+}
+
+/** Undefined for a process that ended meanwhile, or may not be looked at. */
+function attempt<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
+  }
 }
 
 async function psProcesses(): Promise<{ pid: number; texts: string[] }[]> {

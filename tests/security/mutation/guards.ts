@@ -403,6 +403,13 @@ export const GUARDS: readonly Guard[] = [
       ['a record of another plugin.json', 'if (packed.record.digest !== record.digest) {', 'if (false) {'],
     ],
   ),
+  ...of('hub/live.ts', UNITS, [
+    [
+      'a socket past its token',
+      "if (expiresAt && expiresAt <= now) socket.close(4401, 'token expired');\n      else socket.heartbeat();",
+      'socket.heartbeat();',
+    ],
+  ]),
   ...of('hub/registry/access.ts', UNITS, [
     [
       'a contributor that publishes',
@@ -645,11 +652,6 @@ export const GUARDS: readonly Guard[] = [
       'if (false) {',
     ],
     ['a message over the limit', 'maxPayload: config.limits.socketPayloadBytes,'],
-    [
-      'a socket past its token',
-      "if (expiresAt && expiresAt <= now) socket.close(4401, 'token expired');\n      else socket.heartbeat();",
-      'socket.heartbeat();',
-    ],
   ]),
   ...of('hub/live-socket.ts', 'tests/hub/live.test.ts', [
     ['a message of an unknown kind', "this.close(1008, 'unknown message');"],
