@@ -68,6 +68,7 @@ describe('the MCP server, from a copy with no node_modules anywhere above', () =
             'list_plugins',
             'plugin_info',
             'recommend_plugins',
+            'explain_plugin',
             'get_plugin_status',
             'search_memories',
             'get_recent_memories',
