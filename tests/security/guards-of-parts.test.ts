@@ -281,6 +281,17 @@ describe('a hub', () => {
     expect((await ask(t.url, 'POST', '/api/plugins/register', spelled(PUBLISHER.publicKey))).status).toBe(200);
   });
 
+  it('hears no message over the limit, also one that it knows', async () => {
+    const { t } = await hub({}, { socketPayloadBytes: 1000 });
+    const socket = new WebSocket(`${t.url.replace('http', 'ws')}/ws/plugins`, {
+      headers: { authorization: `Bearer ${t.admin}` },
+    });
+    await once(socket, 'open');
+    socket.send(JSON.stringify({ type: 'resume', seq: 0, pad: 'x'.repeat(2000) }));
+    const [closed] = await once(socket, 'close');
+    expect([1009, 1006]).toContain(closed);
+  });
+
   it('closes a socket when its token has ended', async () => {
     const { t } = await hub({}, { heartbeatMs: 1000 });
     const token = await t.token(['reader'], { expires_in_days: 1.2 / 86_400 });

@@ -189,6 +189,12 @@ describe('requests', () => {
     expect(await state()).toBe(before);
   });
 
+  it('refuses a body that says it is too large before it comes, and gives up one that does not come', async () => {
+    const head = `POST /api/plugins/search HTTP/1.1\r\n${auth()}content-type: application/json\r\n`;
+    expect(await raw(`${head}content-length: 999999999\r\n\r\n`)).toContain('"code":"BODY_TOO_LARGE"');
+    expect(await raw(`${head}content-length: 9\r\n\r\n`)).toContain('No byte of the body came');
+  });
+
   it('puts no request id of the caller’s into its answer that could end a header', async () => {
     const heard = await raw(
       `GET /api/nothing HTTP/1.1\r\nhost: h\r\nx-request-id: a;b\tc\r\nconnection: close\r\n\r\n`,
