@@ -594,7 +594,7 @@ export const GUARDS: readonly Guard[] = [
         'if (false) {',
       ],
       ['a login in an address', "if (url.username !== '' || url.password !== '')", 'if (false)'],
-      ['redirects without end', 'if (left === 0) throw', 'if (left < -5000) throw'],
+      ['redirects without end', 'if (left === 0) throw', 'if (left < -100) throw'],
     ],
   ),
   ...of('hub/fetch-git.ts', WIRE, [
