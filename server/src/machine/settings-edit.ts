@@ -1,4 +1,5 @@
 import { HaiveError } from '../domain/errors.ts';
+import { type ObjectSpan, type Property, readArray, readObject, skipSpace, skipString } from './json-spans.ts';
 import type { FileNotes } from './receipts.ts';
 
 /**
@@ -6,21 +7,6 @@ import type { FileNotes } from './receipts.ts';
  * taking a key out again gives the bytes from before it was put in: a new key goes behind the last one, carrying its
  * own comma and space in front. The notes remember what the text alone cannot tell.
  */
-
-interface Property {
-  key: string;
-  /** Offset of the opening quote. */
-  start: number;
-  valueStart: number;
-  /** Offset behind the value. */
-  end: number;
-}
-
-interface ObjectSpan {
-  /** Offset of `{`. */
-  open: number;
-  properties: Property[];
-}
 
 const BOM = '\uFEFF';
 
@@ -38,59 +24,6 @@ export function parseSettings(text: string, where: string): Record<string, unkno
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(where, 'is not a JSON object');
   return value as Record<string, unknown>;
-}
-
-const isSpace = (code: number): boolean => code === 32 || code === 10 || code === 13 || code === 9;
-
-function skipSpace(text: string, at: number): number {
-  let i = at;
-  while (isSpace(text.charCodeAt(i))) i++;
-  return i;
-}
-
-/** Offset behind the string that starts at `at`. */
-function skipString(text: string, at: number): number {
-  for (let i = at + 1; ; i++) {
-    const code = text.charCodeAt(i);
-    if (code === 0x5c) i++;
-    else if (code === 0x22) return i + 1;
-  }
-}
-
-/** Offset behind the value that starts at `at`; the text is known to be JSON. */
-function skipValue(text: string, at: number): number {
-  const first = text.charCodeAt(at);
-  if (first === 0x22) return skipString(text, at);
-  if (first !== 0x7b && first !== 0x5b) {
-    let i = at;
-    while (i < text.length && !/[\s,}\]]/.test(text.charAt(i))) i++;
-    return i;
-  }
-  let depth = 0;
-  for (let i = at; ; i++) {
-    const code = text.charCodeAt(i);
-    if (code === 0x22) i = skipString(text, i) - 1;
-    else if (code === 0x7b || code === 0x5b) depth++;
-    else if (code === 0x7d || code === 0x5d) {
-      depth--;
-      if (depth === 0) return i + 1;
-    }
-  }
-}
-
-function readObject(text: string, open: number): ObjectSpan {
-  const properties: Property[] = [];
-  let i = skipSpace(text, open + 1);
-  while (text.charCodeAt(i) !== 0x7d) {
-    const start = i;
-    const keyEnd = skipString(text, start);
-    const valueStart = skipSpace(text, skipSpace(text, keyEnd) + 1);
-    const end = skipValue(text, valueStart);
-    properties.push({ key: JSON.parse(text.slice(start, keyEnd)) as string, start, valueStart, end });
-    i = skipSpace(text, end);
-    if (text.charCodeAt(i) === 0x2c) i = skipSpace(text, i + 1);
-  }
-  return { open, properties };
 }
 
 /** The object at `path`, or how far the path exists. */
@@ -250,18 +183,6 @@ export function removeKey(text: string, path: readonly string[], notes: FileNote
 /** Whether the text is an object without any key. */
 export function isEmptyObject(text: string, where: string): boolean {
   return Object.keys(parseSettings(text, where)).length === 0;
-}
-
-function readArray(text: string, open: number): ObjectSpan {
-  const properties: Property[] = [];
-  let i = skipSpace(text, open + 1);
-  while (text.charCodeAt(i) !== 0x5d) {
-    const end = skipValue(text, i);
-    properties.push({ key: '', start: i, valueStart: i, end });
-    i = skipSpace(text, end);
-    if (text.charCodeAt(i) === 0x2c) i = skipSpace(text, i + 1);
-  }
-  return { open, properties };
 }
 
 /** The array at `path`, or undefined where there is none. */
