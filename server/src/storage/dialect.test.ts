@@ -18,6 +18,14 @@ describe('storageError', () => {
     expect(storageError(thrown)).toMatchObject({ code: expected, cause: thrown });
   });
 
+  it.each([
+    'Connection terminated unexpectedly',
+    'Client has encountered a connection error and is not queryable',
+    'Client was closed and is not queryable',
+  ])('knows a lost connection that has no code: %s', (message) => {
+    expect(storageError(new Error(message))).toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
+  });
+
   it('leaves alone what is about one statement, and what is coded already', () => {
     for (const code of ['23505', 'SQLITE_CONSTRAINT_UNIQUE', '42601', 'SQLITE_ERROR']) {
       const thrown = Object.assign(new Error('x'), { code });

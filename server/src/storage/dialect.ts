@@ -65,8 +65,8 @@ export function storageError(thrown: unknown): unknown {
   const hit = BY_CODE.find(([pattern]) => pattern.test(code));
   if (hit !== undefined) return new HaiveError(hit[1], hit[2], { cause: thrown });
   const message = thrown instanceof Error ? thrown.message : '';
-  // node-postgres reports these two without a code.
-  if (/^(Connection terminated|timeout exceeded when trying to connect)/.test(message)) {
+  // node-postgres reports these without a code.
+  if (/^(Connection terminated|timeout exceeded when trying to connect|Client .* is not queryable)/.test(message)) {
     return new HaiveError('DATABASE_UNAVAILABLE', 'The database does not answer', { cause: thrown });
   }
   return thrown;
