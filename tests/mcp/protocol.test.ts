@@ -70,6 +70,7 @@ describe('the MCP server, from a copy with no node_modules anywhere above', () =
             'recommend_plugins',
             'explain_plugin',
             'get_plugin_status',
+            'explain_plugin',
             'search_memories',
             'get_recent_memories',
             'get_agent_roster',
