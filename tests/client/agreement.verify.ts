@@ -29,7 +29,7 @@ beforeAll(async () => {
   }
   all = await compareAll(home, root, folders);
   console.log(confusionTable(all));
-}, 240_000);
+}, 900_000);
 afterAll(() => home.remove());
 
 it('we fail all that the client fails', () => {
