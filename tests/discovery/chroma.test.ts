@@ -22,6 +22,9 @@ const document = (i: number, extra = ''): SearchDocument => ({
 });
 const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
+/** Longer than a hub waits: a busy machine is no finding here, and one test is about slowness. */
+const PATIENT_MS = 20_000;
+
 describe.skipIf('missing' in binding)('the collection of a real Chroma server', () => {
   let server: ChromaServer;
   let index: SearchIndex;
@@ -40,7 +43,7 @@ describe.skipIf('missing' in binding)('the collection of a real Chroma server', 
     Array.from(vectors.refit());
   });
 
-  const serving = () => new ChromaService(() => openChroma(server.url), log);
+  const serving = () => new ChromaService(() => openChroma(server.url), log, PATIENT_MS);
   const ask = (service: ChromaService, text = 'purring kitten') =>
     service.nearest(vectors.embed(index.bag(text)) as Float32Array, 20);
 
@@ -104,21 +107,25 @@ describe.skipIf('missing' in binding)('the collection of a real Chroma server', 
 
   it('heals after kill -9 in the middle of indexing', async () => {
     let killed = false;
-    const service = new ChromaService(async () => {
-      const real = await openChroma(server.url);
-      return {
-        ...real,
-        async rebuild(model, rows) {
-          if (killed) return real.rebuild(model, rows);
-          killed = true;
-          // Half of the rows are in the collection that is being built.
-          const half = new Map([...rows].slice(0, 60));
-          await real.rebuild(model, half);
-          await server.kill();
-          await real.upsert(rows);
-        },
-      };
-    }, log);
+    const service = new ChromaService(
+      async () => {
+        const real = await openChroma(server.url);
+        return {
+          ...real,
+          async rebuild(model, rows) {
+            if (killed) return real.rebuild(model, rows);
+            killed = true;
+            // Half of the rows are in the collection that is being built.
+            const half = new Map([...rows].slice(0, 60));
+            await real.rebuild(model, half);
+            await server.kill();
+            await real.upsert(rows);
+          },
+        };
+      },
+      log,
+      PATIENT_MS,
+    );
     service.follow(vectors);
     await service.settled();
     expect(killed).toBe(true);

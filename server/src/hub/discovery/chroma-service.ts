@@ -16,6 +16,7 @@ const LOOK_MS = 30_000;
 export class ChromaService implements VectorService {
   readonly #open: () => Promise<ChromaCollection>;
   readonly #log: Log;
+  readonly #queryMs: number;
   #collection: ChromaCollection | undefined;
   #wanted: HeldVectors | undefined;
   /** The model and rows that the collection is known to hold. */
@@ -26,10 +27,13 @@ export class ChromaService implements VectorService {
   #retryMs = FIRST_RETRY_MS;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
+  /** A write broke off: a server that died in it may list rows whose vectors its index lost, so it is filled anew. */
+  #brokeOff = false;
 
-  constructor(open: () => Promise<ChromaCollection>, log: Log) {
+  constructor(open: () => Promise<ChromaCollection>, log: Log, queryMs = QUERY_MS) {
     this.#open = open;
     this.#log = log;
+    this.#queryMs = queryMs;
   }
 
   follow(vectors: HeldVectors): void {
@@ -46,7 +50,7 @@ export class ChromaService implements VectorService {
     if (held === undefined || this.#collection === undefined) return { unavailable: this.#problem };
     if (held.model !== model) return { unavailable: 'Chroma is being filled for a new model' };
     try {
-      const found = await within(QUERY_MS, this.#collection.nearest(vector, count));
+      const found = await within(this.#queryMs, this.#collection.nearest(vector, count));
       const expected = Math.min(count, held.hashes.size);
       // An approximate index may miss a few; one that was wiped misses nearly all.
       if (found.size * 2 < expected) throw new Error(`it knows ${found.size} of ${expected} plugins`);
@@ -94,16 +98,20 @@ export class ChromaService implements VectorService {
     this.#collection ??= await this.#open();
     if (this.#held?.model !== model || (await this.#collection.count()) !== this.#held.hashes.size) {
       this.#held = undefined;
-      if ((await this.#collection.model()) !== model) {
+      if (this.#brokeOff || (await this.#collection.model()) !== model) {
+        this.#brokeOff = true;
         await this.#collection.rebuild(model, rows);
+        this.#brokeOff = false;
       }
       this.#held = { model, hashes: await this.#collection.hashes() };
     }
     const { hashes } = this.#held;
     const changed = new Map([...rows].filter(([name, row]) => hashes.get(name) !== row.hash));
     const gone = [...hashes.keys()].filter((name) => !rows.has(name));
+    this.#brokeOff = changed.size + gone.length > 0;
     if (changed.size > 0) await this.#collection.upsert(changed);
     if (gone.length > 0) await this.#collection.remove(gone);
+    this.#brokeOff = false;
     for (const [name, { hash }] of changed) hashes.set(name, hash);
     for (const name of gone) hashes.delete(name);
   }
