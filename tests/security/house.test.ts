@@ -17,7 +17,7 @@ const FORBIDDEN: [what: string, pattern: RegExp, example: string][] = [
   ],
   ['runs text as code later', /set(?:Timeout|Interval|Immediate)\s*\(\s*['"`]/, "setTimeout('x()')"],
   ['gives a line to a shell', /[^.\w](?:exec|execSync)\s*\(/, 'exec(`rm ${x}`)'],
-  ['asks for a shell', /\bshell:\s*(?!false\b)\S/, 'spawn(x, { shell: true })'],
+  ['asks for a shell', /\bshell:\s*(?!(?:false|string)\b|z\.)\S/, 'spawn(x, { shell: true })'],
   [
     'gives a text to sh',
     /(?:spawn|execFile)(?:Sync)?\s*\(\s*['"](?:\/bin\/)?(?:sh|bash|zsh|cmd(?:\.exe)?|powershell)['"]/,
@@ -32,6 +32,8 @@ const FORBIDDEN: [what: string, pattern: RegExp, example: string][] = [
 const KNOWN: Record<string, RegExp> = {
   // The line that joins a machine, as text.
   'hub/bundle.ts': /^\s*'/,
+  // What a child process of the hub loads: a native package that was resolved beside chromadb.
+  'hub/discovery/local-chroma.ts': /`require\(\$\{JSON\.stringify\(runner\)\}\)/,
   // Compiles the product's own bundle with V8's cache.
   'interfaces/carried-bundle.ts': /^import \{ Script \} from 'node:vm';$/,
 };
