@@ -1,12 +1,14 @@
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ClientContext, openClient } from '../../server/src/client/context.ts';
-import { runDoctor } from '../../server/src/client/doctor.ts';
+import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
 import { removePlugin } from '../../server/src/client/remove.ts';
 import { machineStatus } from '../../server/src/client/status.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
+import { withLock } from '../../server/src/machine/lock.ts';
+import { putAside } from '../../server/src/machine/moved-away.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
 import { joinedMachine, type ScriptedHub, scriptedHub, serve, version } from './scripted-hub.ts';
 
@@ -62,6 +64,22 @@ describe('what a removed plugin needed', () => {
     expect((await removePlugin(m.ctx, 'app')).removed.sort()).toEqual(['app', 'lib']);
     expect(await installed(m.ctx)).toEqual(['base', 'other']);
   });
+});
+
+it('a migration that died after it put things aside is named by doctor, and finished', async () => {
+  serve(hub, [version('team', '1.0.0', command('one'))]);
+  await syncMachine(m.ctx, { mode: 'explicit' });
+  const mine = join(m.ctx.machine.paths.claudeDir, 'commands', 'a.md');
+  await mkdir(join(mine, '..'), { recursive: true });
+  await writeFile(mine, 'mine');
+  expect(await resultOf(m.ctx, 'migration')).toBe('ok');
+  const files = [{ path: 'commands/a.md', bytes: Buffer.from('mine'), executable: false }];
+  await withLock(m.ctx.machine, 'migrate', () => putAside(m.ctx.machine, 'team', { files, hooks: [], servers: [] }));
+  expect(await resultOf(m.ctx, 'migration')).toBe('warn');
+
+  expect((await runDoctor(m.ctx, { fix: true })).fixed).toContain('took away what team replaced');
+  await expect(readFile(mine, 'utf8')).rejects.toEqual(expect.objectContaining({ code: 'ENOENT' }));
+  expect(await resultOf(m.ctx, 'migration')).toBe('ok');
 });
 
 describe.each(['native', 'loose'] as const)('in the layout %s', (layout) => {

@@ -2,7 +2,7 @@ import { chmod, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ClientContext, openClient } from '../../server/src/client/context.ts';
-import { runDoctor } from '../../server/src/client/doctor.ts';
+import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
 import { clientVersion } from '../../server/src/client/preflight.ts';
 import { machineStatus } from '../../server/src/client/status.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';

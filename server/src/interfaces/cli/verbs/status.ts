@@ -1,5 +1,5 @@
 import { adviceBeside } from '../../../client/advice.ts';
-import { runDoctor } from '../../../client/doctor.ts';
+import { runDoctor } from '../../../client/doctor/doctor.ts';
 import { machineStatus, type StatusRow } from '../../../client/status.ts';
 import { clean, type Style, table, warnings } from '../output.ts';
 import type { Verb } from '../verb.ts';

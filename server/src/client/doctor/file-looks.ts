@@ -1,0 +1,170 @@
+import { readlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ERRORS } from '../../domain/errors.ts';
+import { inspect } from '../../machine/drift.ts';
+import { readFileOrNull } from '../../machine/file-port.ts';
+import { hostIdentity } from '../../machine/host-identity.ts';
+import { movedSets } from '../../machine/moved-away.ts';
+import { readReceipts } from '../../machine/receipts.ts';
+import type { ClientContext } from '../context.ts';
+import { findTampering } from '../mend.ts';
+import { cachedPlan } from '../plan.ts';
+import { forbiddenBy } from '../preflight.ts';
+import { readTrust } from '../trust.ts';
+import { fail, type Looks, ok, warn } from './found.ts';
+
+/** What lies in HOME: the client's settings, our keys and folders, and changes that were interrupted. */
+export const FILE_LOOKS: Looks = {
+  settings: async (ctx) => {
+    const settings = await readSettings(ctx);
+    if (settings === 'invalid') {
+      return fail(
+        `${ctx.machine.paths.settings} is not JSON`,
+        'Mend it by hand; backups lie in plugins/.haivemind/backups.',
+      );
+    }
+    return ok(settings === null ? 'no settings.json yet' : 'settings.json is JSON');
+  },
+
+  marketplace: async (ctx) => {
+    const receipts = await readReceipts(ctx.machine);
+    if (Object.keys(receipts.plugins).length === 0) return ok('nothing is installed');
+    if (receipts.layout === 'loose') return ok('the loose layout needs no marketplace');
+    if ((await readFileOrNull(ctx.machine.paths.marketplace)) === null) {
+      return fail('The marketplace `collective` has no catalogue', 'Run `hv doctor --fix`.');
+    }
+    const barred = await forbiddenBy(ctx);
+    if (barred !== null) {
+      return fail(
+        `${barred.file} (${barred.key}) keeps Claude Code from our folder`,
+        ERRORS.MARKETPLACE_FORBIDDEN.hint,
+      );
+    }
+    const settings = await readSettings(ctx);
+    const known = settings === null || settings === 'invalid' ? undefined : settings.extraKnownMarketplaces?.collective;
+    return known === undefined
+      ? fail('settings.json does not name the marketplace `collective`', 'Run `hv doctor --fix`.')
+      : ok('the marketplace `collective` is registered');
+  },
+
+  keys: async (ctx) => {
+    const { movedFrom, strayKeys, lost, lostAll, disabled } = await findTampering(ctx.machine);
+    if (movedFrom !== null) {
+      return fail(`Claude Code is led to ${movedFrom}: HOME was copied or moved`, 'Run `hv doctor --fix`.');
+    }
+    if (lostAll) return fail('Our hooks and servers are gone: an old backup was restored?', 'Run `hv doctor --fix`.');
+    if (strayKeys.length > 0) {
+      return warn(`settings.json enables what is not installed: ${strayKeys.join(', ')}`, 'Run `hv doctor --fix`.');
+    }
+    const [first] = lost;
+    if (first !== undefined) {
+      return warn(`Taken out by hand: ${first[0]} ${first[1].join(', ')}`, `\`hv repair ${first[0]}\` brings it back.`);
+    }
+    return ok(
+      disabled.length > 0
+        ? `switched off in Claude Code, which is respected: ${disabled.join(', ')} (\`claude plugin enable NAME@collective\` brings them back)`
+        : 'our keys are as we left them',
+    );
+  },
+
+  host: async (ctx) => {
+    const { machine } = ctx.config;
+    const here = await hostIdentity();
+    const kept = machine?.host;
+    if (kept === undefined || here === null || kept === here) return ok('this is the computer that joined');
+    return fail(
+      `${machine?.name ?? '?'} joined from another computer: HOME was copied, and both now speak as one machine`,
+      'Run `hv leave` here, then join under a name of its own.',
+    );
+  },
+
+  plugins: async (ctx) => {
+    // Kept with every plan that was acted on; it goes only with all the rest.
+    if (ctx.config.plan !== undefined && (await cachedPlan(ctx)) === null) {
+      return fail(`${ctx.machine.paths.root} was deleted, or what lay in it`, 'Run `hv doctor --fix`.');
+    }
+    const rows = await inspect(ctx.machine);
+    const broken = rows.filter((p) => p.state === 'missing' || p.state === 'damaged');
+    if (broken.length > 0) {
+      return fail(`Files are gone or damaged: ${broken.map((p) => p.name).join(', ')}`, 'Run `hv doctor --fix`.');
+    }
+    const edited = rows.filter((p) => p.state === 'edited').map((p) => p.name);
+    const off = rows.filter((p) => p.state === 'disabled').map((p) => p.name);
+    const notes = [
+      ...(edited.length > 0 ? [`edited here: ${edited.join(', ')}`] : []),
+      ...(off.length > 0 ? [`disabled: ${off.join(', ')}`] : []),
+    ];
+    return ok([`${rows.length} installed as the receipts say`, ...notes].join('; '));
+  },
+
+  links: async (ctx) => {
+    const { machine } = ctx;
+    const receipts = await readReceipts(machine);
+    const wrong: string[] = [];
+    for (const receipt of Object.values(receipts.plugins)) {
+      for (const link of receipt.links) {
+        const target = await readlink(join(machine.paths.pluginsDir, link)).catch(() => null);
+        if (target === null) wrong.push(link);
+      }
+    }
+    return wrong.length === 0
+      ? ok('links for people are in place')
+      : warn(`Links are gone: ${wrong.join(', ')}`, 'Run `hv sync --force`; plugins load without them.');
+  },
+
+  journal: async (ctx) =>
+    (await readFileOrNull(ctx.machine.paths.journal)) === null
+      ? ok('no interrupted change')
+      : warn('A change was interrupted', 'Run `hv doctor --fix` (or any sync): it is finished or undone.'),
+
+  migration: async (ctx) => {
+    const [open] = (await movedSets(ctx.machine)).filter(({ state }) => state.state !== 'done');
+    return open === undefined
+      ? ok('no `hv migrate` was interrupted')
+      : warn(
+          `\`hv migrate\` was interrupted: what ${open.state.plugin} replaces is still there`,
+          'Run `hv doctor --fix`, or `hv backups restore` to take the move back.',
+        );
+  },
+
+  core: async (ctx) => {
+    const settings = await readSettings(ctx);
+    if (settings === null || settings === 'invalid') return ok('no settings to look at');
+    const on = Object.entries(settings.enabledPlugins ?? {})
+      .filter(([key, value]) => key.startsWith('haivemind-core@') && value === true)
+      .map(([key]) => key);
+    return on.length > 1
+      ? fail(
+          `The core plugin is enabled twice: ${on.join(', ')}`,
+          'Run `claude plugin disable haivemind-core@haivemind`.',
+        )
+      : ok(on.length === 1 ? `${on[0]} is enabled` : 'the core plugin is not enabled');
+  },
+
+  trust: async (ctx) => {
+    await readTrust(ctx.machine);
+    const refused = Object.entries((await readReceipts(ctx.machine)).refused);
+    if (refused.length === 0) return ok('nothing was refused');
+    const [digest, first] = refused[0] ?? ['', { reason: '' }];
+    return warn(
+      `${refused.length} version(s) were refused here, such as ${digest.slice(0, 19)}: ${first.reason}`,
+      'Tell the operator; `hv sync --force` tries again.',
+    );
+  },
+};
+
+interface Settings {
+  extraKnownMarketplaces?: Record<string, unknown>;
+  enabledPlugins?: Record<string, unknown>;
+}
+
+async function readSettings(ctx: ClientContext): Promise<Settings | null | 'invalid'> {
+  const bytes = await readFileOrNull(ctx.machine.paths.settings);
+  if (bytes === null) return null;
+  try {
+    const value: unknown = JSON.parse(bytes.toString('utf8').replace(/^\uFEFF/, ''));
+    return typeof value === 'object' && value !== null ? (value as Settings) : 'invalid';
+  } catch {
+    return 'invalid';
+  }
+}

@@ -1,0 +1,90 @@
+import { lstat } from 'node:fs/promises';
+import { HaiveError, toHaiveError } from '../../domain/errors.ts';
+import { type ClientContext, hubAddress, hubAuthorities, hubFor } from '../context.ts';
+import { connectHub } from '../hub-client.ts';
+import { fail, type Looks, ok, warn } from './found.ts';
+
+/** This computer, its configuration, and the hub it belongs to. */
+export const HUB_LOOKS: Looks = {
+  node: async () => {
+    const major = Number(process.versions.node.split('.')[0]);
+    return major >= 20
+      ? ok(`Node ${process.versions.node}`)
+      : fail(`Node ${process.versions.node} is too old`, 'Install Node 20 or newer.');
+  },
+
+  config: async (ctx) => {
+    const { config, machine } = ctx;
+    if (config.hub_url === undefined) return warn('This machine has not joined a hub', 'Run `hv join URL --token T`.');
+    const mode = (await lstat(machine.paths.config)).mode & 0o077;
+    if (mode !== 0 && process.platform !== 'win32') {
+      return warn(`${machine.paths.config} can be read by others`, `Run: chmod 600 '${machine.paths.config}'`);
+    }
+    return ok(`joined ${config.hub_url} as ${config.machine?.name ?? '?'}`);
+  },
+
+  hub: async (ctx) => {
+    const url = await addressOrNull(ctx);
+    if (url === null) return warn('No hub is known', 'Run `hv join URL --token T`.');
+    const hub = connectHub({ url, timeoutMs: 3_000, ca: await hubAuthorities(ctx) });
+    try {
+      const { status } = await hub.call('readyz');
+      return status === 'ready' ? ok(`${url} is ready`) : warn(`${url} is ${status}`, 'Look at the log of the hub.');
+    } finally {
+      hub.close();
+    }
+  },
+
+  token: async (ctx) => {
+    if (ctx.config.token === undefined) return ok('no machine token yet');
+    const hub = await hubFor(ctx, 'machine', 3_000);
+    try {
+      const who = await hub.call('whoami');
+      if (who.machine?.id !== ctx.config.machine?.id) {
+        return fail("The token is not this machine's", 'Run `hv leave` and join again.');
+      }
+      if (who.hub.public_key !== ctx.config.hub?.public_key) {
+        return fail('The hub has another key than when this machine joined', 'Run `hv leave` and join again.');
+      }
+      return ok(`${who.machine?.name ?? '?'} is known to the hub`);
+    } catch (thrown) {
+      const error = toHaiveError(thrown);
+      if (error.code === 'TOKEN_INVALID') {
+        return fail('The hub does not know this machine any more', 'Run `hv leave`, then join again.');
+      }
+      throw error;
+    } finally {
+      hub.close();
+    }
+  },
+
+  clock: async (ctx) => {
+    const url = await addressOrNull(ctx);
+    if (url === null) return ok('no hub to compare with');
+    const hub = connectHub({ url, timeoutMs: 3_000, ca: await hubAuthorities(ctx) });
+    try {
+      const answer = await hub.open('healthz');
+      answer.body.resume();
+      const theirs = Date.parse(String(answer.headers.date));
+      if (Number.isNaN(theirs)) return ok('the hub states no time');
+      const skew = Math.round((ctx.clock().getTime() - theirs) / 1000);
+      return Math.abs(skew) <= 60
+        ? ok('the clocks agree')
+        : warn(
+            `This clock is ${Math.abs(skew)} s ${skew > 0 ? 'ahead of' : 'behind'} the hub's`,
+            'Set the clock (NTP).',
+          );
+    } finally {
+      hub.close();
+    }
+  },
+};
+
+async function addressOrNull(ctx: ClientContext): Promise<string | null> {
+  try {
+    return await hubAddress(ctx);
+  } catch (thrown) {
+    if (thrown instanceof HaiveError && thrown.code === 'HUB_NOT_CONFIGURED') return null;
+    throw thrown;
+  }
+}
