@@ -61,19 +61,11 @@ describe('what a session uses', () => {
     expect(session.toolResults.map((r) => r.isError)).toEqual([false, false, false]);
     // No model sees the tool that counts.
     expect(session.init.tools.filter((t) => t.includes('count'))).toEqual([]);
-    const shown = await hvOk(machine, ['usage']);
-    const sums: Record<string, number> = {};
-    for (const c of [...shown.waiting, ...shown.sent.counts] as {
-      plugin: string;
-      kind: string;
-      component: string;
-      count: number;
-    }[])
-      sums[`${c.plugin} ${c.kind} ${c.component}`] = c.count;
-    expect(Object.entries(ONE_ROUND).filter(([key]) => sums[key] === undefined)).toEqual([]);
     await hvOk(machine, ['sync']);
     expect(await counted()).toEqual(ONE_ROUND);
-    expect((await hvOk(machine, ['usage'])).waiting).toEqual([]);
+    const { waiting, sent } = await hvOk(machine, ['usage']);
+    expect(waiting).toEqual([]);
+    expect(sent.counts.length).toBeGreaterThan(0);
     // Names and numbers: nothing of what was typed or handed over.
     for (const name of await readdir(folder()))
       expect(await readFile(join(folder(), name), 'utf8'), name).not.toContain(SECRET);

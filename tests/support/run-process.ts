@@ -12,13 +12,13 @@ export interface ProcessOptions {
   cwd?: string;
   env: Record<string, string>;
   stdin?: string;
-  /** Milliseconds after which the child is killed and the promise rejects. Default 60 000. */
+  /** Milliseconds after which the child is killed and the promise rejects. Default 120 000. */
   timeoutMs?: number;
 }
 
 /** Runs `command` and waits for its end. Rejects when it cannot start or does not end in time. */
 export function runProcess(command: string, args: string[], options: ProcessOptions): Promise<ProcessResult> {
-  const timeoutMs = options.timeoutMs ?? 60_000;
+  const timeoutMs = options.timeoutMs ?? 120_000;
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: options.cwd, env: options.env, stdio: 'pipe' });
     const out: Buffer[] = [];
