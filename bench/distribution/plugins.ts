@@ -126,5 +126,5 @@ export async function send(hub: BenchHub, ready: Ready, groups?: string[]): Prom
   if (!response.ok) throw new Error(`register: ${response.status} ${await response.text()}`);
   const { id } = (await response.json()) as { id: string };
   const target = groups === undefined ? { all: true } : { target_groups: groups };
-  return call(hub.url, 'POST', '/api/plugins/publish', hub.admin, { plugin_id: id, ...target });
+  return call(hub.url, 'POST', '/api/plugins/publish', hub.admin, { plugin_id: id, accept_surface: true, ...target });
 }

@@ -65,6 +65,7 @@ describe('hv', () => {
     const fixtures = join(import.meta.dirname, '..', 'fixtures');
     const dry = await hvOk(collective.operator, ['publish', join(fixtures, 'devops-essentials'), '--dry-run']);
     expect(dry).toMatchObject({ dry_run: true, name: 'devops-essentials', machines: ['b'], difference: null });
+    expect(dry).toMatchObject({ must_accept: true, surface: { mcp_servers: ['devops'] } });
     expect(dry.changes.map((c: { rule: string }) => c.rule).length).toBeGreaterThan(3);
     expect((await hvOk(collective.operator, ['list'])).plugins.map((p: { name: string }) => p.name)).not.toContain(
       'devops-essentials',
@@ -72,7 +73,12 @@ describe('hv', () => {
     const base = await hv(collective.operator, ['publish', join(fixtures, 'base-memory-tools'), '--json']);
     expect(base).toMatchObject({ code: 64, json: { error: { code: 'TARGET_REQUIRED' } } });
     await hvOk(collective.operator, ['publish', 'base-memory-tools@1.0.0', '--all']);
-    const devops = await hvOk(collective.operator, ['publish', join(fixtures, 'devops-essentials')]);
+    const unseen = await hv(collective.operator, ['publish', join(fixtures, 'devops-essentials'), '--json']);
+    expect(unseen).toMatchObject({ code: 77, json: { error: { code: 'SURFACE_UNACCEPTED' } } });
+    // Nothing is registered: the author may still declare it under this version.
+    expect((await hv(collective.operator, ['info', 'devops-essentials', '--json'])).code).toBe(66);
+    const accept = ['publish', join(fixtures, 'devops-essentials'), '--accept-surface'];
+    const devops = await hvOk(collective.operator, accept);
     expect(devops).toMatchObject({
       id: 'plugin_devops-essentials_1.2.0',
       version: '1.2.0',

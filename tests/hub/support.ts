@@ -204,7 +204,7 @@ export function register(url: string, token: string, wish: PluginWish): Promise<
   return ask(url, 'POST', '/api/plugins/register', registerRequest(sourceFiles(wish), token));
 }
 
-/** Registers and publishes to all (or to groups); answers the publication. */
+/** Registers and publishes to all (or to groups), accepting what the plugin does; answers the publication. */
 export async function publish(
   url: string,
   token: string,
@@ -212,6 +212,7 @@ export async function publish(
   groups?: string[],
 ): Promise<Record<string, unknown>> {
   const { id } = (await register(url, token, wish)).expect(200);
-  const body = { plugin_id: id, ...(groups === undefined ? { all: true } : { target_groups: groups }) };
+  const target = groups === undefined ? { all: true } : { target_groups: groups };
+  const body = { plugin_id: id, accept_surface: true, ...target };
   return (await ask(url, 'POST', '/api/plugins/publish', { token, body })).expect(200);
 }

@@ -95,7 +95,7 @@ describe('the MCP server, from a copy with no node_modules anywhere above', () =
     );
     expect(parameters).toMatchObject({
       register_plugin: ['plugin_path', 'plugin_archive', 'plugin_url'],
-      publish_plugin: ['plugin_id', 'target_groups', 'all', 'notify_agents'],
+      publish_plugin: ['plugin_id', 'target_groups', 'all', 'notify_agents', 'accept_surface'],
       install_plugin: ['plugin_id', 'version', 'target_machines', 'force'],
       list_plugins: expect.arrayContaining(['installed_only', 'machine_group', 'capability_filter', 'search_query']),
       sync_plugins: ['force', 'dry_run'],

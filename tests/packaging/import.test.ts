@@ -161,6 +161,23 @@ describe('a folder', () => {
     ]);
     expect(await details('needs')).toMatchObject({ status: 'published' });
   });
+
+  it('publishes what does something only when that is accepted, and shows it', async () => {
+    const hooks = JSON.stringify({ hooks: { Stop: [{ hooks: [{ type: 'command', command: 'make noise' }] }] } });
+    await writeFiles(market, {
+      ...catalogue(at('loud'), at('calm')),
+      ...plugin('loud', {}, { 'hooks/hooks.json': hooks }),
+      ...plugin('calm'),
+    });
+    const { plugins } = await run({ publish: { all: true } });
+    expect(plugins.map((p) => [p.name, p.published, p.code])).toEqual([
+      ['loud', false, 'SURFACE_UNACCEPTED'],
+      ['calm', true, null],
+    ]);
+    expect(plugins.map((p) => p.surface?.commands)).toEqual([['make noise'], undefined]);
+    expect(await details('loud')).toMatchObject({ status: 'registered' });
+    expect((await run({ publish: { all: true, accept: true } })).plugins[0]).toMatchObject({ published: true });
+  });
 });
 
 describe('git and addresses', () => {

@@ -17,7 +17,10 @@ describe.each(ENGINES)('dodges, on %s', (engine) => {
   });
   afterAll(() => t?.close());
   const offer = (id: unknown) =>
-    ask(t.url, 'POST', '/api/plugins/publish', { token: publisher, body: { plugin_id: id, all: true } });
+    ask(t.url, 'POST', '/api/plugins/publish', {
+      token: publisher,
+      body: { plugin_id: id, all: true, accept_surface: true },
+    });
   const status = (id: string, to: string) =>
     ask(t.url, 'POST', `/api/plugins/${id}/status`, { token: publisher, body: { status: to } });
 

@@ -26,7 +26,7 @@ describe.each(ENGINES)('trust at the hub, on %s', (engine) => {
     return openJson(envelope as never, PLAN_PAYLOAD_TYPE, [t.hub.context.identity.publicKey]).value as Plan;
   };
   const offer = (id: unknown, token = publisher) =>
-    ask(t.url, 'POST', '/api/plugins/publish', { token, body: { plugin_id: id, all: true } });
+    ask(t.url, 'POST', '/api/plugins/publish', { token, body: { plugin_id: id, all: true, accept_surface: true } });
 
   it('holds an update that adds a hook until an operator approves it; text flows', async () => {
     const m = await t.machine('holder');

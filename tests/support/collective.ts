@@ -69,7 +69,8 @@ export class Collective {
       await writeFile(file, text.replace(/"version": "[^"]+"/, `"version": "${options.version}"`));
     }
     await options.edit?.(folder);
-    return (await hvOk(this.operator, ['publish', folder, ...(options.args ?? [])])) as {
+    // The fixtures are the seed's examples, which declare nothing.
+    return (await hvOk(this.operator, ['publish', folder, '--accept-surface', ...(options.args ?? [])])) as {
       id: string;
       name: string;
       version: string;

@@ -1,19 +1,19 @@
 import { brotliCompressSync, constants } from 'node:zlib';
 import type { Reply } from '../contract/endpoints.ts';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../contract/frames.ts';
-import { groupReaches, ineligible } from '../domain/desired-state.ts';
 import { type Envelope, sealJson } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
 import type { Finding } from '../domain/findings.ts';
 import { type Packed, packPlugin } from '../domain/package.ts';
 import { judge } from '../domain/safety/refuse.ts';
-import type { Surface } from '../domain/surface.ts';
 import type { Change } from '../domain/translate.ts';
-import { pluginId, RECORD_PAYLOAD_TYPE } from '../domain/version-record.ts';
+import { RECORD_PAYLOAD_TYPE } from '../domain/version-record.ts';
 import { publisherKey } from '../machine/publisher-key.ts';
+import { type Accept, acceptFirst, firstSurfaceOf } from './acceptance.ts';
 import { readAuthorFiles } from './author-files.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import type { HubClient } from './hub-client.ts';
+import { ask } from './registry.ts';
 
 /** Carries the public key that the envelope was signed with: the hub registers it for this publisher at first use. */
 export const PUBLISHER_KEY_HEADER = 'haivemind-publisher-key';
@@ -37,6 +37,8 @@ export interface PublishTarget {
   all?: boolean | undefined;
   /** False: people are not told; machines are. */
   notify?: boolean | undefined;
+  /** Whether what a plugin that declares nothing does is accepted: an answer, or whom to ask. */
+  accept?: Accept;
 }
 
 export interface PublishResult extends Reply<'publish'> {
@@ -160,14 +162,24 @@ export async function publishRegistered(
   dryRun = false,
 ): Promise<Reply<'publish'>> {
   const hub = await hubFor(ctx, 'author');
+  const send = (id: string, accept: boolean) =>
+    hub.call('publish', {
+      body: { plugin_id: id, ...targetBody(target), dry_run: dryRun, accept_surface: accept },
+    });
   try {
-    return await hub.call('publish', { body: { plugin_id: ref, ...targetBody(target), dry_run: dryRun } });
+    return await send(ref, target.accept === true);
+  } catch (thrown) {
+    const first = firstSurfaceOf(thrown);
+    if (first === null || typeof target.accept !== 'function' || !(await target.accept(first))) throw thrown;
+    // What was looked at, not what the range means by now.
+    return await send(first.id, true);
   } finally {
     hub.close();
   }
 }
 
-const targetBody = (target: PublishTarget) => ({
+/** A target as the hub takes it. */
+export const targetBody = (target: PublishTarget) => ({
   ...(target.groups === undefined ? {} : { target_groups: target.groups }),
   all: target.all === true,
   notify_agents: target.notify !== false,
@@ -183,125 +195,12 @@ export async function publishFolder(
   target: PublishTarget,
   onProgress?: Progress,
 ): Promise<PublishResult> {
-  const registered = await registerPlugin(ctx, { path }, onProgress);
+  onProgress?.({ step: 'read' });
+  const packed = await packFolder(ctx, path);
+  const accept = (await acceptFirst(ctx, packed, target.accept)) || target.accept;
+  const registered = await ask(ctx, 'author', (hub) => sendPacked(ctx, hub, packed, onProgress));
   onProgress?.({ step: 'publish' });
-  const published = await publishRegistered(ctx, registered.id, target);
+  const published = await publishRegistered(ctx, registered.id, { ...target, accept });
   const { changes, findings, created } = registered;
   return { ...published, changes, findings, created };
-}
-
-export interface PublishPreview {
-  id: string;
-  name: string;
-  version: string;
-  digest: string;
-  dry_run: true;
-  groups: string[];
-  /** Names of machines that would get it; null when the token may not see machines. */
-  machines: string[] | null;
-  changes: Change[];
-  findings: Finding[];
-  /** What it can do on a machine. */
-  surface?: Surface;
-  /** Against the newest version in the registry; null when there is none. */
-  difference: { against: string; added: string[]; changed: string[]; removed: string[] } | null;
-}
-
-/**
- * What publishing would do, without sending anything but questions.
- * @throws HaiveError as packing, TARGET_REQUIRED, GROUP_NOT_ALLOWED, and those of the hub
- */
-export async function previewPublish(ctx: ClientContext, path: string, target: PublishTarget): Promise<PublishPreview> {
-  const packed = await packFolder(ctx, path);
-  const { name, version, digest } = packed.record;
-  const groups = targetGroups(packed, target);
-  const hub = await hubFor(ctx, 'author');
-  try {
-    return {
-      id: pluginId(name, version),
-      name,
-      version,
-      digest,
-      dry_run: true,
-      groups,
-      machines: await reached(hub, packed, groups),
-      changes: packed.changes,
-      findings: packed.findings,
-      surface: packed.surface,
-      difference: await difference(hub, packed),
-    };
-  } finally {
-    hub.close();
-  }
-}
-
-function targetGroups(packed: Packed, target: PublishTarget): string[] {
-  const allowed = packed.manifest.machineGroups;
-  if (target.groups !== undefined && target.groups.length > 0) {
-    const outside = allowed.length === 0 ? [] : target.groups.filter((g) => !groupAllowed(allowed, g));
-    if (outside.length > 0) {
-      throw new HaiveError('GROUP_NOT_ALLOWED', `${outside.join(', ')}: the manifest allows ${allowed.join(', ')}`);
-    }
-    return target.groups;
-  }
-  if (target.all === true) return ['*'];
-  if (allowed.length === 0) throw new HaiveError('TARGET_REQUIRED', 'Neither --groups nor --all was given');
-  return allowed;
-}
-
-const groupAllowed = (allowed: readonly string[], group: string): boolean =>
-  allowed.includes(group) || allowed.some((pattern) => groupReaches(pattern, [group]));
-
-async function reached(hub: HubClient, packed: Packed, groups: readonly string[]): Promise<string[] | null> {
-  const { manifest, record } = packed;
-  const version = {
-    id: pluginId(record.name, record.version),
-    name: record.name,
-    version: record.version,
-    digest: record.digest,
-    status: 'published' as const,
-    targets: groups.map((group) => ({ group, notify: true })),
-    machineGroups: manifest.machineGroups,
-    requiredCapabilities: manifest.requiredCapabilities,
-    minHaivemindVersion: manifest.minHaivemindVersion ?? null,
-    dependencies: manifest.dependencies,
-  };
-  const names: string[] = [];
-  try {
-    for (let after: string | undefined; ; ) {
-      const page = await hub.call('machines', { query: { limit: 1000, ...(after === undefined ? {} : { after }) } });
-      for (const machine of page.machines) {
-        const facts = { ...machine, haivemindVersion: machine.haivemind_version };
-        const targeted = groups.some((group) => groupReaches(group, machine.groups));
-        if (targeted && ineligible(version, facts) === null) names.push(machine.name);
-      }
-      if (page.next === null) return names.sort();
-      after = page.next;
-    }
-  } catch (thrown) {
-    if (thrown instanceof HaiveError && thrown.code === 'FORBIDDEN') return null;
-    throw thrown;
-  }
-}
-
-async function difference(hub: HubClient, packed: Packed): Promise<PublishPreview['difference']> {
-  let before: Reply<'info'>;
-  try {
-    before = await hub.call('info', { params: { id: packed.record.name } });
-  } catch (thrown) {
-    if (thrown instanceof HaiveError && thrown.http === 404) return null;
-    throw thrown;
-  }
-  const old = new Map(before.files.map((f) => [f.path, f]));
-  const now = new Map(packed.record.files.map((f) => [f.path, f]));
-  const differs = (path: string): boolean => {
-    const [a, b] = [old.get(path), now.get(path)];
-    return a !== undefined && b !== undefined && (a.sha256 !== b.sha256 || a.executable !== b.executable);
-  };
-  return {
-    against: before.version,
-    added: [...now.keys()].filter((path) => !old.has(path)),
-    changed: [...now.keys()].filter(differs),
-    removed: [...old.keys()].filter((path) => !now.has(path)),
-  };
 }

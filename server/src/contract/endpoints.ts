@@ -124,6 +124,10 @@ export const ENDPOINTS = {
       all: z.boolean().default(false).describe('publish to every machine'),
       notify_agents: z.boolean().default(true),
       dry_run: z.boolean().default(false),
+      accept_surface: z
+        .boolean()
+        .default(false)
+        .describe('the caller has seen what the plugin does and accepts it as its declaration'),
     }),
     reply: s.Published,
   },

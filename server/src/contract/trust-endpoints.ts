@@ -6,7 +6,7 @@ import * as s from './schemas.ts';
 /** What says who and what is trusted: surfaces, approvals, revocations, keys, tokens, the audit's proof. */
 
 const list = z.array(z.string());
-const surface = z.object({
+export const Surface = z.object({
   tools: list,
   hook_events: list,
   commands: list,
@@ -40,11 +40,15 @@ export const TRUST_ENDPOINTS = {
       version: z.string(),
       digest: z.string(),
       status: s.VersionStatus,
-      surface,
+      surface: Surface,
       declared: z.boolean(),
+      accepted: z
+        .boolean()
+        .default(true)
+        .describe('a version of this plugin declared, was accepted or was offered: the next is only compared'),
       against: z.string().nullable(),
-      added: surface.partial(),
-      removed: surface.partial(),
+      added: Surface.partial(),
+      removed: Surface.partial(),
       code_changed: list.describe('files that run and whose bytes differ'),
       approved: z.object({ by: z.string(), at: z.string(), signed: z.boolean() }).nullable(),
       held: z.object({ by: z.string(), at: z.string(), groups: list }).nullable(),

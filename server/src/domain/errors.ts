@@ -213,6 +213,12 @@ export const ERRORS = {
     'The files of a plugin do more than its manifest declares under haivemind.permissions.',
     'Declare it, or take it out.',
   ),
+  SURFACE_UNACCEPTED: row(
+    422,
+    77,
+    'A plugin that declares no haivemind.permissions is published for the first time, and nobody has accepted what it does.',
+    'Look at what it does, then publish with --accept-surface; or declare it under haivemind.permissions.',
+  ),
   APPROVAL_REQUIRED: row(
     403,
     77,

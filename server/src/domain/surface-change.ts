@@ -97,6 +97,21 @@ export function declaredPermissions(manifest: JsonObject): Permissions | undefin
   return permissions;
 }
 
+/** True when files do something of which the manifest says nothing. @throws HaiveError MANIFEST_INVALID */
+export function isUndeclared(manifest: JsonObject, surface: Surface): boolean {
+  return isWider(surface) && declaredPermissions(manifest) === undefined;
+}
+
+/** The refusal of a first surface that nobody has accepted, in plain words. */
+export function unaccepted(version: { id: string; name: string; version: string }, surface: Surface): HaiveError {
+  const { id, name } = version;
+  return new HaiveError(
+    'SURFACE_UNACCEPTED',
+    `${name}@${version.version} declares nothing, and nobody has accepted what it does: ${surfaceText(surface)}`,
+    { details: { id, name, version: version.version, surface } },
+  );
+}
+
 /**
  * Refuses files that do more than their manifest declares. Without a declaration everything passes.
  * @throws HaiveError SURFACE_EXCEEDED (details.exceeds), MANIFEST_INVALID

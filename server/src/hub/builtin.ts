@@ -49,7 +49,8 @@ export async function publishCore(
     const { name, version, digest } = packed.record;
     if ((await getMeta(hub.store.read, META_KEY)) === digest) return;
     const { id } = (await useCases.register(hub, registerCall(hub, packed))) as { id: string };
-    const body = { plugin_id: id, all: true, notify_agents: false, dry_run: false };
+    // Whoever starts the hub has taken its core with it.
+    const body = { plugin_id: id, all: true, notify_agents: false, dry_run: false, accept_surface: true };
     await useCases.publish(hub, { ...internalCall(), body } as Call<'publish'>);
     await hub.store.transact((tx) => setMeta(tx, META_KEY, digest));
     hub.log.info({ plugin: name, version, digest }, 'published haivemind-core');

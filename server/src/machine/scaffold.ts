@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { withDeclaration } from '../domain/declare.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { MANIFEST_PATH, MCP_PATH } from '../domain/file-types.ts';
 import { checkPluginName } from '../domain/names.ts';
@@ -43,7 +44,7 @@ export function scaffold(name: string, options: ScaffoldOptions): SourceFile[] {
     if (files.some((f) => isOf(component, f.path))) continue;
     for (const part of parts) files.push(file(part.path, part.text, part.executable));
   }
-  return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return withDeclaration(files).sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 const isOf = (component: ScaffoldComponent, path: string): boolean =>

@@ -40,6 +40,7 @@ const TABLES: readonly (readonly [TableName, readonly string[]])[] = [
   ['publisher_keys', ['keyid', 'token_id']],
   ['plugin_surfaces', ['plugin_id']],
   ['plugin_origins', ['plugin_id']],
+  ['accepted_surfaces', ['name']],
   ['approvals', ['digest']],
   ['held_publications', ['plugin_id']],
   ['revocations', ['plugin_id']],

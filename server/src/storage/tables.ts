@@ -1,6 +1,7 @@
 import type { Generated, Kysely } from 'kysely';
 import type { CollectiveTables } from './collective-tables.ts';
 import type {
+  AcceptedSurfacesTable,
   ApprovalsTable,
   HeldPublicationsTable,
   KeyStatementsTable,
@@ -33,6 +34,7 @@ export interface Tables extends CollectiveTables {
   audit: AuditTable;
   counters: CountersTable;
   hub_meta: HubMetaTable;
+  accepted_surfaces: AcceptedSurfacesTable;
   plugin_surfaces: PluginSurfacesTable;
   plugin_origins: PluginOriginsTable;
   approvals: ApprovalsTable;

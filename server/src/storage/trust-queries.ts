@@ -1,6 +1,7 @@
 import type { Surface } from '../domain/surface.ts';
 import type { Tx } from './tables.ts';
 import type {
+  AcceptedSurfacesTable,
   ApprovalsTable,
   HeldPublicationsTable,
   RevocationHoldersTable,
@@ -31,6 +32,21 @@ export async function putSurface(tx: Tx, pluginId: string, digest: string, store
     .insertInto('plugin_surfaces')
     .values({ plugin_id: pluginId, ...values })
     .onConflict((oc) => oc.column('plugin_id').doUpdateSet(values))
+    .execute();
+}
+
+/** What was accepted for a plugin by name. */
+export async function findAccepted(tx: Tx, name: string): Promise<AcceptedSurfacesTable | undefined> {
+  return tx.selectFrom('accepted_surfaces').selectAll().where('name', '=', name).executeTakeFirst();
+}
+
+/** Keeps an acceptance; the newest of a plugin wins. */
+export async function putAccepted(tx: Tx, accepted: AcceptedSurfacesTable): Promise<void> {
+  const { name: _, ...rest } = accepted;
+  await tx
+    .insertInto('accepted_surfaces')
+    .values(accepted)
+    .onConflict((oc) => oc.column('name').doUpdateSet(rest))
     .execute();
 }
 

@@ -10,6 +10,17 @@ export interface PluginSurfacesTable {
   code: string;
 }
 
+/** What the publisher of a plugin that declares nothing accepted last. */
+export interface AcceptedSurfacesTable {
+  name: string;
+  plugin_id: string;
+  digest: string;
+  /** domain/surface as JSON. */
+  surface: string;
+  by: string;
+  at: string;
+}
+
 /** An operator has looked at these bytes. */
 export interface ApprovalsTable {
   digest: string;

@@ -14,6 +14,7 @@ const AT = '2026-01-01T00:00:00.000Z';
 const TABLES = [
   'plugins',
   'plugin_files',
+  'plugin_surfaces',
   'plugin_dependencies',
   'plugin_machine_groups',
   'plugin_installations',

@@ -32,6 +32,7 @@ const TRUST = 'tests/security/machine-trust.test.ts';
 const WIRE = 'tests/security/wire-attacks.test.ts';
 const DODGES = 'tests/security/dodges.test.ts';
 const HUB = 'tests/security/hub-trust.test.ts';
+const FIRST = 'tests/security/first-surface.test.ts';
 const UNITS = 'tests/security/guards-of-parts.test.ts';
 
 export const GUARDS: readonly Guard[] = [
@@ -524,6 +525,24 @@ export const GUARDS: readonly Guard[] = [
       "if (mode === 'always') return held('this hub offers only what an operator approved');",
     ],
     ['changed programs behind one command line', "return mode === 'code' && code.length > 0 ?", 'return false ?'],
+  ]),
+  ...of('hub/trust/acceptance.ts', FIRST, [
+    ['a first surface that nobody accepted', 'if (!options.accepted) throw unaccepted(version, surface);'],
+    [
+      'more than was accepted, while nothing was offered',
+      'if (before !== undefined && !isWider(compareSurfaces(before, surface).added)) return;',
+      'if (before !== undefined) return;',
+    ],
+    [
+      'a first surface after versions of text',
+      'return isWider((await surfaceOf(hub, offered)).surface);',
+      'return true;',
+    ],
+    ['an acceptance in a dry run', 'if (options.dryRun) return;'],
+  ]),
+  ...of('client/acceptance.ts', 'tests/cli/accept-surface.test.ts', [
+    ['a no of whom was asked', '&& (await accept(first))) return true;', ') return true;'],
+    ['a first surface before anything is sent', 'throw unaccepted(first, surface);', 'return false;'],
   ]),
   ...of('hub/trust/surfaces.ts', DODGES, [['a yank that makes the next a first', "?? highest('yanked')"]]),
   ...of(

@@ -1,8 +1,10 @@
 import type { Reply } from '../../contract/endpoints.ts';
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
+import type { Surface } from '../../domain/surface.ts';
+import { isUndeclared } from '../../domain/surface-change.ts';
 import { type ClientContext, hubFor } from '../context.ts';
 import type { HubClient } from '../hub-client.ts';
-import type { PublishTarget } from '../publish.ts';
+import { type PublishTarget, targetBody } from '../publish.ts';
 import { type CatalogueRow, parseCatalogue } from './catalogue.ts';
 import { type EntryJob, readEntry } from './entry.ts';
 import { openSource } from './open-source.ts';
@@ -29,6 +31,8 @@ export interface ImportedPlugin {
   /** Where it came from: address, commit, folder. */
   origin: string | null;
   published: boolean;
+  /** What it does and does not declare; null where there is nothing to accept. */
+  surface: Surface | null;
   /** How many places translation changed. */
   changes: number;
   warnings: number;
@@ -108,7 +112,7 @@ async function importOne(
 ): Promise<ImportedPlugin> {
   const failed = (code: string, message: string): ImportedPlugin => ({
     ...{ name: row.name, version: null, status: 'failed', id: null, origin: null, published: false },
-    ...{ changes: 0, warnings: 0, code, message },
+    ...{ surface: null, changes: 0, warnings: 0, code, message },
   });
   if (row.entry === null) return failed('CATALOGUE_INVALID', row.fault ?? 'the entry cannot be read');
   try {
@@ -116,6 +120,7 @@ async function importOne(
     const { name, version } = packed.record;
     const common = {
       ...{ name, version, origin, published: false, code: null, message: null },
+      surface: isUndeclared(packed.manifest.raw, packed.surface) ? packed.surface : null,
       changes: packed.changes.length,
       warnings: packed.findings.filter((f) => f.severity === 'warning').length,
     };
@@ -152,9 +157,8 @@ async function publishAll(hub: HubClient, plugins: ImportedPlugin[], target: Pub
         await hub.call('publish', {
           body: {
             plugin_id: plugin.id ?? '',
-            ...(target.groups === undefined ? {} : { target_groups: target.groups }),
-            all: target.all === true,
-            notify_agents: target.notify !== false,
+            ...targetBody(target),
+            accept_surface: target.accept === true,
           },
         });
         Object.assign(plugin, { published: true, code: null, message: null });

@@ -1,5 +1,6 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
+import { withDeclaration } from '../../domain/declare.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { HOOKS_PATH, MANIFEST_PATH, MCP_PATH } from '../../domain/file-types.ts';
 import type { Finding } from '../../domain/findings.ts';
@@ -228,7 +229,7 @@ function pluginFiles(ctx: ClientContext, name: string, moves: readonly Move[]): 
   }
   if (Object.keys(hooks).length > 0) put(HOOKS_PATH, { hooks });
   if (Object.keys(mcpServers).length > 0) put(MCP_PATH, { mcpServers });
-  return [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  return withDeclaration([...files.values()]).sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 function becomes(plugin: string, { kind, name }: OwnThing): string {

@@ -4,6 +4,7 @@ import { checkGroupPattern, nameMatches } from '../../domain/names.ts';
 import { addPublications, setPluginStatus } from '../../storage/plugin-queries.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
+import { requireAcceptance } from '../trust/acceptance.ts';
 import { hold, mustWait } from '../trust/approvals.ts';
 import { requireTargets } from '../trust/token-limits.ts';
 import { maySee, requireName, requirePublisher } from './access.ts';
@@ -23,6 +24,8 @@ export const publish: UseCase<'publish'> = async (hub, call) => {
   const targets = body.all ? ['*'] : chooseTargets(version, body.target_groups);
   const { notify_agents: notify } = body;
   await requireTargets(hub.store.read, principal, targets);
+  const consent = { accepted: body.accept_surface, dryRun: body.dry_run };
+  await requireAcceptance(hub, catalogue, version, principal, consent);
   const held = await mustWait(hub, catalogue, version, principal, targets);
   if (held !== null) {
     const { id, name, digest, status } = version;

@@ -101,7 +101,7 @@ async function registerReceived(
   }
   const files = await allFiles(hub, received);
   const packed = packPlugin(files, { maxBytes: maxBytesOf(hub), now: hub.clock(), translate: false });
-  const { manifest, types } = packed;
+  const { manifest, types, surface } = packed;
   if (packed.record.digest !== record.digest) {
     throw new HaiveError(
       'DIGEST_MISMATCH',
@@ -121,7 +121,8 @@ async function registerReceived(
   const findings = await judge(files, packed.findings, hub.config.findings);
   const blobs = [...received.blobs.values()].map((b) => b.stored);
   const { originalManifest } = received;
-  const version = { record, envelope, keyid, publicKey, manifest, originalManifest, types, blobs, source: 'upload' };
+  const parts = { record, envelope, keyid, publicKey, manifest, originalManifest, types, surface, blobs };
+  const version = { ...parts, source: 'upload' };
   return answer(await storeVersion(hub, principal, version), packed, findings);
 }
 
@@ -158,12 +159,13 @@ export async function registerPacked(
   source: string,
 ): Promise<Registered> {
   requireName(principal, packed.record.name);
-  const { record, manifest, originalManifest, types } = packed;
+  const { record, manifest, originalManifest, types, surface } = packed;
   const { privatePem, publicKey } = hub.identity;
   const envelope = sealJson(RECORD_PAYLOAD_TYPE, record, privatePem);
   const blobs = await Promise.all([...packed.blobs].map(([sha256, bytes]) => encodeBlob(sha256, bytes)));
   const keyid = keyIdOf(publicKey);
-  const version = { record, envelope, keyid, publicKey, manifest, originalManifest, types, blobs, source };
+  const parts = { record, envelope, keyid, publicKey, manifest, originalManifest, types, surface, blobs };
+  const version = { ...parts, source };
   return answer(await storeVersion(hub, principal, version), packed, packed.findings);
 }
 

@@ -1,11 +1,13 @@
 import type { Envelope } from '../../domain/dsse.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import type { PluginManifest } from '../../domain/manifest.ts';
+import { codeFiles, type Surface } from '../../domain/surface.ts';
 import { type FileType, pluginId, type VersionRecord } from '../../domain/version-record.ts';
 import { insertBlobs, missingBlobs, type StoredBlob } from '../../storage/blob-queries.ts';
 import { findPlugin, insertOrigin, insertPlugin } from '../../storage/plugin-queries.ts';
 import { addPublisherKey } from '../../storage/publisher-key-queries.ts';
 import type { Tx } from '../../storage/tables.ts';
+import { putSurface } from '../../storage/trust-queries.ts';
 import { change } from '../change.ts';
 import type { HubContext, Principal } from '../context.ts';
 import { refuseLookalike } from './access.ts';
@@ -20,6 +22,7 @@ export interface CheckedVersion {
   manifest: PluginManifest;
   originalManifest: Record<string, unknown> | null;
   types: ReadonlyMap<string, FileType>;
+  surface: Surface;
   /** Blobs that arrived with it; the others must be stored already. */
   blobs: readonly StoredBlob[];
   /** Where it came from, for the audit: `upload`, `archive` or a URL. */
@@ -76,6 +79,8 @@ export async function storeVersion(
         first_seen: at,
       });
       await insertPlugin(tx, toRow(version, id, principal, at));
+      const code = Object.fromEntries(codeFiles(record.files).map((f) => [f.path, f.sha256]));
+      await putSurface(tx, id, record.digest, { surface: version.surface, code });
       if (version.source !== 'upload') await insertOrigin(tx, id, version.source);
       const { name, digest } = record;
       // No plan changes by a registration: nobody has to be rung.

@@ -4,6 +4,7 @@ import type { UseCase } from '../context.ts';
 import { maySee } from '../registry/access.ts';
 import { findVersion } from '../registry/choose-version.ts';
 import { type CatalogueVersion, loadCatalogue } from '../registry/snapshot.ts';
+import { isSettled } from './acceptance.ts';
 import { baselineOf, changeOf, surfaceOf } from './surfaces.ts';
 
 /** What a version can do, and how that differs from another version (the one offered before it when none is named). */
@@ -16,11 +17,12 @@ export const surface: UseCase<'surface'> = async (hub, call) => {
     against === undefined
       ? baselineOf(catalogue, version)
       : findVersion(catalogue, `${version.name}@${against}`, visible);
-  const [{ surface: computed }, change, approval, held] = await Promise.all([
+  const [{ surface: computed }, change, approval, held, accepted] = await Promise.all([
     surfaceOf(hub, version),
     changeOf(hub, version, other),
     findApproval(hub.store.read, version.digest),
     findHeld(hub.store.read, version.id),
+    isSettled(hub, catalogue, version),
   ]);
   const { id, name, digest, status } = version;
   return {
@@ -31,6 +33,7 @@ export const surface: UseCase<'surface'> = async (hub, call) => {
     status,
     surface: computed,
     declared: declaredPermissions(JSON.parse(version.manifest) as Record<string, unknown>) !== undefined,
+    accepted,
     against: other === undefined ? null : other.version,
     added: change.added,
     removed: change.removed,

@@ -6,7 +6,7 @@ import { findSurface, putSurface, type StoredSurface } from '../../storage/trust
 import type { HubContext } from '../context.ts';
 import type { Catalogue, CatalogueVersion } from '../registry/snapshot.ts';
 
-/** What a version can do: computed once from its stored bytes, then remembered. */
+/** What a version can do, as it was found at its registration; computed from its stored bytes where an older hub kept none. */
 export async function surfaceOf(
   hub: Pick<HubContext, 'store'>,
   version: Pick<CatalogueVersion, 'id' | 'digest'>,

@@ -59,8 +59,23 @@ function verbCall(parsed: Exclude<ReturnType<typeof parseLine>, { text: string }
       shown = text !== '';
       process.stderr.write(`\r\u001b[K${harmless(text)}`);
     },
+    confirm: onTerminal && process.stdin.isTTY === true ? confirm : undefined,
     say: (text) => void process.stdout.write(`${harmless(text)}\n`),
   };
+}
+
+/** Anything but a clear yes is no. */
+async function confirm(question: string): Promise<boolean> {
+  const { createInterface } = await import('node:readline/promises');
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  // Whoever closes the input has not agreed.
+  const closed = new Promise<string>((resolve) => lines.once('close', () => resolve('')));
+  try {
+    const answer = await Promise.race([lines.question(`${harmless(question)} [y/N] `), closed]);
+    return /^y(es)?$/i.test(answer.trim());
+  } finally {
+    lines.close();
+  }
 }
 
 /** The hub is a bundle of its own beside this one: its native modules are none of a machine's business. */

@@ -21,6 +21,8 @@ export interface VerbCall {
   open(): Promise<ClientContext>;
   /** A line that is overwritten by the next; only on a terminal. */
   progress(text: string): void;
+  /** Asks a person yes or no; absent where nobody can answer. */
+  confirm?: ((question: string) => Promise<boolean>) | undefined;
   /** For verbs that run until they are stopped: a line at once. */
   say(text: string): void;
 }

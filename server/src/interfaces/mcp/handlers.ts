@@ -149,8 +149,8 @@ export const HANDLERS: Handlers = {
     return { text: say.registered(result), data: result };
   },
 
-  publish_plugin: async ({ plugin_id, target_groups, all, notify_agents }, call) => {
-    const target = { groups: target_groups, all, notify: notify_agents };
+  publish_plugin: async ({ plugin_id, target_groups, all, notify_agents, accept_surface }, call) => {
+    const target = { groups: target_groups, all, notify: notify_agents, accept: accept_surface };
     const result = await publishRegistered(await client(call), plugin_id, target);
     return { text: say.published(result), data: result };
   },

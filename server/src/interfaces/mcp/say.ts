@@ -150,6 +150,10 @@ export function registered(result: RegisterResult): string {
 }
 
 export function published(result: Reply<'publish'>): string {
+  if (result.held !== undefined) {
+    const { name, version, held } = result;
+    return `${result.id} reaches nobody yet: ${held.reason}. An operator lets it go with \`hv approve ${name}@${version}\`.`;
+  }
   const to = result.groups.includes('*') ? 'every machine' : result.groups.join(', ');
   return `${result.id} is published to ${to}: ${result.machines.length} machines should have it now.`;
 }

@@ -355,6 +355,10 @@ export const TOOLS = {
       target_groups: z.array(z.string().min(1).max(64)).max(100).optional().describe('Groups that receive it'),
       all: z.boolean().default(false).describe('Every machine'),
       notify_agents: z.boolean().default(true).describe('false: people are not told, machines still receive it'),
+      accept_surface: z
+        .boolean()
+        .default(false)
+        .describe('true only after SURFACE_UNACCEPTED, when the user has seen what it lists and said yes'),
     }),
     output: z.object({
       ...registered,

@@ -6,6 +6,7 @@ import { trust } from './0030-trust.ts';
 import { usage } from './0040-usage.ts';
 import { origins } from './0045-origins.ts';
 import { taskRole } from './0050-task-role.ts';
+import { acceptedSurfaces } from './0060-accepted-surfaces.ts';
 
 /** All migrations in order. A name, once released, is never changed or removed. */
 export function migrationsFor(engine: EngineName): Record<string, Migration> {
@@ -16,5 +17,6 @@ export function migrationsFor(engine: EngineName): Record<string, Migration> {
     '0040-usage': usage(engine),
     '0045-origins': origins(),
     '0050-task-role': taskRole,
+    '0060-accepted-surfaces': acceptedSurfaces,
   };
 }

@@ -3,14 +3,17 @@ import { HaiveError } from '../../../domain/errors.ts';
 import { clean, type Style } from '../output.ts';
 import type { Verb } from '../verb.ts';
 import { argument, listOption } from './options.ts';
+import { surfaceLines } from './surface-text.ts';
 
 export const importVerb: Verb = async (call) => {
   const source = argument(call, 0, 'source');
-  const { publish, groups, all, quiet, only, dryRun } = call.options;
+  const { publish, groups, all, quiet, only, dryRun, acceptSurface } = call.options;
   if (groups !== undefined && all === true) throw new HaiveError('USAGE', '--groups and --all exclude each other');
   if (publish !== true && (groups !== undefined || all === true))
     throw new HaiveError('USAGE', '--groups and --all want --publish');
-  const target = { groups: listOption(groups, 'groups'), all: all === true, notify: quiet !== true };
+  if (publish !== true && acceptSurface === true) throw new HaiveError('USAGE', '--accept-surface wants --publish');
+  const accept = acceptSurface === true;
+  const target = { groups: listOption(groups, 'groups'), all: all === true, notify: quiet !== true, accept };
   const report = await importMarketplace(
     await call.open(),
     source,
@@ -26,12 +29,18 @@ export const importVerb: Verb = async (call) => {
   return {
     json: { ok, dry_run: dryRun === true, ...report },
     text: [
-      ...report.plugins.map((p) => line(p, style)),
+      ...report.plugins.flatMap((p) => [line(p, style), ...surfaceOf(p, publish === true, style)]),
       `${ok ? style.green('✓') : style.yellow('!')} ${sum} (${from})`,
     ].join('\n'),
     exit: ok ? 0 : 65,
   };
 };
+
+/** What is accepted with it, under a plugin that is or would be published. */
+function surfaceOf({ surface, code }: ImportedPlugin, publish: boolean, style: Style): string[] {
+  const isAsked = publish && surface !== null && (code === null || code === 'SURFACE_UNACCEPTED');
+  return isAsked ? surfaceLines(surface, style, '    ') : [];
+}
 
 function line(plugin: ImportedPlugin, style: Style): string {
   const { name, version, status, published, changes, warnings, code, message } = plugin;
@@ -43,6 +52,10 @@ function line(plugin: ImportedPlugin, style: Style): string {
   ];
   const mark =
     status === 'failed' ? style.red('failed') : status === 'imported' ? style.green(status) : style.dim(status);
-  const why = code === null ? '' : ` ${code} ${clean(message ?? '')}`;
+  // Its message would say once more what stands below it.
+  const why =
+    code === null
+      ? ''
+      : ` ${code} ${code === 'SURFACE_UNACCEPTED' ? 'accept it with --accept-surface' : clean(message ?? '')}`;
   return `${mark} ${what}${notes.length > 0 ? style.dim(` (${notes.join(', ')})`) : ''}${why}`;
 }

@@ -1,13 +1,8 @@
 import { lstat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import {
-  type PublishPreview,
-  type PublishResult,
-  previewPublish,
-  publishFolder,
-  publishRegistered,
-  registerPlugin,
-} from '../../../client/publish.ts';
+import type { FirstSurface } from '../../../client/acceptance.ts';
+import { type PublishResult, publishFolder, publishRegistered, registerPlugin } from '../../../client/publish.ts';
+import { type PublishPreview, previewPublish } from '../../../client/publish-preview.ts';
 import { HaiveError } from '../../../domain/errors.ts';
 import { type Finding, MENDED_BY_PUBLISHING } from '../../../domain/findings.ts';
 import { parsePluginRef } from '../../../domain/names.ts';
@@ -60,9 +55,10 @@ export const publish: Verb = async (call) => {
 async function publishOnce(call: VerbCall): Promise<VerbOutput> {
   const ctx = await call.open();
   const source = await sourceOf(call, argument(call, 0, 'plugin'));
-  const { groups, all, quiet, dryRun } = call.options;
+  const { groups, all, quiet, dryRun, acceptSurface } = call.options;
   if (groups !== undefined && all === true) throw new HaiveError('USAGE', '--groups and --all exclude each other');
-  const target = { groups: listOption(groups, 'groups'), all: all === true, notify: quiet !== true };
+  const accept = acceptSurface === true || (dryRun === true ? undefined : askAcceptance(call));
+  const target = { groups: listOption(groups, 'groups'), all: all === true, notify: quiet !== true, accept };
   if ('ref' in source) {
     const result = await publishRegistered(ctx, source.ref, target, dryRun === true);
     return {
@@ -82,6 +78,21 @@ async function publishOnce(call: VerbCall): Promise<VerbOutput> {
       ...changeSummary(result.changes, call.style),
       ...findingLines(result.findings.filter(leftToAuthor), call.style),
     ].join('\n'),
+  };
+}
+
+/** Shows the first surface of a plugin that declares nothing and asks; undefined where nobody can answer. */
+export function askAcceptance(call: VerbCall): ((first: FirstSurface) => Promise<boolean>) | undefined {
+  const { confirm, style } = call;
+  if (confirm === undefined) return undefined;
+  return ({ name, version, surface }) => {
+    call.progress('');
+    const lines = [
+      `${style.bold(`${name} ${version}`)} declares nothing; on every machine that gets it, it has:`,
+      ...surfaceLines(surface, style),
+      'Publish it with that, as its declaration?',
+    ];
+    return confirm(lines.join('\n'));
   };
 }
 
@@ -116,6 +127,9 @@ function previewText(preview: PublishPreview, style: Style): string {
     publishedText({ ...preview, machines: machines ?? [] }, style, true),
     ...(machines === null ? [style.yellow('! this token may not see which machines')] : []),
     ...(preview.surface === undefined ? [] : surfaceLines(preview.surface, style)),
+    ...(preview.must_accept
+      ? [style.yellow('! it declares nothing: publish with --accept-surface, or declare this as haivemind.permissions')]
+      : []),
     style.dim(`digest ${preview.digest}`),
     ...changeLines(preview.changes, style),
     ...findingLines(preview.findings.filter(leftToAuthor), style),

@@ -1,0 +1,105 @@
+// `hv publish` of a plugin that declares nothing, where a person can be asked.
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { openClient } from '../../server/src/client/context.ts';
+import { styleFor } from '../../server/src/interfaces/cli/output.ts';
+import type { VerbCall } from '../../server/src/interfaces/cli/verb.ts';
+import { publish } from '../../server/src/interfaces/cli/verbs/publishing.ts';
+import { writeFiles } from '../client/harness/hand-made-plugin.ts';
+import { ask, type TestHub, testHub } from '../hub/support.ts';
+import { type TempHome, tempHome } from '../support/temp-home.ts';
+
+let hub: TestHub;
+let home: TempHome;
+let token: string;
+beforeAll(async () => {
+  hub = await testHub('sqlite');
+  home = await tempHome('author');
+  token = await hub.token(['publisher']);
+});
+afterAll(async () => {
+  await hub?.close();
+  await home?.remove();
+});
+
+const hooks = { hooks: { Stop: [{ hooks: [{ type: 'command', command: 'make \u001b[2Jnoise' }] }] } };
+
+async function plugin(name: string): Promise<string> {
+  await writeFiles(home.project, {
+    [`${name}/.claude-plugin/plugin.json`]: { name, version: '1.0.0', description: 'D', author: { name: 'T' } },
+    [`${name}/hooks/hooks.json`]: hooks,
+  });
+  return join(home.project, name);
+}
+
+/** The verb with somebody who answers, and what was asked. */
+async function run(what: string, answer: boolean | undefined, options: Record<string, unknown> = {}) {
+  const asked: string[] = [];
+  const none = { claudeConfigDir: undefined, haivemindHome: undefined, caFile: undefined };
+  const call = {
+    args: [what],
+    rest: [],
+    options: { all: true, ...options },
+    style: styleFor(false),
+    json: false,
+    cwd: home.project,
+    program: '',
+    open: () => openClient({ home: home.home, path: '', hubUrl: hub.url, token, ...none }),
+    progress: () => undefined,
+    say: () => undefined,
+    confirm:
+      answer === undefined
+        ? undefined
+        : async (question: string) => {
+            asked.push(question);
+            return answer;
+          },
+  } as unknown as VerbCall;
+  const result = await publish(call).catch((thrown: unknown) => thrown);
+  return { result, asked };
+}
+const status = async (name: string) =>
+  (await ask(hub.url, 'GET', `/api/plugins/${name}`, { token: hub.admin })).json.status;
+
+it('shows it in plain words and sends nothing after a no', async () => {
+  const { result, asked } = await run(await plugin('no'), false);
+  expect(result).toMatchObject({ code: 'SURFACE_UNACCEPTED' });
+  expect(asked).toHaveLength(1);
+  expect(asked[0]).toContain('hooks that run by themselves on: Stop');
+  expect(asked[0]).toContain('commands it runs: make');
+  expect(asked[0]).not.toContain('\u001b[2J');
+  expect(await status('no')).toBe(404);
+});
+
+it('publishes after a yes, and does not ask again', async () => {
+  const folder = await plugin('yes');
+  expect((await run(folder, true)).result).toMatchObject({ json: { status: 'published' } });
+  expect((await run(folder, false)).asked).toEqual([]);
+});
+
+it('is refused where nobody can answer, and passes with --accept-surface', async () => {
+  const folder = await plugin('alone');
+  expect((await run(folder, undefined)).result).toMatchObject({ code: 'SURFACE_UNACCEPTED' });
+  expect(await status('alone')).toBe(404);
+  const { result, asked } = await run(folder, false, { acceptSurface: true });
+  expect(result).toMatchObject({ json: { status: 'published' } });
+  expect(asked).toEqual([]);
+});
+
+it('asks for what is registered already with the surface that the hub computed', async () => {
+  const { registerPlugin } = await import('../../server/src/client/publish.ts');
+  const none = { claudeConfigDir: undefined, haivemindHome: undefined, caFile: undefined };
+  const ctx = await openClient({ home: home.home, path: '', hubUrl: hub.url, token, ...none });
+  await registerPlugin(ctx, { path: await plugin('before') });
+  const refused = await run('before@1.0.0', false);
+  expect(refused.result).toMatchObject({ code: 'SURFACE_UNACCEPTED' });
+  expect(refused.asked[0]).toContain('Stop');
+  expect(await status('before')).toBe('registered');
+  expect((await run('before@1.0.0', true)).result).toMatchObject({ json: { status: 'published' } });
+});
+
+it('a dry run asks nobody, and says what publishing wants', async () => {
+  const { result, asked } = await run(await plugin('dry'), true, { dryRun: true });
+  expect(asked).toEqual([]);
+  expect(result).toMatchObject({ json: { must_accept: true }, text: expect.stringContaining('--accept-surface') });
+});
