@@ -19,6 +19,7 @@ import {
   shown,
   startHub,
 } from './bench-hub.ts';
+import { loadedSample } from './loaded-sample.ts';
 import { git, startGit } from './peers.ts';
 import { changed, makePlugin, publish, sourceOf } from './plugins.ts';
 
@@ -74,6 +75,10 @@ try {
   );
   goal(`${real + simulated} machines verified`, median(totals), '<=', 5000, 'ms');
   for (const one of children) one.kill();
+  const homes = Array.from({ length: real }, (_none, i) => join(root, `real-${i}`));
+  const { asked, loaded } = await loadedSample(homes, plugin);
+  console.log(`${loaded} of ${asked} sampled machines load ${plugin.version} in Claude Code`);
+  goal('sampled machines that load it', loaded / asked, '>=', 1);
   const pull = await pulls();
   const whole = (pull / PULLS) * (real + simulated);
   console.log(
