@@ -71,7 +71,10 @@ it('publish_plugin names its target', async () => {
   expect(seed.text).toContain('translated');
   const wrong = await author.call('publish_plugin', { plugin_id: seed.data.id, target_groups: ['scrapers'] });
   expect(wrong.text).toMatch(/^GROUP_NOT_ALLOWED: /);
-  const right = await author.call('publish_plugin', { plugin_id: seed.data.id, target_groups: ['orchestrators'] });
+  const target = { plugin_id: seed.data.id, target_groups: ['orchestrators'] };
+  const unseen = await author.call('publish_plugin', target);
+  expect(unseen.text).toMatch(/^SURFACE_UNACCEPTED: .*hooks that run by themselves on: .*commands it runs: /);
+  const right = await author.call('publish_plugin', { ...target, accept_surface: true });
   expect(right.data).toMatchObject({ name: 'devops-essentials', groups: ['orchestrators'], machines: ['b'] });
   expect((await machine.call('publish_plugin', { plugin_id: seed.data.id, all: true })).text).toMatch(/^FORBIDDEN: /);
 });

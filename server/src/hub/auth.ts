@@ -2,7 +2,7 @@ import type { Endpoint } from '../contract/endpoints.ts';
 import type { Role } from '../contract/roles.ts';
 import { HaiveError } from '../domain/errors.ts';
 import type { Principal } from './context.ts';
-import { createFailureLimit } from './rate-limit.ts';
+import { createFailureLimit, createRateLimit, limited } from './rate-limit.ts';
 import { hashSecret, looksLikeSecret } from './secrets.ts';
 import type { SeqGate } from './seq-gate.ts';
 
@@ -26,6 +26,8 @@ export interface Authenticator {
 }
 
 const MAX_CACHED = 100_000;
+/** Tokens that are looked up for an address that waits. */
+const SPARE_LOOKUPS = { perSecond: 5, burst: 20 };
 
 /**
  * Tokens are looked up by hash and remembered until the stamp of `gate` moves: every change of a token moves it, so
@@ -37,7 +39,17 @@ export function createAuthenticator(
   clock: () => Date,
   failuresPerMinute: number,
 ): Authenticator {
-  const limit = createFailureLimit(failuresPerMinute, () => clock().getTime());
+  const now = () => clock().getTime();
+  const limit = createFailureLimit(failuresPerMinute, now);
+  const spare = createRateLimit(SPARE_LOOKUPS, 'this address', now);
+  const hasSpare = (address: string): boolean => {
+    try {
+      spare.take(address);
+      return true;
+    } catch {
+      return false;
+    }
+  };
   let known = new Map<string, { stamp: string; token: StoredToken }>();
 
   async function lookUp(hash: string): Promise<StoredToken | null> {
@@ -63,14 +75,15 @@ export function createAuthenticator(
     async authenticate(authorization, address) {
       const secret = bearer(authorization);
       const hash = hashSecret(secret);
-      if (!known.has(hash)) {
-        const wait = limit.waitSeconds(address);
-        if (wait > 0) throw rateLimited(wait);
-      }
+      const wait = known.has(hash) ? 0 : limit.waitSeconds(address);
+      // While an address waits its neighbours may still come in with a token that holds; a few guesses a second find none.
+      if (wait > 0 && !(looksLikeSecret(secret) && hasSpare(address))) throw tooManyFailures(wait);
       const token = looksLikeSecret(secret) ? await lookUp(hash) : null;
       const refusal = token === null ? 'The token is unknown' : whyRefused(token, clock());
       if (token !== null && refusal === null) return token.principal;
-      limit.fail(address);
+      if (wait > 0) throw tooManyFailures(wait);
+      // Whoever shows a token that has ended guesses nothing.
+      if (token === null) limit.fail(address);
       throw new HaiveError('TOKEN_INVALID', refusal ?? 'The token is unknown');
     },
   };
@@ -93,11 +106,7 @@ function whyRefused(token: StoredToken, now: Date): string | null {
   return null;
 }
 
-function rateLimited(seconds: number): HaiveError {
-  return new HaiveError('RATE_LIMITED', 'Too many failed attempts from this address', {
-    details: { retry_after_s: seconds },
-  });
-}
+const tooManyFailures = (seconds: number): HaiveError => limited('Too many failed attempts from this address', seconds);
 
 /** @throws HaiveError FORBIDDEN when none of the principal's roles opens the endpoint */
 export function requireAccess(principal: Principal, endpoint: Pick<Endpoint, 'access' | 'summary'>): void {

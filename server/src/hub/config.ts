@@ -5,6 +5,7 @@ import * as z from 'zod';
 import { HaiveError } from '../domain/errors.ts';
 import { FindingPolicy } from '../domain/finding-policy.ts';
 import { isLoopback } from './loopback.ts';
+import type { TurnLimits } from './turns.ts';
 
 /** Everything the hub can be told; the only file of the hub that reads the environment. Times in ms, sizes in bytes. */
 export interface HubConfig {
@@ -57,10 +58,22 @@ export interface HubLimits {
   drainMs: number;
   /** Failed authentications one address may make in a minute before it must wait. */
   failedAuthPerMinute: number;
+  /** Requests of one address; of one token of a machine; of any other token, which may act for a whole fleet. */
+  addressRequests: RequestRate;
+  machineRequests: RequestRate;
+  tokenRequests: RequestRate;
+  /** Registrations at once: each holds a plugin in memory while it is read. */
+  registrations: TurnLimits;
   socketPayloadBytes: number;
   /** A socket that has more than this unsent is dropped. */
   socketBacklogBytes: number;
   heartbeatMs: number;
+}
+
+export interface RequestRate {
+  perSecond: number;
+  /** At once, after a time of rest. */
+  burst: number;
 }
 
 const APPROVAL_MODES = ['never', 'widening', 'code', 'always'] as const;
@@ -79,6 +92,11 @@ export const DEFAULT_LIMITS: HubLimits = {
   bodyIdleMs: 20_000,
   drainMs: 10_000,
   failedAuthPerMinute: 30,
+  // Ten thousand machines behind one address that come back together stay below these.
+  addressRequests: { perSecond: 5000, burst: 100_000 },
+  machineRequests: { perSecond: 50, burst: 2000 },
+  tokenRequests: { perSecond: 1000, burst: 20_000 },
+  registrations: { perKey: 4, overall: 8, waitMs: 10_000 },
   socketPayloadBytes: 64 * 1024,
   socketBacklogBytes: 1024 * 1024,
   heartbeatMs: 30_000,
@@ -99,6 +117,19 @@ export interface HubFlags {
   logLevel?: string;
 }
 
+const positive = z.number().positive().max(1e9);
+const LimitsBlock = z.strictObject({
+  failed_logins_per_minute: positive.optional(),
+  address_per_second: positive.optional(),
+  address_burst: positive.min(1).optional(),
+  machine_per_second: positive.optional(),
+  machine_burst: positive.min(1).optional(),
+  token_per_second: positive.optional(),
+  token_burst: positive.min(1).optional(),
+  registrations_per_token: positive.min(1).optional(),
+  registrations: positive.min(1).optional(),
+});
+
 const PluginsBlock = z.object({
   registry_db: z.string().min(1).optional(),
   max_plugin_size_mb: z.number().positive().max(2048).optional(),
@@ -106,6 +137,7 @@ const PluginsBlock = z.object({
   approvals: z.enum(APPROVAL_MODES).optional(),
   approval_groups: z.array(z.string()).optional(),
   findings: FindingPolicy.optional(),
+  limits: LimitsBlock.optional(),
 });
 
 /**
@@ -142,8 +174,28 @@ export function readHubConfig(flags: HubFlags, env: NodeJS.ProcessEnv = process.
     ...chromaOf(flags, env),
     embeddings: embeddingsOf(env),
     planTtlMs: 7 * 24 * 3600_000,
-    limits: DEFAULT_LIMITS,
+    limits: limitsOf(plugins.limits ?? {}),
     logLevel,
+  };
+}
+
+function limitsOf(given: z.output<typeof LimitsBlock>): HubLimits {
+  const rate = (kind: 'address' | 'machine' | 'token', usual: RequestRate): RequestRate => ({
+    perSecond: given[`${kind}_per_second`] ?? usual.perSecond,
+    burst: given[`${kind}_burst`] ?? usual.burst,
+  });
+  const { addressRequests, machineRequests, tokenRequests, registrations } = DEFAULT_LIMITS;
+  return {
+    ...DEFAULT_LIMITS,
+    failedAuthPerMinute: given.failed_logins_per_minute ?? DEFAULT_LIMITS.failedAuthPerMinute,
+    addressRequests: rate('address', addressRequests),
+    machineRequests: rate('machine', machineRequests),
+    tokenRequests: rate('token', tokenRequests),
+    registrations: {
+      ...registrations,
+      perKey: given.registrations_per_token ?? registrations.perKey,
+      overall: given.registrations ?? registrations.overall,
+    },
   };
 }
 

@@ -63,11 +63,13 @@ export function answerClientError(thrown: Error & { code?: string }, socket: Dup
 /** A problem written by hand to a connection that has no response object, then its end. */
 export function refuse(socket: Duplex, error: HaiveError, requestId: string): void {
   const body = JSON.stringify(problemOf(error, requestId));
+  const wait = error.details?.retry_after_s;
   const head = [
     `HTTP/1.1 ${error.http} ${STATUS_CODES[error.http] ?? 'Error'}`,
     `content-type: ${PROBLEM_TYPE}`,
     `content-length: ${Buffer.byteLength(body)}`,
     ...(error.http === 401 ? ['www-authenticate: Bearer'] : []),
+    ...(typeof wait === 'number' ? [`retry-after: ${wait}`] : []),
     'connection: close',
   ];
   socket.on('error', () => socket.destroy());

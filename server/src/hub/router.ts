@@ -7,15 +7,18 @@ import { checkProtocol, PROTOCOL, PROTOCOL_HEADER } from '../contract/protocol.t
 import { HaiveError, toHaiveError } from '../domain/errors.ts';
 import { type Authenticator, requireAccess } from './auth.ts';
 import { limitedStream, readJson, validate } from './body.ts';
+import { callerKey } from './client-address.ts';
 import type { Call, HubContext, Principal, RawReply, UseCase, UseCases } from './context.ts';
 import { METRICS_TYPE, type Metrics } from './metrics.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
+import type { RequestLimits } from './request-limits.ts';
 
 export interface RouterParts {
   hub: HubContext;
   useCases: UseCases;
   auth: Authenticator;
   metrics: Metrics;
+  limits: RequestLimits;
   /** Told of every authenticated call. */
   seen(principal: Principal): void;
   isDraining(): boolean;
@@ -24,7 +27,7 @@ export interface RouterParts {
 /** For public addresses, where nobody needs to say who they are. */
 export const ANONYMOUS: Principal = { tokenId: '', name: 'anonymous', roles: [], machineId: null, namePattern: null };
 
-/** Answered while the hub drains, so that whoever watches it knows why. */
+/** Answered while the hub drains, and however much is asked, so that whoever watches it knows why. */
 const WHILE_DRAINING: readonly string[] = ['healthz', 'readyz', 'metrics'];
 /** Their replies change by themselves; an etag would only cost time. */
 const WITHOUT_ETAG: readonly string[] = ['healthz', 'readyz', 'whoami'];
@@ -63,9 +66,12 @@ async function handle(
     reply.header('connection', 'close');
     throw new HaiveError('SHUTTING_DOWN', 'The hub is stopping');
   }
+  const caller = callerKey(request.ip);
+  if (!WHILE_DRAINING.includes(name)) parts.limits.address(caller);
   let principal = ANONYMOUS;
   if (endpoint.access !== 'public') {
-    principal = await parts.auth.authenticate(request.headers.authorization, request.ip);
+    principal = await parts.auth.authenticate(request.headers.authorization, caller);
+    parts.limits.token(principal);
     (request as { principal?: Principal }).principal = principal;
     parts.seen(principal);
     requireAccess(principal, endpoint);

@@ -22,10 +22,12 @@ import { createMetrics } from './metrics.ts';
 import { makeParcel } from './parcels.ts';
 import { createPlans } from './plan.ts';
 import { takeReport } from './report.ts';
+import { createRequestLimits } from './request-limits.ts';
 import { addRoutes, requestIdOf, sendProblem } from './router.ts';
 import { createSeqGate } from './seq-gate.ts';
 import { startSweep } from './sweep.ts';
 import { findStoredToken } from './tokens.ts';
+import { createTurns } from './turns.ts';
 import { upgrade } from './upgrade.ts';
 import { createUseCases } from './use-cases.ts';
 
@@ -107,8 +109,11 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
     );
     const plans = createPlans(hub, gate);
     const bundle = await loadBundle(distDir);
-    const useCases = createUseCases({ plans, live, bundle, metrics, sockets: () => live.size(), isDraining });
-    const shared = { auth, metrics, seen: activity.seen, isDraining };
+    const registrations = createTurns(config.limits.registrations);
+    const limits = createRequestLimits(config.limits, () => clock().getTime());
+    const sockets = (): number => live.size();
+    const useCases = createUseCases({ plans, live, bundle, metrics, registrations, sockets, isDraining });
+    const shared = { auth, metrics, limits, seen: activity.seen, isDraining };
 
     const app = Fastify({
       serverFactory: (handler) => createNodeServer(config, withFastPlan({ ...shared, gate, plans }, handler)),
@@ -122,7 +127,7 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
     });
     addRoutes(app, { ...shared, hub, useCases });
     app.server.on('upgrade', (request, socket, head) => {
-      void upgrade({ auth, live, log, isDraining, behindProxy: config.behindProxy }, request, socket, head);
+      void upgrade({ auth, live, limits, log, isDraining, behindProxy: config.behindProxy }, request, socket, head);
     });
     await app.ready();
 

@@ -4,15 +4,17 @@ import { checkProtocol, PROTOCOL_HEADER } from '../contract/protocol.ts';
 import { ROLES } from '../contract/roles.ts';
 import { HaiveError, toHaiveError } from '../domain/errors.ts';
 import { type Authenticator, requireAccess } from './auth.ts';
-import { clientAddress } from './client-address.ts';
+import { callerKey, clientAddress } from './client-address.ts';
 import type { Log } from './context.ts';
 import { refuse } from './http-server.ts';
 import { isLivePath, type Live } from './live.ts';
+import type { RequestLimits } from './request-limits.ts';
 import { requestIdOf } from './router.ts';
 
 export interface UpgradeParts {
   auth: Authenticator;
   live: Live;
+  limits: RequestLimits;
   log: Log;
   isDraining(): boolean;
   behindProxy: boolean;
@@ -33,10 +35,10 @@ export async function upgrade(
     if (!isLivePath(request.url)) throw new HaiveError('NOT_FOUND', 'No live channel is at this address');
     if (parts.isDraining()) throw new HaiveError('SHUTTING_DOWN', 'The hub is stopping');
     checkProtocol(request.headers[PROTOCOL_HEADER] as string | undefined, 'machine');
-    const principal = await parts.auth.authenticate(
-      request.headers.authorization,
-      clientAddress(request, parts.behindProxy),
-    );
+    const caller = callerKey(clientAddress(request, parts.behindProxy));
+    parts.limits.address(caller);
+    const principal = await parts.auth.authenticate(request.headers.authorization, caller);
+    parts.limits.token(principal);
     requireAccess(principal, LIVE);
     parts.live.accept(request, socket, head, principal);
   } catch (thrown) {

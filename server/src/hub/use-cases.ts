@@ -11,9 +11,11 @@ import type { Plans } from './plan.ts';
 import { planUseCases } from './plan-use-cases.ts';
 import { recommend } from './recommend/recommend.ts';
 import { registryUseCases } from './registry/index.ts';
+import { register } from './registry/register.ts';
 import { report } from './report.ts';
 import { createToken, revokeToken, tokens, whoami } from './tokens.ts';
 import { trustUseCases } from './trust/index.ts';
+import type { Turns } from './turns.ts';
 import { usageUseCases } from './usage/index.ts';
 import { why } from './why.ts';
 
@@ -21,12 +23,14 @@ export interface UseCaseParts extends HealthParts {
   plans: Plans;
   live: Live;
   bundle: MachineBundle | null;
+  registrations: Turns;
 }
 
 /** One use case for each endpoint of the contract. */
 export function createUseCases(parts: UseCaseParts): UseCases {
   return {
     ...registryUseCases,
+    register: (hub, call) => parts.registrations.run(call.principal.tokenId, () => register(hub, call)),
     ...trustUseCases,
     ...healthUseCases(parts),
     ...bundleUseCases(parts.bundle),

@@ -33,6 +33,7 @@ const WIRE = 'tests/security/wire-attacks.test.ts';
 const DODGES = 'tests/security/dodges.test.ts';
 const HUB = 'tests/security/hub-trust.test.ts';
 const FIRST = 'tests/security/first-surface.test.ts';
+const LIMITS = 'tests/security/rate-limits.test.ts';
 const UNITS = 'tests/security/guards-of-parts.test.ts';
 
 export const GUARDS: readonly Guard[] = [
@@ -375,7 +376,7 @@ export const GUARDS: readonly Guard[] = [
       ],
     ],
   ),
-  ...of('hub/auth.ts', 'tests/hub/tls.test.ts', [['guessing of tokens', 'if (wait > 0) throw rateLimited(wait);']]),
+  ...of('hub/auth.ts', 'tests/hub/tls.test.ts', [['guessing of tokens', 'if (wait > 0) throw tooManyFailures(wait);']]),
   ...of(
     'hub/registry/access.ts',
     [ATTACKS, WIRE],
@@ -525,6 +526,46 @@ export const GUARDS: readonly Guard[] = [
       "if (mode === 'always') return held('this hub offers only what an operator approved');",
     ],
     ['changed programs behind one command line', "return mode === 'code' && code.length > 0 ?", 'return false ?'],
+  ]),
+  ...of('hub/auth.ts', LIMITS, [
+    [
+      'looking up guesses without end',
+      'if (wait > 0 && !(looksLikeSecret(secret) && hasSpare(address))) throw tooManyFailures(wait);',
+    ],
+    ['counting failures', 'if (token === null) limit.fail(address);'],
+  ]),
+  ...of('hub/rate-limit.ts', LIMITS, [
+    ['a bucket that is empty', 'if (bucket.left < 1) throw', 'if (false) throw'],
+    ['who was just here, after a turn of generations', 'old.get(key) ?? { left: burst, at }', '{ left: burst, at }'],
+    ['waits that grow', '2 ** over', '1'],
+    ['a wait after failures', 'until: at + wait * 1000', 'until: at'],
+  ]),
+  ...of('hub/client-address.ts', LIMITS, [
+    ['many addresses of one IPv6 network', '.slice(0, 4)'],
+    ['one address in two spellings', "replace(/^::ffff:(?=\\d+\\.)/i, '')", "replace(/^x/, '')"],
+  ]),
+  ...of('hub/router.ts', LIMITS, [
+    ['requests of one address', 'if (!WHILE_DRAINING.includes(name)) parts.limits.address(caller);'],
+    ['requests of one token', 'parts.limits.token(principal);'],
+  ]),
+  ...of('hub/upgrade.ts', LIMITS, [['sockets of one token', 'parts.limits.token(principal);']]),
+  ...of('hub/request-limits.ts', LIMITS, [
+    ["a machine's own limit", '(machineId === null ? byToken : byMachine)', 'byToken'],
+  ]),
+  ...of('hub/turns.ts', LIMITS, [
+    ['more at once than may be', 'all < overall && ofKey(key) < perKey', 'ofKey(key) < perKey'],
+    ['more of one token than may be', 'all < overall && ofKey(key) < perKey', 'all < overall'],
+    [
+      'a queue without end',
+      'if (waiting.size >= overall * WAIT_FACTOR || same >= perKey * WAIT_FACTOR) return Promise.reject(busy());',
+    ],
+  ]),
+  ...of('hub/use-cases.ts', LIMITS, [
+    [
+      'registrations without turns',
+      'parts.registrations.run(call.principal.tokenId, () => register(hub, call))',
+      'register(hub, call)',
+    ],
   ]),
   ...of('hub/trust/acceptance.ts', FIRST, [
     ['a first surface that nobody accepted', 'if (!options.accepted) throw unaccepted(version, surface);'],
