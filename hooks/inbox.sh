@@ -8,6 +8,8 @@ now='' model='' user=''
 for item in "$root"/inbox/*; do
   mark=$told/${item##*/}
   if [ ! -f "$item" ] || [ -e "$mark" ]; then continue; fi
+  # A session that begins has loaded nothing of what was revoked before.
+  case $event/${item##*/} in SessionStart/0-revoked-*) mkdir -p "$told" 2>/dev/null && : >"$mark" && continue ;; esac
   if [ -z "$now" ]; then
     now=$(date +%s)
     mkdir -p "$told" 2>/dev/null || exit 0

@@ -6,7 +6,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { BUNDLES, call, finish, firstLine, goal, machineLine, median, quantile, shown, startHub } from './bench-hub.ts';
+import {
+  BUNDLES,
+  call,
+  cpuSeconds,
+  finish,
+  firstLine,
+  goal,
+  machineLine,
+  median,
+  quantile,
+  shown,
+  startHub,
+} from './bench-hub.ts';
 import { makePlugin, publish, type Version } from './plugins.ts';
 
 const [machines = 200, rounds = 3] = process.argv.slice(2).map(Number);
@@ -20,6 +32,8 @@ const children: ChildProcess[] = [];
 const servers: ChildProcess[] = [];
 const totals: number[] = [];
 const each: number[] = [];
+/** Processor milliseconds, of one machine and of the hub for one machine. */
+const cost: { machine: number[]; hub: number[] } = { machine: [], hub: [] };
 let ended = 0;
 console.log(machineLine());
 try {
@@ -41,10 +55,15 @@ try {
 console.log(
   `command → last of ${machines} machines confirmed: ${shown(totals)}; per machine p50 ${Math.round(quantile(each, 0.5))} ms`,
 );
+console.log(`processor time: ${shown(cost.machine)} a machine, ${shown(cost.hub)} of the hub for one`);
 console.log(`servers that ran from it and were ended: ${ended} of ${servers.length}`);
 goal(`revoked on ${machines} machines`, median(totals), '<=', 5000, 'ms');
 if (ended !== servers.length) goal('servers ended', ended, '>=', servers.length, '');
 finish();
+
+function engineSeconds(): number {
+  return children.reduce((sum, child) => sum + cpuSeconds(child.pid ?? 0), 0);
+}
 
 function rootOf(i: number): string {
   return join(root, `real-${i}`, '.claude/plugins/.haivemind');
@@ -59,6 +78,8 @@ async function revoke(plugin: Version, version: string): Promise<void> {
     running.push(spawn('sleep', ['600'], { cwd: join(rootOf(i), 'versions/bad', folder), stdio: 'ignore' }));
   }
   servers.push(...running);
+  const spent = engineSeconds();
+  const hubSpent = cpuSeconds(hub.pid);
   const began = Date.now();
   const env = { HOME: root, PATH: process.env.PATH ?? '', HAIVEMIND_HUB_URL: hub.url, HAIVEMIND_TOKEN: hub.admin };
   const args = [join(BUNDLES, 'server/dist/cli.mjs'), 'revoke', `bad@${version}`, '--reason', 'bench', '--json'];
@@ -72,6 +93,8 @@ async function revoke(plugin: Version, version: string): Promise<void> {
   });
   const times = holders.map((h) => Date.parse(h.confirmed_at ?? '') - began);
   console.log(`round ${version}: hv revoke took ${said} ms, the last confirmation came after ${Math.max(...times)} ms`);
+  cost.machine.push(((engineSeconds() - spent) * 1000) / machines);
+  cost.hub.push(((cpuSeconds(hub.pid) - hubSpent) * 1000) / machines);
   totals.push(Math.max(...times));
   each.push(...times);
   for (let i = 0; i < machines; i++) await checkGone(i, version);

@@ -222,6 +222,44 @@ it('a delegated task is offered at the next start, taken, reported and known to 
   ]);
 });
 
+it('a session that is open is told at its next prompt to end after a revocation, one that begins later is not', async () => {
+  const home = await collective.machine('victim', { groups: ['web'] });
+  const { version } = await collective.publish('base-memory-tools', { args: ['--all'] });
+  await hv(home, ['install', 'base-memory-tools']);
+  expect(hook(home, 'inbox.sh', ['SessionStart'], false)).toBeNull();
+  const open = await startMcp(copy.root, home);
+  try {
+    const live = () => readFile(join(root(home), 'live'), 'utf8').catch(() => '');
+    await expect.poll(live, { timeout: 20_000 }).toContain(` ${open.pid} `);
+    const admin = { env: { HAIVEMIND_TOKEN: collective.hub.adminToken ?? '' } };
+    const reason = 'steals "keys"\n\u001b[2J';
+    const args = ['revoke', `base-memory-tools@${version}`, '--reason', reason, '--wait', '20'];
+    expect((await hv(collective.operator, args, admin)).code).toBe(0);
+    const said = () => readdir(join(root(home), 'inbox')).then((names) => names.filter((n) => n.includes('revoked')));
+    await expect.poll(said, { timeout: 10_000 }).toHaveLength(1);
+    // What the hub says of its own inbox does not take it away.
+    const sent = await a.call('broadcast_discovery', { content: 'something else' });
+    const inbox = () => readdir(join(root(home), 'inbox'));
+    await expect.poll(inbox, { timeout: 10_000 }).toContain(`2-${sent.data.id}`);
+    expect(await said()).toHaveLength(1);
+    const env = { HOME: home.home, PATH: '/usr/bin:/bin' };
+    // Under a shell of its own it is another session.
+    const later = (event: string) =>
+      spawnSync('/bin/sh', ['-c', `sh "$0" SessionStart; sh "$0" ${event}; :`, join(copy.root, 'hooks/inbox.sh')], {
+        env,
+        encoding: 'utf8',
+      }).stdout;
+    expect(later('UserPromptSubmit')).not.toContain('REVOKED');
+    const told = hook(home, 'inbox.sh', ['UserPromptSubmit'], false);
+    expect(told).toMatchObject({ systemMessage: expect.stringContaining(`base-memory-tools ${version} was REVOKED`) });
+    expect(told).toMatchObject({ systemMessage: expect.stringContaining('(steals "keys" [2J). End and restart') });
+    expect(contextOf(told)).toContain('use none of them');
+    expect(hook(home, 'inbox.sh', ['UserPromptSubmit'], false)).toBeNull();
+  } finally {
+    await open.close();
+  }
+});
+
 it('leaving takes the inbox and what was told away', async () => {
   const home = await collective.machine('short');
   await a.call('broadcast_discovery', { content: 'hello short' });

@@ -116,11 +116,32 @@ describe.each(ENGINES)('trust at the hub, on %s', (engine) => {
     const back = { token: operator, body: { status: 'published' } };
     expect((await ask(t.url, 'POST', '/api/plugins/plugin_bad_1.1.0/status', back)).code).toBe('STATUS_FORBIDS');
 
+    const day = new Date().toISOString().slice(0, 10);
+    const used = (session: string, version: string, count: number) => ({
+      ...{ session, plugin: 'bad', version, kind: 'command', component: 'go', day, count },
+    });
+    const counts = [
+      used('session-one', '1.1.0', 2),
+      used('session-two', '1.1.0', 1),
+      used('session-three', '1.0.0', 5),
+    ];
+    (await ask(t.url, 'POST', '/api/machines/me/usage', { token: m.token, body: { counts } })).expect(200);
+    // Another machine's session too, although it had another version when this one was revoked.
+    const gone = await t.machine('gone-on');
+    const earlier = { counts: [used('session-four', '1.1.0', 7)] };
+    (await ask(t.url, 'POST', '/api/machines/me/usage', { token: gone.token, body: earlier })).expect(200);
     (await report([])).expect(200);
     const all = (await ask(t.url, 'GET', '/api/revocations', { token: operator })).expect(200);
     expect(all).toMatchObject({
       revocations: [{ name: 'bad', by: 'operator', holders: [{ confirmed_at: expect.any(String) }] }],
     });
+    const days = { first_day: day, last_day: day };
+    expect((all as unknown as { revocations: { sessions: unknown[] }[] }).revocations[0]?.sessions).toEqual([
+      { machine: 'gone-on', session: 'session-four', uses: 7, ...days },
+      { machine: 'victim', session: 'session-one', uses: 2, ...days },
+      { machine: 'victim', session: 'session-two', uses: 1, ...days },
+    ]);
+    expect((await ask(t.url, 'GET', '/api/revocations', { token: m.token })).code).toBe('FORBIDDEN');
   });
 
   it('keeps a publisher outside its pattern from revoking', async () => {

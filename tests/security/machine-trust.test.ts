@@ -10,6 +10,7 @@ import { syncMachine } from '../../server/src/client/sync.ts';
 import { readTrust, withHub, writeTrust } from '../../server/src/client/trust.ts';
 import { signApproval, signEpoch, signRotation } from '../../server/src/domain/approval.ts';
 import { createKeyPair } from '../../server/src/domain/dsse.ts';
+import { writeInbox } from '../../server/src/machine/inbox.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
 import {
   HUB_KEY,
@@ -80,7 +81,16 @@ describe('a machine and its hub', () => {
       const child = spawn('sleep', ['60'], { cwd: join(root, dir), stdio: 'ignore' });
       const kept = spawn('sh', ['-c', 'sleep 60', join(root, previous[0]?.dir ?? '', 'x.sh')], { stdio: 'ignore' });
       const other = spawn('sh', ['-c', 'sleep 61', `${join(root, dir)}-2/x.sh`], { stdio: 'ignore' });
-      const ended = [child, kept].map((p) => new Promise((resolve) => p.once('exit', resolve)));
+      // As the client starts a server: nothing but a variable names the folder.
+      const env = { ...process.env, CLAUDE_PLUGIN_ROOT: join(root, dir) };
+      const server = spawn('sleep', ['60'], { stdio: 'ignore', env });
+      const elsewhere = spawn('sleep', ['60'], {
+        stdio: 'ignore',
+        env: { ...env, CLAUDE_PLUGIN_ROOT: `${root}x/${dir}` },
+      });
+      // Only root can have another user here.
+      const stranger = process.getuid?.() === 0 ? spawn('sleep', ['60'], { stdio: 'ignore', env, uid: 65_534 }) : other;
+      const ended = [child, kept, server].map((p) => new Promise((resolve) => p.once('exit', resolve)));
       try {
         // A dependent and a hold would keep anything else.
         serve(hub, [b1], {
@@ -92,13 +102,23 @@ describe('a machine and its hub', () => {
         expect(result.changed.removed).toEqual(['alpha']);
         expect(result.revoked.map((r) => [r.version, r.reason, r.ended]).sort()).toEqual([
           ['1.0.0', 'steals keys', 1],
-          ['2.0.0', 'steals keys', 1],
+          ['2.0.0', 'steals keys', 2],
         ]);
         expect(describeSync(result)).toContain('REVOKED and unloaded: alpha');
         await Promise.all(ended);
-        expect(other.exitCode).toBeNull();
+        for (const spared of [other, elsewhere, stranger])
+          expect([spared.exitCode, spared.signalCode]).toEqual([null, null]);
+        // Open sessions are told; what the hub says of its own inbox does not take that away, its end does.
+        const { inbox } = m.ctx.machine.paths;
+        await writeInbox(m.ctx.machine, [], 1);
+        const said = await readdir(inbox);
+        expect(said.map((name) => name.slice(0, 10))).toEqual(['0-revoked-', '0-revoked-']);
+        expect(await readFile(join(inbox, said[0] ?? ''), 'utf8')).toContain('steals keys');
+        const inAMonth = new Date(m.ctx.machine.clock().getTime() + 30 * 24 * 3600_000);
+        await writeInbox({ ...m.ctx.machine, clock: () => inAMonth }, [], 2);
+        expect(await readdir(inbox)).toEqual([]);
       } finally {
-        for (const p of [child, kept, other]) p.kill('SIGKILL');
+        for (const p of [child, kept, server, other, elsewhere, stranger]) p.kill('SIGKILL');
       }
       const names = await readdir(join(quarantine, 'alpha'));
       expect(names).toHaveLength(2);

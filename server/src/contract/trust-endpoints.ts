@@ -25,6 +25,14 @@ const revocation = z.object({
   at: z.string(),
   holders: z.array(z.object({ machine: z.string(), since: z.string(), confirmed_at: z.string().nullable() })),
 });
+/** Of a revoked version: one session that used it, as far as machines have told; kept for 30 days. */
+const session = z.object({
+  machine: z.string(),
+  session: z.string(),
+  first_day: z.string(),
+  last_day: z.string(),
+  uses: z.number().int(),
+});
 const keyid = z.string().regex(/^[0-9a-f]{32}$/);
 
 export const TRUST_ENDPOINTS = {
@@ -84,10 +92,10 @@ export const TRUST_ENDPOINTS = {
   revocations: {
     method: 'GET',
     path: '/api/revocations',
-    summary: 'What was revoked, who had it since when, and who confirmed that it is gone',
+    summary: 'What was revoked, who had it since when, which sessions used it, and who confirmed that it is gone',
     access: ['operator', 'publisher', 'reader'],
     query: z.object({ plugin: z.string().optional().describe('the id of one version') }),
-    reply: z.object({ revocations: z.array(revocation.extend({ by: z.string() })) }),
+    reply: z.object({ revocations: z.array(revocation.extend({ by: z.string(), sessions: z.array(session) })) }),
   },
   keys: {
     method: 'GET',

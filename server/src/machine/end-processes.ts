@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { startTimeOf } from './process-identity.ts';
@@ -21,8 +20,8 @@ const GRACE_MS = 1500;
  */
 export async function processesUsing(dirs: readonly string[]): Promise<FoundProcess[]> {
   if (dirs.length === 0 || process.platform === 'win32') return [];
-  const spared = await ownLine();
-  const all = process.platform === 'linux' ? linuxProcesses() : await psProcesses();
+  const spared = ownLine();
+  const all = process.platform === 'linux' ? linuxProcesses(dirs) : await psProcesses();
   const found: FoundProcess[] = [];
   for (const { pid, texts } of all) {
     if (spared.has(pid) || !texts.some((text) => dirs.some((dir) => speaksOf(text, dir)))) continue;
@@ -42,11 +41,11 @@ function speaksOf(text: string, dir: string): boolean {
 }
 
 /** This process and everybody it comes from: the session that brought the news must live to tell it. */
-async function ownLine(): Promise<Set<number>> {
+function ownLine(): Set<number> {
   const line = new Set([process.pid, process.ppid]);
   if (process.platform !== 'linux') return line;
   for (let pid = process.ppid; pid > 1; ) {
-    const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+    const text = attempt(() => readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? '';
     pid = Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[1] ?? 0);
     if (line.has(pid)) break;
     line.add(pid);
@@ -54,20 +53,75 @@ async function ownLine(): Promise<Set<number>> {
   return line;
 }
 
-/** Read at once: the kernel answers from memory, and hundreds of small promises would cost ten times as much. */
-function linuxProcesses(): { pid: number; texts: string[] }[] {
+const ROOT_VARIABLE = 'CLAUDE_PLUGIN_ROOT=';
+
+/**
+ * Every process of the system is asked before a revocation is confirmed, so the asking is cheap: the kernel answers from memory at
+ * once, bytes are searched as they come, and only what names one of the folders is read as text.
+ */
+function linuxProcesses(dirs: readonly string[]): { pid: number; texts: string[] }[] {
   const uid = process.getuid?.();
-  const all: { pid: number; texts: string[] }[] = [];
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name) || attempt(() => statSync(`/proc/${name}`).uid) !== uid) continue;
-    const read = (file: string): string => attempt(() => readFileSync(`/proc/${name}/${file}`, 'utf8')) ?? '';
-    const link = (file: string): string => attempt(() => readlinkSync(`/proc/${name}/${file}`)) ?? '';
-    const root = read('environ')
-      .split('\0')
-      .filter((line) => line.startsWith('CLAUDE_PLUGIN_ROOT='));
-    all.push({ pid: Number(name), texts: [...read('cmdline').split('\0'), ...root, link('cwd'), link('exe')] });
+  const needles = dirs.map((dir) => Buffer.from(dir));
+  const found: { pid: number; texts: string[] }[] = [];
+  const { stackTraceLimit } = Error;
+  // Most errors here say that a process is another user's or gone: nobody reads where they were thrown.
+  Error.stackTraceLimit = 0;
+  try {
+    for (const name of readdirSync('/proc')) {
+      const first = name.charCodeAt(0);
+      if (first < 48 || first > 57) continue;
+      const texts = textsNaming(`/proc/${name}/`, needles);
+      if (texts.length > 0 && attempt(() => statSync(`/proc/${name}`).uid) === uid)
+        found.push({ pid: Number(name), texts });
+    }
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
-  return all;
+  return found;
+}
+
+/** What a process says of itself with one of these folders in it. */
+function textsNaming(proc: string, dirs: readonly Buffer[]): string[] {
+  const link = (file: string): string | undefined => attempt(() => readlinkSync(proc + file));
+  const exe = link('exe');
+  // The kernel's own, another user's, or gone.
+  if (exe === undefined) return [];
+  const texts = [exe, link('cwd') ?? ''].filter((text) => text.includes('/'));
+  for (const [file, start] of [
+    ['cmdline', ''],
+    ['environ', ROOT_VARIABLE],
+  ] as const) {
+    const bytes = readAtOnce(proc + file);
+    if (!dirs.some((dir) => bytes.includes(dir))) continue;
+    texts.push(
+      ...bytes
+        .toString('utf8')
+        .split('\0')
+        .filter((text) => text.startsWith(start)),
+    );
+  }
+  const names = dirs.map((dir) => dir.toString('utf8'));
+  return texts.filter((text) => names.some((name) => text.includes(name)));
+}
+
+let scratch = Buffer.alloc(0);
+
+/** The bytes are good until the next call. Empty for a process that ended meanwhile, or may not be looked at. */
+function readAtOnce(path: string): Buffer {
+  if (scratch.length === 0) scratch = Buffer.allocUnsafeSlow(64 * 1024);
+  const file = attempt(() => openSync(path, 'r'));
+  if (file === undefined) return scratch.subarray(0, 0);
+  try {
+    let length = 0;
+    for (;;) {
+      if (length === scratch.length) scratch = Buffer.concat([scratch], 2 * length);
+      const got = attempt(() => readSync(file, scratch, length, scratch.length - length, null)) ?? 0;
+      if (got === 0) return scratch.subarray(0, length);
+      length += got;
+    }
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** Undefined for a process that ended meanwhile, or may not be looked at. */

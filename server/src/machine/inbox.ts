@@ -1,5 +1,6 @@
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { oneLine } from '../domain/collective.ts';
 import { writeAtomic } from './atomic-file.ts';
 import { errnoOf, listDir, makeDirs, readFileOrNull, removeFile, removeTree } from './file-port.ts';
 import { ensureRoot, type Machine } from './machine.ts';
@@ -36,19 +37,50 @@ export async function writeInbox(m: Machine, items: readonly InboxItem[], revisi
   await ensureRoot(m);
   await makeDirs(m.port, m.paths.inbox);
   const wanted = new Set(items.map((item) => item.key));
-  for (const { key, until, text, shown } of items) {
-    const content = `${until}\n${inside(text)}\n${shown === null ? '' : inside(shown)}\n`;
-    const path = join(m.paths.inbox, key);
-    if ((await readFileOrNull(path))?.toString('utf8') === content) continue;
-    const temporary = `${m.paths.inboxRevision}.${process.pid}-${key}.hv-tmp`;
-    await writeAtomic(m.port, path, content, { fsync: false, temporary });
-  }
+  for (const item of items) await putItem(m, item);
   for (const { name } of await listDir(m.paths.inbox)) {
-    if (!wanted.has(name)) await removeFile(m.port, join(m.paths.inbox, name));
+    if (!wanted.has(name) && (await isOver(m, name))) await removeFile(m.port, join(m.paths.inbox, name));
   }
   const temporary = `${m.paths.inboxRevision}.${process.pid}.hv-tmp`;
   await writeAtomic(m.port, m.paths.inboxRevision, String(revision), { fsync: false, temporary });
   await forgetSessions(m);
+}
+
+/** Begins the key of what this machine itself tells its open sessions; hooks/inbox.sh knows it. */
+const REVOKED = '0-revoked-';
+
+/**
+ * Has every session that is open now told once to end, because it may have a revoked version in memory; one that begins later is not.
+ * Safe to be said again.
+ */
+export async function tellOpenSessions(m: Machine, digest: string, what: string, reason: string): Promise<void> {
+  const inLine = oneLine(reason, 300);
+  await putItem(m, {
+    key: `${REVOKED}${digest.replace(/^sha256:/, '').slice(0, 16)}`,
+    until: Math.floor(m.clock().getTime() / 1000) + TELL_FOR_S,
+    text: `- this machine took the revoked plugin ${what} out of reach (the operator's reason: ${JSON.stringify(inLine)}). This session may still hold its commands, agents and hooks: use none of them, and tell the user to end and restart this session.`,
+    shown: `hAIveMind: ${what} was REVOKED (${inLine}). End and restart this session: it may have it in memory.`,
+  });
+}
+
+/** Seconds in which an open session is told of a revocation at its next prompt. */
+const TELL_FOR_S = 7 * 24 * 3600;
+
+async function putItem(m: Machine, { key, until, text, shown }: InboxItem): Promise<void> {
+  await ensureRoot(m);
+  await makeDirs(m.port, m.paths.inbox);
+  const content = `${until}\n${inside(text)}\n${shown === null ? '' : inside(shown)}\n`;
+  const path = join(m.paths.inbox, key);
+  if ((await readFileOrNull(path))?.toString('utf8') === content) return;
+  const temporary = `${m.paths.inboxRevision}.${process.pid}-${key}.hv-tmp`;
+  await writeAtomic(m.port, path, content, { fsync: false, temporary });
+}
+
+/** What this machine said itself stays until its time is over, whatever the hub says. */
+async function isOver(m: Machine, name: string): Promise<boolean> {
+  if (!name.startsWith(REVOKED)) return true;
+  const [until] = ((await readFileOrNull(join(m.paths.inbox, name)))?.toString('utf8') ?? '').split('\n');
+  return !(Number(until) * 1000 > m.clock().getTime());
 }
 
 /** Takes single items out, because they were acknowledged. */

@@ -5,6 +5,7 @@ import type { Revoked } from '../domain/plan.ts';
 import { writeAtomic } from './atomic-file.ts';
 import { endProcesses, processesUsing } from './end-processes.ts';
 import { listDir, makeDirs, readFileOrNull, removeEmptyDir } from './file-port.ts';
+import { tellOpenSessions } from './inbox.ts';
 import { ensureRoot, type Machine } from './machine.ts';
 import { type Receipts, readReceipts, type TreeReceipt, writeReceipts } from './receipts.ts';
 
@@ -77,10 +78,12 @@ export async function quarantine(m: Machine, revoked: ReadonlyMap<string, Revoke
   for (const tree of doomed) {
     const from = join(m.paths.root, tree.dir);
     const running = await processesUsing([from]);
+    const reason = revoked.get(tree.digest)?.reason ?? '';
+    // Before the move: a run that was stopped says it again.
+    await tellOpenSessions(m, tree.digest, `${tree.name} ${tree.version}`, reason);
     const there = await lstat(from).catch(() => null);
     const folder = there === null ? '' : await moveAway(m, from);
     const ended = await endProcesses(running);
-    const reason = revoked.get(tree.digest)?.reason ?? '';
     done.push({ name: tree.name, version: tree.version, reason, ended, folder });
   }
   // Last: a run that was stopped finds the entries again, and what was moved already is simply not there.

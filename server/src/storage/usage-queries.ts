@@ -170,6 +170,46 @@ export async function usageByMachine(
   return (await select.execute()).map((row) => ({ ...row, uses: Number(row.uses) }));
 }
 
+export interface SessionOfVersion {
+  name: string;
+  version: string;
+  machine: string;
+  session: string;
+  /** YYYY-MM-DD. */
+  first_day: string;
+  last_day: string;
+  uses: number;
+}
+
+/** Sessions that used one of these versions, as far as is remembered; also of machines that had gone on to another since. */
+export async function sessionsOfVersions(
+  tx: Tx,
+  versions: readonly { name: string; version: string }[],
+): Promise<SessionOfVersion[]> {
+  const wanted = new Set(versions.map((v) => `${v.name}@${v.version}`));
+  const found: SessionOfVersion[] = [];
+  for (const names of chunksOf([...new Set(versions.map((v) => v.name))])) {
+    const rows = await tx
+      .selectFrom('usage_counts')
+      .innerJoin('machines', 'machines.id', 'usage_counts.machine_id')
+      .select(['plugin_name as name', 'version', 'machines.name as machine', 'session'])
+      .select((eb) => [
+        eb.fn.min<string>('day').as('first_day'),
+        eb.fn.max<string>('day').as('last_day'),
+        eb.fn.sum<number>('count').as('uses'),
+      ])
+      .where('plugin_name', 'in', names)
+      .groupBy(['plugin_name', 'version', 'machines.name', 'session'])
+      .orderBy('last_day', 'desc')
+      .orderBy('machines.name')
+      .orderBy('session')
+      .execute();
+    for (const row of rows)
+      if (wanted.has(`${row.name}@${row.version}`)) found.push({ ...row, uses: Number(row.uses) });
+  }
+  return found;
+}
+
 /** Forgets machines' rows before one day and sums before another. */
 export async function forgetUsage(tx: Tx, before: { counts: string; days: string }): Promise<void> {
   await tx.deleteFrom('usage_counts').where('day', '<', before.counts).execute();

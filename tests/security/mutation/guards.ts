@@ -358,7 +358,22 @@ export const GUARDS: readonly Guard[] = [
       `if (after === '' || after === '/' || after === '"' || after === "'" || after === ' ') return true;`,
       'return true;',
     ],
+    [
+      'ending a process of another user',
+      'if (texts.length > 0 && attempt(() => statSync(`/proc/${name}`).uid) === uid)',
+      'if (texts.length > 0)',
+    ],
+    ['a server known by the variable alone', "['environ', ROOT_VARIABLE],"],
+    ['a server known by its folder alone', "link('cwd') ?? ''", "''"],
   ]),
+  ...of('machine/quarantine.ts', TRUST, [
+    [
+      'sessions that hold a revoked version',
+      'await tellOpenSessions(m, tree.digest,',
+      'void ((..._: unknown[]) => {})(m, tree.digest,',
+    ],
+  ]),
+  ...of('machine/inbox.ts', TRUST, [['a warning that the hub would take away', ' && (await isOver(m, name))']]),
   ...of(
     'hub/auth.ts',
     [ATTACKS, HUB],

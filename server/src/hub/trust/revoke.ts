@@ -2,6 +2,7 @@ import { HaiveError } from '../../domain/errors.ts';
 import { setPluginStatus } from '../../storage/plugin-queries.ts';
 import { dropHeld, listRevocations, recordRevocation } from '../../storage/trust-queries.ts';
 import type { RevocationHoldersTable } from '../../storage/trust-tables.ts';
+import { sessionsOfVersions } from '../../storage/usage-queries.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
 import { maySee, requireName, requirePublisher } from '../registry/access.ts';
@@ -32,11 +33,19 @@ export const revoke: UseCase<'revoke'> = async (hub, call) => {
   return { id, name, version, digest, reason: body.reason, at: result.at, holders: result.holders.map(holderRow), seq };
 };
 
-/** What was revoked, who had it, and who has confirmed that it is gone. */
+/** What was revoked, who had it, which sessions used it, and who has confirmed that it is gone. */
 export const revocations: UseCase<'revocations'> = async (hub, call) => {
   const rows = await listRevocations(hub.store.read, call.query.plugin);
+  const used = await sessionsOfVersions(hub.store.read, rows);
   return {
-    revocations: rows.map(({ plugin_id: id, holders, ...row }) => ({ id, ...row, holders: holders.map(holderRow) })),
+    revocations: rows.map(({ plugin_id: id, holders, ...row }) => ({
+      id,
+      ...row,
+      holders: holders.map(holderRow),
+      sessions: used
+        .filter((s) => s.name === row.name && s.version === row.version)
+        .map(({ name: _, version: __, ...session }) => session),
+    })),
   };
 };
 

@@ -33,7 +33,7 @@ export const TRUST_VERBS: VerbRow[] = [
   },
   {
     name: 'revocations',
-    summary: 'what was revoked, who had it, and where it is gone',
+    summary: 'what was revoked, who had it since when, which sessions used it, and where it is gone',
     examples: ['hv revocations'],
     load: async () => (await import('../verbs/trust.ts')).revocations,
   },

@@ -81,6 +81,10 @@ export const revocations: Verb = async (call) => {
       (h) =>
         `  ${h.machine} since ${h.since}, ${h.confirmed_at === null ? style.red('not confirmed') : `gone ${h.confirmed_at}`}`,
     ),
+    ...r.sessions.map(
+      (s) =>
+        `  used on ${s.machine} in session ${s.session}: ${s.uses} times, ${s.first_day === s.last_day ? '' : `${s.first_day} to `}${s.last_day}`,
+    ),
   ]);
   return { json: { revocations: all }, text: lines.length === 0 ? 'Nothing was revoked.' : lines.join('\n') };
 };
