@@ -19,6 +19,9 @@ export interface BenchHub {
   stop(): Promise<void>;
 }
 
+/** Where the hub's processor profile goes, set by whoever wants to know what it spends its time on. */
+const PROFILE = process.env.HAIVEMIND_BENCH_PROFILE;
+
 /** A hub as it ships, in a process and folder of its own. */
 export async function startHub(
   options: { dataDir?: string; port?: number; env?: Record<string, string> } = {},
@@ -30,7 +33,18 @@ export async function startHub(
   const cli = join(BUNDLES, 'server/dist/cli.mjs');
   const child = spawn(
     process.execPath,
-    [cli, 'hub', '--port', String(options.port ?? 0), '--json', '--data-dir', dataDir, '--log-level', 'error'],
+    [
+      ...(PROFILE === undefined ? [] : ['--cpu-prof', '--cpu-prof-interval', '300', '--cpu-prof-dir', PROFILE]),
+      cli,
+      'hub',
+      '--port',
+      String(options.port ?? 0),
+      '--json',
+      '--data-dir',
+      dataDir,
+      '--log-level',
+      'error',
+    ],
     {
       env: { HOME: home, PATH: process.env.PATH ?? '', ...options.env },
       stdio: ['ignore', 'pipe', 'inherit'],

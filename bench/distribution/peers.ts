@@ -153,6 +153,7 @@ export async function startGit(): Promise<GitServer> {
 
 export interface Verdaccio {
   port: number;
+  pid: number;
   /** PUTs one version with this tarball. */
   put(name: string, version: string, tarball: Buffer): Promise<void>;
   close(): Promise<void>;
@@ -166,7 +167,7 @@ export async function startVerdaccio(from: string): Promise<Verdaccio> {
   await writeFile(
     config,
     `storage: ${folder}/storage\nlisten: 127.0.0.1:${port}\nauth:\n  htpasswd:\n    file: ${folder}/htpasswd\n` +
-      "packages:\n  '**':\n    access: $all\n    publish: $all\nlog: { type: stdout, format: json, level: fatal }\nmax_body_size: 100mb\n",
+      "packages:\n  '**':\n    access: $all\n    publish: $authenticated\nlog: { type: stdout, format: json, level: fatal }\nmax_body_size: 100mb\n",
   );
   const child: ChildProcess = spawn(
     process.execPath,
@@ -180,14 +181,23 @@ export async function startVerdaccio(from: string): Promise<Verdaccio> {
       () => false,
     );
   for (let i = 0; i < 300 && !(await answers()); i++) await sleep(100);
+  // As `npm adduser` does: a publisher says who he is, there as here.
+  const user = await fetch(`${url}/-/user/org.couchdb.user:bench`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'bench', password: 'a-password-of-the-bench' }),
+  });
+  if (!user.ok) throw new Error(`Verdaccio adds no user: ${user.status} ${await user.text()}`);
+  const { token } = (await user.json()) as { token: string };
   return {
     port,
+    pid: child.pid ?? 0,
     async put(name, version, tarball) {
       const file = `${name}-${version}.tgz`;
       const shasum = createHash('sha1').update(tarball).digest('hex');
       const answer = await fetch(`${url}/${name}`, {
         method: 'PUT',
-        headers: { 'content-type': 'application/json' },
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
         body: JSON.stringify({
           _id: name,
           name,

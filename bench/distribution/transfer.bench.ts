@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { holdLiveChannel } from '../../server/src/client/live-channel.ts';
-import { finish, goal, machineLine, median, shown, startHub } from './bench-hub.ts';
+import { cpuSeconds, finish, goal, machineLine, median, shown, startHub } from './bench-hub.ts';
 import { git, startGit, startProxy, startVerdaccio } from './peers.ts';
 import { changed, makePlugin, prepare, publish, seeded, send, sourceOf, type Version } from './plugins.ts';
 import { realMachine } from './real-machine.ts';
@@ -137,6 +137,7 @@ async function publication(from: string): Promise<void> {
       ['large', 179, 1_600_000],
     ] as const) {
       const walls: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
+      const before = { ours: cpuSeconds(hub.pid), theirs: cpuSeconds(peer.pid) };
       for (let i = 0; i < rounds; i++) {
         const plugin = makePlugin(`fresh-${kind}-${i}`, 5000 + i + files, files, size);
         const ready = prepare(plugin);
@@ -148,8 +149,11 @@ async function publication(from: string): Promise<void> {
         await peer.put(plugin.name, '1.0.0', tarball);
         walls.theirs.push(performance.now() - began);
       }
+      const cpu = (pid: number, since: number): string =>
+        `${(((cpuSeconds(pid) - since) / rounds) * 1000).toFixed(0)} ms of processor each`;
       console.log(
-        `publish, ${kind}: hub ${shown(walls.ours)} (three calls; packed before, as the tarball is); Verdaccio PUT ${shown(walls.theirs)}`,
+        `publish, ${kind}: hub ${shown(walls.ours)}, ${cpu(hub.pid, before.ours)} (three calls; packed before, as the tarball is); ` +
+          `Verdaccio PUT ${shown(walls.theirs)}, ${cpu(peer.pid, before.theirs)}`,
       );
       goal(`publish, ${kind}, hub : Verdaccio PUT`, median(walls.ours) / median(walls.theirs), '<=', 0.3);
     }

@@ -101,10 +101,23 @@ function parseLenient(yaml: string): unknown {
   }
 }
 
+/** Validation and the surface read the same blocks one after the other, and the next version has most of them again. */
+const READ = new Map<string, unknown>();
+const MAX_READ = 400;
+const MAX_READ_BLOCK = 2048;
+
+/** Never hand out what this returns: it is kept. */
 function parseYaml(yaml: string): unknown {
+  const known = READ.get(yaml);
+  if (known !== undefined) return known;
   // `json: true` reaches js-yaml and lets a later key win over an earlier one of the same name, as the client does.
   const options = { engines: ENGINES, language: 'yaml', json: true } as Parameters<typeof matter>[1];
-  return matter(`---\n${yaml}\n---\n`, options).data;
+  const { data } = matter(`---\n${yaml}\n---\n`, options);
+  if (yaml.length <= MAX_READ_BLOCK) {
+    if (READ.size >= MAX_READ) READ.clear();
+    READ.set(yaml, data);
+  }
+  return data;
 }
 
 /** Quotes values such as `[a|b] [c]` or `Use this: do that`, which are not YAML but which the client takes as text. */

@@ -32,7 +32,7 @@ export interface PackOptions {
   /** True where the hub packs for somebody else. */
   imported?: boolean;
   now: Date;
-  /** False packs the bytes as they are (default true). */
+  /** False packs the bytes as they are (default true); `changes` says what translation would have changed. */
   translate?: boolean;
 }
 
@@ -61,10 +61,11 @@ export function packPlugin(given: readonly SourceFile[], options: PackOptions): 
   const files = safeFiles(given, options.maxBytes);
   const original = files.find((f) => f.path === MANIFEST_PATH);
   if (original === undefined) throw new HaiveError('MANIFEST_MISSING', `There is no ${MANIFEST_PATH}`);
-  const { files: shipped, changes } = options.translate === false ? { files, changes: [] } : translate(files);
+  const translated = translate(files);
+  const shipped = options.translate === false ? files : translated.files;
   const manifestFile = shipped.find((f) => f.path === MANIFEST_PATH) ?? original;
   const manifest = parseManifest(manifestFile.bytes);
-  const findings = validatePlugin(files);
+  const findings = validatePlugin(files, translated);
   if (hasErrors(findings)) throw invalidPlugin(findings);
 
   const surface = computeSurface(shipped);
@@ -94,7 +95,7 @@ export function packPlugin(given: readonly SourceFile[], options: PackOptions): 
     blobs,
     types,
     surface,
-    changes,
+    changes: translated.changes,
     findings,
   };
 }

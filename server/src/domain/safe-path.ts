@@ -7,6 +7,8 @@ const MAX_DEPTH = 32;
 const FORBIDDEN_ON_WINDOWS = /[<>:"|?*]/;
 /** Control, format (bidi, zero width), surrogate, line separator, private and ignorable characters; U+FE0F only picks an emoji's look. */
 const UNSEEN = /(?!\uFE0F)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Co}\p{Default_Ignorable_Code_Point}]/u;
+/** Printable ASCII: most paths, most of the time. */
+const PLAIN = /^[\x20-\x7e]*$/;
 const UNSEEN_ALL = new RegExp(UNSEEN.source, 'gu');
 
 function unsafe(path: string, why: string): HaiveError {
@@ -27,7 +29,7 @@ export function checkPath(path: string): string {
   if (path.includes('\\')) throw unsafe(path, 'has a backslash');
   if (path.startsWith('/')) throw unsafe(path, 'is absolute');
   if (/^[A-Za-z]:/.test(path)) throw unsafe(path, 'names a drive');
-  if (UNSEEN.test(path)) throw unsafe(path, 'has a control or invisible character');
+  if (!PLAIN.test(path) && UNSEEN.test(path)) throw unsafe(path, 'has a control or invisible character');
   const segments = path.normalize('NFC').split('/');
   if (segments.length > MAX_DEPTH) throw unsafe(path, `is more than ${MAX_DEPTH} folders deep`);
   for (const segment of segments) checkSegment(path, segment);
@@ -49,6 +51,7 @@ function checkSegment(path: string, segment: string): void {
 
 /** One key for all spellings that a file system ignoring case and normalization takes for the same name. */
 export function foldPath(path: string): string {
+  if (PLAIN.test(path)) return path.toLowerCase();
   return path.normalize('NFC').toUpperCase().toLowerCase().normalize('NFC');
 }
 

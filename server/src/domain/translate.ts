@@ -20,6 +20,8 @@ export interface Change {
 
 export type Report = (rule: string, before: string, after: string, why: string) => void;
 
+/** How a grant of a server's tools begins: a file without it needs no reading. */
+const GRANT = 'mcp__';
 const MAX_TEXT = 1024 * 1024;
 
 /**
@@ -36,8 +38,8 @@ export function translate(files: readonly SourceFile[]): { files: SourceFile[]; 
     const file = result[index];
     if (file === undefined || file.bytes.length > MAX_TEXT) return;
     const text = file.bytes.toString(encoding);
-    const bytes = Buffer.from(text, encoding);
-    if (!bytes.equals(file.bytes)) return;
+    // Every byte is a character of latin1; what is not UTF-8 would not come back as it was.
+    if (encoding === 'utf8' && !Buffer.from(text).equals(file.bytes)) return;
     const reported: Change[] = [];
     const show = (part: string) => (encoding === 'utf8' ? part : Buffer.from(part, encoding).toString('utf8'));
     let next: string;
@@ -60,14 +62,15 @@ export function translate(files: readonly SourceFile[]): { files: SourceFile[]; 
   for (const path of [...hookFiles, ...serverFiles]) edit(path, dropByteOrderMark, 'utf8');
   const targets = grantTargets(manifest, (path) => readJson(result.find((f) => f.path === path)?.bytes));
   const given = readJson(files.find((f) => f.path === MANIFEST_PATH)?.bytes)?.name;
+  const isRenamed = typeof given === 'string' && typeof manifest.name === 'string' && given !== manifest.name;
   const rename = (text: string, report: Report): string => {
-    if (typeof given !== 'string' || typeof manifest.name !== 'string' || given === manifest.name) return text;
+    if (typeof given !== 'string' || typeof manifest.name !== 'string') return text;
     const renamed = renamePlugin(text, given, manifest.name);
     if (renamed !== text) report('name', given, manifest.name, 'The plugin has its name in small letters.');
     return renamed;
   };
   const editHooks = (path: string, at: JSONPath) => {
-    if (path !== MANIFEST_PATH) edit(path, rename, 'utf8');
+    if (isRenamed && path !== MANIFEST_PATH) edit(path, rename, 'utf8');
     edit(path, (text, report) => translateHooks(text, at, report), 'utf8');
     edit(path, (text, report) => translateMatchers(text, at, targets, report), 'utf8');
   };
@@ -81,13 +84,13 @@ export function translate(files: readonly SourceFile[]): { files: SourceFile[]; 
   }
 
   const typeOf = classifier(manifest);
-  for (const { path } of files) {
+  for (const { path, bytes } of files) {
     const type = typeOf(path);
     const carriesGrants =
       type === 'command' || type === 'agent' ? true : type === 'skill' && /(^|\/)SKILL\.md$/i.test(path);
     // Grants are ASCII: read byte for byte, so that any encoding of the rest survives.
-    if (!carriesGrants) continue;
-    edit(path, rename, 'latin1');
+    if (!carriesGrants || !(isRenamed || bytes.includes(GRANT))) continue;
+    if (isRenamed) edit(path, rename, 'latin1');
     edit(path, (text, report) => translateGrants(text, targets, report), 'latin1');
   }
   return { files: result, changes };

@@ -1,5 +1,5 @@
 import { promisify } from 'node:util';
-import { brotliCompress, brotliDecompress, constants } from 'node:zlib';
+import { brotliCompress, brotliDecompress, brotliDecompressSync, constants } from 'node:zlib';
 import { HaiveError } from '../domain/errors.ts';
 import { chunksOf, inChunks } from './chunks.ts';
 import type { Store } from './store.ts';
@@ -19,8 +19,14 @@ export interface StoredBlob {
   data: Buffer;
 }
 
+/** Below this the few bytes that compression gains are not worth a visit to the thread pool. */
+const SMALLEST = 512;
+/** Up to this many bytes decompressing takes less time than a thread of the pool needs to hear of it. */
+const AT_ONCE = 64 * 1024;
+
 /** Compresses once, for storage and for every transfer (brotli-5); keeps the bytes as they are where that is not smaller. */
 export async function encodeBlob(sha256: string, bytes: Buffer): Promise<StoredBlob> {
+  if (bytes.length < SMALLEST) return { sha256, size: bytes.length, encoding: 'identity', data: bytes };
   const packed = await compress(bytes, {
     params: { [constants.BROTLI_PARAM_QUALITY]: 5, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
   });
@@ -36,7 +42,9 @@ export async function encodeBlob(sha256: string, bytes: Buffer): Promise<StoredB
 export async function decodeBlob(blob: Pick<StoredBlob, 'sha256' | 'size' | 'encoding' | 'data'>): Promise<Buffer> {
   if (blob.encoding === 'identity') return blob.data;
   try {
-    const bytes = await decompress(blob.data, { maxOutputLength: Math.max(1, blob.size) });
+    const options = { maxOutputLength: Math.max(1, blob.size) };
+    const bytes =
+      blob.size <= AT_ONCE ? brotliDecompressSync(blob.data, options) : await decompress(blob.data, options);
     if (bytes.length === blob.size) return bytes;
   } catch (cause) {
     throw new HaiveError('HASH_MISMATCH', `The blob ${blob.sha256} does not decompress to ${blob.size} bytes`, {

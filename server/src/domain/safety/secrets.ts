@@ -1,3 +1,4 @@
+import { type Line, linesWithRun } from './long-runs.ts';
 import type { Sighting, TextFile } from './text-file.ts';
 
 /**
@@ -17,8 +18,11 @@ const SHAPES = [
   /\beyJ[A-Za-z0-9_-]{10,2000}\.[A-Za-z0-9_-]{10,2000}\.[A-Za-z0-9_-]{1,2000}/g,
 ];
 const PLACEHOLDER = /your[-_ ]|replace|example|changeme|placeholder|dummy|redacted|xxx|[<>]|\*\*\*|\$\{|not-a-real/i;
+const NAME = /authorization|api[-_]?key|secret|token|passw(?:or)?d|credential/i;
 const NAMED =
   /(?<![A-Za-z0-9])[\w.-]{0,40}(?:authorization|api[-_]?key|secret|token|passw(?:or)?d|credential)[\w-]{0,40}["']?[ \t]{0,4}[:=][ \t]{0,4}["']?(?:(?:Bearer|Basic|Token|Bot) )?([A-Za-z0-9+/_=.-]{20,200})(?![A-Za-z0-9+/_=.-])/gi;
+/** No shape and no named value has fewer characters in a row, and none goes over the end of a line. */
+const SHORTEST = 15;
 const MAX_PER_FILE = 20;
 const FIX =
   'Whoever gets the plugin reads it: take it out, revoke it, and use a sensitive userConfig option. A line with haivemind:allow is let pass.';
@@ -40,13 +44,22 @@ export async function findSecrets(file: TextFile): Promise<Sighting[]> {
     if (!PLACEHOLDER.test(file.text.slice(offset, offset + Math.min(length, 2000))))
       found.set(offset, sighting(offset, what));
   };
-  for (const { start, length, rule } of await bySecretlint(file)) take(start, length, `a secret (${rule})`);
+  const lines = linesWithRun(file.text, SHORTEST);
+  for (const { start, length, rule } of await bySecretlint(file, lines)) take(start, length, `a secret (${rule})`);
   for (const shape of SHAPES)
-    for (const match of file.text.matchAll(shape)) take(match.index, match[0].length, 'a literal credential');
-  for (const match of file.text.matchAll(NAMED)) {
-    const value = match[1] ?? '';
-    if (entropy(value) >= 3.5 && /\d/.test(value) && /[A-Za-z]/.test(value) && !isHash(match[0], value))
-      take(match.index + match[0].lastIndexOf(value), value.length, 'a secret by its name and randomness');
+    for (const line of lines)
+      for (const match of line.text.matchAll(shape))
+        take(line.offset + match.index, match[0].length, 'a literal credential');
+  for (const line of lines) {
+    for (const match of NAME.test(line.text) ? line.text.matchAll(NAMED) : []) {
+      const value = match[1] ?? '';
+      if (entropy(value) >= 3.5 && /\d/.test(value) && /[A-Za-z]/.test(value) && !isHash(match[0], value))
+        take(
+          line.offset + match.index + match[0].lastIndexOf(value),
+          value.length,
+          'a secret by its name and randomness',
+        );
+    }
   }
   return [...found.values()];
 }
@@ -68,10 +81,19 @@ function entropy(value: string): number {
 }
 
 /** Files without any of these hold nothing that the rules look for: most files, most of the time. */
-const WORTH = /[A-Za-z0-9+/_-]{20,}|:\/\/[^\s/]*@|PRIVATE KEY/;
+function isWorthAll(text: string, lines: readonly Line[]): boolean {
+  return (
+    lines.some((line) => /[A-Za-z0-9+/_-]{20,}/.test(line.text)) ||
+    /:\/\/[^\s/]*@/.test(text) ||
+    text.includes('PRIVATE KEY')
+  );
+}
 
-async function bySecretlint(file: TextFile): Promise<{ start: number; length: number; rule: string }[]> {
-  if (!WORTH.test(file.text)) return [];
+async function bySecretlint(
+  file: TextFile,
+  lines: readonly Line[],
+): Promise<{ start: number; length: number; rule: string }[]> {
+  if (!isWorthAll(file.text, lines)) return [];
   const [{ lintSource }, { creator }] = await Promise.all([
     import('@secretlint/core'),
     import('@secretlint/secretlint-rule-preset-recommend'),

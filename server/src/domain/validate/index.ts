@@ -24,10 +24,10 @@ const CHECKS = [
 /**
  * Says what is wrong with a plugin as its author has it, errors first. Never throws. An error is what Claude Code
  * refuses, or what makes a component not work; what translation mends is a warning.
+ * @param translated what `translate` makes of the files, for whoever has it already
  */
-export function validatePlugin(files: readonly SourceFile[]): Finding[] {
+export function validatePlugin(files: readonly SourceFile[], translated = translate(files)): Finding[] {
   const given = inspect(files);
-  const translated = translate(files);
   if (translated.changes.length === 0) return sortFindings(given);
   const after = new Set(inspect(translated.files).map(identity));
   const findings = given.map((finding): Finding => {

@@ -6,7 +6,6 @@ import { HaiveError } from '../../domain/errors.ts';
 import { type Packed, packPlugin, type SourceFile } from '../../domain/package.ts';
 import type { VersionStatus } from '../../domain/registry.ts';
 import { judge } from '../../domain/safety/refuse.ts';
-import { translate } from '../../domain/translate.ts';
 import { RECORD_PAYLOAD_TYPE } from '../../domain/version-record.ts';
 import { decodeBlob, encodeBlob, readBlobs } from '../../storage/blob-queries.ts';
 import { findPublisherKey } from '../../storage/publisher-key-queries.ts';
@@ -101,14 +100,13 @@ async function registerReceived(
   }
   const files = await allFiles(hub, received);
   const packed = packPlugin(files, { maxBytes: maxBytesOf(hub), now: hub.clock(), translate: false });
-  const { manifest, types, surface } = packed;
+  const { manifest, types, changes, surface } = packed;
   if (packed.record.digest !== record.digest) {
     throw new HaiveError(
       'DIGEST_MISMATCH',
       `The record is for ${record.name}@${record.version}, plugin.json says ${manifest.name}@${manifest.version}, and their digests differ`,
     );
   }
-  const { changes } = translate(files);
   if (changes.length > 0) {
     throw new HaiveError(
       'TRANSLATION_NEEDED',
