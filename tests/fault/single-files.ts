@@ -14,6 +14,7 @@ import { takeLease } from '../../server/src/machine/leases.ts';
 import { clearLive, isLive, readLive, writeLive } from '../../server/src/machine/live-state.ts';
 import type { Machine } from '../../server/src/machine/machine.ts';
 import { publisherKey, readPublisherKey } from '../../server/src/machine/publisher-key.ts';
+import { readText, writeText } from '../../server/src/machine/text-file.ts';
 import { makeVersion } from '../machine/rig.ts';
 import type { Scenario } from './scenarios.ts';
 
@@ -59,6 +60,14 @@ export const SINGLE_FILES: Scenario[] = [
     repeated: true,
     async prepare() {
       return (m) => updateConfig(m, (raw) => ({ ...raw, hub_url: 'https://hub.test', other: 'kept' }));
+    },
+  },
+  {
+    name: "the client's settings where its folder is elsewhere than ours",
+    repeated: true,
+    async prepare(rig) {
+      const settings = rig.path('client', 'settings.json');
+      return async (m) => writeText(m, settings, await readText(settings), '{}\n');
     },
   },
   {

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
-import { lstat } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
+import { lookAt } from '../machine/file-port.ts';
 import type { ClientEnvironment } from './context.ts';
 
 /** The first `claude` in PATH; null where there is none. */
@@ -10,10 +10,19 @@ export async function findClaude(env: ClientEnvironment): Promise<string | null>
   for (const dir of env.path.split(delimiter).filter((part) => part !== '')) {
     for (const name of names) {
       const file = join(dir, name);
-      if ((await lstat(file).catch(() => null)) !== null) return file;
+      if (isThere(file)) return file;
     }
   }
   return null;
+}
+
+/** A folder in PATH that may not be read holds none. */
+function isThere(file: string): boolean {
+  try {
+    return lookAt(file) !== null;
+  } catch {
+    return false;
+  }
 }
 
 /** Runs it in this HOME and gives its standard output. Rejects when it fails or takes longer than `timeoutMs`. */

@@ -7,6 +7,7 @@ import { PLAN_FORMAT, PLAN_PAYLOAD_TYPE, type Plan } from '../domain/plan.ts';
 import { type DeltaPlan, fromDelta, PLAN_IM } from '../domain/plan-delta.ts';
 import { writeAtomic } from '../machine/atomic-file.ts';
 import { readFileOrNull } from '../machine/file-port.ts';
+import { readKept } from '../machine/kept-reads.ts';
 import { ensureRoot, type Machine } from '../machine/machine.ts';
 import type { ClientContext } from './context.ts';
 import type { HubClient } from './hub-client.ts';
@@ -49,12 +50,13 @@ export async function fetchPlan(
     return { plan: kept.plan, envelope: kept.envelope, etag, notModified: true };
   }
   let envelope: Envelope = answer.value;
+  let expanded: { envelope: Envelope; plan: Plan } | null = null;
   if (kept !== null && answer.value.delta !== undefined) {
-    const expanded = expand(ctx, answer.value, kept.plan);
+    expanded = expand(ctx, answer.value, kept.plan);
     if (expanded === null) answer = (await hub.callIfChanged('plan', undefined, call)) ?? answer;
-    envelope = expanded ?? answer.value;
+    envelope = expanded?.envelope ?? answer.value;
   }
-  const plan = checkPlan(ctx, envelope);
+  const plan = expanded?.plan ?? checkPlan(ctx, envelope);
   const seen = ctx.config.plan;
   if (plan.epoch > (seen?.epoch ?? ctx.config.hub?.epoch ?? plan.epoch)) {
     const operators = operatorsOf(await readTrust(ctx.machine), plan.hub);
@@ -69,15 +71,18 @@ export async function fetchPlan(
   return { plan, envelope, etag: answer.etag, notModified: false };
 }
 
-/** The envelope of a plan that came as a delta; null when what is here is not the plan it was made against. */
-function expand(ctx: ClientContext, reply: Reply<'plan'>, base: Plan): Envelope | null {
+/** A plan that came as a delta, checked; null when what is here is not the plan it was made against. */
+function expand(
+  ctx: ClientContext,
+  reply: Reply<'plan'>,
+  base: Plan,
+): { envelope: Envelope; plan: Plan } | null {
   const { delta, ...rest } = reply;
-  const plan = fromDelta(base, delta?.plan as unknown as DeltaPlan);
-  if (plan === null) return null;
-  const envelope = { ...rest, payload: Buffer.from(JSON.stringify(plan)).toString('base64') };
+  const whole = fromDelta(base, delta?.plan as unknown as DeltaPlan);
+  if (whole === null) return null;
+  const envelope = { ...rest, payload: Buffer.from(JSON.stringify(whole)).toString('base64') };
   try {
-    checkPlan(ctx, envelope);
-    return envelope;
+    return { envelope, plan: checkPlan(ctx, envelope) };
   } catch {
     return null;
   }
@@ -85,14 +90,20 @@ function expand(ctx: ClientContext, reply: Reply<'plan'>, base: Plan): Envelope 
 
 /** The last accepted plan; null when there is none, or it is not one any more. */
 export async function cachedPlan(ctx: ClientContext): Promise<{ plan: Plan; envelope: Envelope } | null> {
-  const bytes = await readFileOrNull(cachePath(ctx.machine));
-  if (bytes === null) return null;
-  try {
-    const envelope = EnvelopeSchema.parse(JSON.parse(bytes.toString('utf8')));
-    return { plan: checkPlan(ctx, envelope), envelope };
-  } catch {
-    return null;
-  }
+  const { hub, machine } = ctx.config;
+  const by = `${hub?.id} ${hub?.public_key} ${machine?.id}`;
+  const understand = (bytes: Buffer | null): { plan: Plan; envelope: Envelope; by: string } | null => {
+    if (bytes === null) return null;
+    try {
+      const envelope = EnvelopeSchema.parse(JSON.parse(bytes.toString('utf8')));
+      return { plan: checkPlan(ctx, envelope), envelope, by };
+    } catch {
+      return null;
+    }
+  };
+  const kept = await readKept(cachePath(ctx.machine), understand);
+  // Checked for another hub or machine: this one may have left and joined since.
+  return kept === null || kept.by === by ? kept : understand(await readFileOrNull(cachePath(ctx.machine)));
 }
 
 /** Keeps a plan for the 304s to come. The lock must be held. */

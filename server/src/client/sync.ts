@@ -114,11 +114,18 @@ async function run(ctx: ClientContext, hub: HubClient, options: SyncOptions, sig
   await remember(ctx, answer);
   const result = { ...done, notModified: answer.notModified, warnings: [...warnings, ...done.warnings] };
   const moved = result.reloadNeeded || !answer.notModified || options.mode === 'explicit' || told.reportDue;
-  // By itself a change is told alone: a fleet of full reports at every publication would cost more than the publication.
-  const only = options.mode === 'agent' && !told.reportDue && result.reloadNeeded ? namesOf(result) : undefined;
-  if (moved) await report(ctx, hub, options, signal, result, only);
+  if (moved) await report(ctx, hub, options, signal, result, told.reportDue ? undefined : newsOf(options, result));
   if (result.reloadNeeded) await collect(machine, options.mode);
   return result;
+}
+
+/**
+ * Which plugins the report is about. A change is told alone where only that was asked for or it came by itself: all that is here
+ * would be hashed again, and a fleet of full reports at every publication would cost more than the publication.
+ */
+function newsOf(options: SyncOptions, result: SyncResult): string[] | undefined {
+  if (options.only !== undefined) return [...new Set([...options.only, ...namesOf(result)])];
+  return options.mode === 'agent' && result.reloadNeeded ? namesOf(result) : undefined;
 }
 
 const expired = (ctx: ClientContext, answer: PlanAnswer): boolean => !(new Date(answer.plan.expiresAt) > ctx.clock());

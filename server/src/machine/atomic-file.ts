@@ -1,13 +1,14 @@
 import * as fs from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
-import { errnoOf, type FilePort, fileError, removeFile } from './file-port.ts';
+import { errnoOf, type FilePort, fileError, lookAt, removeFile } from './file-port.ts';
 
 /** Where a path really leads: links in its last part are followed, also one whose target does not exist yet. */
 export async function realTarget(path: string): Promise<string> {
   let here = path;
   for (let hops = 0; hops < 40; hops++) {
     try {
+      if (lookAt(here)?.isSymbolicLink() !== true) return here;
       here = resolve(dirname(here), fs.readlinkSync(here));
     } catch (error) {
       if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'EINVAL' || errnoOf(error) === 'UNKNOWN') return here;
@@ -55,9 +56,9 @@ export async function writeAtomic(
 
 async function modeOf(path: string): Promise<number | null> {
   try {
-    return fs.statSync(path).mode & 0o7777;
+    const there = fs.statSync(path, { throwIfNoEntry: false });
+    return there === undefined ? null : there.mode & 0o7777;
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return null;
     throw fileError(error, path);
   }
 }

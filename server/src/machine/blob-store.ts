@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Envelope } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { checkRecord, type VersionRecord } from '../domain/version-record.ts';
-import { listDir, makeDirs, readFileOrNull, removeFile } from './file-port.ts';
+import { listDir, makeDirs, readFileOrNull, removeFile, statOf } from './file-port.ts';
+import { readKept } from './kept-reads.ts';
 import { ensureRoot, type Machine } from './machine.ts';
 
 /** Pristine bytes by sha256, and the signed records that name them. Self-certifying: hashes are checked at every use. */
@@ -26,14 +26,6 @@ function blobPath(m: Machine, sha256: string): string {
 function recordPath(m: Machine, digest: string): string {
   if (!/^sha256:[0-9a-f]{64}$/.test(digest)) throw new HaiveError('DIGEST_MISMATCH', `${digest} is no digest`);
   return join(m.paths.records, `${digest.slice('sha256:'.length)}.json`);
-}
-
-function statOf(path: string): Stats | null {
-  try {
-    return statSync(path);
-  } catch {
-    return null;
-  }
 }
 
 /** Several processes may put the same file at once, without the lock: each has a temporary name of its own. */
@@ -93,15 +85,16 @@ export async function putRecord(m: Machine, envelope: Envelope, record: VersionR
 
 /** A version's record, or null where it is missing or does not hash to its digest. */
 export async function getRecord(m: Machine, digest: string): Promise<StoredRecord | null> {
-  const bytes = await readFileOrNull(recordPath(m, digest));
-  if (bytes === null) return null;
-  try {
-    const { envelope, record } = JSON.parse(bytes.toString('utf8')) as StoredRecord;
-    checkRecord(record);
-    return record.digest === digest ? { envelope, record } : null;
-  } catch {
-    return null;
-  }
+  return readKept(recordPath(m, digest), (bytes) => {
+    if (bytes === null) return null;
+    try {
+      const { envelope, record } = JSON.parse(bytes.toString('utf8')) as StoredRecord;
+      checkRecord(record);
+      return record.digest === digest ? { envelope, record } : null;
+    } catch {
+      return null;
+    }
+  });
 }
 
 /** The blobs that these records name and this machine lacks, each once. A blob of another size counts as lacking. */

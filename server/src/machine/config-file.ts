@@ -4,6 +4,7 @@ import { HaiveError } from '../domain/errors.ts';
 import { FindingPolicy } from '../domain/finding-policy.ts';
 import { writeAtomic } from './atomic-file.ts';
 import { makeDirs, readFileOrNull } from './file-port.ts';
+import { readKept } from './kept-reads.ts';
 import type { Machine } from './machine.ts';
 
 export const CONFIG_FORMAT = 1;
@@ -78,18 +79,21 @@ export function parseConfig(value: unknown, where: string): Config {
  * @throws HaiveError CONFIG_INVALID, FORMAT_UNSUPPORTED, IO_ERROR
  */
 export async function readConfig(m: Machine): Promise<Config> {
-  return parseConfig(await readRaw(m), m.paths.config);
+  const { config } = m.paths;
+  return readKept(config, (bytes) => parseConfig(rawOf(bytes, config), config), { settledMs: SETTLED_MS });
 }
 
-async function readRaw(m: Machine): Promise<Record<string, unknown>> {
-  const bytes = await readFileOrNull(m.paths.config);
+/** People edit this file in place. */
+const SETTLED_MS = 50;
+
+function rawOf(bytes: Buffer | null, where: string): Record<string, unknown> {
   if (bytes === null) return {};
   try {
     const value: unknown = JSON.parse(bytes.toString('utf8').replace(/^\uFEFF/, ''));
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
     throw new Error('not an object');
   } catch (cause) {
-    throw new HaiveError('CONFIG_INVALID', `${m.paths.config} is not a JSON object`, { cause });
+    throw new HaiveError('CONFIG_INVALID', `${where} is not a JSON object`, { cause });
   }
 }
 
@@ -102,7 +106,7 @@ export async function updateConfig(
   m: Machine,
   change: (raw: Record<string, unknown>) => Record<string, unknown>,
 ): Promise<Config> {
-  const raw = await readRaw(m);
+  const raw = rawOf(await readFileOrNull(m.paths.config), m.paths.config);
   const next = { format: CONFIG_FORMAT, ...change(raw) };
   const config = parseConfig(next, m.paths.config);
   await makeDirs(m.port, dirname(m.paths.config));

@@ -50,7 +50,7 @@ const enabled = (name: string): string[] => ['enabledPlugins', enabledKey(name)]
 export async function showDev(m: Machine, plugin: DevPlugin, from: string): Promise<DevChange> {
   await recover(m);
   await ensureRoot(m);
-  const receipts = await readReceipts(m);
+  const receipts = structuredClone(await readReceipts(m));
   if (receipts.layout !== 'native') {
     throw new HaiveError('LAYOUT_UNSUPPORTED', 'A plugin can be shown as it is written only in the native layout');
   }
@@ -78,7 +78,7 @@ export async function stopDev(
   m: Machine,
   which: (name: string, from: string) => boolean = () => true,
 ): Promise<string[]> {
-  const receipts = await readReceipts(m);
+  const receipts = structuredClone(await readReceipts(m));
   const stopped: string[] = [];
   for (const [name, tree] of Object.entries(receipts.dev ?? {})) {
     if (!which(name, tree.from)) continue;

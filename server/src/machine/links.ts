@@ -1,7 +1,7 @@
-import { lstat, readlink } from 'node:fs/promises';
+import { readlinkSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { temporaryOf } from './atomic-file.ts';
-import { errnoOf, fileError, makeDirs, removeFile } from './file-port.ts';
+import { errnoOf, fileError, lookAt, removeFile } from './file-port.ts';
 import type { Machine } from './machine.ts';
 import type { Receipts } from './receipts.ts';
 
@@ -10,8 +10,10 @@ import type { Receipts } from './receipts.ts';
 /** `free`: nothing there · `ours`: a link into our versions · `theirs`: anything else, left alone. */
 export async function whoseLink(m: Machine, path: string): Promise<'free' | 'ours' | 'theirs'> {
   try {
-    if (!(await lstat(path)).isSymbolicLink()) return 'theirs';
-    const target = resolve(dirname(path), await readlink(path));
+    const there = lookAt(path);
+    if (there === null) return 'free';
+    if (!there.isSymbolicLink()) return 'theirs';
+    const target = resolve(dirname(path), readlinkSync(path));
     return target.startsWith(m.paths.versions + sep) ? 'ours' : 'theirs';
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return 'free';
@@ -37,8 +39,7 @@ export async function applyLinks(m: Machine, prev: Receipts, next: Receipts): Pr
     const whose = await whoseLink(m, path);
     if (whose === 'theirs') continue;
     const text = process.platform === 'win32' ? target : relative(dirname(path), target);
-    if (whose === 'ours' && (await readlink(path)) === text) continue;
-    await makeDirs(m.port, dirname(path));
+    if (whose === 'ours' && readlinkSync(path) === text) continue;
     await replaceLink(m, path, text);
   }
 }
@@ -50,8 +51,8 @@ async function replaceLink(m: Machine, path: string, text: string): Promise<void
     await m.port.symlink(text, path, 'junction');
     return;
   }
+  // What a crash left there was cleared by recovery.
   const temporary = temporaryOf(path);
-  await removeFile(m.port, temporary);
   await m.port.symlink(text, temporary);
   await m.port.rename(temporary, path);
 }

@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HaiveError } from '../domain/errors.ts';
-import { errnoOf, listDir, makeDirs, readFileOrNull, removeFile } from './file-port.ts';
+import { errnoOf, listDir, makeDirs, readFileOrNull, removeFile, statOf } from './file-port.ts';
 import { ensureRoot, type Machine } from './machine.ts';
 import { livenessOf, ownIdentity, type ProcessIdentity } from './process-identity.ts';
 
@@ -44,13 +43,13 @@ async function readClaim(path: string): Promise<Claim | null> {
 }
 
 async function isFree(path: string, claim: Claim): Promise<boolean> {
-  if ((await stat(`${path}.done`).catch(() => null)) !== null) return true;
+  if (statOf(`${path}.done`) !== null) return true;
   const { pid, start, host, place } = claim;
   const known = pid !== undefined && start !== undefined && host !== undefined && place !== undefined;
   const liveness = known ? await livenessOf({ pid, start, host, place }) : 'unknown';
   if (liveness !== 'unknown') return liveness === 'dead';
   // The file system's clock on both sides, for hosts that disagree about the time.
-  const age = Date.now() - ((await stat(path).catch(() => null))?.mtimeMs ?? 0);
+  const age = Date.now() - (statOf(path)?.mtimeMs ?? 0);
   return age > FOREIGN_CLAIM_MS;
 }
 
@@ -113,7 +112,7 @@ async function clearDebris(m: Machine, number: number): Promise<void> {
     const marked = /^([0-9]+)\.done$/.exec(entry.name)?.[1];
     if (marked === undefined ? !entry.name.startsWith('.') : Number(marked) >= number) continue;
     const path = join(m.paths.lock, entry.name);
-    const age = Date.now() - ((await stat(path).catch(() => null))?.mtimeMs ?? Date.now());
+    const age = Date.now() - (statOf(path)?.mtimeMs ?? Date.now());
     if (age > 60_000) await removeFile(m.port, path);
   }
 }
@@ -121,7 +120,7 @@ async function clearDebris(m: Machine, number: number): Promise<void> {
 async function release(m: Machine, number: number): Promise<void> {
   const path = join(m.paths.lock, String(number));
   // After `leave` the folder is gone, and the lock with it.
-  if ((await readFileOrNull(path)) !== null) await m.port.writeFile(`${path}.done`, '');
+  if (statOf(path) !== null) await m.port.writeFile(`${path}.done`, '');
 }
 
 function describe(holder: Claim): string {

@@ -1,9 +1,8 @@
 import { existsSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { dirname, relative } from 'node:path';
 import { writeAtomic } from './atomic-file.ts';
 import type { Confining } from './confine.ts';
-import { type FilePort, makeDirs, readFileOrNull, realFilePort, withFileErrors } from './file-port.ts';
+import { type FilePort, makeDirs, readFileOrNull, realFilePort, statOf, withFileErrors } from './file-port.ts';
 import type { MachinePaths } from './paths.ts';
 
 /** This machine's side: where things lie, how files are changed, what time it is. Opening touches nothing. */
@@ -64,7 +63,7 @@ export function syncFoldersLater(machine: Machine): { machine: Machine; settle()
  */
 export async function ensureRoot(machine: Machine): Promise<void> {
   const { paths, port } = machine;
-  if ((await stat(paths.root).catch(() => null)) !== null) return;
+  if (statOf(paths.root) !== null) return;
   const made = await makeDirs(port, paths.root);
   if (made.length === 0) return;
   const above = made.filter((dir) => dir !== paths.root).map((dir) => relative(dirname(paths.claudeDir), dir));

@@ -1,10 +1,9 @@
-import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { getRecord } from './blob-store.ts';
 import { enabledNames } from './drift.ts';
 import { planEffects, relativeToClaude } from './effects.ts';
-import { readFileOrNull } from './file-port.ts';
+import { lookAt, readFileOrNull } from './file-port.ts';
 import { backupOfLive, type Keep, planDrops, planKeeps, planPurge, settleKeeps } from './keeps.ts';
 import { looseFiles } from './loose/index.ts';
 import type { Machine } from './machine.ts';
@@ -59,7 +58,7 @@ export async function planChange(m: Machine, prev: Receipts, change: Change): Pr
     const receipt = next.plugins[name];
     if (receipt !== undefined) receipt.enabled = (receipt.enabled ?? 0) + 1;
   }
-  planMadeDirs(next, prev, await missingDirs(m, next));
+  planMadeDirs(next, prev, missingDirs(m, next));
   const effects = await planEffects(m, prev, next);
   next.notes = { ...effects.notes, madeDirs: next.notes.madeDirs };
   plan.result.warnings.push(...effects.warnings);
@@ -135,7 +134,7 @@ function setHolds(m: Machine, next: Receipts, change: Change): void {
 }
 
 /** Folders outside ours that the change will make. */
-async function missingDirs(m: Machine, next: Receipts): Promise<string[]> {
+function missingDirs(m: Machine, next: Receipts): string[] {
   const receipts = Object.values(next.plugins);
   const dirs: string[] = [];
   if (receipts.some((r) => r.globalCommands.length > 0)) dirs.push(m.paths.commandsDir);
@@ -143,7 +142,7 @@ async function missingDirs(m: Machine, next: Receipts): Promise<string[]> {
   dirs.push(...looseDirs(next).map((dir) => join(m.paths.claudeDir, dir)));
   const missing: string[] = [];
   for (const dir of dirs) {
-    if ((await lstat(dir).catch(() => null)) === null) missing.push(relativeToClaude(m, dir));
+    if (lookAt(dir) === null) missing.push(relativeToClaude(m, dir));
   }
   return missing;
 }

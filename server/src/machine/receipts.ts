@@ -3,7 +3,7 @@ import type { Dependency } from '../domain/manifest.ts';
 import type { Origin } from '../domain/plan.ts';
 import { writeAtomic } from './atomic-file.ts';
 import type { DevTree } from './dev-override.ts';
-import { readFileOrNull } from './file-port.ts';
+import { readKept } from './kept-reads.ts';
 import type { Machine } from './machine.ts';
 
 export const RECEIPTS_FORMAT = 1;
@@ -158,22 +158,26 @@ export function noReceipts(): Receipts {
 }
 
 /**
- * What is installed, read without the lock: the file is replaced whole, so a reader sees the old or the new one.
+ * What is installed, read without the lock: the file is replaced whole, so a reader sees the old or the new one. Frozen: copy it
+ * before changing it.
  * @throws HaiveError FORMAT_UNSUPPORTED for a newer format, IO_ERROR for a file that is not ours to understand
  */
 export async function readReceipts(m: Machine): Promise<Receipts> {
-  const bytes = await readFileOrNull(m.paths.receipts);
+  return readKept(m.paths.receipts, (bytes) => understand(bytes, m.paths.receipts));
+}
+
+function understand(bytes: Buffer | null, where: string): Receipts {
   if (bytes === null) return noReceipts();
   let value: unknown;
   try {
     value = JSON.parse(bytes.toString('utf8'));
   } catch (cause) {
-    throw new HaiveError('IO_ERROR', `${m.paths.receipts} is damaged`, {
+    throw new HaiveError('IO_ERROR', `${where} is damaged`, {
       cause,
       hint: 'Run `hv doctor --fix`, which installs everything again.',
     });
   }
-  return checkReceipts(value, m.paths.receipts);
+  return checkReceipts(value, where);
 }
 
 /** @throws HaiveError FORMAT_UNSUPPORTED, IO_ERROR */
@@ -206,7 +210,7 @@ export async function writeReceipts(m: Machine, receipts: Receipts): Promise<voi
  * recovery done.
  */
 export async function updateReceipts(m: Machine, change: (receipts: Receipts) => void): Promise<Receipts> {
-  const receipts = await readReceipts(m);
+  const receipts = structuredClone(await readReceipts(m));
   change(receipts);
   await writeReceipts(m, receipts);
   return receipts;

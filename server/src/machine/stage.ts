@@ -1,9 +1,9 @@
-import { lstat, realpath, statfs } from 'node:fs/promises';
+import { realpathSync, statfsSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { shortDigest, type VersionRecord } from '../domain/version-record.ts';
 import { readBlob } from './blob-store.ts';
-import { errnoOf, makeDirs, readFileOrNull } from './file-port.ts';
+import { errnoOf, lookAt, makeDirs, readFileOrNull } from './file-port.ts';
 import type { Machine } from './machine.ts';
 import type { RenderedFile, RenderedTree, Source } from './render.ts';
 import { scanTree } from './tree.ts';
@@ -25,7 +25,7 @@ export async function freeTreeDir(m: Machine, record: VersionRecord, taken: Read
   const base = `versions/${record.name}/${record.version}-${shortDigest(record.digest)}`;
   for (let n = 1; ; n++) {
     const dir = n === 1 ? base : `${base}-r${n}`;
-    if (!taken.has(dir) && (await lstat(join(m.paths.root, dir)).catch(() => null)) === null) return dir;
+    if (!taken.has(dir) && lookAt(join(m.paths.root, dir)) === null) return dir;
   }
 }
 
@@ -34,14 +34,21 @@ export async function freeTreeDir(m: Machine, record: VersionRecord, taken: Read
  * @throws HaiveError DISK_FULL
  */
 export async function checkSpace(m: Machine, bytes: number): Promise<void> {
-  const free = await statfs(m.paths.root).then(
-    (s) => s.bavail * s.bsize,
-    () => Number.POSITIVE_INFINITY,
-  );
+  const free = freeBytes(m.paths.root);
   if (free >= bytes) return;
   throw new HaiveError('DISK_FULL', `${m.paths.root} has ${free} bytes left, ${bytes} are needed`, {
     details: { free, needed: bytes },
   });
+}
+
+/** Infinite where nobody knows. */
+function freeBytes(path: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(path);
+    return bavail * bsize;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
 }
 
 /**
@@ -68,9 +75,9 @@ export async function stageTree(m: Machine, dir: string, tree: RenderedTree): Pr
 
 /** @throws HaiveError PATH_OCCUPIED when a link below the root leads one of these folders elsewhere */
 async function stayHere(m: Machine, folders: Iterable<string>): Promise<void> {
-  const root = await realpath(m.paths.root);
+  const root = realpathSync.native(m.paths.root);
   for (const path of folders) {
-    const here = await realpath(path).catch(() => '');
+    const here = realPathOf(path);
     // Some file systems give names back in another normal form.
     if (here.normalize('NFC') === join(root, relative(m.paths.root, path)).normalize('NFC')) continue;
     throw new HaiveError('PATH_OCCUPIED', `${path} leads elsewhere by a link`, { details: { path } });
@@ -92,6 +99,15 @@ export async function readBack(m: Machine, { name, dir, rendered }: StagedTree):
     throw new HaiveError('VERIFY_FAILED', `${name}: ${path} does not read back as it was written`, {
       details: { name, path },
     });
+  }
+}
+
+/** Empty where it leads nowhere. */
+function realPathOf(path: string): string {
+  try {
+    return realpathSync.native(path);
+  } catch {
+    return '';
   }
 }
 

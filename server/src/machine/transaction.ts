@@ -135,7 +135,6 @@ async function rollBack(m: Machine, journal: Journal): Promise<void> {
     await removeTree(m.port, join(m.paths.root, dir));
     await removeEmptyDir(m.port, dirname(join(m.paths.root, dir)));
   }
-  await removeFile(m.port, temporaryOf(m.paths.marketplace));
   for (const dir of [m.paths.versions, dirname(m.paths.marketplace)]) await removeEmptyDir(m.port, dir);
   await removeFile(m.port, m.paths.journal);
 }

@@ -28,10 +28,11 @@ export async function pick(
   const here = new Set(Object.values(receipts.plugins).map((p) => p.digest));
   // What failed in this very run is not tried again by force either.
   const barred = [...failed].flatMap(([digest, e]) => (here.has(digest) ? [] : [[digest, e.message] as const]));
+  const only = options.only === undefined ? undefined : new Set(options.only);
   const repair =
     options.mode === 'explicit'
       ? new Set(
-          (await inspect(ctx.machine)).filter((p) => p.state === 'missing' || p.state === 'damaged').map((p) => p.name),
+          (await inspect(ctx.machine, only)).filter((p) => p.state === 'missing' || p.state === 'damaged').map((p) => p.name),
         )
       : undefined;
   return pickChanges({
