@@ -36,7 +36,7 @@ const SYNCHRONOUS: Synchronous = {
   symlink: (target, path, type) => fs.symlinkSync(target, path, type),
   chmod: (path, mode) => fs.chmodSync(path, mode),
   link: (existing, path) => fs.linkSync(existing, path),
-  fsyncDir: () => undefined,
+  fsync: () => undefined,
 };
 
 type Arguments = Parameters<FilePort[OperationName]>;

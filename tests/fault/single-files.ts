@@ -15,6 +15,7 @@ import { clearLive, isLive, readLive, writeLive } from '../../server/src/machine
 import type { Machine } from '../../server/src/machine/machine.ts';
 import { publisherKey, readPublisherKey } from '../../server/src/machine/publisher-key.ts';
 import { readText, writeText } from '../../server/src/machine/text-file.ts';
+import { recover } from '../../server/src/machine/transaction.ts';
 import { makeVersion } from '../machine/rig.ts';
 import type { Scenario } from './scenarios.ts';
 
@@ -68,6 +69,18 @@ export const SINGLE_FILES: Scenario[] = [
     async prepare(rig) {
       const settings = rig.path('client', 'settings.json');
       return async (m) => writeText(m, settings, await readText(settings), '{}\n');
+    },
+  },
+  {
+    name: 'a journal that the power took before it was on the disk',
+    repeated: true,
+    async prepare(rig) {
+      await rig.store('a', '1.0.0', { x: 'x' });
+      await rig.write('.claude/plugins/.haivemind/journal.json', '{"format":1,"phase":"stag');
+      await rig.write('.claude/plugins/.haivemind/.journal.json.hv-tmp', 'half');
+      return async (m) => {
+        if ((await recover(m)) !== 'nothing') throw new Error('it was taken for a journal');
+      };
     },
   },
   {

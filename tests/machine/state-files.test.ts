@@ -190,7 +190,7 @@ describe('files of ours in a format that is not known', () => {
     ['receipts', '{"format":1,"layout":"sideways"}', 'FORMAT_UNSUPPORTED'],
     ['receipts', '{', 'IO_ERROR'],
     ['journal', '{"format":2}', 'FORMAT_UNSUPPORTED'],
-    ['journal', '', 'IO_ERROR'],
+    ['journal', '{"torn":', 'IO_ERROR'],
   ] as const)('%s %j is refused with %s', async (file, text, code) => {
     await ensureRoot(rig.machine);
     await writeFile(rig.machine.paths[file], text);
@@ -198,4 +198,14 @@ describe('files of ours in a format that is not known', () => {
     await expect(read).rejects.toMatchObject({ code });
     expect(await readFile(rig.machine.paths[file], 'utf8')).toBe(text);
   });
+
+  it.each(['', '\0\0\0\0', '{"format":1,"phase":"appl'])(
+    'a journal that the power took (%j) is no change',
+    async (text) => {
+      await ensureRoot(rig.machine);
+      await writeFile(rig.machine.paths.journal, text);
+      expect(await recover(rig.machine)).toBe('nothing');
+      await expect(readFile(rig.machine.paths.journal)).rejects.toMatchObject({ code: 'ENOENT' });
+    },
+  );
 });

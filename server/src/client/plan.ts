@@ -72,11 +72,7 @@ export async function fetchPlan(
 }
 
 /** A plan that came as a delta, checked; null when what is here is not the plan it was made against. */
-function expand(
-  ctx: ClientContext,
-  reply: Reply<'plan'>,
-  base: Plan,
-): { envelope: Envelope; plan: Plan } | null {
+function expand(ctx: ClientContext, reply: Reply<'plan'>, base: Plan): { envelope: Envelope; plan: Plan } | null {
   const { delta, ...rest } = reply;
   const whole = fromDelta(base, delta?.plan as unknown as DeltaPlan);
   if (whole === null) return null;

@@ -111,10 +111,12 @@ async function run(ctx: ClientContext, hub: HubClient, options: SyncOptions, sig
       'haivemind-core was enabled twice; the one of the collective stays, the other comes back when you leave',
     );
   }
-  await remember(ctx, answer);
+  // The hub hears first: it is being waited for, and what is written down here only saves the next question.
+  if (!answer.notModified) ctx.config = { ...ctx.config, plan: placeOf(answer) };
   const result = { ...done, notModified: answer.notModified, warnings: [...warnings, ...done.warnings] };
   const moved = result.reloadNeeded || !answer.notModified || options.mode === 'explicit' || told.reportDue;
   if (moved) await report(ctx, hub, options, signal, result, told.reportDue ? undefined : newsOf(options, result));
+  await remember(ctx, answer);
   if (result.reloadNeeded) await collect(machine, options.mode);
   return result;
 }
@@ -143,12 +145,17 @@ async function takeAway(m: Machine): Promise<SyncResult['revoked']> {
 async function remember(ctx: ClientContext, answer: PlanAnswer): Promise<void> {
   if (answer.notModified) return;
   await keepPlan(ctx, answer);
-  const { counter, epoch } = answer.plan;
-  ctx.config = await updateConfig(ctx.machine, (raw) => {
-    raw.plan = { etag: answer.etag ?? '', counter, epoch };
-    return raw;
-  });
+  ctx.config = await updateConfig(
+    ctx.machine,
+    (raw) => {
+      raw.plan = placeOf(answer);
+      return raw;
+    },
+    { settled: false },
+  );
 }
+
+const placeOf = ({ etag, plan }: PlanAnswer) => ({ etag: etag ?? '', counter: plan.counter, epoch: plan.epoch });
 
 /** True for a failed sync that only means: later. */
 export function tryLater(thrown: unknown): boolean {

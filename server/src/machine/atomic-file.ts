@@ -27,13 +27,14 @@ export function temporaryOf(path: string): string {
  * Replaces a file whole: temporary file beside it, fsync, rename, fsync of the folder. A link is followed, so that
  * files kept elsewhere by a dotfile manager stay links; an existing file keeps its mode.
  * @param options.mode permission bits of a new file, 0644 by default
+ * @param options.settled false: the folder is not synced, so that a loss of power may bring the old file back, whole
  * @throws HaiveError READ_ONLY when the file's mode allows nobody to write it, DISK_FULL, IO_ERROR
  */
 export async function writeAtomic(
   port: FilePort,
   path: string,
   bytes: Uint8Array | string,
-  options: { mode?: number; fsync?: boolean; temporary?: string } = {},
+  options: { mode?: number; fsync?: boolean; settled?: boolean; temporary?: string } = {},
 ): Promise<void> {
   const target = await realTarget(path);
   const existing = await modeOf(target);
@@ -51,7 +52,7 @@ export async function writeAtomic(
     await removeFile(port, temporary).catch(() => false);
     throw error;
   }
-  if (fsync) await port.fsyncDir(dirname(target));
+  if (fsync && options.settled !== false) await port.fsync(dirname(target));
 }
 
 async function modeOf(path: string): Promise<number | null> {

@@ -100,17 +100,20 @@ function rawOf(bytes: Buffer | null, where: string): Record<string, unknown> {
 /**
  * Changes the configuration and writes it whole, mode 0600. `change` gets what is really written in the file, without
  * defaults, so that defaults stay out of it; the result is checked before it is written.
+ * @param options.settled false: a loss of power right after may bring the file from before back
  * @throws HaiveError CONFIG_INVALID, DISK_FULL, READ_ONLY
  */
 export async function updateConfig(
   m: Machine,
   change: (raw: Record<string, unknown>) => Record<string, unknown>,
+  options: { settled?: boolean } = {},
 ): Promise<Config> {
   const raw = rawOf(await readFileOrNull(m.paths.config), m.paths.config);
   const next = { format: CONFIG_FORMAT, ...change(raw) };
   const config = parseConfig(next, m.paths.config);
   await makeDirs(m.port, dirname(m.paths.config));
-  await writeAtomic(m.port, m.paths.config, `${JSON.stringify(next, null, 2)}\n`, { mode: 0o600 });
+  const settled = options.settled ?? true;
+  await writeAtomic(m.port, m.paths.config, `${JSON.stringify(next, null, 2)}\n`, { mode: 0o600, settled });
   return config;
 }
 

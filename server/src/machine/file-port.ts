@@ -22,7 +22,8 @@ export interface FilePort {
   symlink(target: string, path: string, type?: 'dir' | 'junction'): Promise<void>;
   chmod(path: string, mode: number): Promise<void>;
   link(existing: string, path: string): Promise<void>;
-  fsyncDir(path: string): Promise<void>;
+  /** Waits until a file or folder is on the disk as it is now. */
+  fsync(path: string): Promise<void>;
 }
 
 export const FILE_OPERATIONS = [
@@ -34,7 +35,7 @@ export const FILE_OPERATIONS = [
   'symlink',
   'chmod',
   'link',
-  'fsyncDir',
+  'fsync',
 ] as const satisfies (keyof FilePort)[];
 
 /** Bytes up to which a file is read or written at once: from memory that takes less than a trip through the thread pool. */
@@ -53,16 +54,17 @@ async function writeFile(path: string, bytes: Uint8Array | string, options: Writ
   }
 }
 
-async function fsyncDir(path: string): Promise<void> {
+async function fsync(path: string): Promise<void> {
+  const windows = process.platform === 'win32';
   // Windows cannot open a folder; there the file system orders renames by itself.
-  if (process.platform === 'win32') return;
-  const folder = fs.openSync(path, 'r');
+  if (windows && fs.statSync(path).isDirectory()) return;
+  const opened = fs.openSync(path, windows ? 'r+' : 'r');
   try {
-    await sync(folder);
+    await sync(opened);
   } catch (error) {
     if (!['EINVAL', 'ENOTSUP', 'EBADF'].includes(errnoOf(error) ?? '')) throw error;
   } finally {
-    fs.closeSync(folder);
+    fs.closeSync(opened);
   }
 }
 
@@ -82,7 +84,7 @@ export function realFilePort(): FilePort {
     symlink: async (target, path, type) => fs.symlinkSync(target, path, type),
     chmod: async (path, mode) => fs.chmodSync(path, mode),
     link: async (existing, path) => fs.linkSync(existing, path),
-    fsyncDir,
+    fsync,
   };
 }
 
@@ -130,7 +132,7 @@ export function withFileErrors(port: FilePort): FilePort {
     symlink: guard((target: string, path: string, type?: 'dir' | 'junction') => port.symlink(target, path, type)),
     chmod: guard(port.chmod),
     link: guard(port.link),
-    fsyncDir: guard(port.fsyncDir),
+    fsync: guard(port.fsync),
   };
 }
 

@@ -40,18 +40,21 @@ export function openMachine(options: {
 }
 
 /**
- * The same machine, which notes the folders to be synced; `settle` syncs them, all at once. For steps behind a commit: a loss of
- * power may undo any of them, because the journal, which goes last, says how to do them again.
+ * The same machine, which notes the folders to be synced; `settle` syncs them and what it is told besides, all at once. For steps
+ * behind a commit: a loss of power may undo any of them, because the journal, which goes last, says how to do them again.
  */
-export function syncFoldersLater(machine: Machine): { machine: Machine; settle(): Promise<void> } {
+export function syncFoldersLater(machine: Machine): {
+  machine: Machine;
+  settle(besides?: readonly string[]): Promise<void>;
+} {
   const folders = new Set<string>();
-  const fsyncDir = async (path: string): Promise<void> => void folders.add(path);
+  const fsync = async (path: string): Promise<void> => void folders.add(path);
   return {
-    machine: { ...machine, port: { ...machine.port, fsyncDir } },
-    async settle() {
+    machine: { ...machine, port: { ...machine.port, fsync } },
+    async settle(besides = []) {
       // One that is gone again has nothing to keep.
-      const there = [...folders].filter((path) => existsSync(path));
-      await Promise.all(there.map((path) => machine.port.fsyncDir(path)));
+      const there = [...folders, ...besides].filter((path) => existsSync(path));
+      await Promise.all(there.map((path) => machine.port.fsync(path)));
       folders.clear();
     },
   };

@@ -49,7 +49,7 @@ export async function publisherKey(m: Machine): Promise<PublisherKey> {
   } finally {
     await removeFile(m.port, temporary);
   }
-  await m.port.fsyncDir(m.paths.keys);
+  await m.port.fsync(m.paths.keys);
   const made = await readPublisherKey(m);
   if (made === null) throw new HaiveError('IO_ERROR', `${m.paths.publisherKey} vanished after it was made`);
   return made;

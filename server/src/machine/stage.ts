@@ -54,9 +54,15 @@ function freeBytes(path: string): number {
 /**
  * Writes a rendered tree below the root and waits until it is on the disk.
  * @param dir relative to the root; must not exist
+ * @param besides files and folders to wait for as well: one wait for all costs what one alone does
  * @throws HaiveError BLOB_MISSING, HASH_MISMATCH, DISK_FULL, READ_ONLY, IO_ERROR, PATH_OCCUPIED where a link leads elsewhere
  */
-export async function stageTree(m: Machine, dir: string, tree: RenderedTree): Promise<void> {
+export async function stageTree(
+  m: Machine,
+  dir: string,
+  tree: RenderedTree,
+  besides: readonly string[] = [],
+): Promise<void> {
   const root = join(m.paths.root, dir);
   const folders = new Set<string>([root]);
   for (const file of tree.files) {
@@ -68,7 +74,7 @@ export async function stageTree(m: Machine, dir: string, tree: RenderedTree): Pr
   for (const folder of inOrder) await makeDirs(m.port, folder);
   const fsync = tree.files.length <= FSYNC_FILES;
   await inParallel(tree.files, (file) => writeRendered(m, join(root, file.path), file, fsync));
-  await inParallel([...inOrder, dirname(root)], (folder) => m.port.fsyncDir(folder));
+  await inParallel([...inOrder, dirname(root), ...besides], (path) => m.port.fsync(path));
   // Again: a folder may have become a link while we wrote, and what is committed next is loaded from here.
   await stayHere(m, folders);
 }

@@ -88,9 +88,12 @@ interface Journal {
   marketplace: string;
 }
 
-async function writeJournal(m: Machine, journal: Journal): Promise<void> {
-  await writeAtomic(m.port, m.paths.journal, JSON.stringify(journal));
+/** @param synced false: the caller syncs `journalPaths` before anything of the change counts */
+async function writeJournal(m: Machine, journal: Journal, synced: boolean): Promise<void> {
+  await writeAtomic(m.port, m.paths.journal, JSON.stringify(journal), { fsync: synced });
 }
+
+const journalPaths = (m: Machine): string[] => [m.paths.journal, dirname(m.paths.journal)];
 
 async function readJournal(m: Machine): Promise<Journal | null> {
   const bytes = await readFileOrNull(m.paths.journal);
@@ -99,6 +102,8 @@ async function readJournal(m: Machine): Promise<Journal | null> {
   try {
     journal = JSON.parse(bytes.toString('utf8')) as Journal;
   } catch (cause) {
+    // The power went before it was on the disk, and nothing that counts is done before that; what was staged is an orphan.
+    if (isTorn(bytes)) return null;
     throw new HaiveError('IO_ERROR', `${m.paths.journal} is damaged`, { cause });
   }
   if (journal.format !== JOURNAL_FORMAT) {
@@ -109,6 +114,12 @@ async function readJournal(m: Machine): Promise<Journal | null> {
   return journal;
 }
 
+/** Whether these are bytes of a journal that a loss of power left: none, nothing but zeros, or its beginning. */
+function isTorn(bytes: Buffer): boolean {
+  const text = bytes.toString('utf8').replace(/\0+$/, '');
+  return text === '' || text.startsWith(`{"format":${JOURNAL_FORMAT},`);
+}
+
 /**
  * Finishes or undoes what a process that died left behind. The lock must be held. Safe to be stopped and run again.
  * @throws HaiveError SETTINGS_INVALID, READ_ONLY, DISK_FULL, IO_ERROR (the journal stays, the next run tries again), FORMAT_UNSUPPORTED
@@ -117,6 +128,7 @@ export async function recover(m: Machine): Promise<'nothing' | 'rolled-back' | '
   const journal = await readJournal(m);
   if (journal === null) {
     for (const path of [m.paths.journal, m.paths.receipts]) await removeFile(m.port, temporaryOf(path));
+    await removeFile(m.port, m.paths.journal);
     return 'nothing';
   }
   const temporary = await temporaryFiles(m, journal.prev, journal.next);
@@ -157,8 +169,8 @@ async function finish(m: Machine, journal: Journal): Promise<string[]> {
   await removeFromSettings(before, prev, next);
   await flipPointer(before, journal.marketplace);
   const warnings = await applyEffects(behind, prev, next);
-  await writeAtomic(behind.port, m.paths.receipts, receiptsText(next));
-  await later.settle();
+  await writeAtomic(behind.port, m.paths.receipts, receiptsText(next), { fsync: false });
+  await later.settle([m.paths.receipts, dirname(m.paths.receipts)]);
   await removeFile(m.port, m.paths.journal);
   return warnings;
 }
@@ -193,18 +205,19 @@ export async function applyChange(
   await checkSpace(m, plan.bytes);
   let committed = false;
   try {
-    await writeJournal(m, journal);
+    await writeJournal(m, journal, false);
+    if (journal.phase === 'applying') await Promise.all(journalPaths(m).map((path) => m.port.fsync(path)));
     committed = journal.phase === 'applying';
     for (const [i, tree] of plan.trees.entries()) {
       onProgress({ phase: 'staging', name: tree.name, done: i, total: plan.trees.length });
       await makeDirs(m.port, dirname(join(m.paths.root, tree.dir)));
-      await stageTree(m, tree.dir, tree.rendered);
+      await stageTree(m, tree.dir, tree.rendered, i === 0 ? journalPaths(m) : []);
       await readBack(m, tree);
     }
     onProgress({ phase: 'applying', name: '', done: plan.trees.length, total: plan.trees.length });
     if (removes && !committed) {
       journal.phase = 'applying';
-      await writeJournal(m, journal);
+      await writeJournal(m, journal, true);
     }
     // From here on an error leaves the journal, and the next run finishes the change.
     committed = true;

@@ -32,7 +32,9 @@ export async function pick(
   const repair =
     options.mode === 'explicit'
       ? new Set(
-          (await inspect(ctx.machine, only)).filter((p) => p.state === 'missing' || p.state === 'damaged').map((p) => p.name),
+          (await inspect(ctx.machine, only))
+            .filter((p) => p.state === 'missing' || p.state === 'damaged')
+            .map((p) => p.name),
         )
       : undefined;
   return pickChanges({
