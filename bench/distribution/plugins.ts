@@ -1,9 +1,11 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { brotliCompressSync, constants } from 'node:zlib';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../../server/src/contract/frames.ts';
 import { createKeyPair, sealJson } from '../../server/src/domain/dsse.ts';
 import { packPlugin, type SourceFile } from '../../server/src/domain/package.ts';
 import { RECORD_PAYLOAD_TYPE } from '../../server/src/domain/version-record.ts';
-import { type BenchHub, call } from './bench-hub.ts';
+import { type BenchHub, BUNDLES, call } from './bench-hub.ts';
 
 const PUBLISHER = createKeyPair();
 
@@ -52,6 +54,29 @@ export function makePlugin(name: string, seed: number, files: number, bytes: num
     all.set(i % 3 === 0 ? `commands/c${i}.md` : `docs/d${i}.md`, body);
   }
   return { name, version: '1.0.0', files: all };
+}
+
+/**
+ * `count` plugins of what people wrote: the Markdown files of the packages that this repository installs, each once, neighbours
+ * in one plugin as they were in one package.
+ */
+export async function realPlugins(count: number): Promise<Version[]> {
+  const folder = join(BUNDLES, '..');
+  const paths = (await readdir(folder, { recursive: true })).filter((path) => /\.md$/i.test(path));
+  const texts = new Map<string, string>();
+  for (const path of paths.filter((p) => !/licen[sc]e|\.bench-/i.test(p)).sort()) {
+    const text = await readFile(join(folder, path), 'utf8');
+    if (text.length > 200 && text.length < 60_000) texts.set(text, path.replace(/[^\w/.-]/g, '_'));
+  }
+  const all = [...texts];
+  const each = all.length / count;
+  return Array.from({ length: count }, (_, i) => ({
+    name: `plugin-${i}`,
+    version: '1.0.0',
+    files: new Map(
+      all.slice(Math.floor(i * each), Math.floor((i + 1) * each)).map(([text, path]) => [`docs/${path}`, text]),
+    ),
+  }));
 }
 
 /** The next version, in which one file gained a line. */

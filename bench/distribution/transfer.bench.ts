@@ -1,5 +1,5 @@
 // What a change costs on its way to a machine, beside git (and Verdaccio where given): one file of one plugin, on loopback and
-// with 40 ms there and back; a machine that starts with 100 plugins; a publication.
+// with 40 ms there and back; a machine that starts with 100 plugins of real Markdown; a publication.
 // `transfer [ROUNDS] [--only file|cold|publish] [--verdaccio FOLDER]`.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import { gzipSync } from 'node:zlib';
 import { holdLiveChannel } from '../../server/src/client/live-channel.ts';
 import { cpuSeconds, finish, goal, machineLine, median, shown, startHub } from './bench-hub.ts';
 import { git, startGit, startProxy, startVerdaccio } from './peers.ts';
-import { changed, makePlugin, prepare, publish, seeded, send, sourceOf, type Version } from './plugins.ts';
+import { changed, makePlugin, prepare, publish, realPlugins, send, sourceOf, type Version } from './plugins.ts';
 import { realMachine } from './real-machine.ts';
 
 const rounds = Number(process.argv[2]) || 7;
@@ -22,12 +22,7 @@ const hub = await startHub();
 const repository = await startGit();
 console.log(machineLine());
 try {
-  const random = seeded(1);
-  const market: Version[] = [];
-  for (let i = 0; i < 100; i++) {
-    const files = Math.max(2, Math.round(4 + random() ** 3 * 30));
-    market.push(makePlugin(`plugin-${i}`, i + 10, files, Math.round(files * 9000)));
-  }
+  const market = await realPlugins(100);
   await repository.commit(
     new Map(
       market.flatMap((p) => sourceOf(p).map((f) => [`plugins/${p.name}/${f.path}`, Buffer.from(f.bytes)] as const)),

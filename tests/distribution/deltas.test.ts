@@ -1,10 +1,11 @@
 // An update over a real hub: differences where the machine has a base, and never more than it lacks.
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { brotliDecompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { syncMachine } from '../../server/src/client/sync.ts';
-import { decodeFrames, type Frame } from '../../server/src/contract/frames.ts';
+import { decodeFrames, endFrame, type Frame } from '../../server/src/contract/frames.ts';
 import { getRecord } from '../../server/src/machine/blob-store.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
 import { ask, publish, type TestHub, testHub } from '../hub/support.ts';
@@ -45,7 +46,7 @@ describe('an update', () => {
   it('travels as the differences of its record and of the files that changed', async () => {
     await publish(t.url, t.admin, next);
     const [base, digest] = [await digestOf('1.0.0'), await digestOf('1.1.0')];
-    const frames = await transfer({ versions: [digest], have: [base], forms: ['delta', 'pack'] });
+    const frames = await transfer({ versions: [digest], have: [base], forms: ['delta', 'batch', 'none-such'] });
     expect(kinds(frames)).toEqual(['record', 'delta', 'delta', 'delta']);
     expect(frames.reduce((sum, f) => sum + f.bytes.length, 0)).toBeLessThan(1200);
     expect(kinds(await transfer({ versions: [digest], have: [base] }))).toEqual(['record', 'blob', 'blob', 'blob']);
@@ -81,14 +82,21 @@ describe('an update', () => {
     expect(frames.every((f) => f.header.t !== 'record' || f.header.base === undefined)).toBe(true);
   });
 
-  it('brings a version of which nothing is here as one pack, and one of which something is file by file', async () => {
+  it('brings versions of which nothing is here as one batch, and one of which something is file by file', async () => {
+    await publish(t.url, t.admin, { name: 'bb', files: { 'docs/b.md': `${long('b')}\nand more` } });
+    const bb = String((await ask(t.url, 'GET', '/api/plugins/plugin_bb_1.0.0', { token: t.admin })).json.digest);
     const digest = await digestOf('1.0.0');
-    const [record, pack] = await transfer({ versions: [digest], forms: ['pack'] });
-    expect([record?.header.t, pack?.header.t]).toEqual(['record', 'pack']);
+    const frames = await transfer({ versions: [digest, bb], forms: ['batch'] });
+    expect(kinds(frames)).toEqual(['batch']);
+    const inner: Frame[] = [];
+    const unpacked = brotliDecompressSync(frames[0]?.bytes ?? Buffer.alloc(0));
+    for await (const frame of decodeFrames(Readable.from([unpacked, endFrame()]), 1e8)) inner.push(frame);
+    expect(kinds(inner)).toEqual(['record', 'pack', 'record', 'pack']);
     const kept = await getRecord(machine.ctx.machine, digest);
     const sizes = kept?.record.files.reduce((sum, f) => sum + f.size, 0);
-    expect(brotliDecompressSync(pack?.bytes ?? Buffer.alloc(0)).length).toBe(sizes);
+    const pack = inner[inner.findIndex((f) => f.header.t === 'record' && f.header.digest === digest) + 1];
+    expect(pack?.bytes.length).toBe(sizes);
     const have = [kept?.record.files[0]?.sha256];
-    expect(kinds(await transfer({ versions: [digest], have_blobs: have, forms: ['pack'] }))).not.toContain('pack');
+    expect(kinds(await transfer({ versions: [digest], have_blobs: have, forms: ['batch'] }))).not.toContain('batch');
   });
 });

@@ -317,8 +317,12 @@ const packAnswer =
   (_, response) => {
     response.writeHead(200, { 'content-type': FRAMES_TYPE });
     const record = Buffer.from(JSON.stringify(v.envelope));
-    response.write(encodeFrame({ t: 'record', digest: v.entry.digest, key: v.key, n: 0 }, record));
-    response.end(Buffer.concat([encodeFrame({ t: 'pack', n: 0 }, brotliCompressSync(bytes)), endFrame()]));
+    const frames = [
+      encodeFrame({ t: 'record', digest: v.entry.digest, key: v.key, n: 0 }, record),
+      encodeFrame({ t: 'pack', n: 0 }, bytes),
+    ];
+    const batch = brotliCompressSync(Buffer.concat(frames));
+    response.end(Buffer.concat([encodeFrame({ t: 'batch', n: 0 }, batch), endFrame()]));
   };
 
 /** The code of what was refused, thrown or told. */

@@ -1,5 +1,3 @@
-import { promisify } from 'node:util';
-import { brotliDecompress } from 'node:zlib';
 import { decodeFrames, FRAMES_TYPE, type Frame } from '../contract/frames.ts';
 import { Envelope } from '../contract/schemas.ts';
 import { openJson, type Envelope as SignedEnvelope } from '../domain/dsse.ts';
@@ -11,11 +9,10 @@ import { checkPath, checkPathSet } from '../domain/safe-path.ts';
 import { RECORD_PAYLOAD_TYPE, type VersionRecord } from '../domain/version-record.ts';
 import { getRecord, hasBlob, missingBlobs, putBlob, putRecord, readBlob } from '../machine/blob-store.ts';
 import type { Machine } from '../machine/machine.ts';
+import { inflate, keepPack, openBatch } from './batch.ts';
 import { brokenOff } from './http.ts';
 import type { HubClient } from './hub-client.ts';
 import { admitKey, followsRotation, pin, readTrust, type Trust, trustOf, writeTrust } from './trust.ts';
-
-const unbrotli = promisify(brotliDecompress);
 
 export interface Wanted {
   id: string;
@@ -121,6 +118,8 @@ async function stillLacking(
   return lacking;
 }
 
+type Base = Pick<VersionRecord, 'files'>;
+
 interface Asking {
   result: TransferResult;
   keys: { trust: Trust };
@@ -135,7 +134,7 @@ interface Answering extends Asking {
   /** Bytes of blobs that accepted records name, by sha256. */
   expected: Map<string, number>;
   /** The record that came last, and the one that it was told as a difference from. */
-  newest: { record: VersionRecord; base: VersionRecord | null } | null;
+  newest: { record: VersionRecord; base: Base | null } | null;
   /** A difference did not fit. */
   misfit: boolean;
 }
@@ -148,7 +147,7 @@ async function askOnce(m: Machine, hub: HubClient, wanted: readonly Wanted[], as
       versions: wanted.map((w) => w.digest),
       have: await wholeVersions(m, wanted, options),
       have_blobs: await partial(m, wanted),
-      forms: asking.differences ? ['delta', 'pack'] : [],
+      forms: asking.differences ? ['delta', 'batch'] : [],
     },
     headers: { accept: FRAMES_TYPE },
     signal: options.signal,
@@ -168,10 +167,9 @@ async function askOnce(m: Machine, hub: HubClient, wanted: readonly Wanted[], as
   try {
     for await (const frame of decodeFrames(answer.body as AsyncIterable<Buffer>, limit)) {
       result.bytes += frame.bytes.length;
-      if (frame.header.t === 'record') await takeRecord(m, hub, frame, so);
-      else if (frame.header.t === 'blob') await takeBlob(m, frame, so.expected);
-      else if (frame.header.t === 'delta') await takeDelta(m, frame, so);
-      else if (frame.header.t === 'pack') await takePack(m, frame, so);
+      if (frame.header.t === 'batch') {
+        for await (const one of openBatch(frame)) await take(m, hub, one, so);
+      } else await take(m, hub, frame, so);
       options.onBytes?.(result.bytes);
     }
   } catch (thrown) {
@@ -179,6 +177,13 @@ async function askOnce(m: Machine, hub: HubClient, wanted: readonly Wanted[], as
     throw brokenOff(thrown, 'The transfer broke off; what arrived is kept');
   }
   return so.misfit && asking.differences;
+}
+
+async function take(m: Machine, hub: HubClient, frame: Frame, so: Answering): Promise<void> {
+  if (frame.header.t === 'record') await takeRecord(m, hub, frame, so);
+  else if (frame.header.t === 'blob') await takeBlob(m, frame, so.expected);
+  else if (frame.header.t === 'delta') await takeDelta(m, frame, so);
+  else if (frame.header.t === 'pack' && so.newest !== null) await keepPack(m, so.newest.record, frame);
 }
 
 /**
@@ -214,7 +219,7 @@ async function takeRecord(m: Machine, hub: HubClient, frame: Frame, so: Answerin
   if (header.t !== 'record' || want === undefined) return;
   const { result, keys, options } = so;
   try {
-    const base = header.base === undefined ? null : ((await getRecord(m, header.base))?.record ?? null);
+    const base = header.base === undefined ? null : await baseOf(m, header.base);
     const envelope = base === null ? Envelope.parse(JSON.parse(frame.bytes.toString('utf8'))) : expand(base, frame);
     const signer = envelope.signatures[0]?.keyid ?? '';
     const pinned = trustOf(keys.trust, options.hub.id).publishers[signer]?.key;
@@ -258,8 +263,13 @@ async function takeRecord(m: Machine, hub: HubClient, frame: Frame, so: Answerin
   }
 }
 
+/** What a record is told as differences from: a version that is here, or nothing. */
+async function baseOf(m: Machine, digest: string): Promise<Base | null> {
+  return digest === '' ? { files: [] } : ((await getRecord(m, digest))?.record ?? null);
+}
+
 /** The envelope of a record that came as differences from one that is here. */
-function expand(base: VersionRecord, frame: Frame): SignedEnvelope {
+function expand(base: Base, frame: Frame): SignedEnvelope {
   const { signatures, record } = JSON.parse(frame.bytes.toString('utf8')) as {
     signatures: unknown;
     record: RecordDelta;
@@ -328,27 +338,5 @@ async function takeDelta(m: Machine, frame: Frame, so: Answering): Promise<void>
   } catch (thrown) {
     if (!(thrown instanceof HaiveError) || !['HASH_MISMATCH', 'BLOB_MISSING'].includes(thrown.code)) throw thrown;
     so.misfit = true;
-  }
-}
-
-/** All blobs of the newest record in one. */
-async function takePack(m: Machine, frame: Frame, so: Answering): Promise<void> {
-  if (so.newest === null) return;
-  const sizes = new Map(so.newest.record.files.map((file) => [file.sha256, file.size]));
-  const total = [...sizes.values()].reduce((sum, size) => sum + size, 0);
-  const all = await inflate(frame.bytes, total);
-  if (all.length !== total) throw new HaiveError('HASH_MISMATCH', 'Packed bytes do not unpack to their announced size');
-  let at = 0;
-  for (const [sha256, size] of sizes) {
-    await putBlob(m, sha256, all.subarray(at, at + size));
-    at += size;
-  }
-}
-
-async function inflate(bytes: Buffer, size: number): Promise<Buffer> {
-  try {
-    return await unbrotli(bytes, { maxOutputLength: Math.max(size, 1) });
-  } catch (cause) {
-    throw new HaiveError('HASH_MISMATCH', 'Compressed bytes do not unpack to their announced size', { cause });
   }
 }

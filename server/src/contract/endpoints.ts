@@ -97,9 +97,12 @@ export const ENDPOINTS = {
       have: z.array(z.string()).max(5000).default([]).describe('digests of versions whose blobs are already here'),
       have_blobs: z.array(z.string()).max(50_000).default([]),
       forms: z
-        .array(z.enum(['delta', 'pack']))
+        .array(z.string().max(20))
+        .max(20)
         .default([])
-        .describe('frames beside records and blobs that the caller can read'),
+        .describe(
+          'frames beside records and blobs that the caller can read: delta, batch; others mean nothing to this hub',
+        ),
     }),
     reply: 'frames',
   },

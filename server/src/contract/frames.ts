@@ -9,13 +9,19 @@ export const FRAMES_TYPE = 'application/vnd.haivemind.frames';
 export type FrameHeader =
   /**
    * A DSSE envelope of a version record, as JSON; `key` is the signer's public key (the hub's answers carry it). With `base`, the
-   * digest of a version that the reader has, the bytes are `{signatures, record}` instead, the record as differences from that.
+   * digest of a version that the reader has (or empty: nothing), the bytes are `{signatures, record}` instead, the record as
+   * differences from that.
    */
   | { t: 'record'; digest?: string; key?: string; base?: string; n: number }
-  /** A file of the newest record, by its place in it, as a delta (domain/file-delta) from a file of the record's base. */
+  /**
+   * A file of the newest record, by its place in it, as a delta (domain/file-delta) from a file of the record's base. Its head is not
+   * JSON but `dOF,FROM,N`: most deltas are of few bytes.
+   */
   | { t: 'delta'; of: number; from: number; n: number }
-  /** The bytes of all blobs of the newest record, each once and in its order, one after the other, compressed together by brotli. */
+  /** The bytes of all blobs of the newest record, each once and in its order, one after the other: only in batches. */
   | { t: 'pack'; n: number }
+  /** Records and packs of several versions, as frames without an end frame, compressed together by brotli. */
+  | { t: 'batch'; n: number }
   /** A plan as the endpoint `plan` answers it to a machine that takes differences: only in parcels. */
   | { t: 'plan'; etag: string; n: number }
   /** The manifest as the author wrote it before translation. */
@@ -29,13 +35,18 @@ export interface Frame {
   bytes: Buffer;
 }
 
-const MAX_HEADER = 4096;
-const KINDS: readonly FrameHeader['t'][] = ['record', 'original-manifest', 'blob', 'delta', 'pack', 'plan', 'end'];
+/** Bytes that a batch may unpack to. */
+export const MAX_BATCH = 32 * 1024 * 1024;
 
-const isPlace = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+const MAX_HEADER = 4096;
+/** Those whose head is JSON. */
+const KINDS: readonly FrameHeader['t'][] = ['record', 'original-manifest', 'blob', 'pack', 'batch', 'plan', 'end'];
+const DELTA = /^d(\d{1,9}),(\d{1,9}),(\d{1,9})\n$/;
 
 export function encodeFrame(header: Exclude<FrameHeader, { t: 'end' }>, bytes: Uint8Array): Buffer {
-  return Buffer.concat([Buffer.from(`${JSON.stringify({ ...header, n: bytes.length })}\n`), bytes]);
+  const n = bytes.length;
+  const head = header.t === 'delta' ? `d${header.of},${header.from},${n}` : JSON.stringify({ ...header, n });
+  return Buffer.concat([Buffer.from(`${head}\n`), bytes]);
 }
 
 export function endFrame(): Buffer {
@@ -84,13 +95,25 @@ export async function* decodeFrames(source: AsyncIterable<Uint8Array>, maxFrame:
 }
 
 function parseHeader(line: string, maxFrame: number): FrameHeader {
+  const header = line.startsWith('d') ? parseDelta(line) : parseJson(line);
+  if (header.n > maxFrame) throw new HaiveError('BODY_TOO_LARGE', `A frame of ${header.n} bytes is over ${maxFrame}`);
+  return header;
+}
+
+function parseDelta(line: string): FrameHeader {
+  const [, of, from, n] = DELTA.exec(line) ?? [];
+  if (of !== undefined) return { t: 'delta', of: Number(of), from: Number(from), n: Number(n) };
+  throw new HaiveError('BODY_INVALID', 'A delta frame does not say of which file it is');
+}
+
+function parseJson(line: string): FrameHeader {
   let value: unknown;
   try {
     value = JSON.parse(line);
   } catch (cause) {
     throw new HaiveError('BODY_INVALID', 'A frame header is not JSON', { cause });
   }
-  const header = value as { t?: unknown; n?: unknown; sha256?: unknown; enc?: unknown; of?: unknown; from?: unknown };
+  const header = value as { t?: unknown; n?: unknown; sha256?: unknown; enc?: unknown };
   const known = KINDS.includes(header.t as FrameHeader['t']);
   if (!known || !Number.isSafeInteger(header.n) || (header.n as number) < 0) {
     throw new HaiveError('BODY_INVALID', 'A frame header is not one this program knows');
@@ -101,10 +124,5 @@ function parseHeader(line: string, maxFrame: number): FrameHeader {
   ) {
     throw new HaiveError('BODY_INVALID', 'A blob frame lacks its sha256 or encoding');
   }
-  if (header.t === 'delta' && !(isPlace(header.of) && isPlace(header.from))) {
-    throw new HaiveError('BODY_INVALID', 'A delta frame does not say of which file it is');
-  }
-  if ((header.n as number) > maxFrame)
-    throw new HaiveError('BODY_TOO_LARGE', `A frame of ${header.n} bytes is over ${maxFrame}`);
   return value as FrameHeader;
 }

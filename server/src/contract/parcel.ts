@@ -17,11 +17,13 @@ export interface Between {
 /** More than that is asked for: what a notification carries has to be small. */
 export const MAX_PARCEL = 64 * 1024;
 const MAX_UNPACKED = 1024 * 1024;
+/** Of the form and the dictionary: the first byte of each message. Who does not know it asks over HTTP instead. */
+const VERSION = 1;
 
-/** What such messages are mostly made of; changing a letter of it makes another protocol. */
+/** What such messages are mostly made of; changing a letter of it makes another VERSION. */
 const COMMON = [
   '"state":"failed","error":{"code":"","message":""},"edited":true,"removed":[],"holds":[{"name":"","version":""}],"capabilities":[]',
-  '{"t":"pack","n":}\n{"t":"blob","sha256":"","enc":"br","n":}\n{"t":"delta","of":0,"from":0,"n":12}\n{"t":"delta","of":2,"from":2,"n":}\n',
+  '{"t":"blob","sha256":"","enc":"identity","n":}\n{"t":"blob","sha256":"","enc":"br","n":}\nd0,0,12\nd2,2,1\n',
   '{"type":"report","id":1,"etag":"\\"","report":{"counter":,"haivemind_version":"1.0.0","partial":true,"removed":[],"plugins":[{"name":"',
   '","digest":"sha256:","state":"verified","install_path":"versions//1.0.0-"}],"holds":[]}}',
   '"approval":{"payloadType":"application/vnd.haivemind.approval+json","payload":"eyJ","signatures":[{"keyid":"","sig":"=="}]}',
@@ -39,13 +41,15 @@ const dictionaryOf = ({ hub, machine, etag }: Between): Buffer =>
   Buffer.from(`${COMMON}"hub":"${hub}","machine":"${machine}",${JSON.stringify(etag)}`);
 
 export function pack(bytes: Uint8Array, between: Between): Buffer {
-  return deflateRawSync(bytes, { level: 9, memLevel: 9, dictionary: dictionaryOf(between) });
+  const packed = deflateRawSync(bytes, { level: 9, memLevel: 9, dictionary: dictionaryOf(between) });
+  return Buffer.concat([Buffer.of(VERSION), packed]);
 }
 
-/** @throws HaiveError BODY_INVALID when it was not made for the two, or unpacks to more than a message may hold */
+/** @throws HaiveError BODY_INVALID when it has another version, was not made for the two, or unpacks to more than a message may hold */
 export function unpack(bytes: Uint8Array, between: Between): Buffer {
+  if (bytes[0] !== VERSION) throw new HaiveError('BODY_INVALID', `A packed message is of version ${bytes[0]}`);
   try {
-    return inflateRawSync(bytes, { dictionary: dictionaryOf(between), maxOutputLength: MAX_UNPACKED });
+    return inflateRawSync(bytes.subarray(1), { dictionary: dictionaryOf(between), maxOutputLength: MAX_UNPACKED });
   } catch (cause) {
     throw new HaiveError('BODY_INVALID', 'A packed message does not unpack', { cause });
   }

@@ -11,7 +11,7 @@ export type RecordPart = [first: number, count: number] | FileEntry;
 export type RecordDelta = Omit<VersionRecord, 'files'> & { files: RecordPart[] };
 
 /** @param payload the bytes that were signed @returns null where expanding would not give those */
-export function toRecordDelta(base: VersionRecord, payload: Uint8Array): RecordDelta | null {
+export function toRecordDelta(base: Pick<VersionRecord, 'files'>, payload: Uint8Array): RecordDelta | null {
   const text = Buffer.from(payload).toString('utf8');
   const next = JSON.parse(text) as VersionRecord;
   const at = new Map(base.files.map((file, index) => [JSON.stringify(file), index]));

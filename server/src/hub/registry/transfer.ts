@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream';
 import type { Body } from '../../contract/endpoints.ts';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../../contract/frames.ts';
-import { type Envelope, peekJson } from '../../domain/dsse.ts';
+import type { Envelope } from '../../domain/dsse.ts';
 import { HaiveError } from '../../domain/errors.ts';
+import { toRecordDelta } from '../../domain/record-delta.ts';
 import type { VersionRecord } from '../../domain/version-record.ts';
 import { type BlobEncoding, readBlobs } from '../../storage/blob-queries.ts';
 import { chunksOf } from '../../storage/chunks.ts';
@@ -10,7 +11,7 @@ import { blobsOfDigests, recordsByDigest } from '../../storage/plugin-queries.ts
 import { publicKeysOf } from '../../storage/publisher-key-queries.ts';
 import type { Store } from '../../storage/store.ts';
 import type { UseCase } from '../context.ts';
-import { packOf, packOrder } from './packs.ts';
+import { batchOf, fitsBatch, inBatches, packOrder, type Whole } from './batches.ts';
 import { type Catalogue, loadCatalogue } from './snapshot.ts';
 import { framesOf, type StoredVersion, updateBetween } from './update-frames.ts';
 import { visibility } from './visibility.ts';
@@ -71,6 +72,7 @@ async function* frames(store: Store, ask: Ask): AsyncGenerator<Buffer> {
   const { records, wanted, bases, forms, catalogue } = ask;
   const signers = new Map(records.map((r) => [r.digest, signerOf(r.record)]));
   const keys = await publicKeysOf(store.read, [...new Set(signers.values())]);
+  const whole: Whole[] = [];
   for (const next of records) {
     const { digest, record } = next;
     // A machine that sees a publisher for the first time learns the key here, and pins it.
@@ -83,9 +85,11 @@ async function* frames(store: Store, ask: Ask): AsyncGenerator<Buffer> {
         continue;
       }
     }
-    yield encodeFrame({ t: 'record', digest, ...(key === undefined ? {} : { key }), n: 0 }, Buffer.from(record));
-    if (forms.includes('pack')) yield* packFrame(store, record, wanted);
+    const version = forms.includes('batch') ? { digest, ...openRecord(record, key) } : undefined;
+    if (version !== undefined && isWhollyWanted(version.record, wanted)) whole.push(version);
+    else yield encodeFrame({ t: 'record', digest, ...keyed(key), n: 0 }, Buffer.from(record));
   }
+  yield* batchFrames(store, whole, wanted);
   for (const batch of batches(wanted)) {
     const blobs = await readBlobs(store.read, batch);
     if (blobs.length < batch.length) {
@@ -98,15 +102,58 @@ async function* frames(store: Store, ask: Ask): AsyncGenerator<Buffer> {
   yield endFrame();
 }
 
-/** A version of which the caller has nothing travels whole. */
-async function* packFrame(store: Store, record: string, wanted: Map<string, number>): AsyncGenerator<Buffer> {
-  const whole = peekJson(JSON.parse(record) as Envelope) as VersionRecord;
-  const order = packOrder(whole);
-  if (!order.every((sha256) => wanted.has(sha256))) return;
-  const pack = await packOf(store, whole);
-  if (pack === null) return;
+const keyed = (key: string | undefined): { key?: string } => (key === undefined ? {} : { key });
+
+/** A record, and its frame as differences from nothing, which says the same in fewer bytes than base64. */
+function openRecord(stored: string, key: string | undefined): Omit<Whole, 'digest'> {
+  const { signatures, payload } = JSON.parse(stored) as Envelope;
+  const bytes = Buffer.from(payload, 'base64');
+  const record = JSON.parse(bytes.toString('utf8')) as VersionRecord;
+  const { digest } = record;
+  const told = toRecordDelta({ files: [] }, bytes);
+  if (told === null)
+    return { record, frame: encodeFrame({ t: 'record', digest, ...keyed(key), n: 0 }, Buffer.from(stored)) };
+  const body = Buffer.from(JSON.stringify({ signatures, record: told }));
+  return { record, frame: encodeFrame({ t: 'record', digest, ...keyed(key), base: '', n: 0 }, body) };
+}
+
+/** A version of which the caller has nothing, and that shares nothing with what was said before, travels whole. */
+function isWhollyWanted(record: VersionRecord, wanted: Map<string, number>): boolean {
+  const order = packOrder(record);
+  if (!fitsBatch(record) || !order.every((sha256) => wanted.has(sha256))) return false;
   for (const sha256 of order) wanted.delete(sha256);
-  yield encodeFrame({ t: 'pack', n: 0 }, pack);
+  return true;
+}
+
+/** While one batch is on its way the next is made. */
+async function* batchFrames(
+  store: Store,
+  versions: readonly Whole[],
+  wanted: Map<string, number>,
+): AsyncGenerator<Buffer> {
+  const groups = inBatches(versions);
+  const make = (at: number): Promise<Buffer | null> | undefined => {
+    const group = groups[at];
+    const made = group === undefined ? undefined : batchOf(store, group);
+    // Awaited later, or never when the caller goes away.
+    made?.catch(() => undefined);
+    return made;
+  };
+  let made = make(0);
+  for (const [i, group] of groups.entries()) {
+    const next = make(i + 1);
+    const batch = await made;
+    made = next;
+    if (batch !== null && batch !== undefined) {
+      yield encodeFrame({ t: 'batch', n: 0 }, batch);
+      continue;
+    }
+    // Then file by file: that says which blob is gone.
+    for (const { frame, record } of group) {
+      yield frame;
+      for (const { sha256, size } of record.files) wanted.set(sha256, size);
+    }
+  }
 }
 
 function* batches(wanted: ReadonlyMap<string, number>): Generator<string[]> {

@@ -1,0 +1,46 @@
+import { Readable } from 'node:stream';
+import { promisify } from 'node:util';
+import { brotliDecompress } from 'node:zlib';
+import { decodeFrames, endFrame, type Frame, MAX_BATCH } from '../contract/frames.ts';
+import { HaiveError } from '../domain/errors.ts';
+import type { VersionRecord } from '../domain/version-record.ts';
+import { putBlob } from '../machine/blob-store.ts';
+import type { Machine } from '../machine/machine.ts';
+
+const unbrotli = promisify(brotliDecompress);
+
+/** Files that are written at the same time. */
+const AT_ONCE = 16;
+
+/** The frames that a batch holds. @throws HaiveError HASH_MISMATCH, BODY_INVALID, BODY_TOO_LARGE when it does not unpack to frames */
+export async function* openBatch({ bytes }: Frame): AsyncGenerator<Frame> {
+  const whole = await inflate(bytes, MAX_BATCH);
+  yield* decodeFrames(Readable.from([whole, endFrame()]), MAX_BATCH);
+}
+
+/**
+ * Keeps all files of a version, which come in one; each is checked by its sha256.
+ * @throws HaiveError HASH_MISMATCH, DISK_FULL, READ_ONLY, IO_ERROR
+ */
+export async function keepPack(m: Machine, record: VersionRecord, { bytes }: Frame): Promise<void> {
+  const files: { sha256: string; bytes: Buffer }[] = [];
+  let at = 0;
+  for (const [sha256, size] of new Map(record.files.map((file) => [file.sha256, file.size]))) {
+    files.push({ sha256, bytes: bytes.subarray(at, at + size) });
+    at += size;
+  }
+  if (at !== bytes.length) throw new HaiveError('HASH_MISMATCH', 'A pack is not as long as what it should hold');
+  for (let i = 0; i < files.length; i += AT_ONCE) {
+    const some = files.slice(i, i + AT_ONCE).map((file) => putBlob(m, file.sha256, file.bytes));
+    for (const one of await Promise.allSettled(some)) if (one.status === 'rejected') throw one.reason;
+  }
+}
+
+/** @param size bytes that come out at most @throws HaiveError HASH_MISMATCH */
+export async function inflate(bytes: Buffer, size: number): Promise<Buffer> {
+  try {
+    return await unbrotli(bytes, { maxOutputLength: Math.max(size, 1) });
+  } catch (cause) {
+    throw new HaiveError('HASH_MISMATCH', 'Compressed bytes do not unpack to their announced size', { cause });
+  }
+}
