@@ -78,6 +78,10 @@ async function preview(
   const result = outcome(answer.plan, picked, false, true);
   for (const entry of picked.install) place(result, entry, receipts.plugins[entry.name]?.version ?? null, receipts);
   result.changed.removed = picked.remove;
+  for (const name of picked.remove) {
+    const why = banned.get(receipts.plugins[name]?.digest ?? '');
+    if (why !== undefined) result.warnings.push(`${name} goes with the next sync: ${why}`);
+  }
   return result;
 }
 

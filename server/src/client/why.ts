@@ -29,7 +29,8 @@ async function localReasons(ctx: ClientContext, name: string): Promise<string[]>
   const lacks = (await missingServers(ctx.machine)).get(name);
   if (lacks !== undefined) reasons.push(missingServerText(name, lacks));
   try {
-    const { waiting } = await syncMachine(ctx, { mode: 'agent', dryRun: true });
+    const { waiting, warnings } = await syncMachine(ctx, { mode: 'agent', dryRun: true });
+    reasons.push(...warnings.filter((text) => text.startsWith(`${name} `)));
     for (const wait of waiting.filter((w) => w.name === name)) {
       const what = wait.to === null ? 'the removal' : wait.to;
       reasons.push(
