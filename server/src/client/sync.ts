@@ -1,5 +1,6 @@
 import { HaiveError } from '../domain/errors.ts';
-import type { Plan } from '../domain/plan.ts';
+import type { Plan, PlanEntry } from '../domain/plan.ts';
+import { getRecord } from '../machine/blob-store.ts';
 import { readConfig, updateConfig } from '../machine/config-file.ts';
 import { keepCoreOwner } from '../machine/core-owner.ts';
 import { withLock } from '../machine/lock.ts';
@@ -18,6 +19,7 @@ import { PATIENCE, type SyncOptions } from './sync/options.ts';
 import { pick } from './sync/pick.ts';
 import { outcome, place, type SyncResult } from './sync/result.ts';
 import { namesOf, report } from './sync/tell.ts';
+import type { Fetched } from './transfer.ts';
 import { sendUsage } from './usage.ts';
 import { openVetting } from './vet.ts';
 
@@ -73,8 +75,11 @@ async function preview(
 ): Promise<SyncResult> {
   const answer = await fetchPlan(ctx, hub, { signal, fresh: true });
   const receipts = await readReceipts(ctx.machine);
-  const { banned } = await openVetting(ctx, answer.plan, receipts, { dryRun: true });
-  const picked = await pick(ctx, answer.plan, receipts, options, new Map(), banned);
+  const { banned, judge } = await openVetting(ctx, answer.plan, receipts, { dryRun: true });
+  const chosen = await pick(ctx, answer.plan, receipts, options, new Map(), banned);
+  // What was fetched before can be judged; for the rest only the sync itself knows.
+  const refused = await judge(chosen.install, await keptOf(ctx.machine, chosen.install));
+  const picked = refused.size === 0 ? chosen : await pick(ctx, answer.plan, receipts, options, refused, banned);
   const result = outcome(answer.plan, picked, false, true);
   for (const entry of picked.install) place(result, entry, receipts.plugins[entry.name]?.version ?? null, receipts);
   result.changed.removed = picked.remove;
@@ -83,6 +88,17 @@ async function preview(
     if (why !== undefined) result.warnings.push(`${name} goes with the next sync: ${why}`);
   }
   return result;
+}
+
+/** What of these versions lies here since an earlier fetch, whose signatures were checked then. */
+async function keptOf(m: Machine, entries: readonly PlanEntry[]): Promise<Map<string, Fetched>> {
+  const kept = new Map<string, Fetched>();
+  for (const { digest } of entries) {
+    const stored = await getRecord(m, digest);
+    const keyid = stored?.envelope.signatures[0]?.keyid;
+    if (stored !== null && keyid !== undefined) kept.set(digest, { record: stored.record, keyid });
+  }
+  return kept;
 }
 
 async function run(ctx: ClientContext, hub: HubClient, options: SyncOptions, signal: AbortSignal): Promise<SyncResult> {
