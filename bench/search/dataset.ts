@@ -9,7 +9,6 @@ export interface Question {
   id: string;
   query: string;
   relevant: string[];
-  relevant_pooled: string[];
   /** Of fresh questions, beside them; of the others in keywords.json. */
   keywords?: string[];
 }
@@ -22,9 +21,9 @@ interface PluginLine {
   text: string;
 }
 
-/** `fresh`: questions written after every rule was chosen, and after which none was changed. */
-export type Half = 'dev' | 'held-out' | 'fresh';
-export const HALVES: readonly Half[] = ['dev', 'held-out', 'fresh'];
+/** `fresh` and `natural`: written after every rule was chosen; see README.md. */
+export type Half = 'dev' | 'held-out' | 'fresh' | 'natural';
+export const HALVES: readonly Half[] = ['dev', 'held-out', 'fresh', 'natural'];
 
 const SPLIT_SEED = 'split-1:';
 
@@ -34,8 +33,8 @@ export interface Dataset {
   half: (question: Question) => Half;
 }
 
-/** Reads plugins.jsonl and queries.json, and fresh questions where their file is named; a name that occurs again gets a number, as a registry would ask for. */
-export function readDataset(folder: string, freshFile?: string): Dataset {
+/** Reads plugins.jsonl and queries.json, and the later questions where their folder is named; a name that occurs again gets a number, as a registry would ask for. */
+export function readDataset(folder: string, laterFolder?: string): Dataset {
   const lines = readFileSync(join(folder, 'plugins.jsonl'), 'utf8').trim().split('\n');
   const seen = new Map<string, number>();
   const plugins = lines.map((line) => {
@@ -61,12 +60,19 @@ export function readDataset(folder: string, freshFile?: string): Dataset {
     ])
     .sort();
   const dev = new Set(order.slice(0, Math.ceil(order.length / 2)).map(([, id]) => id));
-  const fresh = freshFile === undefined ? [] : (JSON.parse(readFileSync(freshFile, 'utf8')) as Question[]);
-  const isFresh = new Set(fresh.map((q) => q.id));
+  const later = (which: 'fresh' | 'natural') =>
+    laterFolder === undefined
+      ? []
+      : (JSON.parse(readFileSync(join(laterFolder, `${which}.json`), 'utf8')) as Question[]);
+  const [fresh, natural] = [later('fresh'), later('natural')];
+  const halves = new Map<string, Half>([
+    ...fresh.map((q): [string, Half] => [q.id, 'fresh']),
+    ...natural.map((q): [string, Half] => [q.id, 'natural']),
+  ]);
   return {
     plugins,
-    questions: [...questions, ...fresh],
-    half: (q) => (isFresh.has(q.id) ? 'fresh' : dev.has(q.id) ? 'dev' : 'held-out'),
+    questions: [...questions, ...fresh, ...natural],
+    half: (q) => halves.get(q.id) ?? (dev.has(q.id) ? 'dev' : 'held-out'),
   };
 }
 

@@ -18,7 +18,7 @@ const KINDS = ['random', 'with answers'] as const;
 type Kind = (typeof KINDS)[number];
 const [folder = '', keywordsFile = '', sizes = '50,100,200,400,all', also = ''] = process.argv.slice(2);
 const SIZES = sizes.split(',').map((size) => (size === 'all' ? Number.POSITIVE_INFINITY : Number(size)));
-const { plugins, questions, half } = readDataset(folder, join(keywordsFile, '..', 'fresh.json'));
+const { plugins, questions, half } = readDataset(folder, join(keywordsFile, '..'));
 const keywords = JSON.parse(readFileSync(keywordsFile, 'utf8')) as Record<string, string[]>;
 
 const binding = also === 'chroma' ? await chromaBinding() : undefined;
@@ -72,7 +72,8 @@ async function measure(size: number, kind: Kind): Promise<Results> {
         const relevant = new Set(question.relevant.filter((name) => names.has(name)));
         if (relevant.size === 0) continue;
         for (const mode of MODES) {
-          const terms = mode === 'query' ? [] : (question.keywords ?? keywords[question.id] ?? []);
+          const terms = mode === 'query' ? [] : (question.keywords ?? keywords[question.id]);
+          if (terms === undefined) continue;
           const outcome = outcomeOf((await system(question.query, terms)).map(judgedName), relevant);
           note(results, `${mode}|${half(question)}|${label}`, question, outcome);
         }
@@ -90,8 +91,9 @@ function note(results: Results, key: string, question: Question, outcome: Outcom
 
 const percent = (x: number) => `${(100 * x).toFixed(1)}`;
 
-function row(results: Results, mode: string, which: Half, label: string): string {
-  const mine = results.get(`${mode}|${which}|${label}`) ?? new Map<string, Outcome[]>();
+function row(results: Results, mode: string, which: Half, label: string): string | undefined {
+  const mine = results.get(`${mode}|${which}|${label}`);
+  if (mine === undefined) return undefined;
   const base = results.get(`${mode}|${which}|${BASELINE}`) ?? new Map<string, Outcome[]>();
   const values = (m: keyof Outcome, of: typeof mine) => [...of.values()].map((list) => mean(list.map((o) => o[m])));
   const theirs = values('hit3', base);
@@ -116,7 +118,10 @@ for (const size of SIZES) {
     const registry = Number.isFinite(size) ? `${size} | ${kind}` : `${plugins.length} | all`;
     for (const mode of MODES) {
       for (const which of HALVES) {
-        for (const label of Object.keys(SYSTEMS)) console.log(`| ${registry} | ${row(results, mode, which, label)} |`);
+        for (const label of Object.keys(SYSTEMS)) {
+          const line = row(results, mode, which, label);
+          if (line !== undefined) console.log(`| ${registry} | ${line} |`);
+        }
       }
     }
   }

@@ -12,9 +12,7 @@ export interface LexicalScores {
 /** Scores every document against the clauses: words by rarity and share, times the covered part of the question. */
 export function lexicalScores(index: LexicalIndex, clauses: readonly Clause[], coverage: number): LexicalScores {
   const scores = new Float64Array(index.slots);
-  const covered = new Float64Array(index.slots);
-  const strongest = new Float64Array(index.slots);
-  const touched = new Int32Array(index.slots);
+  const { covered, strongest, touched } = scratchFor(index.slots);
   let ideal = 0;
   for (const clause of clauses) {
     const rarity = rarityOf(index, clause);
@@ -34,11 +32,34 @@ export function lexicalScores(index: LexicalIndex, clauses: readonly Clause[], c
   for (let slot = 0; slot < scores.length; slot++) {
     const score = scores[slot] as number;
     if (score === 0) continue;
-    const whole = score * Math.min(1, (covered[slot] as number) / ideal) ** coverage;
+    const share = (covered[slot] as number) / ideal;
+    covered[slot] = 0;
+    const whole = share < 1 ? score * share ** coverage : score;
     scores[slot] = whole;
     if (whole > best) best = whole;
   }
   return { scores, best, ideal };
+}
+
+interface Scratch {
+  covered: Float64Array;
+  strongest: Float64Array;
+  touched: Int32Array;
+}
+
+/** All 0 between two questions: 240 KB for each question would keep the collector busy. */
+let scratch: Scratch = { covered: new Float64Array(0), strongest: new Float64Array(0), touched: new Int32Array(0) };
+
+function scratchFor(slots: number): Scratch {
+  if (scratch.touched.length < slots) {
+    const room = Math.ceil(slots * 1.25);
+    scratch = {
+      covered: new Float64Array(room),
+      strongest: new Float64Array(room),
+      touched: new Int32Array(room),
+    };
+  }
+  return scratch;
 }
 
 /** A word that stands for several counts as its most telling meaning; one the registry has never seen as the rarest. */

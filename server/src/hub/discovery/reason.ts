@@ -35,34 +35,54 @@ export function reasonFor(document: SearchDocument, found: readonly FoundWord[])
 function placeOf(document: SearchDocument, field: (typeof ORDER)[number], clause: Clause): string {
   if (field === 'body') return 'text';
   if (field !== 'component' && field !== 'component description') return field;
-  const component = componentTerms(document).find(({ names, descriptions }) => {
-    const terms = field === 'component' ? names : descriptions;
-    return clause.terms.some(({ term }) => term.split(' ').every((part) => terms.has(part)));
-  });
-  return component === undefined ? field : `${component.kind} ${component.name}`;
+  const part = field === 'component' ? 'name' : 'description';
+  const component = textsOf(document).find((texts) => clause.terms.some(({ term }) => holds(texts[part], term)));
+  return component === undefined ? field : `${component.kind} ${component.name.written}`;
 }
 
-interface ComponentTerms {
+interface ComponentTexts {
   kind: string;
-  name: string;
-  names: Set<string>;
-  descriptions: Set<string>;
+  name: Text;
+  description: Text;
+}
+
+/** A text whose words are taken apart once somebody asks for them. */
+interface Text {
+  written: string;
+  letters?: string;
+  terms?: Set<string>;
 }
 
 /** Of the plugins shown lately: a collection of a hundred components is not taken apart for every word of a question. */
-const shown = new Map<SearchDocument, ComponentTerms[]>();
+const shown = new Map<SearchDocument, ComponentTexts[]>();
 const MAX_SHOWN = 256;
 
-function componentTerms(document: SearchDocument): ComponentTerms[] {
-  let terms = shown.get(document);
-  if (terms === undefined) {
-    terms = document.components.map(({ kind, name, description }) => {
-      return { kind, name, names: termsOf(name), descriptions: termsOf(description) };
+function textsOf(document: SearchDocument): ComponentTexts[] {
+  let texts = shown.get(document);
+  if (texts === undefined) {
+    texts = document.components.map(({ kind, name, description }) => {
+      return { kind, name: { written: name }, description: { written: description } };
     });
     if (shown.size >= MAX_SHOWN) shown.clear();
-    shown.set(document, terms);
+    shown.set(document, texts);
   }
-  return terms;
+  return texts;
+}
+
+/** Stemming changes no more than the end of what it leaves of a word (`key` is `kei`): most texts are ruled out by its beginning, unread. */
+const KEPT = 3;
+
+/** Whether the text holds the term, or each of a pair's words. */
+function holds(text: Text, term: string): boolean {
+  text.letters ??= text.written
+    .normalize('NFKD')
+    .replace(/[\p{M}._/-]+/gu, '')
+    .toLowerCase();
+  const parts = term.split(' ');
+  if (!parts.every((part) => text.letters?.includes(part.slice(0, Math.min(KEPT, Math.max(1, part.length - 1))))))
+    return false;
+  text.terms ??= termsOf(text.written);
+  return parts.every((part) => text.terms?.has(part));
 }
 
 function termsOf(text: string): Set<string> {

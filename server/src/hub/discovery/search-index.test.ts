@@ -126,9 +126,32 @@ describe('reasons', () => {
     expect(hit?.reason).toBe('command drain-node: evict, pods · name: kubernetes');
   });
 
+  it('name the component whatever form the word has there', () => {
+    const components = [
+      { kind: 'command' as const, name: 'list', description: 'Everything there is' },
+      { kind: 'skill' as const, name: 'rotate-key', description: 'Does it with an e-mail to a Café' },
+    ];
+    const index = filled([plugin('tool', 'Helps', { components })]);
+    const reason = (text: string) => index.query({ text, limit: 1 }).hits[0]?.reason;
+    expect(reason('keys')).toBe('skill rotate-key: keys');
+    expect(reason('email cafes')).toBe('skill rotate-key: email, cafes');
+    expect(reason('helping')).toBe('description: helping');
+  });
+
   it('say so when only the vectors speak for it', () => {
     const { hits } = filled().query({ text: 'slow', limit: 5, nearest: new Map([['log-reader', 0.9]]) });
     expect(hits.find((h) => h.name === 'log-reader')?.reason).toBe('none of the words, but texts akin to them');
+  });
+});
+
+describe('one question after another', () => {
+  it('is answered as if it were the first, by a small index after a large one too', () => {
+    const many = Array.from({ length: 300 }, (_, i) => plugin(`queries-${i}`, `Finds slow databases number ${i}`));
+    const text = 'slow queries of a database';
+    const alone = filled().query({ text, limit: 5 });
+    filled(many).query({ text: 'slow databases', limit: 5 });
+    filled(many).query({ text: 'number 7 finds', limit: 5 });
+    expect(filled().query({ text, limit: 5 })).toEqual(alone);
   });
 });
 

@@ -14,10 +14,11 @@ export interface VectorModel {
   embed(bag: Bag): Float32Array | undefined;
 }
 
-const METHOD = 'lsa-1';
+const METHOD = 'lsa-2';
 /** One dimension for so many documents: more would tell single documents apart instead of subjects. */
 const DOCUMENTS_PER_DIMENSION = 8;
-const MAX_DIMENSIONS = 128;
+/** Twice as many find no more of what was asked, and take twice the time and memory. */
+const MAX_DIMENSIONS = 64;
 const MIN_DIMENSIONS = 4;
 /** Fewer documents have no company to keep. */
 const MIN_DOCUMENTS = 8;
