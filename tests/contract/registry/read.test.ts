@@ -70,6 +70,21 @@ describe.each(ENGINES)('lists, search, blobs and transfer on %s', (engine) => {
     expect(await list({ capability_filter: 'x,y' })).toEqual(['all@1.0.0', 'db@1.0.0', 'web@1.0.0']);
     expect(await list({ author: 'org' })).toEqual(['db@1.0.0']);
     expect(await list({ component: 'agent' })).toEqual(['db@1.0.0']);
+    const search = async (query: object, as = reader) => {
+      // Every description is the same word: a filter alone decides.
+      const { results } = await t.call('search', {
+        as,
+        body: { search_query: 'test', keywords: ['plugin'], ...query },
+      });
+      return names(results).sort();
+    };
+    expect(await search({ machine_group: 'web' })).toEqual(['all@1.0.0', 'web@1.0.0']);
+    expect(await search({ capability_filter: 'y, z' })).toEqual(['all@1.0.0', 'db@1.0.0']);
+    expect(await search({ author: 'org' })).toEqual(['db@1.0.0']);
+    expect(await search({ component: 'agent' })).toEqual(['db@1.0.0']);
+    expect(await search({ author: 'org', component: 'skill' })).toEqual([]);
+    expect(await search({ author: 'org', search_query: 'zeppelin', keywords: [] })).toEqual([]);
+    expect(await search({ machine_group: 'web', search_query: 'db' })).not.toContain('db@1.0.0');
     const m1 = await t.addMachine('m1', ['web']);
     const m2 = await t.addMachine('m2');
     await t.store.transact((tx) =>
@@ -86,6 +101,8 @@ describe.each(ENGINES)('lists, search, blobs and transfer on %s', (engine) => {
     expect(await list({ installed_only: 'true' }, m1)).toEqual(['web@1.0.0']);
     expect(await list({ installed_only: 'true' }, m2)).toEqual([]);
     expect(await list({ installed_only: 'true' })).toEqual(['web@1.0.0']);
+    expect(await search({ installed_only: true }, m1)).toEqual(['web@1.0.0']);
+    expect(await search({ installed_only: true }, m2)).toEqual([]);
     expect((await t.call('list', { query: {} })).plugins.map((p) => p.installed_count)).toEqual([0, 0, 1]);
     expect(await t.call('info', { params: { id: 'web' } })).toMatchObject({
       installed_on: [{ machine: 'm1', version: '1.0.0', state: 'verified' }],
