@@ -29,7 +29,10 @@ type Synchronous = { [K in OperationName]: (...args: Parameters<FilePort[K]>) =>
 const SYNCHRONOUS: Synchronous = {
   mkdir: (path, options) => fs.mkdirSync(path, options),
   writeFile: (path, bytes, options) =>
-    fs.writeFileSync(path, bytes, { flag: options?.exclusive ? 'wx' : 'w', mode: options?.mode ?? 0o644 }),
+    fs.writeFileSync(path, bytes, {
+      flag: options?.append ? 'a' : options?.exclusive ? 'wx' : 'w',
+      mode: options?.mode ?? 0o644,
+    }),
   rename: (from, to) => fs.renameSync(from, to),
   unlink: (path) => fs.unlinkSync(path),
   rmdir: (path) => fs.rmdirSync(path),

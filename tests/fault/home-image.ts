@@ -30,8 +30,12 @@ export function readImage(root: string, skip?: RegExp): Image {
   return image;
 }
 
-/** Brings an image up to date at one path and the folders above it. */
+/** Brings an image up to date at one path, with what a folder there brought or took away, and the folders above it. */
 export function refresh(image: Image, root: string, path: string): void {
+  const [was, is] = [image.get(path), look(root, path)];
+  if (was === 'dir' && is !== 'dir') for (const key of image.keys()) if (key.startsWith(`${path}/`)) image.delete(key);
+  if (was !== 'dir' && is === 'dir')
+    for (const [below, entry] of readImage(join(root, path))) image.set(`${path}/${below}`, entry);
   for (let at = path; at !== '' && at !== '.'; at = dirname(at)) {
     const found = look(root, at);
     if (found === undefined) image.delete(at);

@@ -1,8 +1,10 @@
 import { rm, symlink } from 'node:fs/promises';
+import { FULL, noteChanges } from '../../server/src/machine/audit-log.ts';
 import { collectVersions } from '../../server/src/machine/leases.ts';
 import { leaveMachine } from '../../server/src/machine/leave.ts';
 import type { Machine } from '../../server/src/machine/machine.ts';
 import { ownIdentity } from '../../server/src/machine/process-identity.ts';
+import { quarantine } from '../../server/src/machine/quarantine.ts';
 import { applyChange, type Change } from '../../server/src/machine/transaction.ts';
 import type { Rig } from '../machine/rig.ts';
 
@@ -130,6 +132,28 @@ export const SCENARIOS: Scenario[] = [
       await rig.apply({ install: first });
       await rig.apply({ install: await versions(rig, '2.0.0') });
       return change({ install: first, reason: 'rollback' });
+    },
+  },
+  {
+    name: 'update where the audit log is full',
+    async prepare(rig) {
+      await rig.apply({ install: await versions(rig, '1.0.0') });
+      const long = { what: 'config', target: 'x', from: null, before: 'x'.repeat(FULL), after: 1, result: 'done' };
+      await noteChanges(rig.machine, [long]);
+      return change({ install: await versions(rig, '2.0.0'), reason: 'update' });
+    },
+  },
+  {
+    name: 'take a revoked version out of reach',
+    repeated: true,
+    async prepare(rig) {
+      const [, ops] = await versions(rig, '1.0.0');
+      if (ops === undefined) throw new Error('no version');
+      await rig.apply({ install: [ops] });
+      const [, next] = await versions(rig, '2.0.0');
+      await rig.apply({ install: next === undefined ? [] : [next] });
+      const { name, version, digest } = ops.entry;
+      return (m) => quarantine(m, new Map([[digest, { name, version, digest, reason: 'steals' }]]));
     },
   },
   {

@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { createKeyPair, sealJson } from '../../server/src/domain/dsse.ts';
+import { CHAIN_START } from '../../server/src/domain/local-audit.ts';
 import { RECORD_PAYLOAD_TYPE } from '../../server/src/domain/version-record.ts';
+import { noteChanges } from '../../server/src/machine/audit-log.ts';
 import {
   collectBlobs,
   getRecord,
@@ -81,6 +83,14 @@ export const SINGLE_FILES: Scenario[] = [
       return async (m) => {
         if ((await recover(m)) !== 'nothing') throw new Error('it was taken for a journal');
       };
+    },
+  },
+  {
+    name: 'note a change that has no journal',
+    repeated: true,
+    async prepare() {
+      const entry = { what: 'config', target: 'x', from: null, before: null, after: 1, result: 'done' };
+      return (m) => noteChanges(m, [entry], CHAIN_START);
     },
   },
   {

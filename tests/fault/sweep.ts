@@ -30,11 +30,13 @@ async function statesOf(bench: BenchHome, tally: Tally, run: (m: BenchHome['rig'
     noteCallSite();
     const path = inside(name === 'symlink' ? args[1] : args[0]);
     if (name === 'writeFile') {
-      const { mode, exclusive } = (args[2] ?? {}) as { mode?: number; exclusive?: boolean };
+      const { mode, exclusive, append } = (args[2] ?? {}) as { mode?: number; exclusive?: boolean; append?: boolean };
       const there = image.get(path);
       const bits = there?.split(' ', 1)[0] ?? ((mode ?? 0o644) & ~process.umask()).toString(8);
       if (there === undefined || !exclusive)
-        states.push(new Map(image).set(path, `${bits} ${halfOf(args[1]).toString('latin1')}`));
+        states.push(
+          new Map(image).set(path, `${(append && there) || `${bits} `}${halfOf(args[1]).toString('latin1')}`),
+        );
     }
     go();
     image = new Map(image);

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hubFor, openClient } from '../../server/src/client/context.ts';
 import { joinHub } from '../../server/src/client/join.ts';
+import { machineProof } from '../../server/src/client/machine-key.ts';
 import { fetchAuthority, parseFingerprint } from '../../server/src/client/pinned-authority.ts';
 import { openSocket } from '../../server/src/client/socket.ts';
 import { authorityOf, joinLine } from '../../server/src/hub/bundle.ts';
@@ -98,7 +99,8 @@ describe('a private authority', () => {
     expect((await client.call('whoami')).machine?.name).toBe('good');
     client.close();
     const { token = '', hub_ca: ca } = again.config;
-    const socket = await openSocket({ url: hub.url, token, ca, heartbeatMs: 60_000, onMessage: () => {} });
+    const opening = { url: hub.url, token, ca, heartbeatMs: 60_000, onMessage: () => {} };
+    const socket = await openSocket({ ...opening, prove: machineProof(again) });
     socket.close();
     const question = { url: hub.url, token, etag: undefined, timeoutMs: 10_000 };
     expect(await askHub({ ...question, ca })).toEqual({ kind: 'changed' });

@@ -73,6 +73,21 @@ describe('hv and trust', () => {
     const { revocations } = await hvOk(c.operator, ['revocations'], admin);
     expect(revocations[0].holders).toMatchObject([{ machine: 'm1', confirmed_at: expect.any(String) }]);
 
+    // The machine's own history says the same, offline, and an edit of it is found.
+    const here = await hvOk(machine, ['audit', '--local', '--verify']);
+    expect(here).toMatchObject({ ok: true, broken_at: null, head: { n: here.rows } });
+    const history = (await hv(machine, ['audit', '--local', '--export'])).stdout.trim().split('\n');
+    expect(history.map((line) => JSON.parse(line).what)).toEqual(
+      expect.arrayContaining(['join', 'install', 'trust', 'refuse', 'update', 'quarantine']),
+    );
+    expect((await hv(machine, ['audit', '--local'])).stdout).toMatch(/quarantine +base-memory-tools/);
+    const file = join(machine.home, '.claude/plugins/.haivemind/audit.jsonl');
+    const text = await readFile(file, 'utf8');
+    await writeFile(file, text.replace('"join"', '"left"'));
+    const broken = await hv(machine, ['audit', '--local', '--verify']);
+    expect([broken.code, broken.stdout]).toEqual([65, expect.stringContaining('AUDIT_BROKEN: entry 1 ')]);
+    await writeFile(file, text);
+
     const proof = await hvOk(c.operator, ['audit', '--verify'], admin);
     expect(proof).toMatchObject({ ok: true, broken_at: null });
     const lines = (await hv(c.operator, ['audit', '--export'], admin)).stdout.trim().split('\n');

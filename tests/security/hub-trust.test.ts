@@ -228,6 +228,11 @@ describe.each(ENGINES)('trust at the hub, on %s', (engine) => {
   });
 });
 
+it('redacts a long word as quickly as a short one', () => {
+  const long = 'x'.repeat(2_000_000);
+  expect(redact({ long })).toEqual({ long });
+});
+
 it('redacts tokens, keys and logins wherever they stand', () => {
   const token = `hvt_${'A'.repeat(43)}`;
   expect(

@@ -1,9 +1,11 @@
 // What a machine takes from its hub, and what it does not: revocation, policies, keys that follow one another, epochs.
 import { spawn } from 'node:child_process';
-import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { setConfig } from '../../server/src/client/configure.ts';
 import { installPlugin } from '../../server/src/client/install.ts';
+import { localAudit } from '../../server/src/client/local-audit.ts';
 import { describeSync } from '../../server/src/client/notice.ts';
 import { rollbackPlugin } from '../../server/src/client/rollback.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';
@@ -132,6 +134,38 @@ describe('a machine and its hub', () => {
       serve(hub, [a2], { counter: 4 });
       await syncMachine(await m.reopen(), { mode: 'explicit', force: true });
       expect(await installed()).not.toContain('alpha@2.0.0');
+    });
+
+    it('writes down what came, what was refused and what was taken away, and nothing where nothing happened', async () => {
+      const said = async () =>
+        (await localAudit(m.ctx)).entries.map((e) => [e.what, e.target, e.result].join(' ')).slice(before);
+      const before = (await localAudit(m.ctx)).entries.length;
+      serve(hub, [a1]);
+      await sync();
+      await policy({ forbid: { hook_events: ['*'] } });
+      serve(hub, [hooked], { counter: 2 });
+      await sync();
+      const refused = ['install alpha done', 'refuse alpha POLICY_REFUSED'];
+      expect(await said()).toEqual(refused);
+      const file = m.ctx.machine.paths.audit;
+      const { mtimeMs } = await stat(file);
+      await sync();
+      await sync('explicit');
+      expect([await said(), (await stat(file)).mtimeMs]).toEqual([refused, mtimeMs]);
+      serve(hub, [], { counter: 3, revoked: [revokedOf(a1)] });
+      await sync();
+      await setConfig(await m.reopen(), 'plugins.usage', 'false');
+      expect(await said()).toEqual([
+        ...refused,
+        'remove alpha done',
+        'quarantine alpha done',
+        'config plugins.usage done',
+      ]);
+      const { proof } = await localAudit(m.ctx);
+      expect(proof.brokenAt).toBeNull();
+      const text = await readFile(file, 'utf8');
+      await writeFile(file, text.replace('steals keys', 'was fine'));
+      expect((await localAudit(m.ctx)).proof.brokenAt).not.toBeNull();
     });
 
     it('takes only the kept version out of reach of a rollback, while the live one stays', async () => {

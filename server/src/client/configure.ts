@@ -3,6 +3,7 @@ import { updateConfig } from '../machine/config-file.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import { tryToAnnounce } from './collective/announce.ts';
 import type { ClientContext } from './context.ts';
+import { noteBefore } from './local-audit.ts';
 
 interface Key {
   kind: 'boolean' | 'integer' | 'number' | 'text' | 'list';
@@ -73,6 +74,8 @@ export async function setConfig(
       hint: 'Run `hv leave`, set it, and join again.',
     });
   }
+  const before = lookUp(ctx.config, name);
+  await noteBefore(ctx, [{ what: 'config', target: name, from: null, before, after: value ?? 'its default' }]);
   ctx.config = await updateConfig(ctx.machine, (raw) => {
     const [head, tail] = name.split('.') as [string, string | undefined];
     if (tail === undefined) {

@@ -7,6 +7,7 @@ import { type Machine, openMachine } from '../machine/machine.ts';
 import { machinePaths } from '../machine/paths.ts';
 import { confiningOf } from './confining.ts';
 import { connectHub, type HubClient, hubUrl } from './hub-client.ts';
+import { machineProof } from './machine-key.ts';
 
 /** What the use cases need of the environment; interfaces/environment reads it. */
 export interface ClientEnvironment {
@@ -86,10 +87,13 @@ export async function hubFor(ctx: ClientContext, purpose: Purpose, timeoutMs?: n
     if (hub_url === undefined || token === undefined) {
       throw new HaiveError('NOT_JOINED', 'This machine has not joined a hub');
     }
-    return connectHub({ url: ctx.env.hubUrl ?? hub_url, token, timeoutMs, ca: await hubAuthorities(ctx) });
+    const ca = await hubAuthorities(ctx);
+    return connectHub({ url: ctx.env.hubUrl ?? hub_url, token, timeoutMs, ca, prove: machineProof(ctx) });
   }
   const url = await hubAddress(ctx);
-  return connectHub({ url, token: await tokenFor(ctx, url), timeoutMs, ca: await hubAuthorities(ctx) });
+  const token = await tokenFor(ctx, url);
+  const prove = token !== undefined && token === ctx.config.token ? machineProof(ctx) : undefined;
+  return connectHub({ url, token, timeoutMs, ca: await hubAuthorities(ctx), prove });
 }
 
 async function tokenFor(ctx: ClientContext, url: string): Promise<string | undefined> {

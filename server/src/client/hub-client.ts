@@ -9,6 +9,7 @@ import {
 import { checkProtocol, PROTOCOL, PROTOCOL_HEADER } from '../contract/protocol.ts';
 import { HAIVEMIND_VERSION } from '../contract/version.ts';
 import { ERRORS, type ErrorCode, HaiveError } from '../domain/errors.ts';
+import { PROOF_HEADER, type Question } from '../domain/machine-proof.ts';
 import { createSender, type HttpAnswer, readAll } from './http.ts';
 
 const MAX_JSON = 64 * 1024 * 1024;
@@ -40,6 +41,9 @@ export interface HubClient {
   close(): void;
 }
 
+/** The proof for a question; undefined where this machine has no key. @param at the hub's time where it is known to differ */
+export type Prove = (question: Question, at?: Date) => Promise<string | undefined>;
+
 export interface HubOptions {
   /** Base address, as `hubUrl` returns it. */
   url: string;
@@ -48,6 +52,8 @@ export interface HubOptions {
   timeoutMs?: number | undefined;
   /** PEM text of an own certificate authority. */
   ca?: string | undefined;
+  /** Signs what this machine's token is shown for. */
+  prove?: Prove | undefined;
 }
 
 /**
@@ -79,25 +85,49 @@ export function connectHub(options: HubOptions): HubClient {
   const url = hubUrl(options.url);
   const sender = createSender(options.ca);
 
-  async function open<N extends EndpointName>(name: N, call: CallOptions<N> = {}): Promise<HttpAnswer> {
+  async function open<N extends EndpointName>(
+    name: N,
+    call: CallOptions<N> = {},
+    again = false,
+    hubTime?: Date,
+  ): Promise<HttpAnswer> {
     const endpoint: Endpoint = ENDPOINTS[name];
     const raw = call.body !== undefined && (Buffer.isBuffer(call.body) || isIterable(call.body));
     const body = call.body === undefined ? undefined : raw ? call.body : Buffer.from(JSON.stringify(call.body));
+    const path = `${fillPath(endpoint.path, call.params ?? {})}${queryText(call.query)}`;
+    const { method } = endpoint;
+    // "Is it still this?" is asked all the time and needs no proof as long as the answer is yes.
+    const bare = call.headers?.['if-none-match'] !== undefined;
+    const proof =
+      bare && !again ? undefined : await options.prove?.({ method, path, token: options.token ?? '' }, hubTime);
     const answer = await sender.send({
-      method: endpoint.method,
-      url: new URL(`${url}${fillPath(endpoint.path, call.params ?? {})}${queryText(call.query)}`),
+      method,
+      url: new URL(`${url}${path}`),
       headers: {
         'user-agent': `hv/${HAIVEMIND_VERSION}`,
         [PROTOCOL_HEADER]: String(PROTOCOL),
         ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
         ...(body !== undefined && !raw ? { 'content-type': 'application/json' } : {}),
+        ...(proof === undefined ? {} : { [PROOF_HEADER]: proof }),
         ...call.headers,
       },
       ...(body === undefined ? {} : { body: body as Buffer | AsyncIterable<Uint8Array> }),
       timeoutMs: call.timeoutMs ?? options.timeoutMs ?? 30_000,
       signal: call.signal,
     });
-    if (answer.status >= 400) throw problem(url, answer.status, await readAll(answer, 1024 * 1024));
+    if (answer.status >= 400) {
+      const error = problem(url, answer.status, await readAll(answer, 1024 * 1024));
+      const { why, hub_time } = error.details ?? {};
+      const due = error.code === 'PROOF_REQUIRED' && bare;
+      const offTime = error.code === 'PROOF_INVALID' && why === 'stale';
+      const repeatable = body === undefined || Buffer.isBuffer(body);
+      if (options.prove !== undefined && !again && repeatable && (due || offTime)) {
+        // By the hub's clock: this machine's may be wrong.
+        const time = new Date(String(hub_time));
+        return open(name, call, true, Number.isNaN(time.getTime()) ? undefined : time);
+      }
+      throw error;
+    }
     const stated = answer.headers[PROTOCOL_HEADER];
     try {
       checkProtocol(typeof stated === 'string' ? stated : undefined, 'hub');
@@ -133,7 +163,7 @@ export function connectHub(options: HubOptions): HubClient {
   return {
     url,
     token: options.token,
-    open,
+    open: (name, call) => open(name, call),
     call: async (name, call) => {
       const answer = await open(name, call);
       if (answer.status === 304) throw notAHub(url, 'it answers 304 to a plain request');

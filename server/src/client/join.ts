@@ -12,7 +12,9 @@ import { parseSettings } from '../machine/settings-edit.ts';
 import { recover } from '../machine/transaction.ts';
 import { tryToAnnounce } from './collective/announce.ts';
 import { type ClientContext, hubAuthorities, hubFor, readHostToken, sameHub } from './context.ts';
-import { connectHub, hubUrl } from './hub-client.ts';
+import { connectHub, hubIsAway, hubUrl } from './hub-client.ts';
+import { noteBefore } from './local-audit.ts';
+import { forgetMachineKey, machineKey, machineProof } from './machine-key.ts';
 import { fetchAuthority } from './pinned-authority.ts';
 import { type SyncProgress, type SyncResult, syncMachine } from './sync.ts';
 import { readTrust, writeTrust } from './trust.ts';
@@ -77,18 +79,22 @@ export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise
   }
   await checkSettings(ctx);
   const pinned = options.caFingerprint === undefined ? undefined : await fetchAuthority(url, options.caFingerprint);
-  const hub = connectHub({ url, token, ca: pinned ?? (await hubAuthorities(ctx)) });
+  const own = await ownKey(ctx);
+  const hub = connectHub({ url, token, ca: pinned ?? (await hubAuthorities(ctx)), prove: machineProof(ctx) });
   try {
-    const joined = await hub.call('join', {
-      body: {
-        name: options.name ?? config.machine?.name ?? defaultMachineName(),
-        platform: `${platform()} ${arch()} ${release()}`.slice(0, 64),
-        haivemind_version: HAIVEMIND_VERSION,
-        groups: options.groups ?? config.groups,
-        capabilities: options.capabilities ?? config.capabilities,
-        ...(config.token === undefined ? {} : { machine_token: config.token }),
-      },
-    });
+    const joined = await own.keep(() =>
+      hub.call('join', {
+        body: {
+          name: options.name ?? config.machine?.name ?? defaultMachineName(),
+          platform: `${platform()} ${arch()} ${release()}`.slice(0, 64),
+          haivemind_version: HAIVEMIND_VERSION,
+          groups: options.groups ?? config.groups,
+          capabilities: options.capabilities ?? config.capabilities,
+          ...(config.token === undefined ? {} : { machine_token: config.token }),
+          public_key: own.publicKey,
+        },
+      }),
+    );
     const rejoined = config.machine?.id === joined.machine.id;
     if (rejoined && config.hub !== undefined && config.hub.public_key !== joined.hub.public_key) {
       throw new HaiveError('SIGNATURE_INVALID', `The hub at ${url} has another key than when this machine joined`, {
@@ -96,6 +102,10 @@ export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise
       });
     }
     const host = await hostIdentity();
+    const { id, name, groups } = joined.machine;
+    const before = config.machine === undefined ? null : { id: config.machine.id, name: config.machine.name };
+    const after = { id, name, groups, hub: joined.hub.id };
+    await noteBefore(ctx, [{ what: 'join', target: 'this machine', from: url, before, after }], { begins: true });
     ctx.config = await updateConfig(ctx.machine, (raw) => {
       raw.hub_url = url;
       if (pinned !== undefined) raw.hub_ca = pinned;
@@ -120,6 +130,25 @@ export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise
   } finally {
     hub.close();
   }
+}
+
+/** The key that this machine will sign with; one that was made for a join that the hub refuses goes again. */
+async function ownKey({ machine }: ClientContext) {
+  const there = (await readFileOrNull(machine.paths.machineKey)) !== null;
+  const { publicKey } = await machineKey(machine);
+  return {
+    publicKey,
+    async keep<T>(join: () => Promise<T>): Promise<T> {
+      try {
+        return await join();
+      } catch (error) {
+        // Where nobody knows whether the hub took it, it stays.
+        const refused = error instanceof HaiveError && !hubIsAway(error);
+        if (refused && !there) await forgetMachineKey(machine);
+        throw error;
+      }
+    },
+  };
 }
 
 /** What cannot be written to later is better known before the hub hears of this machine. */
@@ -210,6 +239,7 @@ async function forget(ctx: ClientContext): Promise<void> {
     const { [ctx.config.hub.id]: _, ...hubs } = trust.hubs;
     await writeTrust(machine, { ...trust, hubs });
   }
+  await forgetMachineKey(machine);
   let empty = false;
   ctx.config = await updateConfig(machine, (raw) => {
     for (const key of JOINED_KEYS) delete raw[key];

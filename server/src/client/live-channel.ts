@@ -9,6 +9,7 @@ import { tryToAnnounce } from './collective/announce.ts';
 import { refreshInbox } from './collective/inbox.ts';
 import { type ClientContext, hubAuthorities } from './context.ts';
 import { hubUrl } from './hub-client.ts';
+import { machineProof } from './machine-key.ts';
 import { describeSync, type HookOutput, hookOutput } from './notice.ts';
 import { openParcel, type Parcel, ReportPost, type SendReport, throughParcel } from './parcel.ts';
 import { BACKOFF, reconnectDelay } from './reconnect-delay.ts';
@@ -173,6 +174,7 @@ class Channel {
       const socket = await openSocket({
         url: hubUrl(env.hubUrl ?? config.hub_url ?? ''),
         token: config.token ?? '',
+        prove: machineProof(this.ctx),
         ca: await hubAuthorities(this.ctx),
         heartbeatMs: this.pace.heartbeat,
         onMessage: (message) => {

@@ -2,6 +2,8 @@ import WebSocket from 'ws';
 import { type ClientMessage, ServerMessage, WS_PATH } from '../contract/messages.ts';
 import { checkProtocol, PROTOCOL, PROTOCOL_HEADER } from '../contract/protocol.ts';
 import { HaiveError } from '../domain/errors.ts';
+import { PROOF_HEADER } from '../domain/machine-proof.ts';
+import type { Prove } from './hub-client.ts';
 
 export interface Socket {
   send(message: ClientMessage): void;
@@ -15,6 +17,8 @@ export interface Socket {
 export interface SocketOptions {
   url: string;
   token: string;
+  /** Signs the opening where the token is this machine's. */
+  prove?: Prove | undefined;
   ca?: string | undefined;
   /** Milliseconds between signs of life; without an answer in that time the connection is given up. */
   heartbeatMs: number;
@@ -27,9 +31,14 @@ export interface SocketOptions {
  * Opens the hub's doorbell.
  * @throws HaiveError TOKEN_INVALID, FORBIDDEN, PROTOCOL_MISMATCH, HUB_UNREACHABLE
  */
-export function openSocket(options: SocketOptions): Promise<Socket> {
+export async function openSocket(options: SocketOptions): Promise<Socket> {
+  const proof = await options.prove?.({ method: 'GET', path: WS_PATH, token: options.token });
   const ws = new WebSocket(`${options.url.replace(/^http/, 'ws')}${WS_PATH}`, {
-    headers: { authorization: `Bearer ${options.token}`, [PROTOCOL_HEADER]: String(PROTOCOL) },
+    headers: {
+      authorization: `Bearer ${options.token}`,
+      [PROTOCOL_HEADER]: String(PROTOCOL),
+      ...(proof === undefined ? {} : { [PROOF_HEADER]: proof }),
+    },
     handshakeTimeout: 15_000,
     maxPayload: 1024 * 1024,
     perMessageDeflate: false,

@@ -5,8 +5,10 @@ import { createKeyPair, keyIdOf, type PublicKey } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { parsePluginRef } from '../domain/names.ts';
 import { writeAtomic } from '../machine/atomic-file.ts';
+import { noteChanges } from '../machine/audit-log.ts';
 import { withLock } from '../machine/lock.ts';
 import { type PublisherKey, publisherKey, readPublisherKey } from '../machine/publisher-key.ts';
+import { recover } from '../machine/transaction.ts';
 import type { ClientContext } from './context.ts';
 import { ask } from './registry.ts';
 import { pin, pinnedKeys, readTrust, type Trust, trustOf, withHub, writeTrust } from './trust.ts';
@@ -122,10 +124,24 @@ function hubId(ctx: ClientContext): string {
   return id;
 }
 
-async function changeTrust(ctx: ClientContext, change: (trust: Trust, hub: string) => Trust): Promise<void> {
+async function changeTrust(
+  ctx: ClientContext,
+  target: string,
+  change: (trust: Trust, hub: string) => Trust,
+): Promise<void> {
   const id = hubId(ctx);
-  await withLock(ctx.machine, 'trust', async () => {
-    await writeTrust(ctx.machine, change(await readTrust(ctx.machine), id));
+  const { machine } = ctx;
+  await withLock(machine, 'trust', async () => {
+    await recover(machine);
+    const now = await readTrust(machine);
+    const next = change(now, id);
+    const told = (trust: Trust) => {
+      const here = trustOf(trust, id);
+      return target === 'operators' ? (here.operators ?? []).map(keyIdOf) : pinnedKeys(here, target);
+    };
+    const entry = { what: 'trust', target, from: null, before: told(now), after: told(next), result: 'done' };
+    await noteChanges(machine, [entry]);
+    await writeTrust(machine, next);
   });
 }
 
@@ -154,13 +170,13 @@ export async function trustKey(ctx: ClientContext, plugin: string, key: string):
     }
     publicKey = found.public_key;
   }
-  await changeTrust(ctx, (trust, hub) => pin(trust, hub, plugin, publicKey, ctx.clock()));
+  await changeTrust(ctx, plugin, (trust, hub) => pin(trust, hub, plugin, publicKey, ctx.clock()));
   return keyIdOf(publicKey);
 }
 
 /** Forgets the keys of a plugin (the next one seen is pinned anew), or one of them. @throws HaiveError KEY_NOT_FOUND */
 export async function forgetKey(ctx: ClientContext, plugin: string, keyid?: string): Promise<void> {
-  await changeTrust(ctx, (trust, hub) => {
+  await changeTrust(ctx, plugin, (trust, hub) => {
     const here = trustOf(trust, hub);
     const pinned = pinnedKeys(here, plugin);
     if (pinned.length === 0 || (keyid !== undefined && !pinned.includes(keyid))) {
@@ -176,7 +192,7 @@ export async function forgetKey(ctx: ClientContext, plugin: string, keyid?: stri
 export async function trustOperator(ctx: ClientContext, key: string, remove = false): Promise<string> {
   if (!isPublicKey(key))
     throw new HaiveError('USAGE', 'An operator key is 32 bytes in base64, as `hv trust operator-key` shows it');
-  await changeTrust(ctx, (trust, hub) => {
+  await changeTrust(ctx, 'operators', (trust, hub) => {
     const here = trustOf(trust, hub);
     const others = (here.operators ?? []).filter((k) => k !== key);
     return withHub(trust, hub, { ...here, operators: remove ? others : [...others, key] });

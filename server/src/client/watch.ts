@@ -2,6 +2,7 @@ import type * as z from 'zod';
 import type { Progress } from '../contract/messages.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { type ClientContext, hubAuthorities, hubFor } from './context.ts';
+import { machineProof } from './machine-key.ts';
 import { openSocket } from './socket.ts';
 
 type Told = z.output<typeof Progress>;
@@ -59,6 +60,7 @@ export async function openWatcher(ctx: ClientContext): Promise<Watcher> {
   const socket = await openSocket({
     url: hub.url,
     token: hub.token ?? '',
+    prove: hub.token === ctx.config.token ? machineProof(ctx) : undefined,
     ca: await hubAuthorities(ctx),
     heartbeatMs: 30_000,
     onMessage: (message) => {

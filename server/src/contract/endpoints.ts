@@ -260,6 +260,11 @@ export const ENDPOINTS = {
       capabilities: z.array(z.string().max(64)).max(200).default([]),
       /** The machine's own secret from an earlier join: lets it take its name again. */
       machine_token: z.string().optional(),
+      /** Ed25519, raw, base64: from then on this machine's requests are signed with its other half. */
+      public_key: z
+        .string()
+        .regex(/^[A-Za-z0-9+/]{43}=$/)
+        .optional(),
     }),
     reply: s.Joined,
   },

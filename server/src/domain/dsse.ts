@@ -73,6 +73,15 @@ function signer(pem: string): Signer {
   return lastSigner;
 }
 
+/** A signature over plain text, base64. Whoever signs text begins it with what it is for. */
+export function signText(text: string, privatePem: string): string {
+  return sign(null, Buffer.from(text), signer(privatePem).key).toString('base64');
+}
+
+/** Whether `signText` made this signature with the key's other half. */
+export const textHolds = (publicKey: PublicKey, text: string, sig: string): boolean =>
+  verifies(publicKey, Buffer.from(text), sig);
+
 /** The payload without any check of the signature: for showing, never for trusting. */
 export function peekJson(envelope: Envelope): unknown {
   try {

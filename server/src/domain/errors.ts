@@ -29,6 +29,18 @@ export const ERRORS = {
   BODY_TOO_LARGE: row(413, 65, 'A body is over the limit.', 'Send less at once, or raise the limit on the hub.'),
   UNAUTHENTICATED: row(401, 77, 'No token was sent.', 'Set HAIVEMIND_TOKEN or run `hv login URL --token T`.'),
   TOKEN_INVALID: row(401, 77, 'The token is unknown, expired or revoked.', 'Ask an admin for a new token.'),
+  PROOF_REQUIRED: row(
+    401,
+    77,
+    "The request is not signed with the machine's own key; its token alone is not enough.",
+    'Copy the whole HOME, or run `hv machines remove` for it as an operator and join again.',
+  ),
+  PROOF_INVALID: row(
+    401,
+    77,
+    "The signature with the machine's own key does not hold, or is of another time.",
+    'Is the clock right? If the key is lost, run `hv machines remove` for it as an operator and join again.',
+  ),
   FORBIDDEN: row(
     403,
     77,

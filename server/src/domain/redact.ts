@@ -1,7 +1,8 @@
 const SECRET_KEY = /(^|_)(secret|password|passwd|authorization|cookie|private_?key|pem|api_?key)$/i;
 const TOKEN = /hvt_[A-Za-z0-9_-]{43}/g;
 const PEM = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----/g;
-const URL_LOGIN = /(\w+:\/\/)[^/@\s:]+:[^/@\s]+@/g;
+// Bounded, so that a long word costs no more than its length.
+const URL_LOGIN = /(\b\w{1,32}:\/\/)[^/@\s:]+:[^/@\s]+@/g;
 const GONE = '[redacted]';
 
 /** A copy of a JSON value without secrets: by the names of keys, and by what tokens, private keys and logins look like. */

@@ -13,6 +13,8 @@ export interface Principal {
   roles: readonly Role[];
   /** Set for a machine's token. */
   machineId: string | null;
+  /** The key that this machine must show beside its token. */
+  machineKey?: string | undefined;
   /** Publisher: the plugin names it may publish (`*` as wildcard); null means any. */
   namePattern: string | null;
   /** When the token ends, ISO-8601; absent or null: never. */

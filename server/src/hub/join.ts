@@ -1,5 +1,8 @@
+import { ENDPOINTS } from '../contract/endpoints.ts';
 import { HaiveError } from '../domain/errors.ts';
+import { PROOF_HEADER } from '../domain/machine-proof.ts';
 import { isUniqueViolation } from '../storage/dialect.ts';
+import { machineKeyOf, putMachineKey } from '../storage/machine-key-queries.ts';
 import {
   findMachine,
   insertMachine,
@@ -14,6 +17,7 @@ import { type Change, change } from './change.ts';
 import type { Call, UseCase } from './context.ts';
 import { hubFacts } from './identity.ts';
 import { tokenIdsOf } from './machines.ts';
+import { holdsProof, proofMissing } from './proof.ts';
 import { hashSecret, newId, newSecret } from './secrets.ts';
 import { sortedUnique } from './sorted-unique.ts';
 import { useJoinToken } from './trust/token-limits.ts';
@@ -36,9 +40,16 @@ export const join: UseCase<'join'> = async (hub, call) => {
           hint: `Choose another name with --name, or remove that machine first: hv machines remove ${body.name}`,
         });
       }
+      const key = known === undefined ? undefined : await machineKeyOf(step.tx, known.id);
+      // Not even the machine's own token takes its place without its key.
+      const proves = (publicKey: string): boolean =>
+        holdsProof(publicKey, { ...JOIN, headers: headersOf(call) }, new Date(step.at));
+      for (const due of new Set([key, body.public_key]))
+        if (due !== undefined && !proves(due)) throw proofMissing(new Date(step.at));
       await useJoinToken(step.tx, principal.tokenId, body.groups);
       const ended = known === undefined ? [] : await tokenIdsOf(step.tx, known.id);
       const machine = known === undefined ? await admit(step, body) : await admitAgain(step, known, body);
+      if (body.public_key !== undefined) await putMachineKey(step.tx, machine.id, body.public_key, step.at);
       await insertToken(step.tx, {
         id: newId('token'),
         name: machine.name,
@@ -57,6 +68,13 @@ export const join: UseCase<'join'> = async (hub, call) => {
     throw new HaiveError('NAME_TAKEN', `A machine called ${body.name} has joined already`, { cause: thrown });
   }
 };
+
+const JOIN = { method: ENDPOINTS.join.method, url: ENDPOINTS.join.path };
+
+const headersOf = (call: Call<'join'>) => ({
+  authorization: call.header('authorization'),
+  [PROOF_HEADER]: call.header(PROOF_HEADER),
+});
 
 type Wish = Call<'join'>['body'];
 type Admitted = Pick<MachineRecord, 'id' | 'name' | 'groups' | 'capabilities'>;

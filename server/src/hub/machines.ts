@@ -1,5 +1,6 @@
 import { HaiveError } from '../domain/errors.ts';
 import { installationsOf } from '../storage/installation-queries.ts';
+import { dropMachineKey } from '../storage/machine-key-queries.ts';
 import {
   deleteMachine,
   findMachine,
@@ -111,6 +112,7 @@ export function machineUseCases(plans: Plans, presence: Presence): MachineCases 
         await revokeMachineTokens(tx, found.id, at);
         await deleteMachine(tx, found.id);
         await forgetUsageOf(tx, found.id);
+        await dropMachineKey(tx, found.id);
         const data = { machine_id: found.id, name: found.name, tokens };
         return { result: null, trace: { type: 'machine.removed', target: found.name, data } };
       });

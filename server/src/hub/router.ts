@@ -11,6 +11,7 @@ import { callerKey } from './client-address.ts';
 import type { Call, HubContext, Principal, RawReply, UseCase, UseCases } from './context.ts';
 import { METRICS_TYPE, type Metrics } from './metrics.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
+import { isProven, proofMissing } from './proof.ts';
 import type { RequestLimits } from './request-limits.ts';
 
 export interface RouterParts {
@@ -69,17 +70,30 @@ async function handle(
   const caller = callerKey(request.ip);
   if (!WHILE_DRAINING.includes(name)) parts.limits.address(caller);
   let principal = ANONYMOUS;
+  let proven = true;
   if (endpoint.access !== 'public') {
     principal = await parts.auth.authenticate(request.headers.authorization, caller);
     parts.limits.token(principal);
     (request as { principal?: Principal }).principal = principal;
     parts.seen(principal);
     requireAccess(principal, endpoint);
+    proven = isProven(
+      principal,
+      { method: request.method, url: request.url, headers: request.headers },
+      parts.hub.clock(),
+    );
+    // Without a proof a machine's token is good for one thing: to hear that nothing changed.
+    if (!proven && (!isSafe(request) || request.headers['if-none-match'] === undefined))
+      throw proofMissing(parts.hub.clock());
   }
   const call = await callOf(parts.hub, endpoint, principal, request);
   // The contract's types hold per name; the compiler cannot follow a name chosen at run time.
   const useCase = parts.useCases[name] as unknown as UseCase<EndpointName>;
   const answer = (await useCase(parts.hub, call as Call<EndpointName>)) as unknown;
+  if (!proven && !isUnchanged(answer, request)) {
+    if (isRaw(answer) && answer.body instanceof Readable) answer.body.destroy();
+    throw proofMissing(parts.hub.clock());
+  }
   if (isRaw(answer)) return sendRaw(answer, request, reply);
   return sendPlain(name, endpoint, answer, request, reply);
 }
@@ -133,6 +147,13 @@ async function callOf(
 
 function isRaw(answer: unknown): answer is RawReply {
   return typeof answer === 'object' && answer !== null && (answer as { raw?: unknown }).raw === true;
+}
+
+/** Whether this answer will be a 304. */
+function isUnchanged(answer: unknown, request: FastifyRequest): boolean {
+  const asked = request.headers['if-none-match'];
+  if (!isRaw(answer)) return matches(asked, etagOf(JSON.stringify(answer)));
+  return answer.status === 304 || (answer.headers.etag !== undefined && matches(asked, answer.headers.etag));
 }
 
 function sendRaw(answer: RawReply, request: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -127,7 +127,8 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
     });
     addRoutes(app, { ...shared, hub, useCases });
     app.server.on('upgrade', (request, socket, head) => {
-      void upgrade({ auth, live, limits, log, isDraining, behindProxy: config.behindProxy }, request, socket, head);
+      const parts = { auth, live, limits, log, isDraining, behindProxy: config.behindProxy, clock };
+      void upgrade(parts, request, socket, head);
     });
     await app.ready();
 

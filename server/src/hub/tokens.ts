@@ -1,5 +1,6 @@
 import type { BodyIn } from '../contract/endpoints.ts';
 import { HaiveError } from '../domain/errors.ts';
+import { machineKeyOf } from '../storage/machine-key-queries.ts';
 import type { Tx } from '../storage/tables.ts';
 import {
   findTokenByHash,
@@ -23,7 +24,8 @@ export async function findStoredToken(tx: Tx, hash: string): Promise<StoredToken
   const token = await findTokenByHash(tx, hash);
   if (token === undefined) return null;
   const { id: tokenId, name, roles, machineId, namePattern, expiresAt, revokedAt } = token;
-  return { principal: { tokenId, name, roles, machineId, namePattern, expiresAt }, expiresAt, revokedAt };
+  const machineKey = machineId === null ? undefined : await machineKeyOf(tx, machineId);
+  return { principal: { tokenId, name, roles, machineId, machineKey, namePattern, expiresAt }, expiresAt, revokedAt };
 }
 
 /**

@@ -8,6 +8,7 @@ import { callerKey, clientAddress } from './client-address.ts';
 import type { Log } from './context.ts';
 import { refuse } from './http-server.ts';
 import { isLivePath, type Live } from './live.ts';
+import { isProven, proofMissing } from './proof.ts';
 import type { RequestLimits } from './request-limits.ts';
 import { requestIdOf } from './router.ts';
 
@@ -18,6 +19,7 @@ export interface UpgradeParts {
   log: Log;
   isDraining(): boolean;
   behindProxy: boolean;
+  clock: () => Date;
 }
 
 const LIVE = { summary: 'The live channel', access: ROLES.filter((role) => role !== 'join') };
@@ -40,6 +42,9 @@ export async function upgrade(
     const principal = await parts.auth.authenticate(request.headers.authorization, caller);
     parts.limits.token(principal);
     requireAccess(principal, LIVE);
+    const asked = { method: 'GET', url: request.url ?? '', headers: request.headers };
+    const now = parts.clock();
+    if (!isProven(principal, asked, now)) throw proofMissing(now);
     parts.live.accept(request, socket, head, principal);
   } catch (thrown) {
     const error = toHaiveError(thrown);

@@ -10,6 +10,8 @@ export interface WriteOptions {
   fsync?: boolean;
   /** Fail with EEXIST where the file exists. */
   exclusive?: boolean;
+  /** Behind what the file holds. */
+  append?: boolean;
 }
 
 /** Every operation that changes the disk goes through here: the seam where tests count, stop and fail them. */
@@ -44,7 +46,7 @@ const AT_ONCE = 256 * 1024;
 const sync = promisify(fs.fsync);
 
 async function writeFile(path: string, bytes: Uint8Array | string, options: WriteOptions = {}): Promise<void> {
-  const file = fs.openSync(path, options.exclusive ? 'wx' : 'w', options.mode ?? 0o644);
+  const file = fs.openSync(path, options.append ? 'a' : options.exclusive ? 'wx' : 'w', options.mode ?? 0o644);
   try {
     if (bytes.length <= AT_ONCE) fs.writeFileSync(file, bytes);
     else await promisify(fs.writeFile)(file, bytes);

@@ -54,7 +54,8 @@ export async function leaveMachine(m: Machine): Promise<LeaveMachineResult> {
   await removeTree(port, paths.quarantine);
   await forgetCodeCaches(m);
   const left = [...(await scanTree(paths.overlays)).keys(), ...(await scanTree(backups)).keys()];
-  for (const file of [receipts, live, plan, paths.seen, paths.inboxRevision]) await removeFile(port, file);
+  for (const file of [receipts, live, plan, paths.seen, paths.inboxRevision, paths.audit, paths.auditBefore])
+    await removeFile(port, file);
   if (left.length > 0) {
     await removeTree(port, paths.lock);
     await removeFile(port, paths.made);

@@ -26,6 +26,9 @@ export interface MachinePaths {
   quarantine: string;
   receipts: string;
   journal: string;
+  /** What was changed here, a line each; and the file before it. */
+  audit: string;
+  auditBefore: string;
   lock: string;
   backups: string;
   spool: string;
@@ -63,6 +66,8 @@ export interface MachinePaths {
   publisherKey: string;
   /** Signs approvals and epochs; only on an operator's machine. */
   operatorKey: string;
+  /** This machine's own: its requests to the hub are signed with it. */
+  machineKey: string;
   bin: string;
   cache: string;
 }
@@ -104,6 +109,8 @@ export function machinePaths(env: MachineEnvironment): MachinePaths {
     quarantine: join(root, 'quarantine'),
     receipts: join(root, 'receipts.json'),
     journal: join(root, 'journal.json'),
+    audit: join(root, 'audit.jsonl'),
+    auditBefore: join(root, 'audit-before.jsonl'),
     lock: join(root, 'lock'),
     backups: join(root, 'backups'),
     spool: join(root, 'spool'),
@@ -129,6 +136,7 @@ export function machinePaths(env: MachineEnvironment): MachinePaths {
     keys: join(haivemindHome, 'keys'),
     publisherKey: join(haivemindHome, 'keys', 'publisher.pem'),
     operatorKey: join(haivemindHome, 'keys', 'operator.pem'),
+    machineKey: join(haivemindHome, 'keys', 'machine.pem'),
     bin: join(haivemindHome, 'bin'),
     cache: join(haivemindHome, 'cache'),
   };

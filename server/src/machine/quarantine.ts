@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import type { Revoked } from '../domain/plan.ts';
 import { writeAtomic } from './atomic-file.ts';
+import { noteChanges } from './audit-log.ts';
 import { endProcesses, processesUsing } from './end-processes.ts';
 import { listDir, makeDirs, readFileOrNull, removeEmptyDir } from './file-port.ts';
 import { tellOpenSessions } from './inbox.ts';
@@ -86,6 +87,17 @@ export async function quarantine(m: Machine, revoked: ReadonlyMap<string, Revoke
     const ended = await endProcesses(running);
     done.push({ name: tree.name, version: tree.version, reason, ended, folder });
   }
+  // Once, also when a run was stopped and does it again.
+  const gone = done.map(({ name, version, reason }, i) => ({
+    what: 'quarantine',
+    target: name,
+    from: `revoked: ${reason}`,
+    before: { version, digest: doomed[i]?.digest, dir: doomed[i]?.dir },
+    after: { ended: done[i]?.ended },
+    result: 'done',
+  }));
+  const head = await noteChanges(m, gone, receipts.audit);
+  if (head !== undefined) next.audit = head;
   // Last: a run that was stopped finds the entries again, and what was moved already is simply not there.
   if (doomed.length > 0) await writeReceipts(m, next);
   return done;

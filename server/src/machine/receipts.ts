@@ -1,4 +1,5 @@
 import { HaiveError } from '../domain/errors.ts';
+import type { AuditHead } from '../domain/local-audit.ts';
 import type { Dependency } from '../domain/manifest.ts';
 import type { Origin } from '../domain/plan.ts';
 import { writeAtomic } from './atomic-file.ts';
@@ -137,6 +138,8 @@ export interface Receipts {
   /** Trees nobody points to, kept until no session can use them. */
   retired: (TreeReceipt & { name: string; at: string })[];
   notes: ReceiptNotes;
+  /** The last entry of audit.jsonl when this was written: an end that is cut off is noticed. */
+  audit?: AuditHead;
   /** By plugin name: folders shown to the client as they are being edited (`hv dev`). */
   dev?: Record<string, DevTree>;
 }

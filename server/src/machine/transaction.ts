@@ -4,6 +4,8 @@ import type { Dependency } from '../domain/manifest.ts';
 import type { Origin } from '../domain/plan.ts';
 import type { VersionRecord } from '../domain/version-record.ts';
 import { temporaryOf, writeAtomic } from './atomic-file.ts';
+import { changesBetween } from './audit-changes.ts';
+import { appendLines, sealChanges } from './audit-log.ts';
 import { applyEffects, flipPointer, removeFromSettings, temporaryFiles } from './effects.ts';
 import { makeDirs, readFileOrNull, removeEmptyDir, removeFile, removeTree } from './file-port.ts';
 import { type Keep, runKeeps, temporaryKeeps } from './keeps.ts';
@@ -84,6 +86,8 @@ interface Journal {
   next: Receipts;
   /** Edits that are put aside; absent in journals of older programs. */
   keeps?: Keep[];
+  /** Lines for audit.jsonl; absent in journals of older programs. */
+  audit?: string[];
   /** What the pointer file says once the change is made. */
   marketplace: string;
 }
@@ -127,7 +131,7 @@ function isTorn(bytes: Buffer): boolean {
 export async function recover(m: Machine): Promise<'nothing' | 'rolled-back' | 'rolled-forward'> {
   const journal = await readJournal(m);
   if (journal === null) {
-    for (const path of [m.paths.journal, m.paths.receipts]) await removeFile(m.port, temporaryOf(path));
+    for (const path of [m.paths.journal, m.paths.receipts, m.paths.audit]) await removeFile(m.port, temporaryOf(path));
     await removeFile(m.port, m.paths.journal);
     return 'nothing';
   }
@@ -169,6 +173,7 @@ async function finish(m: Machine, journal: Journal): Promise<string[]> {
   await removeFromSettings(before, prev, next);
   await flipPointer(before, journal.marketplace);
   const warnings = await applyEffects(behind, prev, next);
+  await appendLines(behind, journal.audit ?? []);
   await writeAtomic(behind.port, m.paths.receipts, receiptsText(next), { fsync: false });
   await later.settle([m.paths.receipts, dirname(m.paths.receipts)]);
   await removeFile(m.port, m.paths.journal);
@@ -191,6 +196,8 @@ export async function applyChange(
   const plan = await planChange(m, prev, change);
   if (!plan.changed) return plan.result;
   const staged = plan.trees.map((tree) => tree.dir);
+  const sealed = await sealChanges(m, changesBetween(prev, plan.next, change.reason), prev.audit);
+  plan.next.audit = sealed.head;
   // Keys that go do so before the pointer, and edits are put aside: from there on there is no way back.
   const removes = change.remove.length > 0 || plan.next.layout !== prev.layout || plan.keeps.length > 0;
   const journal: Journal = {
@@ -200,6 +207,7 @@ export async function applyChange(
     prev,
     next: plan.next,
     keeps: plan.keeps,
+    audit: sealed.lines,
     marketplace: plan.marketplace,
   };
   await checkSpace(m, plan.bytes);

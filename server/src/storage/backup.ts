@@ -33,6 +33,7 @@ const TABLES: readonly (readonly [TableName, readonly string[]])[] = [
   ['publications', ['id']],
   ['machines', ['id']],
   ['machine_groups', ['machine_id', 'group_name']],
+  ['machine_keys', ['machine_id']],
   ['machine_capabilities', ['machine_id', 'capability']],
   ['overrides', ['machine_id', 'plugin_name', 'kind']],
   ['plugin_installations', ['id']],

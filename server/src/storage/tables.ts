@@ -28,6 +28,7 @@ export interface Tables extends CollectiveTables {
   machines: MachinesTable;
   machine_groups: MachineGroupsTable;
   machine_capabilities: MachineCapabilitiesTable;
+  machine_keys: MachineKeysTable;
   overrides: OverridesTable;
   tokens: TokensTable;
   events: EventsTable;
@@ -171,6 +172,13 @@ export interface MachinesTable {
   last_seen: string | null;
   /** Counter of the last plan it acted on. */
   plan_counter: number | null;
+}
+
+export interface MachineKeysTable {
+  machine_id: string;
+  /** Ed25519, raw, base64. */
+  public_key: string;
+  at: string;
 }
 
 export interface MachineGroupsTable {

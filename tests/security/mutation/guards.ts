@@ -34,9 +34,38 @@ const DODGES = 'tests/security/dodges.test.ts';
 const HUB = 'tests/security/hub-trust.test.ts';
 const FIRST = 'tests/security/first-surface.test.ts';
 const LIMITS = 'tests/security/rate-limits.test.ts';
+const KEYS = 'tests/hub/machine-key.test.ts';
+const HISTORY = 'tests/machine/audit-log.test.ts';
 const UNITS = 'tests/security/guards-of-parts.test.ts';
 
 export const GUARDS: readonly Guard[] = [
+  ...of('domain/machine-proof.ts', KEYS, [
+    ['a proof of another time', 'if (Math.abs(now.getTime() / 1000 - seconds) > PROOF_SECONDS)', 'if (false)'],
+    [
+      "a proof by another's key",
+      "return textHolds(publicKey, signedText(question, seconds), signature) ? null : 'wrong';",
+      'return null;',
+    ],
+    ['a proof of another method', 'method.toUpperCase(), '],
+    ['a proof for another address', ', path, String(seconds)', ', String(seconds)'],
+    ['a proof with another token', ', secret].join', '].join'],
+    ['a proof whose time was moved', 'String(seconds), secret', 'secret'],
+  ]),
+  ...of('hub/router.ts', KEYS, [
+    [
+      'a request of a token alone',
+      "if (!proven && (!isSafe(request) || request.headers['if-none-match'] === undefined))",
+      'if (false)',
+    ],
+    ['news for a token alone', 'if (!proven && !isUnchanged(answer, request)) {', 'if (false) {'],
+  ]),
+  ...of('hub/upgrade.ts', KEYS, [
+    ['a live channel for a token alone', 'if (!isProven(principal, asked, now)) throw proofMissing(now);'],
+  ]),
+  ...of('hub/join.ts', KEYS, [
+    ["taking a machine's place with its token", 'new Set([key, body.public_key])', 'new Set([body.public_key])'],
+    ["registering another's key", 'new Set([key, body.public_key])', 'new Set([key])'],
+  ]),
   ...of(
     'domain/safe-path.ts',
     [`${DOMAIN}/safe-path.test.ts`, UNITS],
@@ -50,7 +79,10 @@ export const GUARDS: readonly Guard[] = [
       ['a backslash', "if (path.includes('\\\\')) throw unsafe(path, 'has a backslash');"],
       ['an absolute path', "if (path.startsWith('/')) throw unsafe(path, 'is absolute');"],
       ['a drive letter', "if (/^[A-Za-z]:/.test(path)) throw unsafe(path, 'names a drive');"],
-      ['invisible characters', "if (UNSEEN.test(path)) throw unsafe(path, 'has a control or invisible character');"],
+      [
+        'invisible characters',
+        "if (!PLAIN.test(path) && UNSEEN.test(path)) throw unsafe(path, 'has a control or invisible character');",
+      ],
       ['folders without end', 'if (segments.length > MAX_DEPTH)', 'if (false)'],
       ['climbing out by ..', "if (segment === '.' || segment === '..')", 'if (false)'],
       ['a long segment', 'if (Buffer.byteLength(segment) > MAX_SEGMENT_BYTES) {', 'if (false) {'],
@@ -372,6 +404,60 @@ export const GUARDS: readonly Guard[] = [
       'await tellOpenSessions(m, tree.digest,',
       'void ((..._: unknown[]) => {})(m, tree.digest,',
     ],
+  ]),
+  ...of('machine/quarantine.ts', HISTORY, [
+    [
+      'a revoked version written down',
+      'const head = await noteChanges(m, gone, receipts.audit);',
+      'const head = receipts.audit;',
+    ],
+  ]),
+  ...of('domain/local-audit.ts', HISTORY, [
+    ['a changed entry of the history', ' && entry.hash === hashOf(entry)'],
+    ['an entry that follows another', ' && entry.prev === before.hash'],
+    ['a gap in the history', 'entry.n === before.n + 1 && '],
+    ['a history written anew', 'if (entry.hash !== written.hash)', 'if (false)'],
+    ['a history cut off', 'brokenAt: met ? null : head.n + 1', 'brokenAt: null'],
+    ['a history that does not begin', 'begins || entry.n === 1', 'entry.n === 1'],
+    ['a loss that is forgotten', ' || entry.what === LOST'],
+    [
+      'a line that is no entry',
+      'if (entry === null) return { rows',
+      'if (entry === null) continue; if (false) return { rows',
+    ],
+    [
+      'secrets in the history',
+      'const told = redact({ target, from, before: before ?? null, after: after ?? null });',
+      'const told = { target, from, before, after };',
+    ],
+  ]),
+  ...of('machine/audit-log.ts', HISTORY, [
+    [
+      'a loss written down',
+      'const all = missing ? [lostEntries(known, last), ...changes] : changes;',
+      'const all = missing ? changes : changes;',
+    ],
+    ['the half line of a crash', 'if (whole.length < text.length) {', 'if (false) {'],
+    [
+      'lines appended twice',
+      'let missing = lines.filter((line) => !whole.includes(line));',
+      'let missing = [...lines];',
+    ],
+    ['a history without end', 'if (whole.length >= FULL) await m.port.rename(audit, auditBefore);'],
+  ]),
+  ...of('machine/transaction.ts', HISTORY, [
+    ['a change written down', 'await appendLines(behind, journal.audit ?? []);'],
+    ['the end of the history kept', 'plan.next.audit = sealed.head;'],
+  ]),
+  ...of('client/local-audit.ts', TRUST, [
+    [
+      'a refusal written down again and again',
+      'const fresh = refused.filter((r) => !same(r));',
+      'const fresh = refused.filter((r) => r !== undefined || same(r));',
+    ],
+  ]),
+  ...of('client/sync/carry-out.ts', TRUST, [
+    ['a refusal written down', 'if (idle) await noteRefusals(ctx, refusalsOf(plan, failed));'],
   ]),
   ...of('machine/inbox.ts', TRUST, [['a warning that the hub would take away', ' && (await isOver(m, name))']]),
   ...of(

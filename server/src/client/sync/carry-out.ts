@@ -7,6 +7,7 @@ import { applyChange, type Change } from '../../machine/transaction.ts';
 import { takeLauncher } from '../confining.ts';
 import type { ClientContext } from '../context.ts';
 import type { HubClient } from '../hub-client.ts';
+import { noteRefusals } from '../local-audit.ts';
 import { checkBeforeInstall } from '../preflight.ts';
 import { type Fetched, fetchVersions } from '../transfer.ts';
 import { openVetting } from '../vet.ts';
@@ -37,7 +38,9 @@ export async function carryOut(
       result.problems.push({ ...about, code: error.code, message: error.message, where: 'machine' });
     }
     const switching = receipts.layout !== ctx.config.plugins.layout && Object.keys(receipts.plugins).length > 0;
-    if (picked.install.length === 0 && picked.remove.length === 0 && !switching) return result;
+    const idle = picked.install.length === 0 && picked.remove.length === 0 && !switching;
+    if (idle) await noteRefusals(ctx, refusalsOf(plan, failed));
+    if (idle) return result;
     if (picked.install.length > 0 || switching) await checkBeforeInstall(ctx, ctx.config.plugins.layout);
     const fetched = await fetchAll(ctx, hub, plan, picked.install, receipts, options, signal);
     if (fetched.failed.size > 0) {
@@ -65,6 +68,7 @@ export async function carryOut(
       const change = { ...toChange(picked, fetched.fetched, receipts, options), layout: ctx.config.plugins.layout };
       const applied = await applyChange(machine, change);
       await forgive(machine, picked, receipts);
+      await noteRefusals(ctx, refusalsOf(plan, failed));
       result.warnings.push(...new Set(vetting.warnings));
       return finished(result, picked, applied, receipts);
     } catch (thrown) {
@@ -86,6 +90,16 @@ export async function carryOut(
       if (!damaged || round > 0) throw thrown;
     }
   }
+}
+
+/** What this machine's policy or checks kept out, as its audit log says it. */
+function refusalsOf(plan: Plan, failed: ReadonlyMap<string, HaiveError>) {
+  return plan.plugins.flatMap(({ name, version, digest, origin }) => {
+    const error = failed.get(digest);
+    return error === undefined
+      ? []
+      : [{ name, version, digest, from: origin, code: error.code, message: error.message }];
+  });
 }
 
 /** What came through its checks after all is refused no more. */

@@ -116,6 +116,8 @@ async function judge(answer: IncomingMessage): Promise<HubAnswer> {
   }
   try {
     const { code } = JSON.parse(text) as { code?: unknown };
+    // Signed questions are the full run's business: this one only learns that the answer is no more what it was.
+    if (code === 'PROOF_REQUIRED') return { kind: 'changed' };
     if (typeof code === 'string' && /^[A-Z_]{3,40}$/.test(code)) {
       return status >= 500 ? { kind: 'away', why: code } : { kind: 'refused', code };
     }

@@ -7,6 +7,7 @@ import { usage } from './0040-usage.ts';
 import { origins } from './0045-origins.ts';
 import { taskRole } from './0050-task-role.ts';
 import { acceptedSurfaces } from './0060-accepted-surfaces.ts';
+import { machineKeys } from './0070-machine-keys.ts';
 
 /** All migrations in order. A name, once released, is never changed or removed. */
 export function migrationsFor(engine: EngineName): Record<string, Migration> {
@@ -18,5 +19,6 @@ export function migrationsFor(engine: EngineName): Record<string, Migration> {
     '0045-origins': origins(),
     '0050-task-role': taskRole,
     '0060-accepted-surfaces': acceptedSurfaces,
+    '0070-machine-keys': machineKeys,
   };
 }

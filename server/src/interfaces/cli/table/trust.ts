@@ -69,13 +69,14 @@ export const TRUST_VERBS: VerbRow[] = [
   },
   {
     name: 'audit',
-    summary: 'who did what on the hub',
+    summary: 'who did what on the hub, or what was changed on this machine',
     options: [
+      ['--local', 'of this machine, also without the hub'],
       ['--verify', 'compute the chain of hashes again'],
       ['--export', 'everything as JSON lines'],
       ['--limit <n>', 'at most so many (default 50)'],
     ],
-    examples: ['hv audit --verify', 'hv audit --export > audit.jsonl'],
+    examples: ['hv audit --verify', 'hv audit --local', 'hv audit --export > audit.jsonl'],
     load: async () => (await import('../verbs/trust.ts')).audit,
   },
 ];

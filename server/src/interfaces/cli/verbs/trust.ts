@@ -1,3 +1,5 @@
+import type { ClientContext } from '../../../client/context.ts';
+import { localAudit } from '../../../client/local-audit.ts';
 import { ask } from '../../../client/registry.ts';
 import {
   approvePlugin,
@@ -108,6 +110,7 @@ export const deprecate = status('deprecated', 'is deprecated; it stays where it 
 export const audit: Verb = async (call) => {
   const { style } = call;
   const ctx = await call.open();
+  if (call.options.local === true) return auditHere(call, ctx);
   if (call.options.verify === true) {
     const proof = await ask(ctx, 'operator', (hub) => hub.call('auditVerify'));
     const text = proof.ok
@@ -131,6 +134,37 @@ export const audit: Verb = async (call) => {
   const rows = entries.map((e) => [String(e.id), e.at, clean(e.actor), e.action, clean(e.target)]);
   return { json: { entries }, text: table(['ID', 'AT', 'WHO', 'WHAT', 'TO'], rows, style) };
 };
+
+/** Of this machine: what became of plugins, configuration and trust here. */
+async function auditHere(call: VerbCall, ctx: ClientContext): Promise<VerbOutput> {
+  const { style } = call;
+  const { entries, proof } = await localAudit(ctx);
+  if (call.options.verify === true) {
+    const text =
+      proof.brokenAt === null
+        ? `${style.green('✓')} ${proof.rows} entries, none changed or missing\nhead ${proof.head.n} ${proof.head.hash}`
+        : style.red(`✗ AUDIT_BROKEN: entry ${proof.brokenAt} is not as it was written, or is missing`);
+    const { rows, brokenAt: broken_at, head } = proof;
+    const json = { ok: broken_at === null, rows, broken_at, head };
+    return { json, text, ...(json.ok ? {} : { exit: ERRORS.AUDIT_BROKEN.exit }) };
+  }
+  if (call.options.export === true)
+    return { json: { entries }, text: entries.map((entry) => JSON.stringify(entry)).join('\n') };
+  const shown = entries.slice(-(countOption(call.options.limit, 'limit') ?? 50)).reverse();
+  const rows = shown.map((e) => [
+    ...[String(e.n), e.at, clean(e.who), e.what, clean(e.target)],
+    ...[versionOf(e.before), versionOf(e.after), e.result],
+  ]);
+  const heads = ['N', 'AT', 'WHO', 'WHAT', 'TO', 'BEFORE', 'AFTER', 'RESULT'];
+  return { json: { entries: shown }, text: table(heads, rows, style) };
+}
+
+/** A state in a word: the version, or the value itself. */
+function versionOf(state: unknown): string {
+  if (state === null || state === undefined) return '';
+  const { version } = state as { version?: unknown };
+  return clean(String(version ?? (typeof state === 'object' ? JSON.stringify(state) : state))).slice(0, 40);
+}
 
 type Actions = Record<string, (call: VerbCall) => Promise<VerbOutput>>;
 
