@@ -8,6 +8,7 @@ import { Envelope as EnvelopeSchema, PlanReply } from '../../server/src/contract
 import { readZip } from '../../server/src/domain/archive.ts';
 import { createKeyPair, openJson, publicKeyOf, sealJson } from '../../server/src/domain/dsse.ts';
 import { HaiveError } from '../../server/src/domain/errors.ts';
+import { applyDelta, makeDelta } from '../../server/src/domain/file-delta.ts';
 import { parseFrontMatter } from '../../server/src/domain/front-matter.ts';
 import { parseManifest } from '../../server/src/domain/manifest.ts';
 import { checkPluginName, checkVersion } from '../../server/src/domain/names.ts';
@@ -15,11 +16,17 @@ import { packPlugin, type SourceFile } from '../../server/src/domain/package.ts'
 import { pickChanges } from '../../server/src/domain/pick-changes.ts';
 import { PLAN_PAYLOAD_TYPE, type Plan } from '../../server/src/domain/plan.ts';
 import { entryKeys, fromDelta, toDelta } from '../../server/src/domain/plan-delta.ts';
+import { fromRecordDelta, type RecordDelta, toRecordDelta } from '../../server/src/domain/record-delta.ts';
 import { checkPath, checkPathSet } from '../../server/src/domain/safe-path.ts';
 import { computeSurface, SURFACE_KEYS } from '../../server/src/domain/surface.ts';
 import { translate } from '../../server/src/domain/translate.ts';
 import { validatePlugin } from '../../server/src/domain/validate/index.ts';
-import { checkRecord, RECORD_PAYLOAD_TYPE, versionDigest } from '../../server/src/domain/version-record.ts';
+import {
+  checkRecord,
+  RECORD_PAYLOAD_TYPE,
+  type VersionRecord,
+  versionDigest,
+} from '../../server/src/domain/version-record.ts';
 import { parseRecord } from '../../server/src/hub/registry/record-form.ts';
 import {
   addElement,
@@ -42,6 +49,14 @@ function must(holds: boolean, what: string): asserts holds {
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 const unpolluted = (): void =>
   must(Object.keys(Object.prototype).length === 0 && !('polluted' in {}), 'no prototype is set');
+/** Undefined for what is no JSON. */
+function jsonOf(input: Buffer): unknown {
+  try {
+    return JSON.parse(input.toString());
+  } catch {
+    return undefined;
+  }
+}
 const isOurs = (thrown: unknown): thrown is HaiveError => thrown instanceof HaiveError;
 
 const PLAIN = '{"name":"demo","version":"1.0.0","description":"d","author":{"name":"A"}}';
@@ -121,6 +136,17 @@ function crc32(bytes: Buffer): number {
   return ~crc >>> 0;
 }
 
+/** The code of a refusal; null where there was none. */
+function refusedAs(run: () => unknown): string | null {
+  try {
+    run();
+    return null;
+  } catch (thrown) {
+    if (!isOurs(thrown)) throw thrown;
+    return thrown.code;
+  }
+}
+
 const KEY = createKeyPair();
 const hub = { id: 'hub_x', public_key: publicKeyOf(KEY.privatePem), epoch: 1 };
 const entry = {
@@ -155,12 +181,8 @@ const context = {
 
 /** A plan as a hub signed it, whatever is in it, up to what a machine would do. */
 async function receivePlan(input: Buffer): Promise<void> {
-  let value: unknown;
-  try {
-    value = JSON.parse(input.toString());
-  } catch {
-    return;
-  }
+  const value = jsonOf(input);
+  if (value === undefined) return;
   const envelope = sealJson(PLAN_PAYLOAD_TYPE, value, KEY.privatePem);
   const client = { callIfChanged: async () => ({ value: envelope, etag: '"f"' }) };
   const { plan: accepted } = await fetchPlan(context, client as unknown as Parameters<typeof fetchPlan>[1], {
@@ -184,7 +206,7 @@ async function receivePlan(input: Buffer): Promise<void> {
   unpolluted();
 }
 
-function record(): object {
+function record(): VersionRecord {
   const files = [{ path: '.claude-plugin/plugin.json', sha256: 'a'.repeat(64), size: 1, executable: false }];
   return {
     format: 1,
@@ -214,6 +236,12 @@ async function framesOf(input: Buffer, cuts: number): Promise<[string[], string]
 async function* toStream(chunks: readonly Buffer[]): AsyncGenerator<Buffer> {
   yield* chunks;
 }
+
+/** What a machine has of a file whose difference arrives. */
+const BASE = Buffer.from(Array.from({ length: 600 }, (_, i) => `line ${i * 7919}\n`).join(''));
+const EDITED = Buffer.concat([BASE.subarray(0, 3000), Buffer.from('another line\n'), BASE.subarray(3100)]);
+const files = Array.from({ length: 6 }, (_, i) => ({ ...record().files[0], path: `f${i}` })) as VersionRecord['files'];
+const several: VersionRecord = { ...record(), files };
 
 const SETTINGS = '{\n  "enabledPlugins": {\n    "a@b": true\n  },\n  "hooks": { "Stop": [ { "x": 1 } ] }\n}\n';
 
@@ -286,12 +314,8 @@ export const TARGETS: Record<string, Target> = {
       '{"payloadType":"x","payload":"e30=","signatures":[{"keyid":"a","sig":"AA=="}]}',
     ],
     run(input) {
-      let value: unknown;
-      try {
-        value = JSON.parse(input.toString());
-      } catch {
-        return;
-      }
+      const value = jsonOf(input);
+      if (value === undefined) return;
       const parsed = EnvelopeSchema.safeParse(value);
       if (!parsed.success) return;
       const opened = openJson(parsed.data, RECORD_PAYLOAD_TYPE, [hub.public_key]);
@@ -312,12 +336,8 @@ export const TARGETS: Record<string, Target> = {
   record: {
     seeds: [JSON.stringify(record())],
     run(input) {
-      let value: unknown;
-      try {
-        value = JSON.parse(input.toString());
-      } catch {
-        return;
-      }
+      const value = jsonOf(input);
+      if (value === undefined) return;
       const parsed = parseRecord(value);
       checkRecord(parsed);
       must(new Set(parsed.files.map((f) => f.path)).size === parsed.files.length, 'no file twice');
@@ -342,6 +362,45 @@ export const TARGETS: Record<string, Target> = {
       must(same(whole, await framesOf(input, input.length)), 'bytes one by one are the same');
     },
   },
+  'file-delta': {
+    seeds: [makeDelta(BASE, EDITED) ?? '', makeDelta(BASE, BASE.subarray(500)) ?? '', EDITED.subarray(2900, 3200)],
+    run(input) {
+      const delta = makeDelta(BASE, input);
+      must(delta === null || applyDelta(BASE, delta, input.length).equals(input), 'a difference gives the bytes back');
+      for (const size of [EDITED.length, BASE.length - 500, input.length])
+        must(
+          refusedAs(() => applyDelta(BASE, input, size).length) !== 'INTERNAL',
+          'refused in the way that is asked again',
+        );
+      // The bytes that it is applied to are anybody's as well.
+      refusedAs(() => applyDelta(input, makeDelta(BASE, EDITED) ?? Buffer.alloc(0), EDITED.length));
+    },
+  },
+  'record-delta': {
+    seeds: [
+      JSON.stringify(toRecordDelta(several, Buffer.from(JSON.stringify({ ...several, files: files.slice(1) })))),
+      JSON.stringify({ ...several, files: [[0, 2], files[3], [1, 5]] }),
+      JSON.stringify({ ...several, files: [[-3, 2], [4, 9], [0], ['0', '1']] }),
+      JSON.stringify({ ...several, name: 'n', files }),
+      'null',
+      '{"files":[null,[null,null],[0,1e9]]}',
+    ],
+    run(input) {
+      const value = jsonOf(input);
+      if (value === undefined) return;
+      const whole = fromRecordDelta(several, value as RecordDelta);
+      must(whole === null || whole.files.length <= 100_010 + several.files.length, 'no record without end');
+      if (whole === null || typeof value !== 'object') return;
+      // What the hub makes of what it sends gives back what was signed, to the byte.
+      const text = JSON.stringify(whole);
+      const again = toRecordDelta(several, Buffer.from(text));
+      must(
+        again === null || JSON.stringify(fromRecordDelta(several, again)) === text,
+        'expanding gives the bytes back',
+      );
+      unpolluted();
+    },
+  },
   'plan-delta': {
     seeds: [
       '{"payloadType":"x","payload":"","signatures":[],"delta":{"base":"\\"e\\"","plan":{"counter":6,"plugins":[[0,2],{"name":"n"},[2,1]]}}}',
@@ -355,12 +414,8 @@ export const TARGETS: Record<string, Target> = {
         same(fromDelta({ plugins: base }, toDelta(entryKeys(base), next, entryKeys(next.plugins))), next),
         'a difference gives the plan back',
       );
-      let value: unknown;
-      try {
-        value = JSON.parse(input.toString());
-      } catch {
-        return;
-      }
+      const value = jsonOf(input);
+      if (value === undefined) return;
       const reply = PlanReply.safeParse(value);
       if (!reply.success || reply.data.delta === undefined) return;
       const unfolded = fromDelta({ plugins: base }, reply.data.delta.plan as never);
@@ -375,12 +430,8 @@ export const TARGETS: Record<string, Target> = {
       '{"type":"event","event":{"seq":1,"type":"t","at":"a","data":{"x":[1]}}}',
     ],
     run(input) {
-      let value: unknown;
-      try {
-        value = JSON.parse(input.toString());
-      } catch {
-        return;
-      }
+      const value = jsonOf(input);
+      if (value === undefined) return;
       for (const schema of [ClientMessage, ServerMessage]) {
         const first = schema.safeParse(value);
         if (!first.success) continue;

@@ -56,6 +56,12 @@ describe.each(ENGINES)("a machine's own key, on %s", (engine) => {
     // A cached answer of any kind may be confirmed, none may be had.
     const list = { token, headers: { 'if-none-match': '"x"' } };
     expect((await ask(t.url, 'GET', '/api/plugins', list)).code).toBe('PROOF_REQUIRED');
+    // Nor is "whatever it is" a way to have one.
+    const any = { token, headers: { 'if-none-match': '*' } };
+    for (const path of ['/api/whoami', '/api/plugins', PLAN]) {
+      const answer = await ask(t.url, 'GET', path, any);
+      expect([answer.status === 304 || answer.code === 'PROOF_REQUIRED', path]).toEqual([true, path]);
+    }
     const posted = { token, headers: { 'if-none-match': etag }, body: REPORT };
     expect((await ask(t.url, 'POST', STATUS, posted)).code).toBe('PROOF_REQUIRED');
   });

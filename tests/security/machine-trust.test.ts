@@ -1,6 +1,6 @@
 // What a machine takes from its hub, and what it does not: revocation, policies, keys that follow one another, epochs.
 import { spawn } from 'node:child_process';
-import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { setConfig } from '../../server/src/client/configure.ts';
@@ -316,25 +316,79 @@ describe('a machine and its hub', () => {
       },
     );
 
-    it("of the administrator stands above the user's, and must be the administrator's", async () => {
-      const system = join(m.home, 'system-policy.json');
-      const ctx = await m.reopen();
-      const administered = {
-        ...ctx,
-        machine: { ...ctx.machine, paths: { ...ctx.machine.paths, systemPolicy: system } },
+    describe('of the administrator', () => {
+      let etc: string;
+      let system: string;
+      beforeEach(async () => {
+        etc = join(m.home, 'etc');
+        system = join(etc, 'policy.json');
+        await mkdir(etc, { mode: 0o755 });
+        await writeFile(system, JSON.stringify({ plugins: { deny: ['alpha'] } }), { mode: 0o644 });
+        await policy({ plugins: { allow: ['alpha'] } });
+        serve(hub, [a1]);
+      });
+      const administered = async () => {
+        const ctx = await m.reopen();
+        return { ...ctx, machine: { ...ctx.machine, paths: { ...ctx.machine.paths, systemPolicy: system } } };
       };
-      await writeFile(system, JSON.stringify({ plugins: { deny: ['alpha'] } }));
-      await policy({ plugins: { allow: ['alpha'] } });
-      await chmod(system, 0o666);
-      serve(hub, [a1]);
-      await expect(syncMachine(administered, { mode: 'explicit' })).rejects.toThrow(code('CONFIG_INVALID'));
-      await chmod(system, 0o644);
-      if (process.getuid?.() === 0) {
-        expect((await syncMachine(administered, { mode: 'explicit' })).problems).toMatchObject([
-          { code: 'POLICY_REFUSED' },
-        ]);
-      }
-      expect(await installed()).toEqual([]);
+      const syncThere = async () => syncMachine(await administered(), { mode: 'explicit' });
+      const linkTo = async (target: string) => {
+        await rm(system);
+        await symlink(target, system);
+      };
+      /** Whoever is not root here cannot make what is root's. */
+      const asRoot = it.skipIf(process.getuid?.() !== 0);
+
+      asRoot("stands above the user's", async () => {
+        expect((await syncThere()).problems).toMatchObject([{ code: 'POLICY_REFUSED' }]);
+        expect(await installed()).toEqual([]);
+      });
+
+      asRoot("is followed where root's link leads, as long as that is root's too", async () => {
+        const real = join(etc, 'real.json');
+        await writeFile(real, JSON.stringify({ plugins: { deny: ['alpha'] } }));
+        await linkTo(real);
+        expect((await syncThere()).problems).toMatchObject([{ code: 'POLICY_REFUSED' }]);
+      });
+
+      const OTHERS = 65_534;
+      it.each<[string, () => Promise<unknown>, boolean]>([
+        ['anybody may write', () => chmod(system, 0o666), false],
+        ['a group may write', () => chmod(system, 0o664), false],
+        ['a user owns', () => chown(system, OTHERS, 0), true],
+        ['lies in a folder of a user', () => chown(etc, OTHERS, 0), true],
+        ['lies in a folder that a group may write', () => chmod(etc, 0o775), false],
+        [
+          "is a link to a user's file",
+          async () => {
+            await linkTo(m.ctx.machine.paths.policy);
+            await chown(m.ctx.machine.paths.policy, OTHERS, 0);
+          },
+          true,
+        ],
+        [
+          'is a link into a folder that anybody may write',
+          async () => {
+            await mkdir(join(m.home, 'open'));
+            await chmod(join(m.home, 'open'), 0o777);
+            await writeFile(join(m.home, 'open/p.json'), '{}');
+            await linkTo(join(m.home, 'open/p.json'));
+          },
+          false,
+        ],
+        ['is no policy', () => writeFile(system, '{"plugins":'), false],
+      ])('stops everything where it %s', async (_what, spoil, needsRoot) => {
+        if (needsRoot && process.getuid?.() !== 0) return;
+        await spoil();
+        await expect(syncThere()).rejects.toThrow(code('CONFIG_INVALID'));
+        expect(await installed()).toEqual([]);
+      });
+
+      it('that is not there leaves the word to the user', async () => {
+        await rm(system);
+        expect((await syncThere()).problems).toEqual([]);
+        expect(await installed()).toEqual(['alpha@1.0.0']);
+      });
     });
   });
 

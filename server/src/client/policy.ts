@@ -1,4 +1,5 @@
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import * as z from 'zod';
 import { HaiveError } from '../domain/errors.ts';
 import type { Policy } from '../domain/policy.ts';
@@ -68,11 +69,25 @@ function parsePolicy(bytes: Buffer, path: string): Policy {
   });
 }
 
+/**
+ * Nobody but root may have written the file, put another in its place, or pointed a link elsewhere: every folder on the way belongs to root
+ * and is written by nobody else. (In one with the sticky bit nobody else's files can be replaced.)
+ */
 async function requireRoot(path: string): Promise<void> {
   if (process.platform === 'win32') return;
-  const { uid, mode } = await stat(path);
-  if (uid === 0 && (mode & 0o022) === 0) return;
-  throw new HaiveError('CONFIG_INVALID', `${path} must belong to root and be writable by nobody else`, {
-    hint: `chown root ${path} && chmod 644 ${path}`,
-  });
+  const real = await realpath(path);
+  const onTheWay = new Set([...foldersOf(path), ...foldersOf(real)]);
+  for (const one of [real, ...onTheWay]) {
+    const { uid, mode } = await stat(one);
+    const writers = onTheWay.has(one) && (mode & 0o1000) !== 0 ? 0 : mode & 0o022;
+    if (uid === 0 && writers === 0) continue;
+    throw new HaiveError('CONFIG_INVALID', `${one} must belong to root and be writable by nobody else`, {
+      hint: `Whoever can write it could change the policy in ${path}: chown root and chmod go-w.`,
+    });
+  }
+}
+
+function foldersOf(path: string): string[] {
+  const above = dirname(path);
+  return above === path ? [] : [above, ...foldersOf(above)];
 }

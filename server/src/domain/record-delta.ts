@@ -30,7 +30,8 @@ export function toRecordDelta(base: Pick<VersionRecord, 'files'>, payload: Uint8
 
 /** The whole record; null when the differences do not fit the base. */
 export function fromRecordDelta(base: Pick<VersionRecord, 'files'>, delta: RecordDelta): VersionRecord | null {
-  if (!Array.isArray(delta.files)) return null;
+  // What arrives may be any JSON.
+  if (!Array.isArray(delta?.files)) return null;
   const files: FileEntry[] = [];
   for (const part of delta.files) {
     // A delta of few bytes may name the same run over and over.

@@ -90,7 +90,7 @@ async function handle(
   // The contract's types hold per name; the compiler cannot follow a name chosen at run time.
   const useCase = parts.useCases[name] as unknown as UseCase<EndpointName>;
   const answer = (await useCase(parts.hub, call as Call<EndpointName>)) as unknown;
-  if (!proven && !isUnchanged(answer, request)) {
+  if (!proven && !isUnchanged(name, endpoint, answer, request)) {
     if (isRaw(answer) && answer.body instanceof Readable) answer.body.destroy();
     throw proofMissing(parts.hub.clock());
   }
@@ -149,11 +149,15 @@ function isRaw(answer: unknown): answer is RawReply {
   return typeof answer === 'object' && answer !== null && (answer as { raw?: unknown }).raw === true;
 }
 
-/** Whether this answer will be a 304. */
-function isUnchanged(answer: unknown, request: FastifyRequest): boolean {
+/** Whether this answer will be a 304: nothing else goes to who has only a machine's token. */
+function isUnchanged(name: EndpointName, endpoint: Endpoint, answer: unknown, request: FastifyRequest): boolean {
   const asked = request.headers['if-none-match'];
-  if (!isRaw(answer)) return matches(asked, etagOf(JSON.stringify(answer)));
-  return answer.status === 304 || (answer.headers.etag !== undefined && matches(asked, answer.headers.etag));
+  if (isRaw(answer)) {
+    const { status, headers } = answer;
+    return status === 304 || (status === 200 && headers.etag !== undefined && matches(asked, headers.etag));
+  }
+  const hasEtag = endpoint.reply instanceof z.ZodType && !WITHOUT_ETAG.includes(name);
+  return hasEtag && matches(asked, etagOf(JSON.stringify(answer)));
 }
 
 function sendRaw(answer: RawReply, request: FastifyRequest, reply: FastifyReply): FastifyReply {

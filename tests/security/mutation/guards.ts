@@ -57,7 +57,8 @@ export const GUARDS: readonly Guard[] = [
       "if (!proven && (!isSafe(request) || request.headers['if-none-match'] === undefined))",
       'if (false)',
     ],
-    ['news for a token alone', 'if (!proven && !isUnchanged(answer, request)) {', 'if (false) {'],
+    ['news for a token alone', 'if (!proven && !isUnchanged(name, endpoint, answer, request)) {', 'if (false) {'],
+    ['an answer without an etag for a token alone', 'return hasEtag && matches', 'return matches'],
   ]),
   ...of('hub/upgrade.ts', KEYS, [
     ['a live channel for a token alone', 'if (!isProven(principal, asked, now)) throw proofMissing(now);'],
@@ -348,7 +349,18 @@ export const GUARDS: readonly Guard[] = [
     ],
   ),
   ...of('client/policy.ts', TRUST, [
-    ["an administrator's policy that others could write", 'if (uid === 0 && (mode & 0o022) === 0) return;', 'return;'],
+    ["an administrator's policy that others could write", 'if (uid === 0 && writers === 0) continue;', 'continue;'],
+    ["an administrator's policy of a user", 'uid === 0 && writers === 0', 'writers === 0'],
+    [
+      "an administrator's policy in a user's folder",
+      'for (const one of [real, ...onTheWay]) {',
+      'for (const one of [real]) {',
+    ],
+    [
+      'a link into the folder of a user',
+      'const onTheWay = new Set([...foldersOf(path), ...foldersOf(real)]);',
+      'const onTheWay = new Set(foldersOf(path));',
+    ],
     [
       'a policy that is not understood',
       "throw new HaiveError('CONFIG_INVALID', `${path}: ${issue?.path.join('.') || 'the whole'}: ${issue?.message}`, {",
