@@ -154,8 +154,9 @@ async function plain(name, entry, { external = [], shebang = false, plugins = []
  * vm.Script, which (unlike import) takes a V8 code cache: the other half of this format is interfaces/carried-bundle.ts.
  * Each is a bundle of its own: esbuild's lazy modules would initialize zod in an order that it does not survive.
  */
-async function carried(name, head, bodies) {
-  const outer = await bundleText(head, { format: 'esm' });
+async function carried(name, head, bodies, { shebang = false } = {}) {
+  const banner = shebang ? { banner: { js: '#!/usr/bin/env node' } } : {};
+  const outer = await bundleText(head, { format: 'esm', ...banner });
   checkExternals(name, outer.meta);
   const metas = [outer.meta];
   let file = outer.text.trimEnd();
@@ -180,7 +181,13 @@ async function carried(name, head, bodies) {
 const entries = {
   hub: () =>
     plain('hub.mjs', 'server/src/hub/main.ts', { external: ['better-sqlite3', 'pg', 'pg-native', 'chromadb'] }),
-  cli: () => plain('cli.mjs', 'server/src/interfaces/cli/main.ts', { external: ['./hub.mjs'], shebang: true }),
+  cli: () =>
+    carried(
+      'cli.mjs',
+      'server/src/interfaces/cli/start.ts',
+      { hv: { entry: 'server/src/interfaces/cli/main.ts' } },
+      { shebang: true },
+    ),
   mcp: () =>
     carried('mcp.mjs', 'server/src/interfaces/mcp/main.ts', {
       serve: { entry: 'server/src/interfaces/mcp/serve.ts', plugins: [withoutAjv, toolListAtBuildTime] },

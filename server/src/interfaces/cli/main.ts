@@ -5,15 +5,26 @@ import { errorOutput, harmless, styleFor } from './output.ts';
 import { parseLine } from './program.ts';
 import type { VerbCall } from './verb.ts';
 
-/** The entry of `hv`: parse, call one verb, print, exit by the table of errors. */
-async function main(argv: string[]): Promise<number> {
+/** Imports a module by its address. */
+export type Importing = (url: string) => Promise<unknown>;
+
+/**
+ * All of `hv`: parse, call one verb, print.
+ * @returns the exit code, by the table of errors, and whether this machine has joined a hub and stays
+ */
+export async function run(argv: string[], importing: Importing): Promise<{ exit: number; member: boolean }> {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // The reader of a pipe went away (`hv list | head`): nothing is wrong.
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
   const json = argv.includes('--json');
   try {
-    if (argv[0] === 'hub') return await runHub(argv.slice(1));
+    if (argv[0] === 'hub') return { exit: await runHub(argv.slice(1), importing), member: false };
     const parsed = parseLine(argv);
     if ('text' in parsed) {
       process.stdout.write(parsed.text);
-      return 0;
+      return { exit: 0, member: false };
     }
     const verb = await parsed.row.load();
     const call = verbCall(parsed, json);
@@ -21,7 +32,8 @@ async function main(argv: string[]): Promise<number> {
     call.progress('');
     if (json) process.stdout.write(`${JSON.stringify(output.json, null, 2)}\n`);
     else if (output.text !== '') process.stdout.write(`${harmless(output.text)}\n`);
-    return output.exit ?? 0;
+    const member = parsed.row.name !== 'leave' && here?.config.token !== undefined;
+    return { exit: output.exit ?? 0, member };
   } catch (thrown) {
     const error = toHaiveError(thrown);
     if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
@@ -31,9 +43,12 @@ async function main(argv: string[]): Promise<number> {
     if (error.code === 'INTERNAL' && error.cause instanceof Error) {
       process.stderr.write(`${error.cause.stack ?? error.cause.message}\n`);
     }
-    return error.exit;
+    return { exit: error.exit, member: false };
   }
 }
+
+/** This machine, where the verb asked for it. */
+let here: ClientContext | undefined;
 
 function verbCall(parsed: Exclude<ReturnType<typeof parseLine>, { text: string }>, json: boolean): VerbCall {
   const env: Environment = processEnvironment();
@@ -51,7 +66,10 @@ function verbCall(parsed: Exclude<ReturnType<typeof parseLine>, { text: string }
     program: process.argv[1] ?? '',
     open: () => {
       // Loaded only for verbs that need the machine: help and mistakes answer at once.
-      opened ??= import('../../client/context.ts').then(({ openClient }) => openClient(env));
+      opened ??= import('../../client/context.ts').then(async ({ openClient }) => {
+        here = await openClient(env);
+        return here;
+      });
       return opened;
     },
     progress: (text) => {
@@ -79,11 +97,11 @@ async function confirm(question: string): Promise<boolean> {
 }
 
 /** The hub is a bundle of its own beside this one: its native modules are none of a machine's business. */
-async function runHub(argv: string[]): Promise<number> {
+async function runHub(argv: string[], importing: Importing): Promise<number> {
   const file = new URL('./hub.mjs', import.meta.url);
   let hub: { runHub(argv: string[]): Promise<void> };
   try {
-    hub = await import(file.href);
+    hub = (await importing(file.href)) as typeof hub;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw cause;
     throw new HaiveError('USAGE', 'This copy of hv holds no hub', {
@@ -94,10 +112,3 @@ async function runHub(argv: string[]): Promise<number> {
   await hub.runHub(argv);
   return Number(process.exitCode ?? 0);
 }
-
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // The reader of a pipe went away (`hv list | head`): nothing is wrong.
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
-process.exitCode = await main(process.argv.slice(2));
