@@ -1,5 +1,5 @@
 // `node tests/client/agreement.mjs DIR [--json]`: our verdict on every plugin below DIR beside that of `claude plugin validate`,
-// as a confusion table with each disagreement. Exit 1 when the client refuses something that we let pass.
+// as a confusion table with each disagreement; a plugin that is only an entry of a marketplace.json is assembled first. Exit 1 when the client refuses something that we let pass.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';

@@ -2,7 +2,8 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { SourceFile } from '../../server/src/domain/package.ts';
+import { HaiveError } from '../../server/src/domain/errors.ts';
+import { packPlugin, type SourceFile } from '../../server/src/domain/package.ts';
 import { translate } from '../../server/src/domain/translate.ts';
 import { validatePlugin } from '../../server/src/domain/validate/index.ts';
 import { readPlugin } from '../../server/src/machine/read-plugin.ts';
@@ -125,4 +126,112 @@ it('HOOK_MATCHER_SERVER: the short name of an own tool never matches; translated
   await enable({ pp: translated.files });
   await session();
   expect(await logged()).toBe('seen\n');
+});
+
+const named = (name: string) =>
+  pluginFiles({ '.claude-plugin/plugin.json': manifestWith({ name }), 'commands/a.md': md('description: x') });
+
+it('NAME_INVALID: a name that no marketplace may list is never loaded; one that only the registry refuses is', async () => {
+  const never = ['prüfer', '-x', '_x', 'org:plugin', 'c++'];
+  const registryOnly = ['a..b', 'con', 'cache', 'x'.repeat(65)];
+  for (const name of never) expect([name, errors(named(name))]).toEqual([name, ['NAME_INVALID']]);
+  for (const name of registryOnly) {
+    const [finding] = validatePlugin(named(name));
+    expect([finding?.severity, finding?.message]).toEqual([
+      'warning',
+      expect.stringContaining('Only the registry refuses'),
+    ]);
+    expect(() => packPlugin(named(name), { maxBytes: 1e6, now: new Date() })).toThrow(HaiveError);
+  }
+  await enable(Object.fromEntries([...never, ...registryOnly].map((name) => [name, named(name)])));
+  const { init } = await scriptedSession(home);
+  expect(init.plugins.map((p) => p.name).sort()).toEqual([...registryOnly].sort());
+});
+
+it('DEPENDENCY_UNSATISFIABLE: a version that is no range is never met; "latest" is translated', async () => {
+  const files = (version: string) => [
+    ...pluginFiles({ ...M({ dependencies: [{ name: 'q', version }] }), 'commands/a.md': md('description: x') }),
+  ];
+  const loads = async (given: SourceFile[]) => {
+    await enable({ pp: given, q: named('q') });
+    return (await scriptedSession(home)).init.slash_commands.includes('pp:a');
+  };
+  expect(errors(files('one'))).toEqual(['DEPENDENCY_UNSATISFIABLE']);
+  expect(await loads(files('one'))).toBe(false);
+  expect(validatePlugin(files('latest')).map((f) => [f.severity, f.code])).toEqual([
+    ['warning', 'DEPENDENCY_UNSATISFIABLE'],
+  ]);
+  expect(await loads(files('latest'))).toBe(false);
+  expect(await loads(translate(files('latest')).files)).toBe(true);
+  expect(errors(files(''))).toEqual([]);
+  expect(await loads(files(''))).toBe(true);
+});
+
+it('FRONT_MATTER_INVALID: where the validator of the client does not look, its fields are dropped all the same', async () => {
+  const places = (front: string) => ({
+    ...M({ skills: ['./k/s'], agents: ['./x/a.md'], commands: ['./c/a.md'] }),
+    'k/s/SKILL.md': md(`name: s\ndescription: ${front}`),
+    'x/a.md': md(`description: ${front}\nname: z`),
+    'c/a.md': md(`description: ${front}`),
+  });
+  const [broken, whole] = [pluginFiles(places('"x')), pluginFiles(places('x'))];
+  expect(errors(broken)).toEqual(['FRONT_MATTER_INVALID', 'FRONT_MATTER_INVALID', 'FRONT_MATTER_INVALID']);
+  expect(errors(whole)).toEqual([]);
+  const seen = async (files: SourceFile[]) => {
+    await enable({ pp: files });
+    const { init } = await scriptedSession(home);
+    return [init.skills.includes('pp:s'), init.agents.filter((a) => a.startsWith('pp:'))];
+  };
+  expect(await seen(broken)).toEqual([false, ['pp:a']]);
+  expect(await seen(whole)).toEqual([true, ['pp:z']]);
+});
+
+it('what is not loaded is told: nested skills, folders that plugin.json puts aside, skills beside skills/SKILL.md', async () => {
+  const skill = (name: string) => md(`name: ${name}\ndescription: x`);
+  const cases: [Record<string, unknown>, string, string[]][] = [
+    [{ 'skills/group/s/SKILL.md': skill('s') }, 'SKILL_FILE_MISSING', []],
+    [{ 'skills/SKILL.md': skill('s'), 'skills/b/SKILL.md': skill('b') }, 'SKILL_PLACE', ['pp:s']],
+    [
+      { ...M({ commands: ['./c/a.md'] }), 'c/a.md': md('description: x'), 'commands/b.md': md('description: x') },
+      'COMPONENT_SHADOWED',
+      ['pp:a'],
+    ],
+  ];
+  for (const [contents, code, commands] of cases) {
+    const files = pluginFiles({ ...M({}), ...contents });
+    expect(validatePlugin(files).map((f) => f.code)).toEqual([code]);
+    await enable({ pp: files });
+    const { init } = await scriptedSession(home);
+    expect(init.slash_commands.filter((c) => c.startsWith('pp:'))).toEqual(commands);
+  }
+});
+
+it('HOOK_MATCHER_CONDITION and HOOK_MATCHER_TOOL: neither a condition nor a name in other capitals ever fires', async () => {
+  const never = ['tool == "Bash"', 'Bash && Edit', '"Bash"', "'Bash'", '/Bash/', 'bash', 'BASH|edit'];
+  const fires = ['Bash"|Bash', 'Edit|Bash', 'Edit, Bash', '^Bash$', 'Ba.h'];
+  const files = pluginFiles({
+    ...M({}),
+    'hooks/hooks.json': {
+      hooks: { PreToolUse: [...never, ...fires].map((matcher, i) => ({ matcher, hooks: [say(String(i))] })) },
+    },
+  });
+  const codes = validatePlugin(files).map((f) => f.code);
+  expect(codes).toEqual([...Array(5).fill('HOOK_MATCHER_CONDITION'), 'HOOK_MATCHER_TOOL', 'HOOK_MATCHER_TOOL']);
+  await enable({ pp: files });
+  await scriptedSession(home, [bash('echo a'), { text: 'done' }], { extraArgs: ['--allowedTools', 'Bash'] });
+  const fired = (await logged())
+    .trim()
+    .split('\n')
+    .map(Number)
+    .sort((a, b) => a - b);
+  expect(fired).toEqual(fires.map((_m, i) => never.length + i));
+});
+
+it('FRONT_MATTER_LARGE: the client loads it, so only the registry says no', async () => {
+  const files = pluginFiles({ ...M({}), 'commands/a.md': md(`description: x\nmore: ${'y'.repeat(70_000)}`) });
+  const [finding] = validatePlugin(files);
+  expect([finding?.code, finding?.severity]).toEqual(['FRONT_MATTER_LARGE', 'warning']);
+  expect(() => packPlugin(files, { maxBytes: 1e6, now: new Date() })).toThrow('longer than 64 KB');
+  await enable({ pp: files });
+  expect((await scriptedSession(home)).init.slash_commands).toContain('pp:a');
 });

@@ -19,7 +19,7 @@ export const FAULTS: [what: string, finding: string, contents: Record<string, un
   ['manifest a list', `error MANIFEST_INVALID ${MANIFEST_PATH}`, { [MANIFEST_PATH]: '[]' }],
   ['name', `error NAME_INVALID ${MANIFEST_PATH}`, M({ name: 'A b' })],
   ['reserved name', `error NAME_RESERVED ${MANIFEST_PATH}`, M({ name: 'claude-x' })],
-  ['version', `error VERSION_INVALID ${MANIFEST_PATH}`, M({ version: 'latest' })],
+  ['version', `warning VERSION_INVALID ${MANIFEST_PATH}`, M({ version: 'latest' })],
   ['author as text', `error MANIFEST_INVALID ${MANIFEST_PATH}`, M({ author: 'me' })],
   ['homepage', `error MANIFEST_FIELD ${MANIFEST_PATH}`, M({ homepage: 'x' })],
   ['license', `error MANIFEST_FIELD ${MANIFEST_PATH}`, M({ license: 3 })],
@@ -295,8 +295,8 @@ export const FAULTS: [what: string, finding: string, contents: Record<string, un
     'note ARGUMENT_HINT_MISSING commands/a.md',
     { ...good, 'commands/a.md': `${md('description: x')}Do $ARGUMENTS\n` },
   ],
-  ['unsafe path', 'error PATH_UNSAFE a/../b', { ...good, 'a/../b': '' }],
-  ['colliding paths', 'error PATH_COLLISION ', { ...good, 'A.txt': '', 'a.txt': '' }],
+  ['unsafe path', 'warning PATH_UNSAFE a/../b', { ...good, 'a/../b': '' }],
+  ['colliding paths', 'warning PATH_COLLISION ', { ...good, 'A.txt': '', 'a.txt': '' }],
 ];
 
 /** What translation mends: an error in the client, a warning here. */

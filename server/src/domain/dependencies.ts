@@ -38,8 +38,9 @@ export function readEntry(entry: unknown): WrittenDependency | undefined {
     return looksLikeRange(rest) ? written(name, rest) : written(name, undefined, rest);
   }
   if (!isObject(entry) || typeof entry.name !== 'string' || entry.name === '') return undefined;
-  const range = entry.version ?? entry.range;
-  if (range !== undefined && typeof range !== 'string') return undefined;
+  const given = entry.version ?? entry.range;
+  // the client passes over a version that is empty or no text
+  const range = typeof given === 'string' && given !== '' ? given : undefined;
   const marketplace = typeof entry.marketplace === 'string' ? entry.marketplace : undefined;
   return { ...written(entry.name, range, marketplace), optional: entry.optional === true };
 }
@@ -79,10 +80,9 @@ export function readDependencies(manifest: Json): ReadDependencies {
         kind: read.optional ? 'optional' : kind,
       };
       const before = found.get(read.name);
-      if (before !== undefined && (before.range !== dependency.range || before.kind !== dependency.kind)) {
-        throw invalid(where, `names ${read.name} twice, in different ways`);
-      }
-      found.set(read.name, dependency);
+      const both = before === undefined ? dependency : joined(before, dependency);
+      if (both === undefined) throw invalid(where, `names ${read.name} twice, in different ways`);
+      found.set(read.name, both);
     }
   };
   const addServers = (list: unknown, where: string) => {
@@ -108,6 +108,15 @@ export function readDependencies(manifest: Json): ReadDependencies {
   else if (block.dependencies !== undefined) throw invalid('haivemind.dependencies', 'must be an object');
   addAll(block.optional_dependencies, 'haivemind.optional_dependencies', 'optional');
   return { dependencies: [...found.values()], mcpServers };
+}
+
+/** One dependency for two on the same plugin: both ranges hold. undefined where no range says so. */
+function joined(a: Dependency, b: Dependency): Dependency | undefined {
+  if (a.kind !== b.kind) return undefined;
+  if (a.range === b.range || b.range === '*') return a;
+  if (a.range === '*') return b;
+  const range = `${a.range} ${b.range}`;
+  return range.includes('|') || !isRange(range) ? undefined : { ...a, range };
 }
 
 function shorten(value: unknown): string {

@@ -7,6 +7,9 @@ const MAX_BLOCK = 64 * 1024;
 const MAX_NODES = 10_000;
 const MAX_DEPTH = 32;
 const MAX_MERGE_ALIASES = 32;
+/** What YAML allows in no text, without NUL, which the client does not read past either. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
+const CONTROL = /[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f]/g;
 const UNSAFE_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
 export interface FrontMatter {
@@ -50,32 +53,36 @@ export function findFrontMatter(text: string): FrontMatterBlock | undefined {
 /**
  * Reads YAML front matter. Nothing in it is ever executed; sizes, aliases and nesting are bounded; keys that could
  * reach a prototype are dropped. Like Claude Code, a block that is not YAML is tried again with its plain values quoted.
- * @throws HaiveError COMPONENT_INVALID with details.line (1-based) where known
+ * @throws HaiveError COMPONENT_INVALID with details.line (1-based) where known, details.tooLarge where nothing else is wrong
  */
 export function parseFrontMatter(text: string): FrontMatter {
   const block = findFrontMatter(text);
   if (block === undefined) return { data: {}, body: text, hasFrontMatter: false };
   const body = text.slice(block.bodyStart);
-  if (block.end - block.start > MAX_BLOCK) {
-    throw new HaiveError('COMPONENT_INVALID', `The front matter is longer than ${MAX_BLOCK / 1024} KB`);
-  }
-  const yaml = text.slice(block.start, block.end).replace(/\r\n?/g, '\n');
+  if (block.end - block.start > MAX_BLOCK) throw tooLarge(`The front matter is longer than ${MAX_BLOCK / 1024} KB`);
+  // the client reads past control characters, the YAML parser here would not
+  const yaml = text.slice(block.start, block.end).replace(/\r\n?/g, '\n').replace(CONTROL, ' ');
   const merges = yaml.includes('<<') ? (yaml.match(/\*/g)?.length ?? 0) : 0;
-  if (merges > MAX_MERGE_ALIASES) {
-    throw new HaiveError('COMPONENT_INVALID', 'The front matter merges too many YAML aliases');
-  }
+  if (merges > MAX_MERGE_ALIASES) throw tooLarge('The front matter merges too many YAML aliases');
   const value = parseLenient(yaml);
   if (value === null || value === undefined) return { data: {}, body, hasFrontMatter: true };
-  if (typeof value !== 'object' || Array.isArray(value)) {
+  if (typeof value !== 'object' || Array.isArray(value) || value instanceof Date) {
     throw new HaiveError('COMPONENT_INVALID', 'The front matter is not a YAML mapping (key: value)');
   }
   const budget = { nodes: MAX_NODES };
   return { data: plainCopy(value, budget, 0) as Record<string, unknown>, body, hasFrontMatter: true };
 }
 
+/** More than this program reads; Claude Code may read it all the same. */
+function tooLarge(message: string): HaiveError {
+  return new HaiveError('COMPONENT_INVALID', message, { details: { tooLarge: true } });
+}
+
 function parseLenient(yaml: string): unknown {
   if (/^[\s]*$/.test(yaml)) return {};
   try {
+    // text after a list in brackets: not YAML to the client, a mapping to this parser
+    if (/^[A-Za-z_][\w-]*:[ \t]+\[[^\]\n]*\][ \t]*[^\s#,\]]/m.test(yaml)) return parseYaml(quoteValues(yaml));
     return parseYaml(yaml);
   } catch (first) {
     const quoted = quoteValues(yaml);
@@ -88,7 +95,9 @@ function parseLenient(yaml: string): unknown {
     }
     if (first instanceof HaiveError) throw first;
     const mark = (first as { mark?: { line?: unknown } }).mark;
-    const reason = (first as { reason?: unknown }).reason;
+    const reason =
+      (first as { reason?: unknown }).reason ??
+      (mark === undefined && first instanceof Error ? first.message : undefined);
     throw new HaiveError(
       'COMPONENT_INVALID',
       `The front matter is not YAML: ${String(reason ?? 'it cannot be read')}`,
@@ -110,6 +119,8 @@ const MAX_READ_BLOCK = 2048;
 function parseYaml(yaml: string): unknown {
   const known = READ.get(yaml);
   if (known !== undefined) return known;
+  // the client refuses it, where this parser sees a key of an inner mapping
+  if (/^[\w-]+:[ \t]+\?(?:\s|$)/m.test(yaml)) throw new Error('a value starts with "? "');
   // `json: true` reaches js-yaml and lets a later key win over an earlier one of the same name, as the client does.
   const options = { engines: ENGINES, language: 'yaml', json: true } as Parameters<typeof matter>[1];
   const { data } = matter(`---\n${yaml}\n---\n`, options);
@@ -128,7 +139,7 @@ function quoteValues(yaml: string): string {
       const pair = /^([A-Za-z_][\w-]*):[ \t]+(\S.*)$/.exec(line);
       const [key, value] = [pair?.[1], pair?.[2]?.trimEnd()];
       if (key === undefined || value === undefined || /^(["']).*\1$/.test(value)) return line;
-      return /[{}[\]*&#!|>%@`]|: /.test(value) ? `${key}: ${JSON.stringify(value)}` : line;
+      return /[{}[\]*&#!|>%@`]|: |^,/.test(value) ? `${key}: ${JSON.stringify(value)}` : line;
     })
     .join('\n');
 }
@@ -136,10 +147,7 @@ function quoteValues(yaml: string): string {
 function plainCopy(value: unknown, budget: { nodes: number }, depth: number): unknown {
   budget.nodes -= 1;
   if (budget.nodes < 0 || depth > MAX_DEPTH) {
-    throw new HaiveError(
-      'COMPONENT_INVALID',
-      'The front matter is too large or too deep (YAML aliases count each time)',
-    );
+    throw tooLarge('The front matter is too large or too deep (YAML aliases count each time)');
   }
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? '' : value.toISOString();
   if (Array.isArray(value)) return value.map((v) => plainCopy(v, budget, depth + 1));

@@ -92,13 +92,19 @@ describe('parseManifest', () => {
     [{ ...base, dependencies: 'a' }, 'MANIFEST_INVALID'],
     [{ ...base, dependencies: [{}] }, 'MANIFEST_INVALID'],
     [{ ...base, dependencies: [''] }, 'MANIFEST_INVALID'],
-    [{ ...base, dependencies: ['a@^1', 'a@^2'] }, 'MANIFEST_INVALID'],
+    [{ ...base, dependencies: { plugins: ['a'], optional: ['a'] } }, 'MANIFEST_INVALID'],
     [{ ...base, dependencies: [{ name: 'a', version: 'nope' }] }, 'VERSION_INVALID'],
     [{ ...base, dependencies: { plugins: 'a' } }, 'MANIFEST_INVALID'],
     [{ ...base, dependencies: { plugins: ['A B'] } }, 'NAME_INVALID'],
     [{ ...base, dependencies: { mcp_servers: [1] } }, 'MANIFEST_INVALID'],
   ])('refuses %.80j with %s', (value, code) => {
     expect(codeOf(value)).toBe(code);
+  });
+  it('joins two ranges of one plugin', () => {
+    const { dependencies } = parseManifest(
+      Buffer.from(JSON.stringify({ name: 'x', version: '1.0.0', dependencies: ['a', 'a@^1.2.0', 'a@<1.9.0'] })),
+    );
+    expect(dependencies).toEqual([{ name: 'a', range: '^1.2.0 <1.9.0', kind: 'required' }]);
   });
   it('takes a dependency on itself for none', () => {
     const manifest = { name: 'x', version: '1.0.0', dependencies: ['x', 'y'] };

@@ -133,9 +133,11 @@ function readAuthor(author: unknown): PluginManifest['author'] {
   if (author === undefined) return { name: '' };
   if (!isObject(author)) throw invalid('author', 'must be an object with a name');
   const read: PluginManifest['author'] = { name: text(author, 'name', 'author.') ?? '' };
-  for (const key of ['organization', 'email', 'url'] as const) {
+  for (const key of ['email', 'url'] as const) {
     const value = text(author, key, 'author.');
     if (value !== undefined) read[key] = value;
   }
+  // no field of the client's: it may hold anything
+  if (typeof author.organization === 'string') read.organization = author.organization;
   return read;
 }

@@ -12,12 +12,20 @@ const codeOf = (run: () => unknown): string => {
 };
 
 describe('plugin names', () => {
-  it.each(['a', 'devops-essentials', 'a_b', 'a.b', '0x', 'x'.repeat(64), 'con-air', 'my-claude'])(
-    'accepts %s',
-    (name) => {
-      expect(codeOf(() => checkPluginName(name))).toBe('ok');
-    },
-  );
+  it.each([
+    'a',
+    'devops-essentials',
+    'a_b',
+    'a.b',
+    '0x',
+    'x'.repeat(64),
+    'con-air',
+    'my-claude',
+    'claudex',
+    'cc-plugins',
+  ])('accepts %s', (name) => {
+    expect(codeOf(() => checkPluginName(name))).toBe('ok');
+  });
   it.each(['', 'A', 'a b', '-a', '.a', '_a', 'a/b', 'a\\b', 'a..b', 'a.', 'é', 'x'.repeat(65), 'a\n', 'a@b', '../x'])(
     'refuses %j as invalid',
     (name) => {
@@ -28,6 +36,7 @@ describe('plugin names', () => {
     ...['cache', 'data', 'marketplaces', 'store', 'repos', '.haivemind', 'installed_plugins.json', 'config.json'],
     ...['con', 'nul', 'nul.txt', 'com1', 'lpt9.x', 'aux'],
     ...['claude', 'claude-code', 'anthropic', 'anthropic-x', 'cc-plugin-x', 'official-claude'],
+    ...['claudecode', 'claude_x', 'clau-de', 'anthropic.x', 'cc_plugin_x', 'off-icialclaude'],
   ])('refuses %s as reserved', (name) => {
     expect(codeOf(() => checkPluginName(name))).toBe('NAME_RESERVED');
   });

@@ -10,8 +10,22 @@ const WINDOWS_DEVICE = /^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-
 
 /** What Claude Code keeps for itself in its plugins folder, and what is ours there. */
 const KEPT_BY_CLIENT = new Set(['cache', 'data', 'marketplaces', 'store', 'repos', '.haivemind']);
-/** The client refuses names that pass as one of its maker's. */
-const MAKERS_NAMES = /^(claude|anthropic|anthropics|claude-.*|anthropic-.*|anthropics-.*|cc-plugin-.*)$/;
+/** The client refuses names that pass as one of its maker's, wherever dots, dashes and underscores stand in them. */
+const MAKERS_WORDS = ['claude', 'anthropic', 'anthropics', 'ccplugin'].map((word) => [...word].join('[._-]*'));
+const MAKERS_PREFIX = new RegExp(`^[._-]*(?:${MAKERS_WORDS.join('|')})[._-]`, 'i');
+const MAKERS_NAMES =
+  /^(?:claude|anthropics?|claudecode|claudemods)$|official(?:claude|anthropic)|(?:claude|anthropic)official/;
+/** What a plugin may be called in a marketplace of the client; another one is passed over without a word. */
+const CLIENT_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+
+function isMakersName(name: string): boolean {
+  return MAKERS_PREFIX.test(name) || MAKERS_NAMES.test(name.toLowerCase().replace(/[._-]/g, ''));
+}
+
+/** Whether Claude Code loads a plugin of this name from a marketplace; the registry is stricter (`checkPluginName`). */
+export function loadsInClient(name: string): boolean {
+  return CLIENT_NAME.test(name) && !isMakersName(name);
+}
 
 /** True for CON, nul.txt and the like, which no file on Windows may be called. */
 export function isWindowsDevice(segment: string): boolean {
@@ -43,7 +57,7 @@ export function checkPluginName(name: string): void {
   if (name.endsWith('.json')) {
     throw new HaiveError('NAME_RESERVED', `The name ${shown} may be a file of Claude Code's own`);
   }
-  if (MAKERS_NAMES.test(name) || (name.includes('official') && /claude|anthropic/.test(name))) {
+  if (isMakersName(name)) {
     throw new HaiveError('NAME_RESERVED', `Claude Code refuses ${shown}: it passes as one of its maker's own`);
   }
 }

@@ -67,6 +67,9 @@ export function packPlugin(given: readonly SourceFile[], options: PackOptions): 
   const manifest = parseManifest(manifestFile.bytes);
   const findings = validatePlugin(files, translated);
   if (hasErrors(findings)) throw invalidPlugin(findings);
+  const large = findings.find((f) => f.code === 'FRONT_MATTER_LARGE');
+  // what this program does not read through, nobody can be told of: it could ask for anything
+  if (large !== undefined) throw invalidPlugin([{ ...large, severity: 'error' }]);
 
   const surface = computeSurface(shipped);
   checkDeclared(manifest.raw, surface);

@@ -144,9 +144,11 @@ function nativeForm(entry: unknown, read: WrittenDependency): unknown {
   const name = plain ?? read.name;
   if (typeof entry === 'string' && range === undefined)
     return plain === undefined ? entry : entry.replace(read.name, plain);
-  if (isJsonObject(entry) && entry.range === undefined && entry.optional === undefined)
+  // any version is the latest one: as a range, the client finds nothing that fits the word
+  const isLatest = range === 'latest';
+  if (isJsonObject(entry) && entry.range === undefined && entry.optional === undefined && !isLatest)
     return plain === undefined ? entry : { ...entry, name: plain };
-  const version = range === undefined || range === '*' ? {} : { version: range };
+  const version = range === undefined || range === '*' || isLatest ? {} : { version: range };
   const where = marketplace === undefined ? {} : { marketplace };
   return Object.keys(version).length + Object.keys(where).length === 0 ? name : { name, ...version, ...where };
 }

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { HaiveError } from '../../../server/src/domain/errors.ts';
-import { type Finding, hasErrors } from '../../../server/src/domain/findings.ts';
+import { type Finding, hasErrors, MENDED_BY_PUBLISHING } from '../../../server/src/domain/findings.ts';
 import type { SourceFile } from '../../../server/src/domain/package.ts';
 import { translate } from '../../../server/src/domain/translate.ts';
 import { validatePlugin } from '../../../server/src/domain/validate/index.ts';
@@ -18,6 +18,7 @@ export const REGISTRY_RULES = new Set([
   'VERSION_INVALID',
   'PATH_UNSAFE',
   'PATH_COLLISION',
+  'FRONT_MATTER_LARGE',
 ]);
 
 /** `mended`: the client refuses it as written, and what publishing makes of it is accepted. */
@@ -33,7 +34,7 @@ export interface Comparison {
   clientWarnings: string[];
 }
 
-const MAX_BYTES = 500 * 1024 * 1024;
+export const MAX_BYTES = 500 * 1024 * 1024;
 
 /** Folders below `root` that hold a plugin's manifest, and `root` itself; not those inside another plugin that is no marketplace. */
 export async function pluginFolders(root: string, depth = 6): Promise<string[]> {
@@ -54,12 +55,19 @@ export async function pluginFolders(root: string, depth = 6): Promise<string[]> 
 }
 
 /** Compares every folder, two clients at a time. */
-export async function compareAll(home: TempHome, root: string, folders: readonly string[]): Promise<Comparison[]> {
+export async function compareAll(
+  home: TempHome,
+  root: string,
+  folders: readonly (string | { folder: string; name: string })[],
+): Promise<Comparison[]> {
   const results: Comparison[] = [];
-  const waiting = folders.map((folder, i) => ({ folder, i }));
+  const waiting = folders.map((given, i) => {
+    const { folder, name } = typeof given === 'string' ? { folder: given, name: relative(root, given) || '.' } : given;
+    return { folder, name, i };
+  });
   const worker = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      results[next.i] = await compare(home, next.folder, relative(root, next.folder) || '.');
+      results[next.i] = await compare(home, next.folder, next.name);
     }
   };
   await Promise.all([worker(), worker()]);
@@ -85,10 +93,12 @@ async function compare(home: TempHome, folder: string, name: string): Promise<Co
   }
   const findings = validatePlugin(files);
   const errors = findings.filter((f) => f.severity === 'error');
+  const rules = findings.filter((f) => REGISTRY_RULES.has(f.code) && f.fix !== MENDED_BY_PUBLISHING);
   let ours: Verdict = 'pass';
-  if (hasErrors(findings)) ours = errors.every((f) => REGISTRY_RULES.has(f.code)) ? 'registry rule' : 'fail';
+  if (hasErrors(findings)) ours = 'fail';
+  else if (rules.length > 0) ours = 'registry rule';
   else if (!client.success && (await mends(home, files))) ours = 'mended';
-  return { ...base, client: verdict, ours, errors, findings };
+  return { ...base, client: verdict, ours, errors: ours === 'registry rule' ? rules : errors, findings };
 }
 
 async function byClient(home: TempHome, folder: string) {

@@ -1,16 +1,27 @@
-import { MANIFEST_PATH, namedPaths } from '../../domain/file-types.ts';
+import { MANIFEST_PATH, namedPaths, plainPath } from '../../domain/file-types.ts';
 import type { SourceFile } from '../../domain/package.ts';
 import { isJsonObject, type JsonObject, readJson } from '../../domain/read-json.ts';
 import type { CatalogueEntry } from './catalogue.ts';
 
 const FIELDS = ['description', 'version', 'author', 'homepage', 'repository', 'license', 'keywords'];
 const COMPONENTS = ['commands', 'agents', 'skills', 'hooks', 'mcpServers', 'lspServers', 'outputStyles'];
+/** What an entry that is the whole manifest may say besides. */
+const FURTHER = [
+  'displayName',
+  'dependencies',
+  'userConfig',
+  'channels',
+  'settings',
+  'monitors',
+  'themes',
+  'experimental',
+];
 /** Components that are nothing but the files they name. */
 const TEXTS = ['commands', 'agents', 'skills'];
 
 /**
  * A catalogue entry's plugin as it must stand alone: plugin.json completed by what only the entry says. A plugin that is only a
- * selection of a shared folder (no plugin.json, nothing but texts) is cut down to what it names.
+ * selection of the marketplace's own folder (no plugin.json, nothing but texts) is cut down to what it names.
  * @param version what to write where nobody gives a version
  */
 export function entryFiles(given: readonly SourceFile[], entry: CatalogueEntry, version: string): SourceFile[] {
@@ -19,15 +30,20 @@ export function entryFiles(given: readonly SourceFile[], entry: CatalogueEntry, 
   // what is there and cannot be read is for validation to tell
   if (read === undefined) return [...given];
   const manifest: JsonObject = { ...read };
-  if (own === undefined) manifest.name = entry.name;
+  if (own === undefined) {
+    manifest.name = entry.name;
+    for (const key of FURTHER) if (entry[key] !== undefined) manifest[key] = entry[key];
+  }
   for (const key of FIELDS) if (manifest[key] === undefined && entry[key] !== undefined) manifest[key] = entry[key];
+  const isSelection = own === undefined && isShared(entry) && namesTextsOnly(entry);
   if (own === undefined || entry.strict === false)
     for (const key of COMPONENTS)
-      if (manifest[key] === undefined && entry[key] !== undefined) manifest[key] = entry[key];
+      if (manifest[key] === undefined && entry[key] !== undefined)
+        manifest[key] = isSelection ? entry[key] : besideDefault(key, entry[key], given);
   if (manifest.version === undefined || manifest.version === '') manifest.version = version;
   if (own !== undefined && JSON.stringify(manifest) === JSON.stringify(read)) return [...given];
   const bytes = Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`);
-  const others = (own === undefined ? selected(given, manifest) : given).filter((f) => f.path !== MANIFEST_PATH);
+  const others = (isSelection ? selected(given, manifest) : given).filter((f) => f.path !== MANIFEST_PATH);
   return [...others, { path: MANIFEST_PATH, bytes, executable: false }];
 }
 
@@ -38,11 +54,32 @@ export function isVersionless(given: readonly SourceFile[], entry: CatalogueEntr
   return version === undefined || version === '';
 }
 
+/** Whether the entry's folder is the whole marketplace, of which each entry picks a part. */
+function isShared(entry: CatalogueEntry): boolean {
+  return typeof entry.source === 'string' && ['', '.'].includes(plainPath(entry.source));
+}
+
+function namesTextsOnly(entry: CatalogueEntry): boolean {
+  const named = COMPONENTS.filter((key) => entry[key] !== undefined);
+  if (named.length === 0 || !named.every((key) => TEXTS.includes(key) && !isJsonObject(entry[key]))) return false;
+  return !named.flatMap((key) => namedPaths(entry[key])).some((root) => root === '' || root === '.');
+}
+
+/** What an entry names, the client loads beside the default folder; what plugin.json names, in its place. */
+function besideDefault(key: string, value: unknown, files: readonly SourceFile[]): unknown {
+  const inFolder = files.filter((f) => f.path.startsWith(`${key}/`) && f.path.endsWith('.md'));
+  if ((key !== 'commands' && key !== 'agents') || isJsonObject(value) || inFolder.length === 0) return value;
+  const defaults = key === 'commands' ? ['./commands/'] : inFolder.map((f) => `./${f.path}`);
+  const plain = new Set(defaults.map(plainPath));
+  return [...defaults, ...[value].flat().filter((v) => typeof v === 'string' && !isBelow(plainPath(v), plain))];
+}
+
+function isBelow(path: string, places: ReadonlySet<string>): boolean {
+  return [...places].some((place) => path === place || path.startsWith(`${place}/`));
+}
+
 function selected(files: readonly SourceFile[], manifest: JsonObject): readonly SourceFile[] {
-  const named = COMPONENTS.filter((key) => manifest[key] !== undefined);
-  const onlyTexts = named.length > 0 && named.every((key) => TEXTS.includes(key) && !isJsonObject(manifest[key]));
-  const roots = named.flatMap((key) => namedPaths(manifest[key]));
-  if (!onlyTexts || roots.some((root) => root === '' || root === '.')) return files;
+  const roots = COMPONENTS.flatMap((key) => namedPaths(manifest[key]));
   const keep = (path: string): boolean =>
     roots.some((root) => path === root || path.startsWith(`${root}/`)) ||
     /^(?:readme|licen[cs]e|notice)[^/]*$/i.test(path);

@@ -25,7 +25,7 @@ function checkPathOf(
   isComponents: boolean,
 ): void {
   const place = { json: at };
-  if (/^[a-z]+:\/\//i.test(path) && key === 'mcpServers') return;
+  if (/^[a-z]+:\/\/.*\.(?:mcpb|dxt)$/i.test(path) && key === 'mcpServers') return;
   const plain = plainPath(path);
   if (path.startsWith('/') || /^[A-Za-z]:/.test(path) || path.includes('\\') || plain.split('/').includes('..')) {
     subject.error(

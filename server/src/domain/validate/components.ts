@@ -1,9 +1,9 @@
 import { TOOLS } from '../client-facts.ts';
 import { HaiveError } from '../errors.ts';
-import { classifier } from '../file-types.ts';
+import { classifier, MANIFEST_PATH, namedPaths } from '../file-types.ts';
 import { findFrontMatter, parseFrontMatter } from '../front-matter.ts';
 import { type GrantTargets, translateGrants } from '../translate-grants.ts';
-import { checkSkillFolders } from './skill-folders.ts';
+import { checkSkillFolders, isLoadedSkill } from './skill-folders.ts';
 import type { Subject } from './subject.ts';
 import { suggest } from './suggest.ts';
 
@@ -21,9 +21,26 @@ export function validateComponents(subject: Subject): void {
   for (const path of subject.files.keys()) {
     const type = typeOf(path);
     if (type === 'command' || type === 'agent') checkMarkdown(subject, path, type, targets, agents);
-    else if (type === 'skill' && path.endsWith('/SKILL.md')) checkMarkdown(subject, path, 'skill', targets, agents);
+    else if (isLoadedSkill(subject, path)) checkMarkdown(subject, path, 'skill', targets, agents);
   }
   checkSkillFolders(subject);
+  checkShadowed(subject);
+}
+
+/** Commands or agents that plugin.json names take the place of the default folder; skills and hooks come beside theirs. */
+function checkShadowed(subject: Subject): void {
+  for (const key of ['commands', 'agents'] as const) {
+    const value = subject.manifest[key];
+    if (value === undefined) continue;
+    const named = namedPaths(value);
+    const isNamed = (path: string) =>
+      named.some((n) => n === '' || n === '.' || path === n || path.startsWith(`${n}/`));
+    const lost = [...subject.files.keys()].find((p) => p.startsWith(`${key}/`) && p.endsWith('.md') && !isNamed(p));
+    if (lost === undefined) continue;
+    const message = `${lost} is never loaded: the "${key}" of plugin.json take the place of the folder ${key}/.`;
+    const fix = key === 'commands' ? 'Name "./commands/" there too.' : 'Name the files of agents/ there too.';
+    subject.warn('COMPONENT_SHADOWED', MANIFEST_PATH, { json: [key] }, message, fix);
+  }
 }
 
 function checkMarkdown(
@@ -51,14 +68,13 @@ function checkMarkdown(
   } catch (error) {
     const line = error instanceof HaiveError ? error.details?.line : undefined;
     const place = { offset: typeof line === 'number' ? lineOffset(text, line) : 0 };
-    const message = error instanceof HaiveError ? `${error.message}.` : 'The front matter cannot be read.';
-    subject.error(
-      'FRONT_MATTER_INVALID',
-      path,
-      place,
-      message,
-      'Claude Code drops every field; quote values with special characters.',
-    );
+    if (error instanceof HaiveError && error.details?.tooLarge === true) {
+      subject.registryRule('FRONT_MATTER_LARGE', path, place, error.message, 'Move text into the body of the file.');
+      return;
+    }
+    const reason = error instanceof HaiveError ? error.message : 'The front matter cannot be read';
+    const message = `${reason}; Claude Code drops all of its fields.`;
+    subject.error('FRONT_MATTER_INVALID', path, place, message, 'Quote values with special characters.');
     return;
   }
   const at = (key: string) => ({ offset: keyOffset(text, key) });
@@ -67,7 +83,8 @@ function checkMarkdown(
   if (kind === 'agent') checkAgent(subject, path, data, at, agents);
   if (kind === 'skill') {
     const folder = path.split('/').at(-2);
-    if (typeof data.name === 'string' && data.name !== folder) {
+    // a SKILL.md right in skills/ is called by its own name
+    if (typeof data.name === 'string' && data.name !== folder && path !== 'skills/SKILL.md') {
       subject.warn(
         'SKILL_NAME_MISMATCH',
         path,

@@ -1,11 +1,11 @@
+import { posix } from 'node:path';
 import type { JSONPath } from 'jsonc-parser';
-import { GUARD_EVENTS, HOOK_EVENTS, TOOL_EVENTS } from '../client-facts.ts';
+import { GUARD_EVENTS, HOOK_EVENTS } from '../client-facts.ts';
 import { HOOKS_PATH, MANIFEST_PATH, namedPaths } from '../file-types.ts';
 import type { Severity } from '../findings.ts';
 import { isJsonObject, type JsonObject } from '../read-json.ts';
-import { splitMatcher } from '../translate-hooks.ts';
-import { widenMatcher } from '../translate-matchers.ts';
 import { HANDLERS, handlerFaults } from './hook-handlers.ts';
+import { checkMatcher } from './hook-matchers.ts';
 import { checkRootPaths } from './root-paths.ts';
 import type { Subject } from './subject.ts';
 import { didYouMean } from './suggest.ts';
@@ -40,7 +40,8 @@ export function validateHooks(subject: Subject): void {
 function checkFile(subject: Subject, path: string, value: JsonObject): void {
   for (const event of HOOK_EVENTS) {
     if (!(event in value)) continue;
-    const severity = severityOf(event);
+    // without "hooks" the client refuses the file; beside it, what stands outside is passed over
+    const severity = value.hooks === undefined ? 'error' : severityOf(event);
     subject.report(
       severity,
       'HOOK_FORM',
@@ -50,6 +51,11 @@ function checkFile(subject: Subject, path: string, value: JsonObject): void {
       'Put the events inside {"hooks": {…}}.',
     );
   }
+  if (value.description !== undefined && typeof value.description !== 'string') {
+    const message = 'The description must be text, or Claude Code refuses the file.';
+    subject.error('HOOK_FORM', path, { json: ['description'] }, message, 'Write it in quotes or leave it out.');
+  }
+  checkModules(subject, path, value.modules);
   if (value.hooks === undefined) {
     const isModule = Array.isArray(value.modules) && value.modules.length > 0;
     const misplaced = HOOK_EVENTS.some((event) => event in value);
@@ -77,6 +83,34 @@ function checkFile(subject: Subject, path: string, value: JsonObject): void {
   checkEvents(subject, path, ['hooks'], value.hooks);
 }
 
+/** Modules of hooks: JavaScript beside the hooks file with an exported function `register`. */
+function checkModules(subject: Subject, path: string, modules: unknown): void {
+  if (modules === undefined) return;
+  const bad = (at: JSONPath, message: string) =>
+    subject.error(
+      'HOOK_MODULE',
+      path,
+      { json: ['modules', ...at] },
+      message,
+      'Claude Code refuses the file; correct it.',
+    );
+  if (!Array.isArray(modules)) {
+    bad([], '"modules" must be a list of paths.');
+    return;
+  }
+  for (const [i, entry] of (modules as unknown[]).entries()) {
+    if (typeof entry !== 'string') {
+      bad([i], 'A module must be a path.');
+      continue;
+    }
+    const file = posix.join(posix.dirname(path), entry);
+    const shown = JSON.stringify(file.slice(0, 120));
+    const text = subject.files.get(file)?.bytes.toString('utf8');
+    if (text === undefined) bad([i], `There is no module at ${shown}.`);
+    else if (!/\bexport\b[^;]{0,200}\bregister\b/.test(text)) bad([i], `${shown} exports no function register.`);
+  }
+}
+
 /** An entry that cannot be loaded is dropped, except on the guard events, where the client drops all with it. */
 function severityOf(event: string): Severity {
   return (GUARD_EVENTS as readonly string[]).includes(event) ? 'error' : 'warning';
@@ -92,7 +126,7 @@ function checkEvents(subject: Subject, file: string, at: JSONPath, events: JsonO
     }
     if (!Array.isArray(list)) {
       subject.report(
-        severityOf(event),
+        list === null ? 'warning' : severityOf(event),
         'HOOK_FORM',
         file,
         { json: place },
@@ -133,51 +167,6 @@ function checkEntry(subject: Subject, file: string, at: JSONPath, event: string,
   entry.hooks.forEach((handler: unknown, i) => {
     checkHandler(subject, file, [...at, 'hooks', i], event, handler);
   });
-}
-
-function checkMatcher(subject: Subject, file: string, at: JSONPath, event: string, matcher: string): void {
-  const place = { json: [...at, 'matcher'] };
-  const onTool = (TOOL_EVENTS as readonly string[]).includes(event);
-  const wide = onTool ? widenMatcher(matcher, subject.targets) : undefined;
-  if (wide !== undefined) {
-    const message = `The matcher ${JSON.stringify(matcher.slice(0, 80))} matches no tool of a plugin's server.`;
-    subject.warn('HOOK_MATCHER_SERVER', file, place, message, `Write ${JSON.stringify(wide.slice(0, 200))}.`);
-  }
-  if (splitMatcher(matcher) !== undefined) {
-    const shown = JSON.stringify(matcher.slice(0, 80));
-    if (onTool) {
-      const message = `The matcher ${shown} is a permission rule and never fires.`;
-      const fix = 'Write the tool as matcher and the rule as "if" on the handler.';
-      subject.error('HOOK_MATCHER_RULE', file, place, message, fix);
-    } else {
-      const message = `${event} has no tool that the matcher ${shown} could match.`;
-      subject.warn('HOOK_MATCHER_RULE', file, place, message, 'Remove the matcher.');
-    }
-    return;
-  }
-  if (onTool && /==|&&|["']/.test(matcher)) {
-    const message = `The matcher ${JSON.stringify(matcher.slice(0, 80))} is a condition; only a tool's name is matched, so it never fires.`;
-    subject.warn(
-      'HOOK_MATCHER_CONDITION',
-      file,
-      place,
-      message,
-      'Match the tool, and write the rest as "if" or test it in the command.',
-    );
-    return;
-  }
-  try {
-    new RegExp(matcher);
-  } catch {
-    if (matcher !== '*')
-      subject.warn(
-        'HOOK_MATCHER_INVALID',
-        file,
-        place,
-        `The matcher ${JSON.stringify(matcher.slice(0, 80))} is no regular expression.`,
-        'Close its brackets, or escape them.',
-      );
-  }
 }
 
 function checkHandler(subject: Subject, file: string, at: JSONPath, event: string, handler: unknown): void {

@@ -68,13 +68,13 @@ function validatePaths(subject: Subject): void {
       paths.push(checkPath(path));
     } catch (thrown) {
       const error = toHaiveError(thrown);
-      subject.error(error.code, path, undefined, `${error.message}.`, error.hint);
+      subject.registryRule(error.code, path, undefined, error.message, error.hint);
     }
   }
   try {
     checkPathSet(paths);
   } catch (thrown) {
     const error = toHaiveError(thrown);
-    subject.error(error.code, '', undefined, `${error.message}.`, error.hint);
+    subject.registryRule(error.code, '', undefined, error.message, error.hint);
   }
 }

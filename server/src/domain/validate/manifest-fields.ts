@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { isJsonObject } from '../read-json.ts';
 
 /**
  * Fields of plugin.json whose wrong form makes Claude Code refuse the plugin, beside those that parseManifest and the
@@ -69,6 +70,31 @@ const LanguageServer = z.strictObject({
 const paths = z.union([text, z.array(text)]);
 const lspFile = text.endsWith('.json', 'must be a .json file');
 
+const inline = z.looseObject({});
+const pathsOrInline = z.union(
+  [text, inline, z.array(z.union([text, inline]))],
+  'must be a path, an object, or a list of these',
+);
+const Monitor = z.strictObject({
+  name: text.min(1),
+  command: text.min(1),
+  description: text.min(1),
+  when: z
+    .union([z.literal('always'), text.regex(/^on-skill-invoke:./)], 'must be "always" or "on-skill-invoke:SKILL"')
+    .optional(),
+});
+const monitors = z
+  .union(
+    [
+      text,
+      z.array(Monitor).refine((all) => new Set(all.map((m) => m.name)).size === all.length, {
+        message: 'each monitor needs a name of its own',
+      }),
+    ],
+    'must be a path or a list of monitors, each with a name, a command and a description',
+  )
+  .optional();
+
 export const ManifestFields = z.looseObject({
   $schema: text.optional(),
   displayName: text.optional(),
@@ -82,6 +108,10 @@ export const ManifestFields = z.looseObject({
   commands: z.union([paths, z.record(text, Command)]).optional(),
   agents: paths.optional(),
   skills: paths.optional(),
+  hooks: pathsOrInline.optional(),
+  mcpServers: pathsOrInline.optional(),
+  monitors,
+  experimental: z.looseObject({ monitors, themes: paths.optional() }).optional(),
   outputStyles: paths.optional(),
   themes: paths.optional(),
   workflows: paths.optional(),
@@ -109,7 +139,9 @@ export interface FieldFault {
 
 /** What the client would refuse, each with its path. */
 export function manifestFaults(manifest: Record<string, unknown>): FieldFault[] {
-  const parsed = ManifestFields.safeParse(manifest);
+  // the client ignores what is no object here
+  const { experimental, ...others } = manifest;
+  const parsed = ManifestFields.safeParse(isJsonObject(experimental) ? manifest : others);
   if (parsed.success) return [];
   return parsed.error.issues.slice(0, 50).map((issue) => {
     const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));

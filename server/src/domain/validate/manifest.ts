@@ -4,6 +4,8 @@ import { MANIFEST_PATH } from '../file-types.ts';
 import { parseManifest } from '../manifest.ts';
 import { isJsonObject, type JsonObject } from '../read-json.ts';
 import { checkPaths } from './component-paths.ts';
+import { checkDependencies } from './dependencies.ts';
+import { checkIdentity } from './identity.ts';
 import { manifestFaults } from './manifest-fields.ts';
 import type { Subject } from './subject.ts';
 import { didYouMean } from './suggest.ts';
@@ -34,18 +36,11 @@ export function validateManifest(subject: Subject): void {
     return;
   }
   const manifest = read.value;
-  const versionless = manifest.version === undefined || manifest.version === '';
-  if (versionless) {
-    subject.warn(
-      'VERSION_MISSING',
-      MANIFEST_PATH,
-      { offset: 0 },
-      'There is no version, and the registry takes none without.',
-      'Add "version": "1.0.0", and raise it with every change.',
-    );
-  }
+  // what was spoken of apart must not hide what else is wrong
+  const apart = checkIdentity(subject, manifest);
+  const dependencies = checkDependencies(subject, manifest.dependencies);
   try {
-    parseManifest(versionless ? Buffer.from(JSON.stringify({ ...manifest, version: '0.0.0' })) : file.bytes);
+    parseManifest(Buffer.from(JSON.stringify({ ...manifest, ...apart, dependencies })));
   } catch (error) {
     const code = error instanceof HaiveError ? error : undefined;
     const field = code?.details?.field;
@@ -62,9 +57,13 @@ export function validateManifest(subject: Subject): void {
   }
   checkUnknown(subject, manifest);
   checkTypes(subject, manifest);
-  checkDependencies(subject, manifest.dependencies);
   for (const key of COMPONENT_FIELDS) checkPaths(subject, [key], manifest[key], false);
-  const trial = isJsonObject(manifest.experimental) ? manifest.experimental : {};
+  const { experimental } = manifest;
+  if (experimental !== undefined && !isJsonObject(experimental)) {
+    const message = 'experimental must be an object; Claude Code ignores it.';
+    subject.warn('MANIFEST_FIELD', MANIFEST_PATH, { json: ['experimental'] }, message, 'Correct or remove it.');
+  }
+  const trial = isJsonObject(experimental) ? experimental : {};
   for (const key of ['themes', 'monitors', 'workflows']) checkPaths(subject, ['experimental', key], trial[key], false);
   if (isJsonObject(manifest.components)) {
     subject.warn(
@@ -125,53 +124,5 @@ function checkTypes(subject: Subject, manifest: JsonObject): void {
       `${path.join('.')}: ${message.slice(0, 160)}.`,
       'Claude Code refuses the plugin; correct the value.',
     );
-  }
-}
-
-function checkDependencies(subject: Subject, dependencies: unknown): void {
-  if (isJsonObject(dependencies)) {
-    subject.error(
-      'DEPENDENCIES_FORM',
-      MANIFEST_PATH,
-      { json: ['dependencies'] },
-      'Claude Code refuses `dependencies` as an object.',
-      'Write a list: [{"name": "x", "version": "^1.0.0"}].',
-    );
-  } else if (Array.isArray(dependencies)) {
-    dependencies.forEach((entry, i) => {
-      const place = { json: ['dependencies', i] };
-      const name = isJsonObject(entry) ? entry.name : entry;
-      if (typeof name === 'string' && name === subject.manifest.name) {
-        subject.warn(
-          'DEPENDENCY_ON_ITSELF',
-          MANIFEST_PATH,
-          place,
-          'The plugin depends on itself.',
-          'Remove this entry.',
-        );
-      }
-      const marketplace = isJsonObject(entry) ? entry.marketplace : undefined;
-      if (marketplace !== undefined && !(typeof marketplace === 'string' && /^[A-Za-z0-9][\w.-]*$/.test(marketplace))) {
-        const message = `${JSON.stringify(marketplace).slice(0, 80)} is no name of a marketplace.`;
-        subject.error('DEPENDENCIES_FORM', MANIFEST_PATH, place, message, 'Correct it or leave it out.');
-      }
-      if (typeof entry === 'string' && /@[\^~<>=*\d]/.test(entry)) {
-        subject.error(
-          'DEPENDENCIES_FORM',
-          MANIFEST_PATH,
-          { json: ['dependencies', i] },
-          `${JSON.stringify(entry.slice(0, 80))} names a marketplace after the @, not a range.`,
-          'Write {"name": "x", "version": "^1.0.0"}.',
-        );
-      } else if (isJsonObject(entry) && entry.optional === true) {
-        subject.error(
-          'DEPENDENCIES_FORM',
-          MANIFEST_PATH,
-          { json: ['dependencies', i] },
-          'Claude Code knows no optional dependencies and would require this one.',
-          'Move it to haivemind.optional_dependencies.',
-        );
-      }
-    });
   }
 }

@@ -34,8 +34,14 @@ export function validateServers(subject: Subject): void {
 }
 
 function checkServers(subject: Subject, file: string, at: JSONPath, block: JsonObject): void {
-  const inner = isJsonObject(block.mcpServers) ? block.mcpServers : undefined;
+  // inside plugin.json the block stands for itself
+  const inner = file !== MANIFEST_PATH && isJsonObject(block.mcpServers) ? block.mcpServers : undefined;
   const path = inner === undefined ? at : [...at, 'mcpServers'];
+  if (file === MANIFEST_PATH && block.mcpServers !== undefined) {
+    const message = '"mcpServers" stands inside "mcpServers", so Claude Code refuses plugin.json.';
+    subject.error('MCP_FORM', file, { json: [...at, 'mcpServers'] }, message, 'Write the servers by name right there.');
+    return;
+  }
   if (inner === undefined && Array.isArray(block.mcpServers)) {
     const message = '"mcpServers" must be an object of servers by name.';
     subject.warn('MCP_FORM', file, { json: [...at, 'mcpServers'] }, message, 'Write {"mcpServers": {"name": {…}}}.');
@@ -93,7 +99,7 @@ function checkServer(subject: Subject, file: string, at: JSONPath, name: string,
 }
 
 const flag = z.boolean('must be true or false').optional();
-const anyServer = { timeout: z.number('must be a number').positive('must be above 0').optional(), alwaysLoad: flag };
+const anyServer = { timeout: z.int('must be a whole number').positive('must be above 0').optional(), alwaysLoad: flag };
 const LocalFields = z.looseObject({ ...anyServer, bareElicitationCapability: flag });
 const RemoteFields = LocalFields.extend({
   headersHelper: z.string('must be text').optional(),
@@ -183,7 +189,7 @@ function checkLocal(subject: Subject, file: string, at: JSONPath, label: string,
     bad('command', `The server ${label} has no "command".`, 'Add the program that starts it.');
     return;
   }
-  const args = server.args ?? [];
+  const args = server.args === undefined ? [] : server.args;
   if (!Array.isArray(args) || !args.every((a): a is string => typeof a === 'string')) {
     bad('args', `The "args" of ${label} must be a list of text.`, 'Write ["one", "two"].');
     return;

@@ -1,13 +1,32 @@
+import { namedPaths } from '../file-types.ts';
 import type { Subject } from './subject.ts';
+
+/**
+ * Whether the client loads this SKILL.md: in a folder of its own right below `skills/` or a place that plugin.json names, in such
+ * a place itself, or `skills/SKILL.md`, which is then the only skill there.
+ */
+export function isLoadedSkill(subject: Subject, path: string): boolean {
+  if (path === ONLY_SKILL) return true;
+  if (!path.endsWith('/SKILL.md')) return false;
+  const folder = path.slice(0, -'/SKILL.md'.length);
+  const above = folder.slice(0, Math.max(folder.lastIndexOf('/'), 0));
+  if (above === 'skills') return !subject.has(ONLY_SKILL);
+  const named = namedPaths(subject.manifest.skills).map((place) => (place === '.' ? '' : place));
+  return named.some((place) => place === folder || place === above);
+}
+
+const ONLY_SKILL = 'skills/SKILL.md';
 
 /** Skills that the client does not find: not in a folder of their own, or without SKILL.md directly in it. */
 export function checkSkillFolders(subject: Subject): void {
   const seen = new Set<string>();
+  const named = namedPaths(subject.manifest.skills);
+  const isNamed = (folder: string) => named.some((place) => place === folder || place.startsWith(`${folder}/`));
   for (const path of subject.files.keys()) {
     if (!path.startsWith('skills/')) continue;
     const [, folder = '', ...rest] = path.split('/');
     if (rest.length === 0) {
-      if (folder.endsWith('.md'))
+      if (folder.endsWith('.md') && path !== ONLY_SKILL && folder !== 'README.md')
         subject.warn(
           'SKILL_PLACE',
           path,
@@ -17,7 +36,7 @@ export function checkSkillFolders(subject: Subject): void {
         );
       continue;
     }
-    if (seen.has(folder)) continue;
+    if (seen.has(folder) || isNamed(`skills/${folder}`)) continue;
     seen.add(folder);
     if (!subject.has(`skills/${folder}/SKILL.md`)) {
       subject.warn(
@@ -26,6 +45,15 @@ export function checkSkillFolders(subject: Subject): void {
         undefined,
         `skills/${folder} has no SKILL.md (spelled so), so no skill is loaded from it.`,
         'Add SKILL.md directly in the folder.',
+      );
+    } else if (subject.has(ONLY_SKILL)) {
+      const message = `skills/${folder} is not loaded: skills/SKILL.md makes skills/ itself the only skill.`;
+      subject.warn(
+        'SKILL_PLACE',
+        `skills/${folder}/SKILL.md`,
+        undefined,
+        message,
+        'Move skills/SKILL.md into a folder.',
       );
     }
   }

@@ -73,6 +73,12 @@ export class Subject {
     this.report('warning', code, file, place, message, fix);
   }
 
+  /** A warning of what the registry does not take, although the client would load it. */
+  registryRule(code: string, file: string, place: Place, message: string, fix: string): void {
+    const whole = `${message}. Only the registry refuses this: Claude Code itself would load it.`;
+    this.report('warning', code, file, place, whole, fix);
+  }
+
   /**
    * A JSON file's value; reports JSON_INVALID (once) and gives undefined when it cannot be read. Only plugin.json may
    * start with a byte order mark.
