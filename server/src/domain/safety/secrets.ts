@@ -89,15 +89,23 @@ function isWorthAll(text: string, lines: readonly Line[]): boolean {
   );
 }
 
+/** Loaded at the first file that is worth it. It keeps a mark of every step for ever, and looks through them all at each: not here. */
+async function secretlint() {
+  const [{ lintSource }, { creator }, { secretLintProfiler }] = await Promise.all([
+    import('@secretlint/core'),
+    import('@secretlint/secretlint-rule-preset-recommend'),
+    import('@secretlint/profiler'),
+  ]);
+  secretLintProfiler.mark = () => undefined;
+  return { lintSource, creator };
+}
+
 async function bySecretlint(
   file: TextFile,
   lines: readonly Line[],
 ): Promise<{ start: number; length: number; rule: string }[]> {
   if (!isWorthAll(file.text, lines)) return [];
-  const [{ lintSource }, { creator }] = await Promise.all([
-    import('@secretlint/core'),
-    import('@secretlint/secretlint-rule-preset-recommend'),
-  ]);
+  const { lintSource, creator } = await secretlint();
   const source = { content: file.text, filePath: file.path, ext: '', contentType: 'text' as const };
   const config = { rules: [{ id: '@secretlint/secretlint-rule-preset-recommend', rule: creator }] };
   const { messages } = await lintSource({ source, options: { config, noPhysicFilePath: true, maskSecrets: true } });
