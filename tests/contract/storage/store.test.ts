@@ -106,7 +106,7 @@ describe.each(ENGINES)('store on %s', (engine) => {
     for (const name of [
       'idx_plugins_name',
       'idx_plugins_status',
-      'idx_installations_machine',
+      'idx_installations_machine_name',
       'idx_installations_status',
       'idx_machine_groups_group',
     ])

@@ -8,6 +8,7 @@ import { origins } from './0045-origins.ts';
 import { taskRole } from './0050-task-role.ts';
 import { acceptedSurfaces } from './0060-accepted-surfaces.ts';
 import { machineKeys } from './0070-machine-keys.ts';
+import { installationsOfMachine } from './0080-installations-of-machine.ts';
 
 /** All migrations in order. A name, once released, is never changed or removed. */
 export function migrationsFor(engine: EngineName): Record<string, Migration> {
@@ -20,5 +21,6 @@ export function migrationsFor(engine: EngineName): Record<string, Migration> {
     '0050-task-role': taskRole,
     '0060-accepted-surfaces': acceptedSurfaces,
     '0070-machine-keys': machineKeys,
+    '0080-installations-of-machine': installationsOfMachine,
   };
 }
