@@ -16,8 +16,18 @@ export type DeltaPlan = Omit<Plan, 'plugins'> & { plugins: DeltaPart[] };
 
 /** What the hub must remember of a plan to make a delta from it later: a short hash of each entry, in order. */
 export function entryKeys(entries: readonly PlanEntry[]): string[] {
-  return entries.map((entry) => createHash('sha256').update(JSON.stringify(entry)).digest('base64url').slice(0, 16));
+  return entries.map((entry) => {
+    let key = known.get(entry);
+    if (key === undefined) {
+      key = createHash('sha256').update(JSON.stringify(entry)).digest('base64url').slice(0, 16);
+      known.set(entry, key);
+    }
+    return key;
+  });
 }
+
+/** Machines of one kind have the very same entries. */
+const known = new WeakMap<PlanEntry, string>();
 
 /** @param base the keys of the plan that the machine has @param keys those of `plan` */
 export function toDelta(base: readonly string[], plan: Plan, keys: readonly string[]): DeltaPlan {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type DesiredState, desiredState } from '../domain/desired-state.ts';
+import type { DesiredState } from '../domain/desired-state.ts';
 import type { Envelope } from '../domain/dsse.ts';
 import { sealJson } from '../domain/dsse.ts';
 import { PLAN_FORMAT, PLAN_PAYLOAD_TYPE, type Plan } from '../domain/plan.ts';
@@ -7,6 +7,7 @@ import { type DeltaPlan, entryKeys, toDelta } from '../domain/plan-delta.ts';
 import type { MachineRecord } from '../storage/machine-queries.ts';
 import type { HubContext } from './context.ts';
 import { loadMachineFacts } from './machine-facts.ts';
+import { desiredStates } from './registry/reach.ts';
 import { loadCatalogue } from './registry/snapshot.ts';
 import type { SeqGate } from './seq-gate.ts';
 import { trustWord } from './trust/word.ts';
@@ -64,11 +65,14 @@ export function createPlans(hub: HubContext, gate: SeqGate): Plans {
       const registry = await loadCatalogue(hub.store);
       const { epoch, epochProof, revoked, revokedKeys, approvals } = await trustWord(hub.store, registry);
       const facts = await loadMachineFacts(hub.store.read, machine.id);
-      const desired = desiredState(registry, facts);
-      for (const entry of desired.plugins) {
-        const approval = approvals.get(entry.digest);
-        if (approval !== undefined) entry.approval = approval;
-      }
+      const state = desiredStates(registry)(facts);
+      const desired = {
+        ...state,
+        plugins: state.plugins.map((entry) => {
+          const approval = approvals.get(entry.digest);
+          return approval === undefined ? entry : { ...entry, approval };
+        }),
+      };
       const { id, privatePem } = hub.identity;
       const said = {
         ...(revoked.length > 0 ? { revoked } : {}),

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { type DesiredState, desiredState } from '../../domain/desired-state.ts';
 import type { MachineFacts, Registry, RegistryVersion } from '../../domain/registry.ts';
 import { allInstallations } from '../../storage/installation-queries.ts';
@@ -14,15 +15,25 @@ export async function allMachineFacts(tx: Tx): Promise<MachineFacts[]> {
   return machines.map((m) => machineFacts(m, installed.get(m.id) ?? [], overrides.get(m.id) ?? []));
 }
 
-/** Desired states of many machines; machines that differ in nothing that matters are computed once. */
+/** Kept of one registry: a fleet has few kinds of machines, and one that has more is computed anew. */
+const MAX_STATES = 500;
+const states = new WeakMap<Registry, Map<string, DesiredState>>();
+
+/**
+ * Desired states of many machines; machines that differ in nothing that matters are computed once for a registry, whoever asks.
+ * Never change what it answers.
+ */
 export function desiredStates(registry: Registry): (machine: MachineFacts) => DesiredState {
-  const known = new Map<string, DesiredState>();
+  const known = states.get(registry) ?? new Map<string, DesiredState>();
+  states.set(registry, known);
   return (machine) => {
     const { groups, capabilities, haivemindVersion, installed, overrides } = machine;
-    const key = JSON.stringify([groups, capabilities, haivemindVersion, installed, overrides]);
+    const facts = JSON.stringify([groups, capabilities, haivemindVersion, installed, overrides]);
+    const key = createHash('sha256').update(facts).digest('base64');
     let state = known.get(key);
     if (state === undefined) {
       state = desiredState(registry, machine);
+      if (known.size >= MAX_STATES) known.clear();
       known.set(key, state);
     }
     return state;

@@ -1,8 +1,9 @@
-import { desiredState, groupReaches } from '../../domain/desired-state.ts';
+import { groupReaches } from '../../domain/desired-state.ts';
 import { isOperator } from '../auth.ts';
 import type { HubContext, Principal } from '../context.ts';
 import { loadMachineFacts } from '../machine-facts.ts';
 import { maySee } from './access.ts';
+import { desiredStates } from './reach.ts';
 import { type CatalogueVersion, loadCatalogue } from './snapshot.ts';
 
 /**
@@ -24,7 +25,7 @@ export async function visibility(
     if (gone(version)) return false;
     if (version.targets.some((t) => groupReaches(t.group, facts.groups))) return true;
     if (facts.installed.some((p) => p.name === version.name && p.version === version.version)) return true;
-    desired ??= new Set(desiredState(catalogue, facts).plugins.map((p) => p.id));
+    desired ??= new Set(desiredStates(catalogue)(facts).plugins.map((p) => p.id));
     return desired.has(version.id);
   };
 }
