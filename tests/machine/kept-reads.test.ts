@@ -14,7 +14,11 @@ const json = (bytes: Buffer | null): { n: number } => JSON.parse(bytes?.toString
 it('understands a file once, and again when another took its place, it was edited, or it is gone', async () => {
   const path = rig.path('file');
   let read = 0;
-  const look = () => readKept(path, (bytes) => (read++, json(bytes)));
+  const look = () =>
+    readKept(path, (bytes) => {
+      read++;
+      return json(bytes);
+    });
   expect((await look()).n).toBe(0);
   await writeFile(path, '{"n":1}');
   expect([(await look()).n, (await look()).n, read]).toEqual([1, 1, 2]);
@@ -35,7 +39,15 @@ it('hands out what nobody can change for others', async () => {
 it('does not trust the times of a file that people edit and that has just changed', async () => {
   const path = rig.path('file');
   let read = 0;
-  const look = () => readKept(path, (bytes) => (read++, json(bytes)), { settledMs: 60_000 });
+  const look = () =>
+    readKept(
+      path,
+      (bytes) => {
+        read++;
+        return json(bytes);
+      },
+      { settledMs: 60_000 },
+    );
   await writeFile(path, '{"n":1}');
   await look();
   await look();
