@@ -32,6 +32,7 @@ export function readImage(root: string, skip?: RegExp): Image {
 
 /** Brings an image up to date at one path, with what a folder there brought or took away, and the folders above it. */
 export function refresh(image: Image, root: string, path: string): void {
+  if (path === '' || path === '.') return;
   const [was, is] = [image.get(path), look(root, path)];
   if (was === 'dir' && is !== 'dir') for (const key of image.keys()) if (key.startsWith(`${path}/`)) image.delete(key);
   if (was !== 'dir' && is === 'dir')

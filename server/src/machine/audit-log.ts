@@ -73,25 +73,23 @@ export async function appendLines(m: Machine, lines: readonly string[]): Promise
   const text = await textOf(audit);
   const whole = wholeLines(text);
   let missing = lines.filter((line) => !whole.includes(line));
-  if (missing.length === 0) {
-    // Who appended them may have died before they were on the disk.
-    await m.port.fsync(audit);
-    return;
-  }
-  if (missing.length < lines.length || whole === '') {
+  if (missing.length > 0 && (missing.length < lines.length || whole === '')) {
     const older = await textOf(auditBefore);
     missing = missing.filter((line) => !older.includes(line));
-    if (missing.length === 0) return;
   }
   const added = missing.join('');
-  if (whole.length < text.length) {
+  if (added !== '' && whole.length < text.length) {
     await writeAtomic(m.port, audit, whole + added, { mode: 0o600 });
     return;
   }
-  if (whole.length >= FULL) await m.port.rename(audit, auditBefore);
-  await m.port.writeFile(audit, added, { append: true, mode: 0o600 });
+  const begins = whole === '' || whole.length >= FULL;
+  if (added !== '') {
+    if (whole.length >= FULL) await m.port.rename(audit, auditBefore);
+    await m.port.writeFile(audit, added, { append: true, mode: 0o600 });
+  }
+  // Also where nothing is added: who appended may have died before it was on the disk.
   await m.port.fsync(audit);
-  if (whole === '' || whole.length >= FULL) await m.port.fsync(m.paths.root);
+  if (begins) await m.port.fsync(m.paths.root);
 }
 
 /**

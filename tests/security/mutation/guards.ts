@@ -449,7 +449,7 @@ export const GUARDS: readonly Guard[] = [
       'const all = missing ? [lostEntries(known, last), ...changes] : changes;',
       'const all = missing ? changes : changes;',
     ],
-    ['the half line of a crash', 'if (whole.length < text.length) {', 'if (false) {'],
+    ['the half line of a crash', "if (added !== '' && whole.length < text.length) {", 'if (false) {'],
     [
       'lines appended twice',
       'let missing = lines.filter((line) => !whole.includes(line));',
