@@ -1,7 +1,6 @@
 // A hub with a certificate of a private authority: who joins pins that authority by its fingerprint, and nobody else is believed.
-import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -12,6 +11,7 @@ import { fetchAuthority, parseFingerprint } from '../../server/src/client/pinned
 import { openSocket } from '../../server/src/client/socket.ts';
 import { authorityOf, joinLine } from '../../server/src/hub/bundle.ts';
 import { askHub } from '../../server/src/interfaces/hook/ask-hub.ts';
+import { certify } from '../support/certificates.ts';
 import { type TestHub, testHub } from './support.ts';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
@@ -19,36 +19,10 @@ let folder: string;
 let hub: TestHub;
 let fingerprint: string;
 const file = (name: string) => join(folder, name);
-const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'ignore' });
-const EC = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-
-/** An authority and a certificate it gave to 127.0.0.1; the file holds both, as servers send them. */
-async function certify(name: string): Promise<void> {
-  openssl(
-    'req',
-    '-x509',
-    ...EC,
-    '-days',
-    '2',
-    '-subj',
-    `/CN=${name} authority`,
-    '-keyout',
-    `${name}-ca.key`,
-    '-out',
-    `${name}-ca.pem`,
-  );
-  openssl('req', '-new', ...EC, '-subj', '/CN=127.0.0.1', '-keyout', `${name}.key`, '-out', `${name}.csr`);
-  await writeFile(file(`${name}.ext`), 'subjectAltName=IP:127.0.0.1\n');
-  const by = ['-CA', `${name}-ca.pem`, '-CAkey', `${name}-ca.key`, '-CAcreateserial', '-days', '2'];
-  openssl('x509', '-req', '-in', `${name}.csr`, ...by, '-extfile', `${name}.ext`, '-out', `${name}.pem`);
-  const chain = [await readFile(file(`${name}.pem`), 'utf8'), await readFile(file(`${name}-ca.pem`), 'utf8')];
-  await writeFile(file(`${name}-chain.pem`), chain.join(''));
-}
-
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'hv pin ü '));
-  await certify('own');
-  await certify('other');
+  await certify(folder, 'own');
+  await certify(folder, 'other');
   hub = await testHub('sqlite', { config: { tls: { cert: file('own-chain.pem'), key: file('own.key') } } });
   fingerprint = authorityOf(await readFile(file('own-chain.pem'), 'utf8')) ?? '';
 });
