@@ -88,6 +88,16 @@ describe.each(ENGINES)("a machine's own key, on %s", (engine) => {
     expect((await ask(t.url, 'POST', STATUS, { token, headers: headers(), body: REPORT })).code).toBe(code);
   });
 
+  it('is looked at before anything is done', async () => {
+    const ghost = { name: 'ghost', version: '1.0.0', digest: `sha256:${'a'.repeat(64)}`, state: 'verified' };
+    const body = { ...REPORT, plugins: [ghost] };
+    expect((await ask(t.url, 'POST', STATUS, { token, body })).code).toBe('PROOF_REQUIRED');
+    const seen = () => ask(t.url, 'GET', '/api/machines/m', { token: t.admin });
+    expect(JSON.stringify((await seen()).expect(200))).not.toContain('ghost');
+    (await ask(t.url, 'POST', STATUS, { token, headers: proof('POST', STATUS), body })).expect(200);
+    expect(JSON.stringify((await seen()).expect(200))).toContain('ghost');
+  });
+
   it('opens the live channel, which the token alone does not', async () => {
     const open = (headers: Record<string, string>) =>
       new Promise<number>((resolve) => {
