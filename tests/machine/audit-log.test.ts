@@ -1,6 +1,7 @@
 // A machine's own history: what it says, that it is whole, and that nobody's edit goes unseen.
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { sealEntries } from '../../server/src/domain/local-audit.ts';
 import { appendLines, FULL, noteChanges, proveLocalAudit, readLocalAudit } from '../../server/src/machine/audit-log.ts';
 import { quarantine } from '../../server/src/machine/quarantine.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
@@ -115,6 +116,15 @@ describe('an edit of the history is found', () => {
     const edited = edit(await lines());
     await writeFile(rig.machine.paths.audit, edited.map((line) => `${line}\n`).join(''));
     expect(await proof()).toMatchObject({ brokenAt: at });
+  });
+
+  it('an entry with a hash that holds, behind another than the one before it', async () => {
+    await lifetime();
+    const head = { n: 1, hash: 'f'.repeat(64) };
+    const forged = sealEntries(head, [change('forged')], { at: 'now', who: 'me' }).lines;
+    const [first = ''] = await lines();
+    await writeFile(rig.machine.paths.audit, `${first}\n${forged.join('')}`);
+    expect(await proof()).toMatchObject({ brokenAt: 2 });
   });
 
   it('the whole file gone', async () => {
