@@ -57,6 +57,18 @@ describe('an update', () => {
     ]);
   });
 
+  it('is not fetched where there is no room for it, and comes once there is', async () => {
+    await publish(t.url, t.admin, next);
+    const { ctx } = machine;
+    const before = (await readdir(ctx.machine.paths.blobs)).sort();
+    const full = { ...ctx, machine: { ...ctx.machine, room: () => 1000 } };
+    await expect(syncMachine(full, { mode: 'agent' })).rejects.toMatchObject({ code: 'DISK_FULL' });
+    expect((await readdir(ctx.machine.paths.blobs)).sort()).toEqual(before);
+    expect((await receipt())?.version).toBe('1.0.0');
+    await syncMachine({ ...ctx, machine: { ...ctx.machine, room: () => 1_000_000 } }, { mode: 'agent' });
+    expect((await receipt())?.version).toBe('1.1.0');
+  });
+
   it('is whole where the base on this disk is not what it was', async () => {
     await publish(t.url, t.admin, next);
     const { blobs } = machine.ctx.machine.paths;

@@ -62,6 +62,8 @@ export async function installPlugin(
       reason: 'install',
       force,
       confirmed,
+      // One connection for all of it.
+      through: () => hub,
       ...passedOn(options),
     });
     const failed = sync.problems.find((p) => p.name === answer.name);

@@ -9,6 +9,7 @@ import { checkPath, checkPathSet } from '../domain/safe-path.ts';
 import { RECORD_PAYLOAD_TYPE, type VersionRecord } from '../domain/version-record.ts';
 import { getRecord, hasBlob, missingBlobs, putBlob, putRecord, readBlob } from '../machine/blob-store.ts';
 import type { Machine } from '../machine/machine.ts';
+import { checkSpace } from '../machine/stage.ts';
 import { inflate, keepPack, openBatch } from './batch.ts';
 import { brokenOff } from './http.ts';
 import type { HubClient } from './hub-client.ts';
@@ -246,6 +247,7 @@ async function takeRecord(m: Machine, hub: HubClient, frame: Frame, so: Answerin
     for (const file of record.files) checkPath(file.path);
     checkPathSet(record.files.map((file) => file.path));
     await admit(m, hub, record.name, key, keys, options);
+    await checkRoom(m, record);
     await putRecord(m, envelope, record);
     for (const file of record.files) so.expected.set(file.sha256, file.size);
     so.newest = { record, base };
@@ -266,6 +268,16 @@ async function takeRecord(m: Machine, hub: HubClient, frame: Frame, so: Answerin
 /** What a record is told as differences from: a version that is here, or nothing. */
 async function baseOf(m: Machine, digest: string): Promise<Base | null> {
   return digest === '' ? { files: [] } : ((await getRecord(m, digest))?.record ?? null);
+}
+
+/** The record comes before the bytes: what has no room here, as bytes and as a tree, is not fetched. @throws HaiveError DISK_FULL */
+async function checkRoom(m: Machine, record: VersionRecord): Promise<void> {
+  const lacking = await missingBlobs(m, [record]);
+  const sizes = [...lacking, ...record.files].map((file) => file.size);
+  await checkSpace(
+    m,
+    sizes.reduce((sum, size) => sum + size, 0),
+  );
 }
 
 /** The envelope of a record that came as differences from one that is here. */

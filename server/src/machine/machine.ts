@@ -15,6 +15,8 @@ export interface Machine {
   readonly backups?: boolean | undefined;
   /** The configuration's `name_clash`, for the loose layout; `refuse` where nothing is said. */
   readonly nameClash?: 'refuse' | 'suffix' | undefined;
+  /** Bytes that are free where our folder lies; asked of the system where absent. */
+  readonly room?: (() => number) | undefined;
   /** How programs of plugins are confined here, asked anew for each change; null where no policy says so. */
   readonly confining?: (() => Promise<Confining | null>) | undefined;
 }

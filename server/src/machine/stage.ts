@@ -34,7 +34,7 @@ export async function freeTreeDir(m: Machine, record: VersionRecord, taken: Read
  * @throws HaiveError DISK_FULL
  */
 export async function checkSpace(m: Machine, bytes: number): Promise<void> {
-  const free = freeBytes(m.paths.root);
+  const free = m.room?.() ?? freeBytes(m.paths.root);
   if (free >= bytes) return;
   throw new HaiveError('DISK_FULL', `${m.paths.root} has ${free} bytes left, ${bytes} are needed`, {
     details: { free, needed: bytes },
