@@ -25,6 +25,8 @@ import { changed, makePlugin, publish, sourceOf } from './plugins.ts';
 
 const [real = 20, simulated = 200, rounds = 3] = process.argv.slice(2).map(Number);
 const ENGINES_A_PROCESS = 50;
+/** Each machine would have a process, and four threads that wait for its disk, of its own. */
+const THREADS = 64;
 const PULLS = Math.min(real, 40);
 const PULLS_AT_ONCE = 8;
 
@@ -100,6 +102,7 @@ function cpu(): { hub: number; machines: number } {
 function child(name: string, args: string[], input = ''): Promise<string> {
   const one = spawn(process.execPath, [join(BUNDLES, `${name}.child.mjs`), ...args], {
     stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, UV_THREADPOOL_SIZE: String(THREADS) },
   });
   children.push(one);
   one.stdin?.end(input);

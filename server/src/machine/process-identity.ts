@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { readFile, readlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { promisify } from 'node:util';
@@ -20,7 +21,7 @@ export type Liveness = 'alive' | 'dead' | 'unknown';
 export async function startTimeOf(pid: number): Promise<string | null> {
   if (process.platform === 'linux') {
     try {
-      const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
       // A zombie has ended; only its parent has not looked yet.
       return fields[0] === 'Z' || fields[0] === 'X' ? null : (fields[19] ?? '');
@@ -67,6 +68,7 @@ export function ownIdentity(): Promise<ProcessIdentity> {
 
 /** Identity of another process of this host, for a lease taken in its name. */
 export async function identityOf(pid: number): Promise<ProcessIdentity | null> {
+  if (pid === process.pid) return ownIdentity();
   const start = await startTimeOf(pid);
   return start === null ? null : { ...(await ownIdentity()), pid, start };
 }
