@@ -1,13 +1,12 @@
 // `hv publish` of a plugin that declares nothing, where a person can be asked.
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { openClient } from '../../server/src/client/context.ts';
-import { styleFor } from '../../server/src/interfaces/cli/output.ts';
-import type { VerbCall } from '../../server/src/interfaces/cli/verb.ts';
+import { registerPlugin } from '../../server/src/client/publish.ts';
 import { publish } from '../../server/src/interfaces/cli/verbs/publishing.ts';
 import { writeFiles } from '../client/harness/hand-made-plugin.ts';
 import { ask, type TestHub, testHub } from '../hub/support.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
+import { clientAt, verbCall } from '../support/verb-call.ts';
 
 let hub: TestHub;
 let home: TempHome;
@@ -35,27 +34,12 @@ async function plugin(name: string): Promise<string> {
 /** The verb with somebody who answers, and what was asked. */
 async function run(what: string, answer: boolean | undefined, options: Record<string, unknown> = {}) {
   const asked: string[] = [];
-  const none = { claudeConfigDir: undefined, haivemindHome: undefined, caFile: undefined };
-  const call = {
-    args: [what],
-    rest: [],
-    options: { all: true, ...options },
-    style: styleFor(false),
-    json: false,
-    cwd: home.project,
-    program: '',
-    open: () => openClient({ home: home.home, path: '', hubUrl: hub.url, token, ...none }),
-    progress: () => undefined,
-    say: () => undefined,
-    confirm:
-      answer === undefined
-        ? undefined
-        : async (question: string) => {
-            asked.push(question);
-            return answer;
-          },
-  } as unknown as VerbCall;
-  const result = await publish(call).catch((thrown: unknown) => thrown);
+  const confirm = async (question: string) => {
+    asked.push(question);
+    return answer === true;
+  };
+  const wish = { args: [what], options: { all: true, ...options }, ...(answer === undefined ? {} : { confirm }) };
+  const result = await publish(verbCall(home, hub.url, token, wish)).catch((thrown: unknown) => thrown);
   return { result, asked };
 }
 const status = async (name: string) =>
@@ -87,9 +71,7 @@ it('is refused where nobody can answer, and passes with --accept-surface', async
 });
 
 it('asks for what is registered already with the surface that the hub computed', async () => {
-  const { registerPlugin } = await import('../../server/src/client/publish.ts');
-  const none = { claudeConfigDir: undefined, haivemindHome: undefined, caFile: undefined };
-  const ctx = await openClient({ home: home.home, path: '', hubUrl: hub.url, token, ...none });
+  const ctx = await clientAt(home, hub.url, token);
   await registerPlugin(ctx, { path: await plugin('before') });
   const refused = await run('before@1.0.0', false);
   expect(refused.result).toMatchObject({ code: 'SURFACE_UNACCEPTED' });

@@ -10,6 +10,7 @@ import {
   endpoints,
   PUBLISHER,
   publish,
+  register,
   registerRequest,
   sourceFiles,
   type TestHub,
@@ -78,6 +79,10 @@ describe.each(ENGINES)('the audit log is complete, on %s', (engine) => {
     },
     rotateToken: () => ['/api/whoami/rotate', { token: m.token, body: {} }],
     approve: () => ['/api/plugins/approved/approve', { token: t.admin, body: {} }],
+    reject: async () => {
+      (await register(t.url, publisher, { name: 'sent-back' })).expect(200);
+      return ['/api/plugins/plugin_sent-back_1.0.0/reject', { token: t.admin, body: { reason: 'r' } }];
+    },
     revoke: () => ['/api/plugins/bad/revoke', { token: t.admin, body: { reason: 'r' } }],
     rotateKey: () => {
       const rotation = {

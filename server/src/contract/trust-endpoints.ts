@@ -16,6 +16,26 @@ export const Surface = z.object({
   // A hub that is older does not say.
   files: list.default([]),
 });
+const SurfaceReply = z.object({
+  id: z.string(),
+  name: z.string(),
+  version: z.string(),
+  digest: z.string(),
+  status: s.VersionStatus,
+  surface: Surface,
+  declared: z.boolean(),
+  accepted: z
+    .boolean()
+    .default(true)
+    .describe('a version of this plugin declared, was accepted or was offered: the next is only compared'),
+  against: z.string().nullable(),
+  added: Surface.partial(),
+  removed: Surface.partial(),
+  code_changed: list.describe('files that run and whose bytes differ'),
+  approved: z.object({ by: z.string(), at: z.string(), signed: z.boolean() }).nullable(),
+  held: z.object({ by: z.string(), at: z.string(), groups: list }).nullable(),
+});
+
 const revocation = z.object({
   id: z.string(),
   name: z.string(),
@@ -42,24 +62,48 @@ export const TRUST_ENDPOINTS = {
     summary: 'What a version can do on a machine, and how that differs from another version',
     access: ROLES.filter((r) => r !== 'join'),
     query: z.object({ against: z.string().optional().describe('a version; the one offered before when absent') }),
+    reply: SurfaceReply,
+  },
+  reviews: {
+    method: 'GET',
+    path: '/api/reviews',
+    summary:
+      'What was registered and waits for an operator to publish or reject it, with what it does and what is found in it',
+    access: ['operator'],
+    query: z.object({
+      plugin: z.string().optional().describe('only this version: an id or NAME@VERSION'),
+      limit: z.coerce.number().int().min(1).max(100).default(20),
+      after: z.string().optional().describe('the `next` of the page before'),
+    }),
+    reply: z.object({
+      reviews: z.array(
+        SurfaceReply.extend({
+          publisher: z.string(),
+          imported: z.boolean(),
+          origin: z.string().nullable(),
+          registered_at: z.string(),
+          findings: z.array(s.Finding),
+        }),
+      ),
+      waiting: z.number().int().describe('how many in all'),
+      next: z.string().nullable(),
+    }),
+  },
+  reject: {
+    method: 'POST',
+    path: '/api/plugins/{id}/reject',
+    summary: 'Send a version back that was never offered; its number cannot be used again',
+    access: ['operator'],
+    body: z.object({
+      reason: z.string().min(1).max(500),
+      digest: z.string().optional().describe('refused when the version has another digest'),
+    }),
     reply: z.object({
       id: z.string(),
       name: z.string(),
       version: z.string(),
       digest: z.string(),
-      status: s.VersionStatus,
-      surface: Surface,
-      declared: z.boolean(),
-      accepted: z
-        .boolean()
-        .default(true)
-        .describe('a version of this plugin declared, was accepted or was offered: the next is only compared'),
-      against: z.string().nullable(),
-      added: Surface.partial(),
-      removed: Surface.partial(),
-      code_changed: list.describe('files that run and whose bytes differ'),
-      approved: z.object({ by: z.string(), at: z.string(), signed: z.boolean() }).nullable(),
-      held: z.object({ by: z.string(), at: z.string(), groups: list }).nullable(),
+      seq: z.number().int(),
     }),
   },
   approve: {

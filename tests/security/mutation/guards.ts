@@ -36,6 +36,7 @@ const FIRST = 'tests/security/first-surface.test.ts';
 const LIMITS = 'tests/security/rate-limits.test.ts';
 const KEYS = 'tests/hub/machine-key.test.ts';
 const HISTORY = 'tests/machine/audit-log.test.ts';
+const REVIEW = 'tests/security/review.test.ts';
 const UNITS = 'tests/security/guards-of-parts.test.ts';
 
 export const GUARDS: readonly Guard[] = [
@@ -682,6 +683,17 @@ export const GUARDS: readonly Guard[] = [
       'registrations without turns',
       'parts.registrations.run(call.principal.tokenId, () => register(hub, call))',
       'register(hub, call)',
+    ],
+  ]),
+  ...of('hub/trust/review.ts', REVIEW, [
+    ['rejecting what was offered', "if (now.status !== 'registered') {", 'if (false) {'],
+    ['rejecting other bytes', 'if (body.digest !== undefined && body.digest !== digest) {', 'if (false) {'],
+    ['a version that is hidden from review', '!shipped.has(v.id)', 'shipped.has(v.id)'],
+  ]),
+  ...of('client/review.ts', REVIEW, [
+    [
+      'an approval of what cannot go out',
+      "if (isNamed || review.held === null) await hub.call('publish', { body: { ...body, dry_run: true } });",
     ],
   ]),
   ...of('hub/trust/acceptance.ts', FIRST, [

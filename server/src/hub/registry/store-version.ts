@@ -113,7 +113,10 @@ async function refuseOther(tx: Tx, id: string, record: VersionRecord): Promise<s
   const known = await findPlugin(tx, id);
   if (known === undefined) return undefined;
   const what = `${record.name}@${record.version}`;
-  if (known.status === 'deleted') throw new HaiveError('VERSION_DELETED', `${what} was deleted and stays so`);
+  if (known.status === 'deleted') {
+    const why = known.status_reason === '' ? '' : ` (${known.status_reason})`;
+    throw new HaiveError('VERSION_DELETED', `${what} was deleted and stays so${why}`);
+  }
   if (known.checksum === record.digest) return known.status;
   throw new HaiveError('VERSION_EXISTS', `${what} is registered with other bytes`, {
     details: { registered: known.checksum, sent: record.digest },

@@ -3,6 +3,7 @@ import { rotateToken } from '../tokens.ts';
 import { approve } from './approvals.ts';
 import { auditVerify } from './audit-proof.ts';
 import { keys, revokeKey, rotateKey, setEpoch } from './keys.ts';
+import { reject, reviews } from './review.ts';
 import { revocations, revoke } from './revoke.ts';
 import { surface } from './show-surface.ts';
 
@@ -11,6 +12,8 @@ export const trustUseCases = {
   approve,
   auditVerify,
   keys,
+  reject,
+  reviews,
   revocations,
   revoke,
   revokeKey,

@@ -1,9 +1,10 @@
+import type { Reply } from '../../contract/endpoints.ts';
 import { declaredPermissions } from '../../domain/surface-change.ts';
 import { findApproval, findHeld } from '../../storage/trust-queries.ts';
-import type { UseCase } from '../context.ts';
+import type { HubContext, UseCase } from '../context.ts';
 import { maySee } from '../registry/access.ts';
 import { findVersion } from '../registry/choose-version.ts';
-import { type CatalogueVersion, loadCatalogue } from '../registry/snapshot.ts';
+import { type Catalogue, type CatalogueVersion, loadCatalogue } from '../registry/snapshot.ts';
 import { isSettled } from './acceptance.ts';
 import { baselineOf, changeOf, surfaceOf } from './surfaces.ts';
 
@@ -17,6 +18,16 @@ export const surface: UseCase<'surface'> = async (hub, call) => {
     against === undefined
       ? baselineOf(catalogue, version)
       : findVersion(catalogue, `${version.name}@${against}`, visible);
+  return describeSurface(hub, catalogue, version, other);
+};
+
+/** A version's surface against another's, and what people said of it. */
+export async function describeSurface(
+  hub: HubContext,
+  catalogue: Catalogue,
+  version: CatalogueVersion,
+  other: CatalogueVersion | undefined,
+): Promise<Reply<'surface'>> {
   const [{ surface: computed }, change, approval, held, accepted] = await Promise.all([
     surfaceOf(hub, version),
     changeOf(hub, version, other),
@@ -41,4 +52,4 @@ export const surface: UseCase<'surface'> = async (hub, call) => {
     approved: approval === undefined ? null : { by: approval.by, at: approval.at, signed: approval.envelope !== null },
     held: held === undefined ? null : { by: held.by, at: held.at, groups: JSON.parse(held.targets) as string[] },
   };
-};
+}

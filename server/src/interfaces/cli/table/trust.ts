@@ -21,6 +21,26 @@ export const TRUST_VERBS: VerbRow[] = [
     load: async () => (await import('../verbs/trust.ts')).approve,
   },
   {
+    name: 'review',
+    args: '[plugin]',
+    summary:
+      'what was registered and waits to be published or sent back, with what it does and what is found in it (as operator)',
+    options: [
+      ['--publish', 'it may go out: approve it and publish it'],
+      ['--groups <list>', 'with --publish: target groups (a,b); those its publisher asked for when absent'],
+      ['--all', 'with --publish: every machine'],
+      ['--quiet', 'with --publish: people are not told'],
+      ['--reject', 'send it back'],
+      ['--reason <text>', 'with --reject: why; its author is told'],
+    ],
+    examples: [
+      'hv review',
+      'hv review es-tools@1.2.0 --publish --groups elasticsearch',
+      'hv review es-tools@1.2.0 --reject --reason "reads ~/.ssh"',
+    ],
+    load: async () => (await import('../verbs/review.ts')).review,
+  },
+  {
     name: 'revoke',
     args: '<plugin>',
     summary: 'take a version away from every machine at once, for good',

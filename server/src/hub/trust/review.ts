@@ -1,0 +1,110 @@
+import { keyIdOf } from '../../domain/dsse.ts';
+import { HaiveError } from '../../domain/errors.ts';
+import { applyPolicy } from '../../domain/finding-policy.ts';
+import type { Finding } from '../../domain/findings.ts';
+import { packPlugin } from '../../domain/package.ts';
+import { scanPlugin } from '../../domain/safety/index.ts';
+import { decodeBlob, readBlobs } from '../../storage/blob-queries.ts';
+import { deletePluginFiles, filesOf, findOrigin, setPluginStatus } from '../../storage/plugin-queries.ts';
+import { dropHeld } from '../../storage/trust-queries.ts';
+import { change } from '../change.ts';
+import type { HubContext, UseCase } from '../context.ts';
+import { findVersion } from '../registry/choose-version.ts';
+import { type Catalogue, type CatalogueVersion, loadCatalogue } from '../registry/snapshot.ts';
+import { describeSurface } from './show-surface.ts';
+import { baselineOf } from './surfaces.ts';
+
+/**
+ * What waits for an operator (seed, phase 4): versions that somebody registered and nobody published, the oldest first, each with what it
+ * does and what is found in it by the rules of now. What the hub itself ships waits for nobody.
+ */
+export const reviews: UseCase<'reviews'> = async (hub, call) => {
+  const { plugin, limit, after } = call.query;
+  const catalogue = await loadCatalogue(hub.store);
+  const shipped = await shippedIds(hub);
+  const waiting = [...catalogue.byId.values()]
+    .filter((v) => v.status === 'registered' && !shipped.has(v.id))
+    .sort((a, b) => (placeOf(a) < placeOf(b) ? -1 : 1));
+  const chosen =
+    plugin === undefined
+      ? waiting.filter((v) => after === undefined || placeOf(v) > after)
+      : [findVersion(catalogue, plugin)].filter((v) => v.status === 'registered');
+  const page = chosen.slice(0, limit);
+  const rows: Awaited<ReturnType<typeof rowOf>>[] = [];
+  for (const version of page) rows.push(await rowOf(hub, catalogue, version));
+  const last = page.at(-1);
+  return {
+    reviews: rows,
+    waiting: waiting.length,
+    next: last !== undefined && chosen.length > page.length ? placeOf(last) : null,
+  };
+};
+
+async function rowOf(hub: HubContext, catalogue: Catalogue, version: CatalogueVersion) {
+  const { publisher, imported, createdAt } = version;
+  const surface = await describeSurface(hub, catalogue, version, baselineOf(catalogue, version));
+  const origin = await findOrigin(hub.store.read, version.id);
+  const findings = await findingsOf(hub, version);
+  return { ...surface, publisher, imported, origin, registered_at: createdAt, findings };
+}
+
+const placeOf = (version: CatalogueVersion): string => `${version.createdAt} ${version.id}`;
+
+/** Only the hub signs with its key what is not marked as imported. */
+async function shippedIds(hub: HubContext): Promise<Set<string>> {
+  const rows = await hub.store.read
+    .selectFrom('plugins')
+    .select('id')
+    .where('publisher_keyid', '=', keyIdOf(hub.identity.publicKey))
+    .where('imported', '=', 0)
+    .execute();
+  return new Set(rows.map((row) => row.id));
+}
+
+async function findingsOf(hub: HubContext, version: CatalogueVersion): Promise<Finding[]> {
+  const rows = await filesOf(hub.store.read, version.id);
+  const bytes = new Map<string, Buffer>();
+  const wanted = [...new Set(rows.map((row) => row.sha256))];
+  for (const blob of await readBlobs(hub.store.read, wanted)) bytes.set(blob.sha256, await decodeBlob(blob));
+  const files = rows.map(({ path, sha256, executable }) => ({
+    path,
+    executable,
+    bytes: bytes.get(sha256) ?? Buffer.alloc(0),
+  }));
+  try {
+    const { findings } = packPlugin(files, { maxBytes: Number.MAX_SAFE_INTEGER, now: hub.clock(), translate: false });
+    return applyPolicy([...findings, ...(await scanPlugin(files))], hub.config.findings);
+  } catch (thrown) {
+    // Rules that came after it was registered: a reviewer is told, and may still reject it.
+    if (!(thrown instanceof HaiveError)) throw thrown;
+    const { code, message, hint } = thrown;
+    return [{ code, severity: 'error', file: '', line: null, column: null, message, fix: hint }];
+  }
+}
+
+/**
+ * Sends a version back that was never offered: it is deleted with the reason, and its number cannot be used again.
+ * @throws HaiveError PLUGIN_NOT_FOUND, VERSION_NOT_FOUND, DIGEST_MISMATCH, STATUS_FORBIDS when it was published
+ */
+export const reject: UseCase<'reject'> = async (hub, call) => {
+  const { principal, body } = call;
+  const catalogue = await loadCatalogue(hub.store);
+  const { id, name, version, digest } = findVersion(catalogue, call.params.id ?? '');
+  if (body.digest !== undefined && body.digest !== digest) {
+    throw new HaiveError('DIGEST_MISMATCH', `${name}@${version} is ${digest}, not ${body.digest}`);
+  }
+  const { seq } = await change(hub, principal, async ({ tx, at }) => {
+    const now = await tx.selectFrom('plugins').select('status').where('id', '=', id).executeTakeFirstOrThrow();
+    if (now.status !== 'registered') {
+      throw new HaiveError('STATUS_FORBIDS', `${name}@${version} is ${now.status}`, {
+        hint: 'What was offered is taken back with `hv yank` or `hv revoke`.',
+      });
+    }
+    await setPluginStatus(tx, id, 'deleted', `rejected: ${body.reason}`, at);
+    await deletePluginFiles(tx, id);
+    await dropHeld(tx, id);
+    const data = { id, name, version, digest, reason: body.reason, machine_ids: [] };
+    return { result: undefined, trace: { type: 'plugin.rejected', target: id, data } };
+  });
+  return { id, name, version, digest, seq };
+};
