@@ -41,6 +41,7 @@ export function checkCost(plugin: Version): Record<'signature' | 'hashes' | 'sur
     groups: ['web'],
     now: new Date(),
     approval: undefined,
+    signers: 0,
     confirmed: false,
     unconfined: null,
   };

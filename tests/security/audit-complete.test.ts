@@ -95,6 +95,7 @@ describe.each(ENGINES)('the audit log is complete, on %s', (engine) => {
       return ['/api/keys/rotate', { token: publisher, body: { public_key: PUBLISHER.publicKey, envelope } }];
     },
     revokeKey: () => [`/api/keys/${keyIdOf(PUBLISHER.publicKey)}`, { token: t.admin }],
+    setQuorum: () => ['/api/groups/prod/approvals', { token: t.admin, body: { approvals: 2 } }],
     setEpoch: () => ['/api/hub/epoch', { token: t.admin, body: { epoch: 7 } }],
     storeMemory: () => ['/api/collective/memories', { token: m.token, body: memory }],
     importMemories: () => ['/api/collective/memories/import', { token: m.token, body: { memories: [memory] } }],

@@ -62,12 +62,12 @@ describe('a machine and its hub', () => {
     Object.values((await readReceipts(m.ctx.machine)).plugins).map((p) => `${p.name}@${p.version}`);
   const sync = async (mode: 'agent' | 'explicit' = 'agent') => syncMachine(await m.reopen(), { mode });
   const policy = (value: unknown) => writeFile(m.ctx.machine.paths.policy, JSON.stringify(value));
-  const knowOperator = async () => {
+  const knowOperator = async (...more: string[]) => {
     const { machine } = m.ctx;
     const trust = withHub(await readTrust(machine), 'hub_test', {
       publishers: {},
       plugins: {},
-      operators: [OPERATOR.publicKey],
+      operators: [OPERATOR.publicKey, ...more],
     });
     await writeTrust(machine, trust);
   };
@@ -302,6 +302,26 @@ describe('a machine and its hub', () => {
       await refuses(demands, approved(OPERATOR.privatePem, { urgent: false }), 'POLICY_REFUSED');
       await policy(demands);
       serve(hub, [approved(OPERATOR.privatePem)]);
+      await sync();
+      expect(await installed()).toEqual(['alpha@2.0.0']);
+    });
+
+    it('counts the operators that it knows, each once', async () => {
+      const { name, digest } = hooked.entry;
+      const said = { hub: 'hub_test', name, version: '2.0.0', digest, urgent: false, at: 'now' };
+      const second = createKeyPair();
+      const words = (...keys: { privatePem: string }[]) => {
+        const [approval, ...approvals] = keys.map((key, i) => signApproval({ ...said, at: String(i) }, key.privatePem));
+        return { ...hooked, entry: { ...hooked.entry, approval, approvals } };
+      };
+      const demands = { signed_approval: 'wider', signed_approvals: 2 };
+      await knowOperator();
+      await refuses(demands, words(OPERATOR, OPERATOR), 'APPROVAL_REQUIRED');
+      await refuses(demands, words(OPERATOR, second), 'APPROVAL_REQUIRED');
+      await knowOperator(second.publicKey);
+      await refuses(demands, words(OPERATOR), 'APPROVAL_REQUIRED');
+      await policy(demands);
+      serve(hub, [words(second, OPERATOR)]);
       await sync();
       expect(await installed()).toEqual(['alpha@2.0.0']);
     });

@@ -35,6 +35,7 @@ const PolicyFile = z.strictObject({
   min_age_groups: z.record(z.string(), hours).optional(),
   confirm: z.enum(['never', 'new', 'wider', 'always']).optional(),
   signed_approval: z.enum(['never', 'wider', 'always']).optional(),
+  signed_approvals: z.number().int().min(1).max(20).optional(),
   sandbox: z.enum(['off', 'refuse', 'confine']).optional(),
   sandbox_fallback: z.enum(['refuse', 'warn']).optional(),
 });

@@ -48,8 +48,11 @@ export async function publishReviewed(
   return ask(ctx, 'operator', async (hub) => {
     const body = { plugin_id: id, ...targetBody(target), accept_surface: true };
     // Whoever cannot publish it to these groups approves nothing.
-    if (isNamed || review.held === null) await hub.call('publish', { body: { ...body, dry_run: true } });
+    const isOffered = review.status === 'published';
+    if (isNamed || (review.held === null && !isOffered))
+      await hub.call('publish', { body: { ...body, dry_run: true } });
     const { published, groups, signed } = await approvePlugin(ctx, id, { digest });
+    if (isOffered && !isNamed) return { groups: review.withheld?.groups ?? [], signed };
     if (published && !isNamed) return { groups, signed };
     return { groups: (await hub.call('publish', { body })).groups, signed };
   });

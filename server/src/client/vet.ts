@@ -1,5 +1,5 @@
-import { openApproval } from '../domain/approval.ts';
-import { keyIdOf } from '../domain/dsse.ts';
+import { type Approval, openApproval } from '../domain/approval.ts';
+import { type Envelope, keyIdOf, type PublicKey } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
 import type { Plan, PlanEntry } from '../domain/plan.ts';
 import { forbidden, type Policy, refusal } from '../domain/policy.ts';
@@ -105,13 +105,12 @@ async function judgeOne(
   if (policies.length === 0) return null;
   const trust = await readTrust(ctx.machine);
   const operators = operatorsOf(trust, plan.hub);
-  let approval: ReturnType<typeof openApproval> | undefined;
-  try {
-    if (entry.approval !== undefined)
-      approval = openApproval(entry.approval, { hub: plan.hub, name, version, digest }, operators);
-  } catch {
-    // Signed by nobody this machine knows: as good as none.
-  }
+  const words = [...(entry.approval === undefined ? [] : [entry.approval]), ...(entry.approvals ?? [])];
+  const of = { hub: plan.hub, name, version, digest };
+  // One word a key: whoever signs twice is still one operator.
+  const signed = operators.flatMap(
+    (key) => words.map((word) => approvedWith(word, of, key)).find((a) => a !== null) ?? [],
+  );
   const facts = {
     name,
     version,
@@ -123,7 +122,8 @@ async function judgeOne(
     publishedAt: entry.publishedAt,
     groups: ctx.config.groups,
     now: ctx.clock(),
-    approval,
+    approval: signed.find((a) => a.urgent) ?? signed[0],
+    signers: signed.length,
     confirmed: confirmed.includes(name),
     unconfined: await whyUnconfined(ctx.machine, got.record, (await ctx.machine.confining?.()) ?? null),
   };
@@ -134,6 +134,15 @@ async function judgeOne(
   if (facts.unconfined !== null && policies.some((policy) => policy.sandbox === 'confine'))
     warnings.push(`${name}@${version} runs unconfined: ${facts.unconfined}`);
   return null;
+}
+
+/** What one operator's key says of these bytes; null for a word of somebody else, or on something else: as good as none. */
+function approvedWith(word: Envelope, expected: Parameters<typeof openApproval>[1], key: PublicKey): Approval | null {
+  try {
+    return openApproval(word, expected, [key]);
+  } catch {
+    return null;
+  }
 }
 
 /** The surface of a version whose bytes are in this machine's store; bytes that are gone count for nothing. */

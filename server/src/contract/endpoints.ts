@@ -366,7 +366,14 @@ export const ENDPOINTS = {
     summary: 'Groups, their machines and plugins',
     access: ['operator', 'publisher', 'reader', 'machine'],
     reply: z.object({
-      groups: z.array(z.object({ name: z.string(), machines: z.array(z.string()), plugins: z.array(z.string()) })),
+      groups: z.array(
+        z.object({
+          name: z.string(),
+          machines: z.array(z.string()),
+          plugins: z.array(z.string()),
+          approvals: z.number().int().default(0).describe('how many operators must have approved what it gets'),
+        }),
+      ),
     }),
   },
   events: {

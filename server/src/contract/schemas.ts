@@ -91,6 +91,13 @@ export const Registered = z.object({
   findings: z.array(Finding),
 });
 
+/** Groups whose number of approvals a version lacks, that number, and who has approved. */
+export const Withheld = z.object({
+  groups: z.array(z.string()),
+  approvals: z.number().int(),
+  by: z.array(z.string()),
+});
+
 export const Published = z.object({
   id: z.string(),
   name: z.string(),
@@ -101,6 +108,8 @@ export const Published = z.object({
   /** Names of the machines whose desired state now holds this version. */
   machines: z.array(z.string()),
   seq: z.number().int(),
+  /** Set while machines of some groups wait for more operators to approve the digest. */
+  withheld: Withheld.optional(),
   /** Set when the publication waits until an operator approves the digest. */
   held: z
     .object({

@@ -83,6 +83,7 @@ export const TRUST_ENDPOINTS = {
           origin: z.string().nullable(),
           registered_at: z.string(),
           findings: z.array(s.Finding),
+          withheld: s.Withheld.nullable(),
         }),
       ),
       waiting: z.number().int().describe('how many in all'),
@@ -122,8 +123,18 @@ export const TRUST_ENDPOINTS = {
       digest: z.string(),
       published: z.boolean(),
       groups: list,
+      withheld: s.Withheld.optional(),
       seq: z.number().int(),
     }),
+  },
+  setQuorum: {
+    method: 'PUT',
+    path: '/api/groups/{group}/approvals',
+    summary:
+      'How many operators must have approved a version before machines of a group (or pattern) get it; 0 for no such rule',
+    access: ['admin'],
+    body: z.object({ approvals: z.number().int().min(0).max(20) }),
+    reply: z.object({ group: z.string(), approvals: z.number().int(), seq: z.number().int() }),
   },
   revoke: {
     method: 'POST',

@@ -1,7 +1,7 @@
 import semver from 'semver';
 import { nameMatches } from './names.ts';
 import type { Origin, PlanEntry, PlanProblem } from './plan.ts';
-import type { MachineFacts, MachineOverride, Registry, RegistryVersion } from './registry.ts';
+import type { MachineFacts, MachineOverride, Quorum, Registry, RegistryVersion } from './registry.ts';
 import { type Candidate, type Conflict, type Resolution, resolve } from './resolve.ts';
 
 /**
@@ -95,7 +95,7 @@ function wantedVersions(
     const targeted = version.targets.some((t) => groupReaches(t.group, machine.groups));
     if (!targeted && explicit === undefined) return false;
     if (!statusAllows(version, here, explicit !== undefined, explicit?.byOperator === true, range)) return false;
-    const why = ineligible(version, machine);
+    const why = ineligible(version, machine) ?? unapproved(registry, version, machine);
     if (why === null) return true;
     if (
       explicit !== undefined ||
@@ -165,6 +165,30 @@ export function ineligible(
   return null;
 }
 
+/** The highest number of approvals that a rule for one of these groups demands. */
+export function quorumFor(quorums: readonly Quorum[], groups: readonly string[]): number {
+  return quorums.reduce((most, q) => (groupReaches(q.group, groups) ? Math.max(most, q.approvals) : most), 0);
+}
+
+/** Carries the fixes of everything else, signed by the hub alone. */
+export const CORE = 'haivemind-core';
+
+/**
+ * Why too few operators have approved a version for a machine, as the end of a sentence; null when enough have. However it would come
+ * (offered, ordered, required by another, after the machine changed its groups), it waits; what is there already stays.
+ */
+function unapproved(
+  registry: Pick<Registry, 'quorums'>,
+  version: RegistryVersion,
+  machine: Pick<MachineFacts, 'groups' | 'installed'>,
+): string | null {
+  const needed = quorumFor(registry.quorums ?? [], machine.groups);
+  const have = version.approvedBy?.length ?? 0;
+  if (have >= needed || version.name === CORE) return null;
+  if (machine.installed.some((p) => p.name === version.name && p.version === version.version)) return null;
+  return `is approved by ${have} of the ${needed} operators that a group of this machine demands`;
+}
+
 /** Whether a group (or pattern) reaches a machine with these groups. */
 export function groupReaches(group: string, groups: readonly string[]): boolean {
   return group === '*' || groups.some((mine) => nameMatches(group, mine));
@@ -175,7 +199,10 @@ function dependencyVersions(registry: Registry, machine: MachineFacts, name: str
   if (machine.overrides.some((o) => o.name === name && o.kind === 'exclude')) return [];
   const here = machine.installed.find((p) => p.name === name)?.version;
   return (registry.plugins.get(name) ?? []).filter(
-    (v) => statusAllows(v, here, false, false, '*') && ineligible(v, machine) === null,
+    (v) =>
+      statusAllows(v, here, false, false, '*') &&
+      ineligible(v, machine) === null &&
+      unapproved(registry, v, machine) === null,
   );
 }
 

@@ -29,6 +29,8 @@ export interface PlanEntry {
   publishedAt?: string | undefined;
   /** An operator's signed word on this digest (domain/approval). */
   approval?: Envelope | undefined;
+  /** The words of further operators. */
+  approvals?: Envelope[] | undefined;
 }
 
 /** A version that may run nowhere any more, whatever else the plan says. */

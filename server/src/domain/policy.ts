@@ -24,6 +24,8 @@ export interface Policy {
   confirm?: 'never' | 'new' | 'wider' | 'always' | undefined;
   /** When an operator's signature is demanded, so that no hub can let something pass. */
   signed_approval?: 'never' | 'wider' | 'always' | undefined;
+  /** How many different operators' keys must have signed then; 1 where nothing is said. */
+  signed_approvals?: number | undefined;
   /** `refuse`: no plugin that runs programs · `confine`: hooks and servers are started through a launcher that confines them. */
   sandbox?: 'off' | 'refuse' | 'confine' | undefined;
   /** What becomes of plugins whose programs cannot be confined here; `refuse` where nothing is said. */
@@ -49,6 +51,8 @@ export interface AdmissionFacts extends VersionFacts {
   now: Date;
   /** Already checked: signed by an operator for these bytes. */
   approval: Approval | undefined;
+  /** How many keys of operators that this machine knows signed so. */
+  signers: number;
   /** A person said yes to this plugin just now. */
   confirmed: boolean;
 }
@@ -109,6 +113,13 @@ export function refusal(policy: Policy, facts: AdmissionFacts): Refusal | null {
     return {
       code: 'APPROVAL_REQUIRED',
       message: `${what} carries no operator's signature that this machine knows${does}`,
+    };
+  }
+  const keys = policy.signed_approvals ?? 1;
+  if (asks(policy.signed_approval) && facts.signers < keys) {
+    return {
+      code: 'APPROVAL_REQUIRED',
+      message: `${what} is signed by ${facts.signers} of the ${keys} operators that the policy demands${does}`,
     };
   }
   if (asks(policy.confirm) && !facts.confirmed) {

@@ -19,12 +19,21 @@ export interface RegistryVersion {
   dependencies: Dependency[];
   /** When it was first offered, ISO-8601. */
   publishedAt?: string | null;
+  /** Operators who approved these bytes. */
+  approvedBy?: readonly string[];
+}
+
+/** How many operators must have approved what machines of a group (`*` as wildcard) get. */
+export interface Quorum {
+  group: string;
+  approvals: number;
 }
 
 export interface Registry {
   seq: number;
   /** By plugin name; versions highest first. */
   plugins: ReadonlyMap<string, readonly RegistryVersion[]>;
+  quorums?: readonly Quorum[];
 }
 
 export interface MachineOverride {

@@ -32,8 +32,15 @@ export const groups: UseCase<'groups'> = async (hub) => {
     if (version.status !== 'published') continue;
     for (const { group } of version.targets) of(group).plugins.push(version.name);
   }
+  const quorums = new Map((registry.quorums ?? []).map((q) => [q.group, q.approvals]));
+  for (const group of quorums.keys()) of(group);
   const names = [...members.keys()].sort();
   return {
-    groups: names.map((name) => ({ name, machines: of(name).machines, plugins: sortedUnique(of(name).plugins) })),
+    groups: names.map((name) => ({
+      name,
+      machines: of(name).machines,
+      plugins: sortedUnique(of(name).plugins),
+      approvals: quorums.get(name) ?? 0,
+    })),
   };
 };

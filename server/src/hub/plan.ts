@@ -69,8 +69,9 @@ export function createPlans(hub: HubContext, gate: SeqGate): Plans {
       const desired = {
         ...state,
         plugins: state.plugins.map((entry) => {
-          const approval = approvals.get(entry.digest);
-          return approval === undefined ? entry : { ...entry, approval };
+          const [approval, ...more] = approvals.get(entry.digest) ?? [];
+          if (approval === undefined) return entry;
+          return { ...entry, approval, ...(more.length === 0 ? {} : { approvals: more }) };
         }),
       };
       const { id, privatePem } = hub.identity;

@@ -42,6 +42,8 @@ const TABLES: readonly (readonly [TableName, readonly string[]])[] = [
   ['plugin_surfaces', ['plugin_id']],
   ['plugin_origins', ['plugin_id']],
   ['accepted_surfaces', ['name']],
+  ['approval_votes', ['digest', 'by']],
+  ['group_quorums', ['group']],
   ['approvals', ['digest']],
   ['held_publications', ['plugin_id']],
   ['revocations', ['plugin_id']],

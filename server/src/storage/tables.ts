@@ -3,6 +3,8 @@ import type { CollectiveTables } from './collective-tables.ts';
 import type {
   AcceptedSurfacesTable,
   ApprovalsTable,
+  ApprovalVotesTable,
+  GroupQuorumsTable,
   HeldPublicationsTable,
   KeyStatementsTable,
   PluginSurfacesTable,
@@ -36,6 +38,8 @@ export interface Tables extends CollectiveTables {
   counters: CountersTable;
   hub_meta: HubMetaTable;
   accepted_surfaces: AcceptedSurfacesTable;
+  approval_votes: ApprovalVotesTable;
+  group_quorums: GroupQuorumsTable;
   plugin_surfaces: PluginSurfacesTable;
   plugin_origins: PluginOriginsTable;
   approvals: ApprovalsTable;

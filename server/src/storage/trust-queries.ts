@@ -3,6 +3,8 @@ import type { Tx } from './tables.ts';
 import type {
   AcceptedSurfacesTable,
   ApprovalsTable,
+  ApprovalVotesTable,
+  GroupQuorumsTable,
   HeldPublicationsTable,
   RevocationHoldersTable,
   RevocationsTable,
@@ -54,14 +56,36 @@ export async function findApproval(tx: Tx, digest: string): Promise<ApprovalsTab
   return tx.selectFrom('approvals').selectAll().where('digest', '=', digest).executeTakeFirst();
 }
 
-/** Signed approvals by digest. */
-export async function signedApprovals(tx: Tx): Promise<Map<string, string>> {
+/** Signed approvals by digest, in the order in which they were given. */
+export async function signedApprovals(tx: Tx): Promise<Map<string, string[]>> {
   const rows = await tx
-    .selectFrom('approvals')
+    .selectFrom('approval_votes')
     .select(['digest', 'envelope'])
     .where('envelope', 'is not', null)
+    .orderBy('at')
+    .orderBy('by')
     .execute();
-  return new Map(rows.map((row) => [row.digest, row.envelope ?? '']));
+  const found = new Map<string, string[]>();
+  for (const { digest, envelope } of rows) found.set(digest, [...(found.get(digest) ?? []), envelope ?? '']);
+  return found;
+}
+
+/** Who approved, by digest. */
+export async function approvers(tx: Tx): Promise<Map<string, string[]>> {
+  const rows = await tx.selectFrom('approval_votes').select(['digest', 'by']).orderBy('by').execute();
+  const found = new Map<string, string[]>();
+  for (const { digest, by } of rows) found.set(digest, [...(found.get(digest) ?? []), by]);
+  return found;
+}
+
+export async function listQuorums(tx: Tx): Promise<GroupQuorumsTable[]> {
+  return tx.selectFrom('group_quorums').selectAll().orderBy('group').execute();
+}
+
+/** Sets a group's number of approvals; 0 takes it away. */
+export async function putQuorum(tx: Tx, quorum: GroupQuorumsTable): Promise<void> {
+  await tx.deleteFrom('group_quorums').where('group', '=', quorum.group).execute();
+  if (quorum.approvals > 0) await tx.insertInto('group_quorums').values(quorum).execute();
 }
 
 /** Keeps an approval; a signed one replaces an unsigned one. */
@@ -72,6 +96,21 @@ export async function putApproval(tx: Tx, approval: ApprovalsTable): Promise<voi
     .values(approval)
     .onConflict((oc) =>
       envelope === null ? oc.column('digest').doNothing() : oc.column('digest').doUpdateSet({ by, at, envelope }),
+    )
+    .execute();
+  await putVote(tx, approval);
+}
+
+/** One operator's approval among several; a signed one replaces that operator's unsigned one. */
+export async function putVote(tx: Tx, vote: ApprovalVotesTable): Promise<void> {
+  const { at, envelope } = vote;
+  await tx
+    .insertInto('approval_votes')
+    .values(vote)
+    .onConflict((oc) =>
+      envelope === null
+        ? oc.columns(['digest', 'by']).doNothing()
+        : oc.columns(['digest', 'by']).doUpdateSet({ at, envelope }),
     )
     .execute();
 }

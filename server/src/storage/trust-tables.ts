@@ -31,6 +31,18 @@ export interface ApprovalsTable {
   envelope: string | null;
 }
 
+/** An approval of one operator: several are counted for groups that demand it. */
+export interface ApprovalVotesTable extends ApprovalsTable {}
+
+/** How many operators must have approved what a group gets. */
+export interface GroupQuorumsTable {
+  /** `*` as wildcard. */
+  group: string;
+  approvals: number;
+  by: string;
+  at: string;
+}
+
 /** A publication that waits for an approval. */
 export interface HeldPublicationsTable {
   plugin_id: string;

@@ -15,6 +15,7 @@ const TABLES = [
   'plugins',
   'plugin_files',
   'plugin_surfaces',
+  'approval_votes',
   'plugin_dependencies',
   'plugin_machine_groups',
   'plugin_installations',

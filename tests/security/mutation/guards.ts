@@ -37,6 +37,7 @@ const LIMITS = 'tests/security/rate-limits.test.ts';
 const KEYS = 'tests/hub/machine-key.test.ts';
 const HISTORY = 'tests/machine/audit-log.test.ts';
 const REVIEW = 'tests/security/review.test.ts';
+const QUORUM = 'tests/security/quorum.test.ts';
 const UNITS = 'tests/security/guards-of-parts.test.ts';
 
 export const GUARDS: readonly Guard[] = [
@@ -570,10 +571,7 @@ export const GUARDS: readonly Guard[] = [
     ],
   ),
   ...of('hub/registry/store-version.ts', ATTACKS, [
-    [
-      'a version that was deleted',
-      "if (known.status === 'deleted') throw new HaiveError('VERSION_DELETED', `${what} was deleted and stays so`);",
-    ],
+    ['a version that was deleted', "if (known.status === 'deleted') {", 'if (false) {'],
     [
       'other bytes under a version that exists',
       'if (known.checksum === record.digest) return known.status;',
@@ -685,16 +683,44 @@ export const GUARDS: readonly Guard[] = [
       'register(hub, call)',
     ],
   ]),
+  ...of('domain/desired-state.ts', QUORUM, [
+    [
+      'what too few operators approved, offered or ordered',
+      'ineligible(version, machine) ?? unapproved(registry, version, machine)',
+      'ineligible(version, machine)',
+    ],
+    ['what too few operators approved, required by another', 'unapproved(registry, v, machine) === null,', 'true,'],
+    [
+      'fewer approvals than a group demands',
+      'if (have >= needed || version.name === CORE) return null;',
+      'if (have > 0 || version.name === CORE) return null;',
+    ],
+  ]),
+  ...of('hub/trust/quorums.ts', QUORUM, [['a group that is none', "if (group !== '*') checkGroupPattern(group);"]]),
+  ...of('contract/trust-endpoints.ts', QUORUM, [
+    [
+      'an operator who lowers the number of approvals',
+      "access: ['admin'],\n    body: z.object({ approvals:",
+      "access: ['operator'],\n    body: z.object({ approvals:",
+    ],
+  ]),
+  ...of('domain/policy.ts', TRUST, [
+    [
+      'fewer signatures than the policy demands',
+      'if (asks(policy.signed_approval) && facts.signers < keys) {',
+      'if (false) {',
+    ],
+  ]),
+  ...of('client/vet.ts', TRUST, [
+    ['two words of one operator', 'operators.flatMap(', 'words.flatMap(() => operators).flatMap('],
+  ]),
   ...of('hub/trust/review.ts', REVIEW, [
     ['rejecting what was offered', "if (now.status !== 'registered') {", 'if (false) {'],
     ['rejecting other bytes', 'if (body.digest !== undefined && body.digest !== digest) {', 'if (false) {'],
     ['a version that is hidden from review', '!shipped.has(v.id)', 'shipped.has(v.id)'],
   ]),
   ...of('client/review.ts', REVIEW, [
-    [
-      'an approval of what cannot go out',
-      "if (isNamed || review.held === null) await hub.call('publish', { body: { ...body, dry_run: true } });",
-    ],
+    ['an approval of what cannot go out', "await hub.call('publish', { body: { ...body, dry_run: true } });", ';'],
   ]),
   ...of('hub/trust/acceptance.ts', FIRST, [
     ['a first surface that nobody accepted', 'if (!options.accepted) throw unaccepted(version, surface);'],

@@ -2,10 +2,13 @@ import type { Reply } from '../../contract/endpoints.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { checkGroupPattern, nameMatches } from '../../domain/names.ts';
 import { addPublications, setPluginStatus } from '../../storage/plugin-queries.ts';
+import { putVote } from '../../storage/trust-queries.ts';
+import { isOperator } from '../auth.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
 import { requireAcceptance } from '../trust/acceptance.ts';
 import { hold, mustWait } from '../trust/approvals.ts';
+import { withheldFrom } from '../trust/quorums.ts';
 import { requireTargets } from '../trust/token-limits.ts';
 import { maySee, requireName, requirePublisher } from './access.ts';
 import { findVersion } from './choose-version.ts';
@@ -41,6 +44,11 @@ export const publish: UseCase<'publish'> = async (hub, call) => {
         .where('id', '=', version.id)
         .executeTakeFirstOrThrow();
       if (now.status !== version.status) refuseStatus({ ...version, status: now.status as CatalogueVersion['status'] });
+      // An operator who publishes has looked: one of those who approve.
+      if (isOperator(principal)) {
+        const word = { digest: version.digest, plugin_id: version.id, by: principal.name, at, envelope: null };
+        await putVote(tx, word);
+      }
       await setPluginStatus(tx, version.id, 'published', '', at);
       await addPublications(tx, version.id, targets, notify, principal.name, at);
       const { id, name, digest } = version;
@@ -60,6 +68,8 @@ export const publish: UseCase<'publish'> = async (hub, call) => {
   const machines = machinesHolding(after, await allMachineFacts(hub.store.read), version.id);
   const { id, name, digest, status } = body.dry_run ? version : published;
   const groups = published.targets.map((t) => t.group).sort();
+  const now = after.plugins.get(name)?.find((v) => v.id === id) ?? published;
+  const withheld = withheldFrom(after, now, groups);
   const reply: Reply<'publish'> = {
     id,
     name,
@@ -69,6 +79,7 @@ export const publish: UseCase<'publish'> = async (hub, call) => {
     groups,
     machines,
     seq: after.seq,
+    ...(withheld === null ? {} : { withheld }),
   };
   return reply;
 };

@@ -56,7 +56,7 @@ export function withVersion(registry: Registry, changed: RegistryVersion): Regis
     changed.name,
     (plugins.get(changed.name) ?? []).map((v) => (v.id === changed.id ? changed : v)),
   );
-  return { seq: registry.seq, plugins };
+  return { ...registry, plugins };
 }
 
 /** Rows of many machines, by machine. */

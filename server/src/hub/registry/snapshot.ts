@@ -6,6 +6,7 @@ import { eventsAfter } from '../../storage/event-queries.ts';
 import { type CatalogueRows, readCatalogue } from '../../storage/plugin-queries.ts';
 import type { Store } from '../../storage/store.ts';
 import type { Tx } from '../../storage/tables.ts';
+import { approvers, listQuorums } from '../../storage/trust-queries.ts';
 
 /** A version with what lists and searches show of it. */
 export interface CatalogueVersion extends RegistryVersion {
@@ -77,10 +78,11 @@ async function load(store: Store, known: Catalogue | undefined): Promise<Catalog
     const rows = changed?.length === 0 ? undefined : await readCatalogue(tx, changed);
     const plugins = new Map<string, readonly CatalogueVersion[]>(changed === undefined ? [] : known?.plugins);
     for (const name of changed ?? []) plugins.delete(name);
-    if (rows !== undefined) for (const [name, versions] of toVersions(rows)) plugins.set(name, versions);
+    const said = rows === undefined ? new Map() : await approvers(tx);
+    if (rows !== undefined) for (const [name, versions] of toVersions(rows, said)) plugins.set(name, versions);
     const byId = new Map<string, CatalogueVersion>();
     for (const versions of plugins.values()) for (const version of versions) byId.set(version.id, version);
-    return { seq, plugins, byId };
+    return { seq, plugins, byId, quorums: await listQuorums(tx) };
   });
 }
 
@@ -101,7 +103,10 @@ async function changedNames(tx: Tx, from: number, to: number): Promise<string[] 
   return [...names];
 }
 
-function toVersions(rows: CatalogueRows): Map<string, CatalogueVersion[]> {
+function toVersions(
+  rows: CatalogueRows,
+  approvedBy: ReadonlyMap<string, readonly string[]>,
+): Map<string, CatalogueVersion[]> {
   const dependencies = group(rows.dependencies);
   const machineGroups = group(rows.machineGroups);
   const publications = group(rows.publications);
@@ -131,6 +136,7 @@ function toVersions(rows: CatalogueRows): Map<string, CatalogueVersion[]> {
       components: JSON.parse(row.components) as FileType[],
       manifest: row.manifest,
       publishedAt: row.published_at,
+      approvedBy: approvedBy.get(row.checksum) ?? [],
       createdAt: row.created_at,
       updatedAt: row.updated_at,
     };

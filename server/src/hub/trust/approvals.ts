@@ -7,6 +7,7 @@ import { change } from '../change.ts';
 import type { HubContext, Principal, UseCase } from '../context.ts';
 import { findVersion } from '../registry/choose-version.ts';
 import { type Catalogue, type CatalogueVersion, loadCatalogue } from '../registry/snapshot.ts';
+import { withheldFrom } from './quorums.ts';
 import { baselineOf, changeOf, type SurfaceVerdict } from './surfaces.ts';
 
 /** Why a publication waits for an operator. */
@@ -98,5 +99,13 @@ export const approve: UseCase<'approve'> = async (hub, call) => {
     const data = { id, name, version: version.version, digest, groups, signed: envelope !== null };
     return { result: groups, trace: { type: 'plugin.approved', target: id, data } };
   });
-  return { id, name, version: version.version, digest, published: result.length > 0, groups: result, seq };
+  const after = await loadCatalogue(hub.store);
+  const now = after.byId.get(id) ?? version;
+  const withheld = withheldFrom(
+    after,
+    now,
+    now.targets.map((t) => t.group),
+  );
+  const said = withheld === null ? {} : { withheld };
+  return { id, name, version: version.version, digest, published: result.length > 0, groups: result, seq, ...said };
 };

@@ -3,6 +3,7 @@ import { rotateToken } from '../tokens.ts';
 import { approve } from './approvals.ts';
 import { auditVerify } from './audit-proof.ts';
 import { keys, revokeKey, rotateKey, setEpoch } from './keys.ts';
+import { setQuorum } from './quorums.ts';
 import { reject, reviews } from './review.ts';
 import { revocations, revoke } from './revoke.ts';
 import { surface } from './show-surface.ts';
@@ -20,5 +21,6 @@ export const trustUseCases = {
   rotateKey,
   rotateToken,
   setEpoch,
+  setQuorum,
   surface,
 } satisfies Partial<UseCases>;

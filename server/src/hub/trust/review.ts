@@ -11,24 +11,30 @@ import { change } from '../change.ts';
 import type { HubContext, UseCase } from '../context.ts';
 import { findVersion } from '../registry/choose-version.ts';
 import { type Catalogue, type CatalogueVersion, loadCatalogue } from '../registry/snapshot.ts';
+import { withheldFrom } from './quorums.ts';
 import { describeSurface } from './show-surface.ts';
 import { baselineOf } from './surfaces.ts';
 
 /**
- * What waits for an operator (seed, phase 4): versions that somebody registered and nobody published, the oldest first, each with what it
+ * What waits for an operator (seed, phase 4): versions that nobody published, or that too few approved, the oldest first, each with what it
  * does and what is found in it by the rules of now. What the hub itself ships waits for nobody.
  */
 export const reviews: UseCase<'reviews'> = async (hub, call) => {
   const { plugin, limit, after } = call.query;
   const catalogue = await loadCatalogue(hub.store);
   const shipped = await shippedIds(hub);
+  /** Not offered yet, or offered to groups that demand more approvals; of the latter the newest. */
+  const isWaiting = (v: CatalogueVersion): boolean =>
+    v.status === 'registered' ||
+    (catalogue.plugins.get(v.name)?.find((other) => other.status === 'published')?.id === v.id &&
+      withheldOf(catalogue, v) !== null);
   const waiting = [...catalogue.byId.values()]
-    .filter((v) => v.status === 'registered' && !shipped.has(v.id))
+    .filter((v) => isWaiting(v) && !shipped.has(v.id))
     .sort((a, b) => (placeOf(a) < placeOf(b) ? -1 : 1));
   const chosen =
     plugin === undefined
       ? waiting.filter((v) => after === undefined || placeOf(v) > after)
-      : [findVersion(catalogue, plugin)].filter((v) => v.status === 'registered');
+      : [findVersion(catalogue, plugin)].filter(isWaiting);
   const page = chosen.slice(0, limit);
   const rows: Awaited<ReturnType<typeof rowOf>>[] = [];
   for (const version of page) rows.push(await rowOf(hub, catalogue, version));
@@ -45,8 +51,16 @@ async function rowOf(hub: HubContext, catalogue: Catalogue, version: CatalogueVe
   const surface = await describeSurface(hub, catalogue, version, baselineOf(catalogue, version));
   const origin = await findOrigin(hub.store.read, version.id);
   const findings = await findingsOf(hub, version);
-  return { ...surface, publisher, imported, origin, registered_at: createdAt, findings };
+  const withheld = version.status === 'published' ? withheldOf(catalogue, version) : null;
+  return { ...surface, publisher, imported, origin, registered_at: createdAt, findings, withheld };
 }
+
+const withheldOf = (catalogue: Catalogue, version: CatalogueVersion) =>
+  withheldFrom(
+    catalogue,
+    version,
+    version.targets.map((t) => t.group),
+  );
 
 const placeOf = (version: CatalogueVersion): string => `${version.createdAt} ${version.id}`;
 

@@ -11,8 +11,8 @@ export interface TrustWord {
   epochProof: Envelope | undefined;
   revoked: Revoked[];
   revokedKeys: string[];
-  /** By digest. */
-  approvals: ReadonlyMap<string, Envelope>;
+  /** By digest, the first one first. */
+  approvals: ReadonlyMap<string, readonly Envelope[]>;
 }
 
 const words = new WeakMap<Store, { catalogue: Catalogue; word: Promise<TrustWord> }>();
@@ -42,6 +42,8 @@ async function readWord({ read }: Store, catalogue: Catalogue): Promise<TrustWor
       .map(({ name, version, digest, statusReason: reason }) => ({ name, version, digest, reason }))
       .sort((a, b) => (a.digest < b.digest ? -1 : 1)),
     revokedKeys: keys.map((k) => k.keyid).sort(),
-    approvals: new Map([...approvals].map(([digest, text]) => [digest, JSON.parse(text) as Envelope])),
+    approvals: new Map(
+      [...approvals].map(([digest, all]) => [digest, all.map((text) => JSON.parse(text) as Envelope)]),
+    ),
   };
 }

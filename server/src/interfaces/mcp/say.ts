@@ -155,7 +155,12 @@ export function published(result: Reply<'publish'>): string {
     return `${result.id} reaches nobody yet: ${held.reason}. An operator lets it go with \`hv approve ${name}@${version}\`.`;
   }
   const to = result.groups.includes('*') ? 'every machine' : result.groups.join(', ');
-  return `${result.id} is published to ${to}: ${result.machines.length} machines should have it now.`;
+  const { withheld } = result;
+  const more =
+    withheld === undefined
+      ? ''
+      : ` ${withheld.groups.join(', ')} waits until ${withheld.approvals} operators approved it, so far ${withheld.by.length}.`;
+  return `${result.id} is published to ${to}: ${result.machines.length} machines should have it now.${more}`;
 }
 
 export function advice({ recommendations, unused, popular }: Advice): string {

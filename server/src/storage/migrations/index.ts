@@ -9,6 +9,7 @@ import { taskRole } from './0050-task-role.ts';
 import { acceptedSurfaces } from './0060-accepted-surfaces.ts';
 import { machineKeys } from './0070-machine-keys.ts';
 import { installationsOfMachine } from './0080-installations-of-machine.ts';
+import { quorums } from './0090-quorums.ts';
 
 /** All migrations in order. A name, once released, is never changed or removed. */
 export function migrationsFor(engine: EngineName): Record<string, Migration> {
@@ -22,5 +23,6 @@ export function migrationsFor(engine: EngineName): Record<string, Migration> {
     '0060-accepted-surfaces': acceptedSurfaces,
     '0070-machine-keys': machineKeys,
     '0080-installations-of-machine': installationsOfMachine,
+    '0090-quorums': quorums(engine),
   };
 }

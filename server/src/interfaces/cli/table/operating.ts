@@ -31,8 +31,15 @@ export const OPERATING_VERBS: VerbRow[] = [
   },
   {
     name: 'groups',
+    args: '[group]',
     summary: 'groups with their machines and plugins',
-    examples: ['hv groups'],
+    options: [
+      [
+        '--approvals <n>',
+        'as admin: this group (or pattern) gets only what so many operators approved; 0 for no such rule',
+      ],
+    ],
+    examples: ['hv groups', 'hv groups "prod-*" --approvals 2'],
     load: async () => (await import('../verbs/operator.ts')).groups,
   },
   {

@@ -137,13 +137,27 @@ async function removeMachine(call: VerbCall): Promise<VerbOutput> {
 }
 
 export const groups: Verb = async (call) => {
+  const given = call.options.approvals;
+  const approvals = given === '0' ? 0 : countOption(given, 'approvals');
+  if (approvals !== undefined) {
+    const group = argument(call, 0, 'group');
+    const body = { approvals };
+    const done = await ask(await call.open(), 'operator', (hub) => hub.call('setQuorum', { params: { group }, body }));
+    const text =
+      approvals === 0
+        ? `${group} demands no number of approvals any more`
+        : `${group} gets only what ${approvals} operators approved; what is there already stays`;
+    return { json: done, text: `${call.style.green('✓')} ${text}` };
+  }
   const answer = await ask(await call.open(), 'operator', (hub) => hub.call('groups'));
   const rows = answer.groups.map((g) => [
     call.style.bold(g.name === '*' ? 'all' : g.name),
     shorten(g.machines.join(', '), 60),
     shorten(g.plugins.join(', '), 60),
+    g.approvals === 0 ? '' : String(g.approvals),
   ]);
-  const text = rows.length === 0 ? 'No groups.' : table(['GROUP', 'MACHINES', 'PLUGINS'], rows, call.style);
+  const text =
+    rows.length === 0 ? 'No groups.' : table(['GROUP', 'MACHINES', 'PLUGINS', 'APPROVALS'], rows, call.style);
   return { json: answer, text };
 };
 

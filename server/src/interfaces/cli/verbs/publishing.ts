@@ -10,7 +10,7 @@ import type { Change } from '../../../domain/translate.ts';
 import { clean, type Style, shorten } from '../output.ts';
 import type { Verb, VerbCall, VerbOutput } from '../verb.ts';
 import { argument, listOption, publishProgress } from './options.ts';
-import { surfaceLines } from './surface-text.ts';
+import { surfaceLines, withheldLines } from './surface-text.ts';
 import { watched } from './watching.ts';
 
 const exists = (path: string): Promise<boolean> =>
@@ -97,7 +97,7 @@ export function askAcceptance(call: VerbCall): ((first: FirstSurface) => Promise
 }
 
 function publishedText(
-  result: { name: string; version: string; groups: string[]; machines: string[]; held?: PublishResult['held'] },
+  result: Pick<PublishResult, 'name' | 'version' | 'groups' | 'machines' | 'held' | 'withheld'>,
   style: Style,
   dry: boolean,
 ): string {
@@ -112,7 +112,8 @@ function publishedText(
   }
   const to = result.groups.includes('*') ? 'everybody' : result.groups.join(', ');
   const head = dry ? style.dim('would publish') : `${style.green('✓')} Published`;
-  return `${head} ${style.bold(`${result.name} ${result.version}`)} to ${to}: ${machineText(result.machines)}`;
+  const said = `${head} ${style.bold(`${result.name} ${result.version}`)} to ${to}: ${machineText(result.machines)}`;
+  return [said, ...withheldLines(result.withheld, `${result.name}@${result.version}`, style)].join('\n');
 }
 
 function machineText(machines: readonly string[]): string {

@@ -4,7 +4,7 @@ import { clean, type Style } from '../output.ts';
 import type { Verb } from '../verb.ts';
 import { listOption } from './options.ts';
 import { findingLines } from './publishing.ts';
-import { surfaceLines } from './surface-text.ts';
+import { surfaceLines, withheldLines } from './surface-text.ts';
 
 export const review: Verb = async (call) => {
   const { style, options } = call;
@@ -51,6 +51,7 @@ function shown(r: Review, style: Style): string {
   return [
     `${style.bold(`${r.name} ${r.version}`)} by ${clean(r.publisher)}${from}, ${r.registered_at}`,
     ...(r.held === null ? [] : [style.yellow(`  wants to go to ${r.held.groups.map(clean).join(', ')}`)]),
+    ...withheldLines(r.withheld, `${r.name}@${r.version}`, style),
     ...(surface.length === 0 ? ['  text only: no hooks, servers, commands or grants'] : surface),
     ...(r.against === null
       ? []

@@ -9,3 +9,16 @@ export function surfaceLines(surface: object, style: Style, mark = '  '): string
     return items.length === 0 ? [] : [`${mark}${style.dim(`${LABELS[key]}:`)} ${items.map(clean).join(', ')}`];
   });
 }
+
+/** Which groups wait for more operators, and what the next one runs. */
+export function withheldLines(
+  withheld: { groups: string[]; approvals: number; by: string[] } | null | undefined,
+  ref: string,
+  style: Style,
+): string[] {
+  if (withheld === null || withheld === undefined) return [];
+  const { groups, approvals, by } = withheld;
+  const to = groups.map((g) => (g === '*' ? 'every group' : g)).join(', ');
+  const so = by.length === 0 ? 'nobody yet' : by.map(clean).join(', ');
+  return [style.yellow(`… ${to} waits for ${approvals} operators, so far ${so}: another one runs hv approve ${ref}`)];
+}

@@ -17,7 +17,7 @@ import { ERRORS, HaiveError } from '../../../domain/errors.ts';
 import { clean, table } from '../output.ts';
 import type { Verb, VerbCall, VerbOutput } from '../verb.ts';
 import { argument, countOption } from './options.ts';
-import { surfaceLines } from './surface-text.ts';
+import { surfaceLines, withheldLines } from './surface-text.ts';
 
 export const surface: Verb = async (call) => {
   const { style } = call;
@@ -56,7 +56,11 @@ export const approve: Verb = async (call) => {
   const done = await approvePlugin(await call.open(), argument(call, 0, 'plugin'), { digest, urgent: urgent === true });
   const how = done.signed ? ' and signed' : '';
   const to = done.published ? `, published to ${done.groups.join(', ')}` : '';
-  return { json: done, text: `${call.style.green('✓')} ${done.name} ${done.version} is approved${how}${to}` };
+  const lines = [
+    `${call.style.green('✓')} ${done.name} ${done.version} is approved${how}${to}`,
+    ...withheldLines(done.withheld, `${done.name}@${done.version}`, call.style),
+  ];
+  return { json: done, text: lines.join('\n') };
 };
 
 export const revoke: Verb = async (call) => {

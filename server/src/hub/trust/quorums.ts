@@ -1,0 +1,44 @@
+import { CORE, groupReaches } from '../../domain/desired-state.ts';
+import { checkGroupPattern } from '../../domain/names.ts';
+import { putQuorum } from '../../storage/trust-queries.ts';
+import { change } from '../change.ts';
+import type { UseCase } from '../context.ts';
+import type { Catalogue, CatalogueVersion } from '../registry/snapshot.ts';
+
+/** What keeps a version from groups that it is meant for. */
+interface Withheld {
+  groups: string[];
+  approvals: number;
+  by: string[];
+}
+
+/** Groups among those a version is offered to whose number of approvals it lacks; null when there is none. */
+export function withheldFrom(
+  catalogue: Pick<Catalogue, 'quorums'>,
+  version: Pick<CatalogueVersion, 'name' | 'approvedBy'>,
+  targets: readonly string[],
+): Withheld | null {
+  const by = [...(version.approvedBy ?? [])];
+  const meets = (a: string, b: string): boolean => groupReaches(a, [b]) || groupReaches(b, [a]);
+  const lacking = (catalogue.quorums ?? []).filter(
+    ({ group, approvals }) => approvals > by.length && targets.some((target) => meets(group, target)),
+  );
+  if (version.name === CORE || lacking.length === 0) return null;
+  return { groups: lacking.map((q) => q.group), approvals: Math.max(...lacking.map((q) => q.approvals)), by };
+}
+
+/**
+ * How many operators must have approved a version before machines of a group (or pattern) get it; 0 for no such rule. An admin's
+ * alone: whoever may approve must not also say how many it takes.
+ * @throws HaiveError NAME_INVALID
+ */
+export const setQuorum: UseCase<'setQuorum'> = async (hub, call) => {
+  const group = call.params.group ?? '';
+  if (group !== '*') checkGroupPattern(group);
+  const { approvals } = call.body;
+  const { seq } = await change(hub, call.principal, async ({ tx, at }) => {
+    await putQuorum(tx, { group, approvals, by: call.principal.name, at });
+    return { result: undefined, trace: { type: 'group.approvals', target: group, data: { group, approvals } } };
+  });
+  return { group, approvals, seq };
+};
