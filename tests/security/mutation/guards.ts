@@ -109,7 +109,7 @@ export const GUARDS: readonly Guard[] = [
     ['dots in a name', "if (name.includes('..') || name.endsWith('.')) {", 'if (false) {'],
     ['a device as a name', 'if (isWindowsDevice(name))', 'if (false)'],
     ["the client's files", "if (name.endsWith('.json')) {", 'if (false) {'],
-    ["the maker's names", 'if (MAKERS_NAMES.test(name) ||', 'if ('],
+    ["the maker's names", 'if (isMakersName(name)) {', 'if (false) {'],
     [
       'a version that is none',
       "if (typeof version === 'string' && version.length <= MAX_VERSION && semverValid(version) === version) return;",
@@ -145,9 +145,13 @@ export const GUARDS: readonly Guard[] = [
     'domain/front-matter.ts',
     [`${DOMAIN}/front-matter.test.ts`, UNITS],
     [
-      ['front matter without end', 'if (block.end - block.start > MAX_BLOCK) {', 'if (false) {'],
-      ['merges without end', 'if (merges > MAX_MERGE_ALIASES) {', 'if (false) {'],
-      ['front matter that is no mapping', "if (typeof value !== 'object' || Array.isArray(value)) {", 'if (false) {'],
+      ['front matter without end', 'if (block.end - block.start > MAX_BLOCK)', 'if (false)'],
+      ['merges without end', 'if (merges > MAX_MERGE_ALIASES)', 'if (false)'],
+      [
+        'front matter that is no mapping',
+        "if (typeof value !== 'object' || Array.isArray(value) || value instanceof Date) {",
+        'if (false) {',
+      ],
       ['keys of the prototype', 'if (!UNSAFE_KEYS.has(key)) copy[key]', 'copy[key]'],
       ['YAML that unfolds without end', 'if (budget.nodes < 0 || depth > MAX_DEPTH) {', 'if (false) {'],
     ],
