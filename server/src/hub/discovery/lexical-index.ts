@@ -103,15 +103,11 @@ export class LexicalIndex {
     return this.#postings.score(term, worth, this.#rules.saturation, this.#worth, into, touched, at);
   }
 
-  /** By slot (at most 255 of them) the fields, as bits in the order of FIELDS, in which it holds any of the terms of each list. */
+  /** By slot the fields, as bits in the order of FIELDS, in which it holds any of the terms of each list. */
   fieldsHolding(lists: readonly (readonly string[])[], slots: readonly number[]): number[][] {
-    const places = new Uint8Array(this.slots);
-    slots.forEach((slot, i) => {
-      places[slot] = i + 1;
-    });
     return lists.map((terms) => {
       const masks = slots.map(() => 0);
-      for (const term of terms) this.#postings.mark(term, places, masks);
+      for (const term of terms) this.#postings.mark(term, slots, masks);
       return masks;
     });
   }

@@ -1,7 +1,7 @@
 /**
  * Which documents hold which term, packed for a registry of ten thousand plugins. A posting is one number:
- * slot << 11 | field << 8 | count; those of one document in one term stand together. A term with a single posting is
- * kept as that number, any other as [documents, ...postings]: most terms occur once, and an array costs ten times as much.
+ * slot << 11 | field << 8 | count. A term with a single posting is kept as that number, any other as
+ * [documents, ...postings by slot]: most terms occur once, and an array costs ten times as much.
  */
 const FIELD_SHIFT = 8;
 const SLOT_SHIFT = 11;
@@ -22,21 +22,23 @@ export class Postings {
 
   /** `counts` by field; the document must not hold the term yet. */
   add(term: string, slot: number, counts: readonly number[]): void {
-    let entry = this.#terms.get(term);
-    let fresh = true;
+    const added: number[] = [];
     for (let field = 0; field < counts.length; field++) {
       const count = Math.min(counts[field] as number, MAX_COUNT);
-      if (count === 0) continue;
-      const posting = (slot << SLOT_SHIFT) | (field << FIELD_SHIFT) | count;
-      if (entry === undefined) entry = posting;
-      else if (typeof entry === 'number') entry = [fresh ? 2 : 1, entry, posting];
-      else {
-        if (fresh) entry[0] = (entry[0] as number) + 1;
-        entry.push(posting);
-      }
-      fresh = false;
+      if (count > 0) added.push((slot << SLOT_SHIFT) | (field << FIELD_SHIFT) | count);
     }
-    if (entry !== undefined) this.#terms.set(term, entry);
+    const [first] = added;
+    if (first === undefined) return;
+    const entry = this.#terms.get(term);
+    if (entry === undefined) {
+      this.#terms.set(term, added.length === 1 ? first : [1, ...added]);
+    } else if (typeof entry === 'number') {
+      this.#terms.set(term, entry < first ? [2, entry, ...added] : [2, ...added, entry]);
+    } else {
+      entry[0] = (entry[0] as number) + 1;
+      if ((entry[entry.length - 1] as number) < first) entry.push(...added);
+      else entry.splice(firstOf(entry, slot), 0, ...added);
+    }
   }
 
   /** True when no document holds the term any more. */
@@ -44,11 +46,9 @@ export class Postings {
     const entry = this.#terms.get(term);
     if (entry === undefined) return false;
     if (typeof entry === 'number') return entry >>> SLOT_SHIFT === slot && this.#terms.delete(term);
-    let first = 1;
-    while (first < entry.length && (entry[first] as number) >>> SLOT_SHIFT !== slot) first++;
-    if (first === entry.length) return false;
-    let last = first;
-    while (last < entry.length && (entry[last] as number) >>> SLOT_SHIFT === slot) last++;
+    const first = firstOf(entry, slot);
+    const last = firstOf(entry, slot + 1);
+    if (first === last) return false;
     entry.splice(first, last - first);
     entry[0] = (entry[0] as number) - 1;
     if (entry.length === 1) return this.#terms.delete(term);
@@ -95,15 +95,29 @@ export class Postings {
     return end;
   }
 
-  /** Adds to `masks` the fields (as bits) in which the slots that are not 0 in `places` hold the term; a place is an index plus 1. */
-  mark(term: string, places: Uint8Array, masks: number[]): void {
+  /** Adds to `masks`, by place in `slots`, the fields (as bits) in which the slot holds the term. */
+  mark(term: string, slots: readonly number[], masks: number[]): void {
     const entry = this.#terms.get(term);
     if (entry === undefined) return;
-    const length = typeof entry === 'number' ? 2 : entry.length;
-    for (let i = 1; i < length; i++) {
-      const posting = typeof entry === 'number' ? entry : (entry[i] as number);
-      const place = places[posting >>> SLOT_SHIFT] as number;
-      if (place > 0) masks[place - 1] = (masks[place - 1] as number) | (1 << ((posting >>> FIELD_SHIFT) & 7));
-    }
+    const postings = typeof entry === 'number' ? [1, entry] : entry;
+    slots.forEach((slot, place) => {
+      for (let i = firstOf(postings, slot); i < postings.length; i++) {
+        const posting = postings[i] as number;
+        if (posting >>> SLOT_SHIFT !== slot) break;
+        masks[place] = (masks[place] as number) | (1 << ((posting >>> FIELD_SHIFT) & 7));
+      }
+    });
   }
+}
+
+/** Where the postings of the slot begin, or would. */
+function firstOf(entry: readonly number[], slot: number): number {
+  let low = 1;
+  let high = entry.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((entry[middle] as number) >>> SLOT_SHIFT < slot) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

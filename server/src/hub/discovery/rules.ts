@@ -7,7 +7,7 @@ export interface SearchRules extends LexicalRules, QuestionRules {
   coverage: number;
   /** How much nearness of vectors counts against words. */
   denseWeight: number;
-  /** The same for vectors of an embedder outside the hub; not measured, for none could be run here. */
+  /** The same for vectors of an embedder outside the hub; measured with one that is small (bench/search/README.md). */
   modelWeight: number;
   /** How many nearest vectors take part. */
   denseCount: number;
