@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { brotliDecompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { hubFor } from '../../server/src/client/context.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';
+import type { BodyIn } from '../../server/src/contract/endpoints.ts';
 import { decodeFrames, endFrame, type Frame } from '../../server/src/contract/frames.ts';
 import { getRecord } from '../../server/src/machine/blob-store.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
@@ -31,15 +33,16 @@ describe('an update', () => {
   const digestOf = async (version: string): Promise<string> =>
     String((await ask(t.url, 'GET', `/api/plugins/plugin_aa_${version}`, { token: t.admin })).json.digest);
 
-  async function transfer(body: Record<string, unknown>, token = machine.ctx.config.token): Promise<Frame[]> {
-    const response = await fetch(`${t.url}/api/transfer`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    });
-    const frames: Frame[] = [];
-    for await (const frame of decodeFrames(response.body as unknown as AsyncIterable<Buffer>, 1e8)) frames.push(frame);
-    return frames;
+  async function transfer(body: BodyIn<'transfer'>): Promise<Frame[]> {
+    const hub = await hubFor(machine.ctx, 'machine');
+    try {
+      const frames: Frame[] = [];
+      const { body: answer } = await hub.open('transfer', { body });
+      for await (const frame of decodeFrames(answer, 1e8)) frames.push(frame);
+      return frames;
+    } finally {
+      hub.close();
+    }
   }
   const kinds = (frames: Frame[]): string[] => frames.map((f) => f.header.t);
 
@@ -108,7 +111,7 @@ describe('an update', () => {
     const sizes = kept?.record.files.reduce((sum, f) => sum + f.size, 0);
     const pack = inner[inner.findIndex((f) => f.header.t === 'record' && f.header.digest === digest) + 1];
     expect(pack?.bytes.length).toBe(sizes);
-    const have = [kept?.record.files[0]?.sha256];
+    const have = [kept?.record.files[0]?.sha256 ?? ''];
     expect(kinds(await transfer({ versions: [digest], have_blobs: have, forms: ['batch'] }))).not.toContain('batch');
   });
 });

@@ -196,7 +196,21 @@ it('so many at once and no more, in order, each key within its share', async () 
   await Promise.all(all);
 });
 
-it('who waits too long, or behind too many, is sent away; a work that fails gives its turn back', async () => {
+it('who would wait behind too many is sent away at once', async () => {
+  const turns = createTurns({ perKey: 1, overall: 2, waitMs: 60_000 });
+  const ends: (() => void)[] = [];
+  const work = () => new Promise<void>((resolve) => ends.push(resolve));
+  const taken = Array.from({ length: 9 }, () => turns.run('a', work));
+  await expect(turns.run('a', work)).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+  const other = turns.run('b', async () => 'ran');
+  expect(await other).toBe('ran');
+  for (let i = 0; i < taken.length; i++) {
+    ends[i]?.();
+    await taken[i];
+  }
+});
+
+it('who waits too long is sent away; a work that fails gives its turn back', async () => {
   const turns = createTurns({ perKey: 1, overall: 1, waitMs: 5 });
   await expect(turns.run('a', () => Promise.reject(new Error('no')))).rejects.toThrow('no');
   let end = (): void => undefined;

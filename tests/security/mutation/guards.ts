@@ -499,7 +499,7 @@ export const GUARDS: readonly Guard[] = [
       ],
     ],
   ),
-  ...of('hub/auth.ts', 'tests/hub/tls.test.ts', [['guessing of tokens', 'if (wait > 0) throw tooManyFailures(wait);']]),
+  ...of('hub/auth.ts', LIMITS, [['guessing of tokens', 'if (wait > 0) throw tooManyFailures(wait);']]),
   ...of(
     'hub/registry/access.ts',
     [ATTACKS, WIRE],
