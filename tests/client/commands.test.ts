@@ -481,13 +481,7 @@ it.each([
 
 it('a broadcast of another machine is given to the model at session start, marked as not an instruction', async () => {
   const other = await collective.machine('other');
-  const config = JSON.parse(await readFile(join(other.home, '.haivemind', 'config.json'), 'utf8'));
-  const sent = await fetch(`${collective.hub.url}/api/collective/broadcasts`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${config.token}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ content: 'The moon base moved', severity: 'critical' }),
-  });
-  expect(sent.status).toBe(200);
+  await hvOk(other, ['broadcast', 'The moon base moved', '--severity', 'critical']);
   const session = await scriptedSession(machine, [{ text: 'ok' }], { prompt: 'hello' });
   const given = JSON.stringify(session.requests[0]);
   expect(given).toContain('from other at ');

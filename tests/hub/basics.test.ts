@@ -202,7 +202,7 @@ describe.each(ENGINES)('a hub on %s', (engine) => {
     expect(names).toEqual([...names].sort());
     expect(names).toContain('theta');
     const groups = (await ask(t.url, 'GET', '/api/groups', { token: t.admin })).expect(200).groups;
-    expect(groups).toContainEqual({ name: 'new', machines: ['theta'], plugins: [] });
+    expect(groups).toContainEqual({ name: 'new', machines: ['theta'], plugins: [], approvals: 0 });
     const audit = (await ask(t.url, 'GET', '/api/audit?limit=1', { token: t.admin })).expect(200) as {
       entries: { action: string; target: string }[];
     };

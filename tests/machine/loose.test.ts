@@ -323,7 +323,13 @@ describe('switching the layout', () => {
     expect(await rig.read('.claude/commands/hv.md')).toBe(`hv ${await treeOf('haivemind-core')}`);
     await rig.apply({ layout: 'native' });
     const back = await rig.snapshot();
+    // Both switches are in the machine's history, whose head the receipts hold.
+    const withoutHistory = (text = '') => ({ ...JSON.parse(text.slice(text.indexOf('{'))), audit: null });
+    const receipts = `${ROOT}/receipts.json`;
+    expect(withoutHistory(back[receipts])).toEqual(withoutHistory(native[receipts]));
     for (const path of [
+      receipts,
+      `${ROOT}/audit.jsonl`,
       `${ROOT}/backups/.claude.json`,
       `${ROOT}/backups/settings.json`,
       `${ROOT}/backups/installed_plugins.json`,

@@ -68,6 +68,8 @@ async function lies(): Promise<string> {
     '/blobs',
     '/lock',
     '/receipts.json',
+    // The refusal itself is written down.
+    '/audit.jsonl',
     '/quarantine',
     'trust.json',
     'config.json',
