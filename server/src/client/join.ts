@@ -4,7 +4,7 @@ import { HAIVEMIND_VERSION } from '../contract/version.ts';
 import { LAUNCHER } from '../domain/confine.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { readConfig, updateConfig } from '../machine/config-file.ts';
-import { readFileOrNull, removeEmptyDir, removeFile, removeTree } from '../machine/file-port.ts';
+import { makeDirs, readFileOrNull, removeEmptyDir, removeFile, removeTree } from '../machine/file-port.ts';
 import { hostIdentity } from '../machine/host-identity.ts';
 import { leaveMachine } from '../machine/leave.ts';
 import { withLock } from '../machine/lock.ts';
@@ -135,6 +135,7 @@ export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise
 /** The key that this machine will sign with; one that was made for a join that the hub refuses goes again. */
 async function ownKey({ machine }: ClientContext) {
   const there = (await readFileOrNull(machine.paths.machineKey)) !== null;
+  const [madeFirst] = await makeDirs(machine.port, machine.paths.haivemindHome);
   const { publicKey } = await machineKey(machine);
   return {
     publicKey,
@@ -143,8 +144,11 @@ async function ownKey({ machine }: ClientContext) {
         return await join();
       } catch (error) {
         // Where nobody knows whether the hub took it, it stays.
-        const refused = error instanceof HaiveError && !hubIsAway(error);
-        if (refused && !there) await forgetMachineKey(machine);
+        const refused = error instanceof HaiveError && (!hubIsAway(error) || neverReached(error));
+        if (refused && !there) {
+          await forgetMachineKey(machine);
+          if (madeFirst !== undefined) await removeEmptyDir(machine.port, madeFirst);
+        }
         throw error;
       }
     },
@@ -257,4 +261,10 @@ async function dropHome(ctx: ClientContext): Promise<void> {
   await removeTree(port, paths.cache);
   await removeEmptyDir(port, paths.bin);
   await removeEmptyDir(port, paths.haivemindHome);
+}
+
+/** No connection came about, so the hub has heard nothing. */
+function neverReached({ cause }: HaiveError): boolean {
+  const { code } = (cause ?? {}) as { code?: unknown };
+  return ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'].includes(String(code));
 }
