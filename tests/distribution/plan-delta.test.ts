@@ -2,8 +2,10 @@
 import { writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { hubFor } from '../../server/src/client/context.ts';
+import { machineProof } from '../../server/src/client/machine-key.ts';
 import { fetchPlan } from '../../server/src/client/plan.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';
+import { PROOF_HEADER } from '../../server/src/domain/machine-proof.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
 import { ask, publish, type TestHub, testHub } from '../hub/support.ts';
 import { type RealClient, realClient } from './real-client.ts';
@@ -21,8 +23,12 @@ describe('a plan over the wire', () => {
     await t.close();
   });
 
-  const raw = (headers: Record<string, string>) =>
-    ask(t.url, 'GET', '/api/machines/me/plan', { token: machine.ctx.config.token, headers });
+  async function raw(headers: Record<string, string>) {
+    const { token = '' } = machine.ctx.config;
+    const question = { method: 'GET', path: '/api/machines/me/plan', token };
+    const proof = (await machineProof(machine.ctx)(question)) ?? '';
+    return ask(t.url, 'GET', question.path, { token, headers: { ...headers, [PROOF_HEADER]: proof } });
+  }
   const versions = async () =>
     Object.fromEntries(
       Object.values((await readReceipts(machine.ctx.machine)).plugins).map((p) => [p.name, p.version]),
