@@ -7,7 +7,9 @@ import { dyingPort } from './dying-port.ts';
 import { LOOSE_SCENARIOS } from './loose-scenarios.ts';
 import { SCENARIOS } from './scenarios.ts';
 
-const [home = '', name = '', at = '', when = ''] = process.argv.slice(2);
+const [home = '', name = '', at = '', when = '', program = ''] = process.argv.slice(2);
+// The machine's history names the program that acts: the same as of the runs that this one is compared with.
+process.argv[1] = program;
 const scenario = [...SCENARIOS, ...LOOSE_SCENARIOS].find((one) => one.name === name);
 if (scenario === undefined) throw new Error(`no scenario ${name}`);
 

@@ -40,7 +40,7 @@ it.each([...SCENARIOS, ...LOOSE_SCENARIOS])('$name: killed', { timeout: 300_000 
       const at = 1 + Math.round((n * (last - 1)) / (EACH - 1));
       const when = n % 2 === 0 ? 'before' : 'after';
       bench.show(bench.before);
-      const { signal, errors } = await endOf([bench.rig.home, scenario.name, String(at), when]);
+      const { signal, errors } = await endOf([bench.rig.home, scenario.name, String(at), when, process.argv[1] ?? '']);
       if (signal === 'SIGKILL') killed++;
       if (errors !== '') differed.push(`${when} ${at}: ${errors.slice(0, 300)}`);
       await withLock(bench.rig.machine, 'check', () => bench.settle(bench.rig.machine), { waitMs: 1_000 });

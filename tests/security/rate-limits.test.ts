@@ -45,6 +45,23 @@ it('a token bucket does not forget who was just here when its generations turn',
   expect(() => limit.take('a')).toThrow(LIMITED);
 });
 
+it('a clock that is set back a year keeps nobody waiting for it', () => {
+  let at = 365 * 86_400_000;
+  const limit = createRateLimit({ perSecond: 2, burst: 3 }, 'this token', () => at);
+  const failures = createFailureLimit(1, () => at);
+  limit.take('a');
+  for (let i = 0; i < 4; i++) failures.fail('a');
+  at = 0;
+  limit.take('a');
+  limit.take('a');
+  expect(() => limit.take('a')).toThrow(LIMITED);
+  expect(failures.waitSeconds('a')).toBeLessThanOrEqual(300);
+  at += 2_000;
+  limit.take('a');
+  at += 300_000;
+  expect(failures.waitSeconds('a')).toBe(0);
+});
+
 it('failures cost nothing at first, then each doubles the wait up to five minutes; rest forgets them', () => {
   let at = 0;
   const limit = createFailureLimit(3, () => at);

@@ -27,6 +27,8 @@ export function createRateLimit(
   return {
     take(key) {
       const at = now();
+      // A clock that was set back counts from there.
+      turned = Math.min(turned, at);
       if (at - turned >= fillMs || young.size >= MAX_KEYS) {
         old = at - turned >= 2 * fillMs ? new Map() : young;
         young = new Map();
@@ -37,7 +39,7 @@ export function createRateLimit(
         bucket = old.get(key) ?? { left: burst, at };
         young.set(key, bucket);
       }
-      bucket.left = Math.min(burst, bucket.left + ((at - bucket.at) / 1000) * perSecond);
+      bucket.left = Math.min(burst, bucket.left + (Math.max(0, at - bucket.at) / 1000) * perSecond);
       bucket.at = at;
       if (bucket.left < 1) throw limited(`Too many requests from ${who}`, (1 - bucket.left) / perSecond);
       bucket.left -= 1;
@@ -68,6 +70,8 @@ export function createFailureLimit(perMinute: number, now: () => number): Failur
   return {
     waitSeconds(key) {
       const entry = known.get(key);
+      // However the clock was set meanwhile, nobody waits longer than the longest wait.
+      if (entry !== undefined) entry.until = Math.min(entry.until, now() + LONGEST_WAIT_S * 1000);
       return entry === undefined ? 0 : Math.max(0, Math.ceil((entry.until - now()) / 1000));
     },
     fail(key) {

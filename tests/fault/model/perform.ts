@@ -1,5 +1,5 @@
 import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { writeAtomic } from '../../../server/src/machine/atomic-file.ts';
 import { makeDirs, realFilePort } from '../../../server/src/machine/file-port.ts';
 import { collectVersions } from '../../../server/src/machine/leases.ts';
@@ -30,9 +30,11 @@ export async function storeAll(rig: Rig): Promise<void> {
 
 const PERSONS = realFilePort();
 
+/** In one step: a person's half-written file would be an edit of its own. */
 async function write(path: string, text: string): Promise<void> {
   await makeDirs(PERSONS, join(path, '..'));
-  await writeAtomic(PERSONS, path, text, { fsync: false });
+  const home = path.slice(0, path.indexOf(`${sep}.claude`));
+  await writeAtomic(PERSONS, path, text, { fsync: false, temporary: join(home, `.person-${process.pid}`) });
 }
 
 async function addKey(m: Machine, token: string): Promise<void> {
