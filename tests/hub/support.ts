@@ -158,6 +158,11 @@ export async function ask(url: string, method: string, path: string, options: As
   };
 }
 
+/** The files of a plugin whose only deed is one command at one event. */
+export const hooks = (command: string, event = 'Stop') => ({
+  'hooks/hooks.json': JSON.stringify({ hooks: { [event]: [{ hooks: [{ type: 'command', command }] }] } }),
+});
+
 /** Every endpoint of the contract by name. */
 export function endpoints(): [EndpointName, Endpoint][] {
   return Object.entries(ENDPOINTS) as [EndpointName, Endpoint][];

@@ -1,11 +1,8 @@
 // The first surface of a plugin that declares nothing: nobody gets it before its publisher has accepted it.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Surface } from '../../server/src/contract/trust-endpoints.ts';
-import { ask, ENGINES, type PluginWish, register, type TestHub, testHub } from '../hub/support.ts';
+import { ask, ENGINES, hooks, type PluginWish, register, type TestHub, testHub } from '../hub/support.ts';
 
-const hooks = (command: string) => ({
-  'hooks/hooks.json': JSON.stringify({ hooks: { Stop: [{ hooks: [{ type: 'command', command }] }] } }),
-});
 const declares = (commands: string[]) => ({ haivemind: { permissions: { hook_events: ['Stop'], commands } } });
 
 describe.each(ENGINES)('a first surface, on %s', (engine) => {

@@ -4,11 +4,7 @@ import { signApproval, signRotation } from '../../server/src/domain/approval.ts'
 import { createKeyPair, openJson } from '../../server/src/domain/dsse.ts';
 import { PLAN_PAYLOAD_TYPE, type Plan } from '../../server/src/domain/plan.ts';
 import { redact } from '../../server/src/domain/redact.ts';
-import { ask, ENGINES, PUBLISHER, publish, register, type TestHub, testHub } from '../hub/support.ts';
-
-const hooks = (command: string, event = 'Stop') => ({
-  'hooks/hooks.json': JSON.stringify({ hooks: { [event]: [{ hooks: [{ type: 'command', command }] }] } }),
-});
+import { ask, ENGINES, hooks, PUBLISHER, publish, register, type TestHub, testHub } from '../hub/support.ts';
 
 describe.each(ENGINES)('trust at the hub, on %s', (engine) => {
   let t: TestHub;

@@ -2,13 +2,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keyIdOf } from '../../server/src/domain/dsse.ts';
 import { review } from '../../server/src/interfaces/cli/verbs/review.ts';
-import { ask, ENGINES, type PluginWish, publish, register, type TestHub, testHub } from '../hub/support.ts';
+import { ask, ENGINES, hooks, type PluginWish, publish, register, type TestHub, testHub } from '../hub/support.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 import { verbCall } from '../support/verb-call.ts';
 
-const hooks = (command: string) => ({
-  'hooks/hooks.json': JSON.stringify({ hooks: { Stop: [{ hooks: [{ type: 'command', command }] }] } }),
-});
 const KEY = `sk-ant-api03-${'Ab3dEf6hIj'.repeat(9)}-AA`;
 
 describe.each(ENGINES)('a review, on %s', (engine) => {
