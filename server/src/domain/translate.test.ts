@@ -367,3 +367,26 @@ describe('properties', () => {
     );
   });
 });
+
+describe('a key that stands twice in one object', () => {
+  const twice = '{"name":"x","version":"1.0.0","description":"d","author":{"name":"A","name":"B"},';
+  it('keeps the last one, which is what the client reads', () => {
+    const text = `${twice}\n  "hooks": {"Stop": [{"a": 1, "a": 2}]},\n  "\\u0068ooks": "./h.json"\n}`;
+    const { files, changes } = translate(
+      pluginFiles({ [MANIFEST_PATH]: text, 'h.json': '{"hooks":{},"hooks":{"Stop":[]}}' }),
+    );
+    expect(textOf(files, MANIFEST_PATH)).toBe(
+      '{"name":"x","version":"1.0.0","description":"d","author":{"name":"B"},\n  "\\u0068ooks": "./h.json"\n}',
+    );
+    expect(JSON.parse(textOf(files, MANIFEST_PATH))).toEqual(JSON.parse(text));
+    expect(textOf(files, 'h.json')).toBe('{"hooks":{"Stop":[]}}');
+    expect(changes.map((c) => c.rule)).toEqual(['key-twice', 'key-twice', 'key-twice']);
+    expect(translate(files).changes).toEqual([]);
+  });
+  it('translates what the client reads of components', () => {
+    const text = `${twice}"components":{"commands":{"x":1},"name":"x"},"components":{"commands":"./commands/"}}`;
+    const { files } = translate(pluginFiles({ [MANIFEST_PATH]: text }));
+    expect(JSON.parse(textOf(files, MANIFEST_PATH))).not.toHaveProperty('components');
+    expect(translate(files).changes).toEqual([]);
+  });
+});

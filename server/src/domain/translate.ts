@@ -7,6 +7,7 @@ import { translateHooks } from './translate-hooks.ts';
 import { renamePlugin } from './translate-identity.ts';
 import { translateManifest } from './translate-manifest.ts';
 import { translateMatchers } from './translate-matchers.ts';
+import { dropKeysThatComeAgain } from './translate-twice.ts';
 
 /** One thing that translation rewrote, for the author to see. */
 export interface Change {
@@ -55,11 +56,15 @@ export function translate(files: readonly SourceFile[]): { files: SourceFile[]; 
     changes.push(...reported);
   };
 
+  edit(MANIFEST_PATH, dropKeysThatComeAgain, 'utf8');
   edit(MANIFEST_PATH, (text, report) => translateManifest(text, paths, report), 'utf8');
   const manifest = readJson(result.find((f) => f.path === MANIFEST_PATH)?.bytes) ?? {};
   const hookFiles = new Set([HOOKS_PATH, ...pathsOf(manifest.hooks)]);
   const serverFiles = new Set([MCP_PATH, ...pathsOf(manifest.mcpServers)]);
-  for (const path of [...hookFiles, ...serverFiles]) edit(path, dropByteOrderMark, 'utf8');
+  for (const path of [...hookFiles, ...serverFiles]) {
+    edit(path, dropByteOrderMark, 'utf8');
+    edit(path, dropKeysThatComeAgain, 'utf8');
+  }
   const targets = grantTargets(manifest, (path) => readJson(result.find((f) => f.path === path)?.bytes));
   const given = readJson(files.find((f) => f.path === MANIFEST_PATH)?.bytes)?.name;
   const isRenamed = typeof given === 'string' && typeof manifest.name === 'string' && given !== manifest.name;
