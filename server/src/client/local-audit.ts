@@ -1,10 +1,13 @@
 import { stat } from 'node:fs/promises';
+import { HaiveError } from '../domain/errors.ts';
 import type { LocalChange, LocalEntry, LocalProof } from '../domain/local-audit.ts';
 import { noteChanges, proveLocalAudit, readLocalAudit } from '../machine/audit-log.ts';
+import { statOf } from '../machine/file-port.ts';
 import { withLock } from '../machine/lock.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import { recover } from '../machine/transaction.ts';
 import type { ClientContext } from './context.ts';
+import { type FailedAttempt, forgetFailures, readFailures, spoolFailure } from './spool.ts';
 
 /** Longer than any change of ours takes, milliseconds. */
 const PATIENCE_MS = 30_000;
@@ -61,6 +64,66 @@ export async function noteRefusals(
     fresh.map((r) => ({
       ...{ what: 'refuse', target: r.name, from: r.from, before: null, after: after(r), result: r.code },
     })),
+  );
+}
+
+/** One plugin of a change that is under way. */
+export type Attempt = Omit<FailedAttempt, 'code'>;
+
+/**
+ * Makes a change, and where it fails notes what was tried and which code ended it, once as long as the same fails. Where that cannot be
+ * written now (no room, a change that recovery has yet to finish) a file without content stands for it until the next sync.
+ * The lock must be held and recovery done.
+ * @param work says what it is about to do before it does it
+ * @throws what `work` throws, and nothing else
+ */
+export async function notingFailure<T>(
+  ctx: ClientContext,
+  work: (trying: (attempts: readonly Attempt[]) => void) => Promise<T>,
+): Promise<T> {
+  let under: readonly Attempt[] = [];
+  try {
+    return await work((attempts) => {
+      under = attempts;
+    });
+  } catch (thrown) {
+    const code = thrown instanceof HaiveError ? thrown.code : 'INTERNAL';
+    const failed = under.map((attempt) => ({ ...attempt, code }));
+    await noteFailures(ctx, failed).catch(() => spoolFailures(ctx, failed));
+    throw thrown;
+  }
+}
+
+async function noteFailures(ctx: ClientContext, failed: readonly FailedAttempt[]): Promise<void> {
+  const { machine } = ctx;
+  // Its lines are sealed already, and come before any other.
+  if (statOf(machine.paths.journal) !== null) throw new HaiveError('LOCKED', 'A change is yet to be finished');
+  const last = new Map((await readLocalAudit(machine)).map((entry) => [entry.target, entry]));
+  const fresh = failed.filter(({ what, name, version, code }) => {
+    const entry = last.get(name);
+    const told = (entry?.after as { version?: unknown } | null | undefined)?.version;
+    return !(entry?.what === what && entry.result === code && told === version);
+  });
+  await noteChanges(
+    machine,
+    fresh.map(({ what, name, version, code }) => ({
+      ...{ what, target: name, from: null, before: null, after: { version }, result: code },
+    })),
+  );
+}
+
+async function spoolFailures(ctx: ClientContext, failed: readonly FailedAttempt[]): Promise<void> {
+  // A disk that takes not even a name: the error itself is what is left to say it.
+  for (const attempt of failed) await spoolFailure(ctx.machine, attempt).catch(() => undefined);
+}
+
+/** Writes down what could not be when it failed. The lock must be held and recovery done. */
+export async function noteSpooledFailures(ctx: ClientContext, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  // Where there is still no room they wait on.
+  await noteFailures(ctx, readFailures(names)).then(
+    () => forgetFailures(ctx.machine, names),
+    () => undefined,
   );
 }
 

@@ -5,6 +5,7 @@ import { type Receipts, readReceipts } from '../machine/receipts.ts';
 import { applyChange, recover } from '../machine/transaction.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import { hubIsAway } from './hub-client.ts';
+import { notingFailure } from './local-audit.ts';
 import { notInstalled } from './not-installed.ts';
 import { cachedPlan } from './plan.ts';
 import { spool } from './spool.ts';
@@ -95,7 +96,10 @@ async function removeHere(
     if (receipts.plugins[name] === undefined) return { removed: [], warnings: [] };
     checkDependents(receipts, name);
     const remove = [name, ...orphans(receipts, name)];
-    return applyChange(ctx.machine, { install: [], remove, reason: 'remove', purge });
+    return notingFailure(ctx, (trying) => {
+      trying(remove.map((gone) => ({ what: 'remove', name: gone, version: receipts.plugins[gone]?.version ?? '' })));
+      return applyChange(ctx.machine, { install: [], remove, reason: 'remove', purge });
+    });
   });
 }
 

@@ -3,11 +3,12 @@ import { inRange } from '../domain/resolve.ts';
 import { getRecord } from '../machine/blob-store.ts';
 import { withLock } from '../machine/lock.ts';
 import { type Receipt, type Receipts, readReceipts, type TreeReceipt } from '../machine/receipts.ts';
-import { applyChange, recover } from '../machine/transaction.ts';
+import { applyChange, type Change, recover } from '../machine/transaction.ts';
 import { planRollback } from '../machine/versions-on-disk.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import { hubIsAway } from './hub-client.ts';
 import { installPlugin } from './install.ts';
+import { notingFailure } from './local-audit.ts';
 import { notInstalled } from './not-installed.ts';
 import { sendReport } from './report.ts';
 import { spool } from './spool.ts';
@@ -54,11 +55,15 @@ async function flip(ctx: ClientContext, name: string, to: string | undefined): P
   checkRanges(receipts, here, tree);
   const { id, version, digest, keyid, dependencies } = tree;
   const entry = { id, name, version, digest, origin: here.origin, dependencies, force: here.force };
-  await applyChange(machine, {
+  const change: Change = {
     install: [{ entry, record: kept.record, keyid }],
     remove: [],
     reason: 'rollback',
     holds: { set: { [name]: { version, digest } } },
+  };
+  await notingFailure(ctx, (trying) => {
+    trying([{ what: 'rollback', name, version }]);
+    return applyChange(machine, change);
   });
   return tree;
 }

@@ -25,19 +25,50 @@ export async function spool(m: Machine, item: SpoolItem): Promise<void> {
   await writeAtomic(m.port, join(m.paths.spool, name), JSON.stringify(item));
 }
 
+/** A change that failed before anything of it was made. */
+export interface FailedAttempt {
+  what: 'install' | 'update' | 'remove' | 'rollback';
+  name: string;
+  version: string;
+  code: string;
+}
+
+const FAILED = /^(install|update|remove|rollback)~([A-Z_]+)~([^~@]+)@([^~]+)\.failed$/;
+
+/** Keeps a failure for the history: all in the name of a file, which is what a full disk still takes. The lock must be held. */
+export async function spoolFailure(m: Machine, { what, name, version, code }: FailedAttempt): Promise<void> {
+  await makeDirs(m.port, m.paths.spool);
+  await m.port.writeFile(join(m.paths.spool, `${what}~${code}~${name}@${version}.failed`), '');
+}
+
+/** What these names of files say. */
+export function readFailures(names: readonly string[]): FailedAttempt[] {
+  return names.flatMap((file) => {
+    const [, what, code = '', name = '', version = ''] = FAILED.exec(file) ?? [];
+    return what === undefined ? [] : [{ what: what as FailedAttempt['what'], name, version, code }];
+  });
+}
+
+/** Takes them away, once they are written down. */
+export async function forgetFailures(m: Machine, names: readonly string[]): Promise<void> {
+  for (const name of names) await removeFile(m.port, join(m.paths.spool, name));
+}
+
 /**
  * Tells the hub what was kept, oldest first. What the hub refuses is dropped with a warning, since asking again would not help.
- * @returns warnings, and whether a report is due
+ * @returns warnings, whether a report is due, and files of failures that this machine's history does not have yet
  * @throws HaiveError when the hub is away; the rest stays kept
  */
 export async function flushSpool(
   m: Machine,
   hub: HubClient,
   options: { timeoutMs?: number; signal?: AbortSignal | undefined } = {},
-): Promise<{ warnings: string[]; reportDue: boolean }> {
+): Promise<{ warnings: string[]; reportDue: boolean; failures: string[] }> {
   const warnings: string[] = [];
+  const failures: string[] = [];
   let reportDue = false;
   for (const name of (await listDir(m.paths.spool)).map((e) => e.name).sort()) {
+    if (FAILED.test(name)) failures.push(name);
     if (!name.endsWith('.json')) continue;
     const path = join(m.paths.spool, name);
     const item = await readItem(path);
@@ -56,7 +87,7 @@ export async function flushSpool(
     await removeFile(m.port, path);
     reportDue = true;
   }
-  return { warnings, reportDue };
+  return { warnings, reportDue, failures };
 }
 
 /** Forgets the reminder of a report once it was sent. */

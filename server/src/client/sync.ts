@@ -11,6 +11,7 @@ import { recover } from '../machine/transaction.ts';
 import { alignConfinement } from './confining.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import { type HubClient, hubIsAway } from './hub-client.ts';
+import { noteSpooledFailures, notingFailure } from './local-audit.ts';
 import { fetchPlan, keepPlan, type PlanAnswer } from './plan.ts';
 import { flushSpool } from './spool.ts';
 import { carryOut } from './sync/carry-out.ts';
@@ -113,6 +114,7 @@ async function run(ctx: ClientContext, hub: HubClient, options: SyncOptions, sig
   ctx.config = await readConfig(machine);
   const told = await flushSpool(machine, hub, { signal });
   warnings.push(...told.warnings);
+  await noteSpooledFailures(ctx, told.failures);
   await sendUsage(ctx, hub, signal);
   options.onProgress?.({ step: 'plan' });
   let answer = await fetchPlan(ctx, hub, { signal, fresh: options.force === true });
@@ -124,7 +126,8 @@ async function run(ctx: ClientContext, hub: HubClient, options: SyncOptions, sig
       `The hub's plan expired at ${answer.plan.expiresAt}: what is here stays, nothing new comes. Is a clock wrong?`,
     );
   }
-  const done = await carryOut(ctx, hub, stale ? onlyRevocations(answer.plan) : answer.plan, options, signal, stale);
+  const plan = stale ? onlyRevocations(answer.plan) : answer.plan;
+  const done = await notingFailure(ctx, (trying) => carryOut(ctx, hub, plan, options, signal, stale, trying));
   done.revoked = await takeAway(machine);
   if (await keepCoreOwner(machine)) {
     warnings.push(

@@ -7,7 +7,7 @@ import { applyChange, type Change } from '../../machine/transaction.ts';
 import { takeLauncher } from '../confining.ts';
 import type { ClientContext } from '../context.ts';
 import type { HubClient } from '../hub-client.ts';
-import { noteRefusals } from '../local-audit.ts';
+import { type Attempt, noteRefusals } from '../local-audit.ts';
 import { checkBeforeInstall } from '../preflight.ts';
 import { type Fetched, fetchVersions } from '../transfer.ts';
 import { openVetting } from '../vet.ts';
@@ -15,7 +15,10 @@ import { PATIENCE, type SyncOptions } from './options.ts';
 import { pick } from './pick.ts';
 import { finished, outcome, type SyncResult } from './result.ts';
 
-/** Picks, fetches and applies; what fails its checks is refused, and the rest is picked again without it. */
+/**
+ * Picks, fetches and applies; what fails its checks is refused, and the rest is picked again without it.
+ * @param trying told what is under way, in case all of it fails
+ */
 export async function carryOut(
   ctx: ClientContext,
   hub: HubClient,
@@ -23,6 +26,7 @@ export async function carryOut(
   options: SyncOptions,
   signal: AbortSignal,
   stale: boolean,
+  trying: (attempts: readonly Attempt[]) => void,
 ): Promise<SyncResult> {
   const { machine } = ctx;
   const failed = new Map<string, HaiveError>();
@@ -41,6 +45,7 @@ export async function carryOut(
     const idle = picked.install.length === 0 && picked.remove.length === 0 && !switching;
     if (idle) await noteRefusals(ctx, refusalsOf(plan, failed));
     if (idle) return result;
+    trying(attemptsOf(picked, receipts));
     if (picked.install.length > 0 || switching) await checkBeforeInstall(ctx, ctx.config.plugins.layout);
     const fetched = await fetchAll(ctx, hub, plan, picked.install, receipts, options, signal);
     if (fetched.failed.size > 0) {
@@ -90,6 +95,15 @@ export async function carryOut(
       if (!damaged || round > 0) throw thrown;
     }
   }
+}
+
+function attemptsOf(picked: Picked, { plugins }: Receipts): Attempt[] {
+  return [
+    ...picked.install.map(({ name, version }): Attempt => {
+      return { what: plugins[name] === undefined ? 'install' : 'update', name, version };
+    }),
+    ...picked.remove.map((name): Attempt => ({ what: 'remove', name, version: plugins[name]?.version ?? '' })),
+  ];
 }
 
 /** What this machine's policy or checks kept out, as its audit log says it. */

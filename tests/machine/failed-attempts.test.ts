@@ -1,0 +1,109 @@
+// What was tried on this machine and failed stands in its history, at once or as soon as there is room for the line.
+import { readdir, readFile } from 'node:fs/promises';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { openClient } from '../../server/src/client/context.ts';
+import { localAudit } from '../../server/src/client/local-audit.ts';
+import { removePlugin } from '../../server/src/client/remove.ts';
+import { rollbackPlugin } from '../../server/src/client/rollback.ts';
+import { syncMachine } from '../../server/src/client/sync.ts';
+import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { joinedMachine, type ScriptedHub, scriptedHub, serve, version } from '../cli/scripted-hub.ts';
+import { portAround } from '../fault/faulty-port.ts';
+
+let hub: ScriptedHub;
+let m: Awaited<ReturnType<typeof joinedMachine>>;
+/** Paths that get no byte more. */
+let full: (path: string) => boolean;
+beforeEach(async () => {
+  hub = await scriptedHub();
+  m = await joinedMachine(hub, { auto_install_updates: true });
+  full = () => false;
+});
+afterEach(async () => {
+  await hub.close();
+  await m.remove();
+});
+
+const a1 = version('alpha', '1.0.0', { 'x.txt': 'one' });
+const a2 = version('alpha', '2.0.0', { 'x.txt': 'two' });
+const port = portAround((name, args, go) => {
+  const [path, bytes] = args as [string, Buffer | string];
+  if (name === 'writeFile' && bytes.length > 0 && full(path))
+    throw Object.assign(new Error('ENOSPC: injected'), { code: 'ENOSPC' });
+  go();
+});
+const client = () => openClient(m.ctx.env, { clock: m.ctx.clock, port });
+const sync = async () => syncMachine(await client(), { mode: 'explicit' });
+const said = async () =>
+  (await localAudit(m.ctx)).entries
+    .filter((e) => ['alpha', 'beta'].includes(e.target))
+    .map((e) => `${e.what} ${e.target} ${(e.after as { version?: string } | null)?.version ?? ''} ${e.result}`);
+const whole = async () => expect((await localAudit(m.ctx)).proof.brokenAt).toBeNull();
+const version0 = async () => (await readReceipts(m.ctx.machine)).plugins.alpha?.version;
+const isTree = (path: string) => path.includes('/versions/');
+const isBlob = (path: string) => path.includes('/blobs/');
+const DISK_FULL = { code: 'DISK_FULL' };
+
+it.each([
+  ['a tree', isTree],
+  ['what is fetched', isBlob],
+])('an install for which there is no room for %s is in the history, once', async (_what, without) => {
+  serve(hub, [a1]);
+  full = without;
+  for (let i = 0; i < 3; i++) await expect(sync()).rejects.toMatchObject(DISK_FULL);
+  expect(await said()).toEqual(['install alpha 1.0.0 DISK_FULL']);
+  full = () => false;
+  await sync();
+  expect(await said()).toEqual(['install alpha 1.0.0 DISK_FULL', 'install alpha 1.0.0 done']);
+  await whole();
+});
+
+it('updates, rollbacks and removals that fail are named as what they were', async () => {
+  serve(hub, [a1]);
+  await sync();
+  serve(hub, [a2], { counter: 2 });
+  full = isTree;
+  await expect(sync()).rejects.toMatchObject(DISK_FULL);
+  full = () => false;
+  await sync();
+  full = (path) => path.includes('journal');
+  // Away: the removal goes on without it.
+  hub.answers['POST /api/plugins/alpha/uninstall'] = (_, response) => response.destroy();
+  await expect(rollbackPlugin(await client(), 'alpha')).rejects.toMatchObject(DISK_FULL);
+  await expect(removePlugin(await client(), 'alpha')).rejects.toMatchObject(DISK_FULL);
+  expect((await said()).slice(1)).toEqual([
+    'update alpha 2.0.0 DISK_FULL',
+    'update alpha 2.0.0 done',
+    'rollback alpha 1.0.0 DISK_FULL',
+    'remove alpha 2.0.0 DISK_FULL',
+  ]);
+  expect(await version0()).toBe('2.0.0');
+  await whole();
+});
+
+it('where not even a line can be written, the next sync writes it', async () => {
+  serve(hub, [a1]);
+  await sync();
+  serve(hub, [a2], { counter: 2 });
+  full = (path) => isTree(path) || path.includes('audit');
+  for (let i = 0; i < 2; i++) await expect(sync()).rejects.toMatchObject(DISK_FULL);
+  expect(await said()).toEqual(['install alpha 1.0.0 done']);
+  expect(await readdir(m.ctx.machine.paths.spool)).toEqual(['update~DISK_FULL~alpha@2.0.0.failed']);
+  full = () => false;
+  await sync();
+  expect((await said()).slice(1)).toEqual(['update alpha 2.0.0 DISK_FULL', 'update alpha 2.0.0 done']);
+  expect(await readdir(m.ctx.machine.paths.spool)).toEqual([]);
+  await whole();
+});
+
+it('a change that fails after its commit is finished first, and then both stand there', async () => {
+  serve(hub, [a1]);
+  full = (path) => path.includes('receipts');
+  await expect(sync()).rejects.toMatchObject(DISK_FULL);
+  await readFile(m.ctx.machine.paths.journal);
+  full = () => false;
+  await sync();
+  expect(await version0()).toBe('1.0.0');
+  expect(await said()).toEqual(['install alpha 1.0.0 done', 'install alpha 1.0.0 DISK_FULL']);
+  await whole();
+});
