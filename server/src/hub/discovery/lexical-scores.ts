@@ -9,8 +9,11 @@ export interface LexicalScores {
   ideal: number;
 }
 
-/** Scores every document against the clauses: words by rarity and share, times the covered part of the question. */
-export function lexicalScores(index: LexicalIndex, clauses: readonly Clause[], coverage: number): LexicalScores {
+/**
+ * Scores every document against the clauses: words by rarity and share, times the fourth root of the covered part of the
+ * question (measured: it rewards answering all of it over repeating a part; two square roots cost a tenth of a power).
+ */
+export function lexicalScores(index: LexicalIndex, clauses: readonly Clause[]): LexicalScores {
   const scores = new Float64Array(index.slots);
   const { covered, strongest, touched } = scratchFor(index.slots);
   let ideal = 0;
@@ -34,7 +37,7 @@ export function lexicalScores(index: LexicalIndex, clauses: readonly Clause[], c
     if (score === 0) continue;
     const share = (covered[slot] as number) / ideal;
     covered[slot] = 0;
-    const whole = share < 1 ? score * share ** coverage : score;
+    const whole = share < 1 ? score * Math.sqrt(Math.sqrt(share)) : score;
     scores[slot] = whole;
     if (whole > best) best = whole;
   }

@@ -3,8 +3,6 @@ import type { QuestionRules } from './question.ts';
 
 /** Every number the search was given, chosen on the questions that bench/search keeps for tuning; the plateau is wide. */
 export interface SearchRules extends LexicalRules, QuestionRules {
-  /** Exponent on the covered share of the question: rewards answering all of it over repeating a part. */
-  coverage: number;
   /** How much nearness of vectors counts against words. */
   denseWeight: number;
   /** The same for vectors of an embedder outside the hub; measured with one that is small (bench/search/README.md). */
@@ -30,7 +28,6 @@ export const SEARCH_RULES: SearchRules = {
   typoFactor: 0.6,
   prefixFactor: 0.7,
   joinedFactor: 0.8,
-  coverage: 0.25,
   denseWeight: 0.25,
   modelWeight: 0.6,
   denseCount: 100,

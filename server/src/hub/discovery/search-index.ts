@@ -85,9 +85,9 @@ export class SearchIndex {
   query(request: SearchRequest): SearchAnswer {
     const { text, keywords = [], limit, filter, last, nearest = new Map() } = request;
     const clauses = this.#read(text, keywords);
-    const { coverage, weakBelow } = this.#rules;
+    const { weakBelow } = this.#rules;
     const { denseWeight = this.#rules.denseWeight } = request;
-    const { scores, best, ideal } = lexicalScores(this.#lexical, clauses, coverage);
+    const { scores, best, ideal } = lexicalScores(this.#lexical, clauses);
     const dense = this.#dense(nearest, denseWeight);
     const exact = this.#exact(text);
     const strength = ideal === 0 ? 0 : Math.min(1, best / ideal);

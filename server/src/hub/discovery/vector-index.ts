@@ -5,6 +5,7 @@ export class VectorIndex {
   readonly #names: (string | undefined)[] = [];
   readonly #free: number[] = [];
   #values = new Float32Array(0);
+  #cosineRoom = new Float32Array(0);
 
   constructor(dimensions: number) {
     this.dimensions = dimensions;
@@ -25,6 +26,7 @@ export class VectorIndex {
       if (known === undefined) return;
       this.#rows.delete(name);
       this.#names[known] = undefined;
+      this.#values.fill(0, known * this.dimensions, (known + 1) * this.dimensions);
       this.#free.push(known);
       return;
     }
@@ -43,41 +45,45 @@ export class VectorIndex {
   /** The `count` nearest names with their cosines; those at a right angle or beyond are left out. */
   nearest(vector: Float32Array, count: number): Map<string, number> {
     const cosines = this.#cosines(vector);
-    // How many cosines lie in each of many small ranges tells which range the last of the nearest is in.
-    const ranges = new Int32Array(RANGES + 1);
-    for (const cosine of cosines) if (cosine > 0) bump(ranges, rangeOf(cosine));
-    let range = RANGES;
-    for (let left = count; range > 0; range--) {
-      left -= ranges[range] as number;
-      if (left <= 0) break;
-    }
-    const rows: number[] = [];
-    for (let row = 0; row < cosines.length; row++) {
+    const least = leastOf(cosines, this.#names.length, count);
+    const found: [string, number][] = [];
+    for (let row = 0; row < this.#names.length; row++) {
       const cosine = cosines[row] as number;
-      if (cosine > 0 && rangeOf(cosine) >= range && this.#names[row] !== undefined) rows.push(row);
+      const name = cosine > 0 && cosine >= least ? this.#names[row] : undefined;
+      if (name !== undefined) found.push([name, cosine]);
     }
-    const nearest = rows
-      .map((row): [string, number] => [this.#names[row] as string, cosines[row] as number])
-      .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
-    return new Map(nearest.slice(0, count));
+    found.sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
+    return new Map(found.slice(0, count));
   }
 
+  /** Two rows at a time: each number of `vector` is read once for both. One row more than there are names is room. */
   #cosines(vector: Float32Array): Float32Array {
     const { dimensions } = this;
     const values = this.#values;
-    const cosines = new Float32Array(this.#names.length);
-    const inFours = dimensions - (dimensions % 4);
-    for (let row = 0; row < cosines.length; row++) {
-      const from = row * dimensions;
+    const rows = this.#names.length;
+    if (this.#cosineRoom.length <= rows) this.#cosineRoom = new Float32Array(Math.ceil(rows * 1.5) + 2);
+    const cosines = this.#cosineRoom;
+    const even = dimensions - (dimensions % 2);
+    for (let row = 0; row < rows; row += 2) {
+      let i = row * dimensions;
+      let j = row + 1 < rows ? i + dimensions : i;
       let [a, b, c, d] = [0, 0, 0, 0];
-      for (let k = 0; k < inFours; k += 4) {
-        a += (vector[k] as number) * (values[from + k] as number);
-        b += (vector[k + 1] as number) * (values[from + k + 1] as number);
-        c += (vector[k + 2] as number) * (values[from + k + 2] as number);
-        d += (vector[k + 3] as number) * (values[from + k + 3] as number);
+      for (let k = 0; k < even; k += 2) {
+        const x = vector[k] as number;
+        const y = vector[k + 1] as number;
+        a += x * (values[i] as number);
+        b += y * (values[i + 1] as number);
+        c += x * (values[j] as number);
+        d += y * (values[j + 1] as number);
+        i += 2;
+        j += 2;
       }
-      for (let k = inFours; k < dimensions; k++) a += (vector[k] as number) * (values[from + k] as number);
-      cosines[row] = a + b + c + d;
+      if (even < dimensions) {
+        a += (vector[even] as number) * (values[i] as number);
+        c += (vector[even] as number) * (values[j] as number);
+      }
+      cosines[row] = a + b;
+      cosines[row + 1] = c + d;
     }
     return cosines;
   }
@@ -91,10 +97,19 @@ export class VectorIndex {
 
 const RANGES = 1024;
 
-function rangeOf(cosine: number): number {
-  return Math.min(RANGES, Math.ceil(cosine * RANGES));
-}
-
-function bump(ranges: Int32Array, at: number): void {
-  ranges[at] = (ranges[at] as number) + 1;
+/** A bound that at least `count` of the first `rows` cosines reach, and few more: from how many lie in each small range. */
+function leastOf(cosines: Float32Array, rows: number, count: number): number {
+  const ranges = new Int32Array(RANGES + 1);
+  for (let row = 0; row < rows; row++) {
+    const cosine = cosines[row] as number;
+    if (cosine <= 0) continue;
+    const range = Math.min(RANGES, (cosine * RANGES) | 0);
+    ranges[range] = (ranges[range] as number) + 1;
+  }
+  let range = RANGES;
+  for (let left = count; range > 0; range--) {
+    left -= ranges[range] as number;
+    if (left <= 0) break;
+  }
+  return range / RANGES;
 }
