@@ -1,5 +1,6 @@
 // What one caller may ask of a hub: requests by address and token, failed attempts, registrations at once.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
@@ -11,6 +12,8 @@ import type { Principal } from '../../server/src/hub/context.ts';
 import { createFailureLimit, createRateLimit } from '../../server/src/hub/rate-limit.ts';
 import { hashSecret, newSecret } from '../../server/src/hub/secrets.ts';
 import { createTurns } from '../../server/src/hub/turns.ts';
+import { insertMachine } from '../../server/src/storage/machine-queries.ts';
+import { insertToken } from '../../server/src/storage/token-queries.ts';
 import { ask, register, testHub } from '../hub/support.ts';
 
 const LIMITED = expect.objectContaining({ code: 'RATE_LIMITED' });
@@ -79,6 +82,8 @@ it('failures cost nothing at first, then each doubles the wait up to five minute
   expect(limit.waitSeconds('a')).toBe(0);
 });
 
+const plenty = createRateLimit({ perSecond: 1e9, burst: 1e9 }, 'this address', () => 0);
+
 it('while an address waits, a token that holds comes in, and guesses are not even looked up without end', async () => {
   const secret = newSecret();
   const principal = { tokenId: 't', name: 'n', roles: ['reader'], machineId: null, namePattern: null } as Principal;
@@ -86,7 +91,7 @@ it('while an address waits, a token that holds comes in, and guesses are not eve
   const find = vi.fn(async (hash: string) => (hash === hashSecret(secret) ? token : null));
   const gate = { current: async () => '1' };
   const at = new Date();
-  const auth = createAuthenticator(find, gate as never, () => at, 2);
+  const auth = createAuthenticator(find, gate as never, () => at, 2, plenty);
   const attempt = (bearer: string, from = 'a') =>
     auth.authenticate(`Bearer ${bearer}`, from).then(
       () => 'in',
@@ -95,12 +100,14 @@ it('while an address waits, a token that holds comes in, and guesses are not eve
   expect([await attempt('x'), await attempt(newSecret())]).toEqual(['TOKEN_INVALID', 'TOKEN_INVALID']);
   expect(await attempt(newSecret())).toBe('RATE_LIMITED');
   expect(await attempt(newSecret(), 'b')).toBe('TOKEN_INVALID');
-  const fresh = createAuthenticator(find, gate as never, () => at, 2);
+  const fresh = createAuthenticator(find, gate as never, () => at, 2, plenty);
   for (let i = 0; i < 2; i++) await fresh.authenticate('Bearer x', 'a').catch(() => undefined);
   expect((await fresh.authenticate(`Bearer ${secret}`, 'a')).tokenId).toBe('t');
   find.mockClear();
-  for (let i = 0; i < 100; i++) expect(await attempt(newSecret())).toBe('RATE_LIMITED');
-  expect(find.mock.calls.length).toBeLessThan(25);
+  for (let i = 0; i < 2500; i++) expect(await attempt(newSecret())).toBe('RATE_LIMITED');
+  expect(find.mock.calls.length).toBeLessThan(2100);
+  // Who was here before needs none of that.
+  expect((await fresh.authenticate(`Bearer ${secret}`, 'a')).tokenId).toBe('t');
 });
 
 it('a token that has ended is no guess: old machines do not lock their neighbours out', async () => {
@@ -162,7 +169,7 @@ it("a machine's token has a limit of its own, and plans that did not change are 
   }
 });
 
-it('an address that asks too much waits, with any token and with none; its health is still told', async () => {
+it('an address that asks too much without a token that holds waits; its machines and its health do not', async () => {
   const t = await testHub('sqlite', {
     config: { behindProxy: true },
     limits: { addressRequests: { perSecond: 0.001, burst: 20 } },
@@ -174,8 +181,73 @@ it('an address that asks too much waits, with any token and with none; its healt
     expect((await from('2001:db8::dead:1')).code).toBe('RATE_LIMITED');
     expect((await from('2001:db8:0:1::1')).status).toBe(200);
     expect((await from('2001:db8::1', '/readyz')).status).toBe(200);
-    const known = { token: t.admin, headers: { 'x-forwarded-for': '2001:db8::1' } };
-    expect((await ask(t.url, 'GET', '/api/whoami', known)).code).toBe('RATE_LIMITED');
+    expect((await from('2001:db8::1', '/nowhere')).code).toBe('RATE_LIMITED');
+    const headers = { 'x-forwarded-for': '2001:db8::1' };
+    const as = (token?: string) => ask(t.url, 'GET', '/api/whoami', { headers, ...(token ? { token } : {}) });
+    expect(await codes(3, () => as())).toEqual(Array(3).fill('RATE_LIMITED'));
+    expect((await as(newSecret())).code).toBe('RATE_LIMITED');
+    expect(await codes(30, () => as(t.admin))).toEqual(Array(30).fill(''));
+    // A token that has ended is anybody's.
+    const gone = await t.token(['reader'], { name: 'gone' });
+    const { tokens } = (await ask(t.url, 'GET', '/api/tokens', { token: t.admin })).expect(200);
+    const { id } = (tokens as { id: string; name: string }[]).find((row) => row.name === 'gone') ?? { id: '' };
+    (await ask(t.url, 'DELETE', `/api/tokens/${id}`, { token: t.admin })).expect(200);
+    expect((await as(gone)).code).toBe('RATE_LIMITED');
+    const elsewhere = { 'x-forwarded-for': '2001:db8:0:2::1' };
+    const ended = await codes(21, () => ask(t.url, 'GET', '/api/whoami', { token: gone, headers: elsewhere }));
+    expect(ended).toEqual([...Array(20).fill('TOKEN_INVALID'), 'RATE_LIMITED']);
+  } finally {
+    await t.close();
+  }
+});
+
+it('ten thousand machines behind one address come back after a restart, beside one that floods and guesses', async () => {
+  const MACHINES = 10_000;
+  const t = await testHub('sqlite', {
+    limits: { addressRequests: { perSecond: 0.001, burst: 50 }, failedAuthPerMinute: 5 },
+  });
+  try {
+    const joinedAt = new Date().toISOString();
+    const tokens = Array.from({ length: MACHINES }, () => newSecret());
+    await t.hub.context.store.transact(async (tx) => {
+      for (const [i, secret] of tokens.entries()) {
+        const machine = { id: `machine_${i}`, name: `m${i}`, platform: 'x', haivemindVersion: '1.0.0', joinedAt };
+        await insertMachine(tx, { ...machine, groups: [], capabilities: [] });
+        const token = { id: `token_${i}`, name: machine.name, hash: hashSecret(secret), machineId: machine.id };
+        await insertToken(tx, { ...token, roles: ['machine'], createdAt: joinedAt });
+      }
+    });
+    // Knows no token yet, as after a restart.
+    const { url } = await t.another();
+    const flood = await codes(60, () => ask(url, 'GET', '/openapi.json'));
+    expect(flood.at(-1)).toBe('RATE_LIMITED');
+    await codes(10, () => whoami(url, newSecret()));
+    expect((await whoami(url, newSecret())).code).toBe('RATE_LIMITED');
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 40 });
+    const status = (secret: string, path = '/api/whoami') =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const headers = { authorization: `Bearer ${secret}` };
+        http
+          .get(`${url}${path}`, { agent, headers }, (response) => {
+            response.resume().on('end', () => resolve(response.statusCode));
+          })
+          .on('error', reject);
+      });
+    const answers = await Promise.all(
+      tokens.map((secret, i) => {
+        // A neighbour goes on guessing meanwhile.
+        if (i % 10 === 0) void status(newSecret());
+        return status(secret, i % 2 === 0 ? '/api/machines/me/plan' : '/api/whoami');
+      }),
+    );
+    expect(answers.filter((answer) => answer !== 200)).toEqual([]);
+    expect((await whoami(url, newSecret())).code).toBe('RATE_LIMITED');
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/ws/plugins`, {
+      headers: { authorization: `Bearer ${tokens[0]}` },
+    });
+    await new Promise((resolve, reject) => socket.on('open', resolve).on('error', reject));
+    socket.terminate();
+    agent.destroy();
   } finally {
     await t.close();
   }

@@ -1,10 +1,13 @@
 // What contributors register waits until an operator has looked at it (seed, phase 4).
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { keyIdOf } from '../../server/src/domain/dsse.ts';
+import { scanPlugin } from '../../server/src/domain/safety/index.ts';
 import { review } from '../../server/src/interfaces/cli/verbs/review.ts';
 import { ask, ENGINES, hooks, type PluginWish, publish, register, type TestHub, testHub } from '../hub/support.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 import { verbCall } from '../support/verb-call.ts';
+
+vi.mock('../../server/src/domain/safety/index.ts', { spy: true });
 
 const KEY = `sk-ant-api03-${'Ab3dEf6hIj'.repeat(9)}-AA`;
 
@@ -56,6 +59,10 @@ describe.each(ENGINES)('a review, on %s', (engine) => {
     expect(text).toContain('commands it runs: curl evil.test');
     expect(text).toContain('SECRET_FOUND');
     expect(text).not.toContain(KEY);
+    // Looked through once, however often it is listed.
+    vi.mocked(scanPlugin).mockClear();
+    expect((await hv([])).json).toEqual(json);
+    expect(scanPlugin).not.toHaveBeenCalled();
   });
 
   it('is an operator’s alone: others neither see, publish nor reject', async () => {

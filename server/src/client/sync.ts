@@ -86,7 +86,7 @@ async function preview(
   result.changed.removed = picked.remove;
   for (const name of picked.remove) {
     const why = banned.get(receipts.plugins[name]?.digest ?? '');
-    if (why !== undefined) result.warnings.push(`${name} goes with the next sync: ${why}`);
+    if (why !== undefined) result.leaving.push({ name, why });
   }
   return result;
 }

@@ -3,6 +3,7 @@ import { missingServers, missingServerText } from '../machine/mcp-servers.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import type { ClientContext } from './context.ts';
 import { ask } from './registry.ts';
+import { leavingText } from './sync/result.ts';
 import { syncMachine, tryLater } from './sync.ts';
 
 export interface Why extends Reply<'why'> {
@@ -29,8 +30,8 @@ async function localReasons(ctx: ClientContext, name: string): Promise<string[]>
   const lacks = (await missingServers(ctx.machine)).get(name);
   if (lacks !== undefined) reasons.push(missingServerText(name, lacks));
   try {
-    const { waiting, warnings } = await syncMachine(ctx, { mode: 'agent', dryRun: true });
-    reasons.push(...warnings.filter((text) => text.startsWith(`${name} `)));
+    const { waiting, leaving } = await syncMachine(ctx, { mode: 'agent', dryRun: true });
+    reasons.push(...leaving.filter((l) => l.name === name).map(leavingText));
     for (const wait of waiting.filter((w) => w.name === name)) {
       const what = wait.to === null ? 'the removal' : wait.to;
       reasons.push(

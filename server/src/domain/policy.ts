@@ -109,18 +109,13 @@ export function refusal(policy: Policy, facts: AdmissionFacts): Refusal | null {
   const asks = (when: 'never' | 'new' | 'wider' | 'always' | undefined): boolean =>
     when === 'always' || (when === 'new' && facts.before === undefined) || (when === 'wider' && wider);
   const does = wider ? `; it adds ${surfaceText(added)}` : '';
-  if (asks(policy.signed_approval) && facts.approval === undefined) {
-    return {
-      code: 'APPROVAL_REQUIRED',
-      message: `${what} carries no operator's signature that this machine knows${does}`,
-    };
-  }
   const keys = policy.signed_approvals ?? 1;
   if (asks(policy.signed_approval) && facts.signers < keys) {
-    return {
-      code: 'APPROVAL_REQUIRED',
-      message: `${what} is signed by ${facts.signers} of the ${keys} operators that the policy demands${does}`,
-    };
+    const lacks =
+      facts.signers === 0
+        ? "carries no operator's signature that this machine knows"
+        : `is signed by ${facts.signers} of the ${keys} operators that the policy demands`;
+    return { code: 'APPROVAL_REQUIRED', message: `${what} ${lacks}${does}` };
   }
   if (asks(policy.confirm) && !facts.confirmed) {
     return { code: 'CONFIRMATION_REQUIRED', message: `${what} waits for your yes${does}` };

@@ -2,7 +2,7 @@ import type { Endpoint } from '../contract/endpoints.ts';
 import type { Role } from '../contract/roles.ts';
 import { HaiveError } from '../domain/errors.ts';
 import type { Principal } from './context.ts';
-import { createFailureLimit, createRateLimit, limited } from './rate-limit.ts';
+import { createFailureLimit, createRateLimit, limited, type RateLimit } from './rate-limit.ts';
 import { hashSecret, looksLikeSecret } from './secrets.ts';
 import type { SeqGate } from './seq-gate.ts';
 
@@ -26,30 +26,27 @@ export interface Authenticator {
 }
 
 const MAX_CACHED = 100_000;
-/** Tokens that are looked up for an address that waits. */
-const SPARE_LOOKUPS = { perSecond: 5, burst: 20 };
+/** Unknown tokens that are still looked up for an address that waits: at a look-up each, a hub does not feel them. */
+const SPARE_LOOKUPS = { perSecond: 200, burst: 2000 };
 
 /**
  * Tokens are looked up by hash and remembered until the stamp of `gate` moves: every change of a token moves it, so
  * that a revocation holds from the next request on, in every process.
+ *
+ * A token that holds uses up nothing of its address, neither requests nor failures, and comes in while the address waits: ten thousand
+ * machines behind one address come back after a restart, also where somebody beside them guesses or floods.
+ * @param requests what an address may ask without a token that holds
  */
 export function createAuthenticator(
   find: FindToken,
   gate: SeqGate,
   clock: () => Date,
   failuresPerMinute: number,
+  requests: RateLimit,
 ): Authenticator {
   const now = () => clock().getTime();
-  const limit = createFailureLimit(failuresPerMinute, now);
+  const failures = createFailureLimit(failuresPerMinute, now);
   const spare = createRateLimit(SPARE_LOOKUPS, 'this address', now);
-  const hasSpare = (address: string): boolean => {
-    try {
-      spare.take(address);
-      return true;
-    } catch {
-      return false;
-    }
-  };
   let known = new Map<string, { stamp: string; token: StoredToken }>();
 
   async function lookUp(hash: string): Promise<StoredToken | null> {
@@ -68,37 +65,44 @@ export function createAuthenticator(
 
   return {
     recall(authorization, stamp) {
-      const secret = /^Bearer (\S+)$/.exec(authorization ?? '')?.[1];
-      const cached = secret === undefined ? undefined : known.get(hashSecret(secret));
+      const secret = secretOf(authorization);
+      const cached = secret === null ? undefined : known.get(hashSecret(secret));
       return cached?.stamp === stamp && whyRefused(cached.token, clock()) === null ? cached.token.principal : null;
     },
     async authenticate(authorization, address) {
-      const secret = bearer(authorization);
-      const hash = hashSecret(secret);
-      const wait = known.has(hash) ? 0 : limit.waitSeconds(address);
-      // While an address waits its neighbours may still come in with a token that holds; a few guesses a second find none.
-      if (wait > 0 && !(looksLikeSecret(secret) && hasSpare(address))) throw tooManyFailures(wait);
-      const token = looksLikeSecret(secret) ? await lookUp(hash) : null;
+      const secret = secretOf(authorization);
+      const hash = secret === null ? '' : hashSecret(secret);
+      const remembered = known.get(hash);
+      const held = remembered !== undefined && whyRefused(remembered.token, clock()) === null;
+      const mayBeOne = secret !== null && looksLikeSecret(secret);
+      const failed = held ? 0 : failures.waitSeconds(address);
+      const asked = held ? 0 : requests.waitSeconds(address);
+      const waits = failed > 0 || asked > 0;
+      if (waits && !(mayBeOne && spare.waitSeconds(address) === 0)) throw mustWait(failed, asked);
+      const token = mayBeOne ? await lookUp(hash) : null;
       const refusal = token === null ? 'The token is unknown' : whyRefused(token, clock());
       if (token !== null && refusal === null) return token.principal;
-      if (wait > 0) throw tooManyFailures(wait);
+      (waits ? spare : requests).take(address);
+      if (waits) throw mustWait(failed, asked);
+      if (secret === null) throw notShown(authorization);
       // Whoever shows a token that has ended guesses nothing.
-      if (token === null) limit.fail(address);
+      if (token === null) failures.fail(address);
       throw new HaiveError('TOKEN_INVALID', refusal ?? 'The token is unknown');
     },
   };
 }
 
-function bearer(authorization: string | undefined): string {
-  if (authorization === undefined || authorization === '') {
-    throw new HaiveError('UNAUTHENTICATED', 'This address needs a token');
-  }
-  const match = /^Bearer +(\S+)$/i.exec(authorization);
-  if (match?.[1] === undefined) {
-    throw new HaiveError('UNAUTHENTICATED', 'The Authorization header is not of the form `Bearer TOKEN`');
-  }
-  return match[1];
-}
+const BEARER = /^Bearer +(\S+)$/i;
+
+const secretOf = (authorization: string | undefined): string | null => BEARER.exec(authorization ?? '')?.[1] ?? null;
+
+const notShown = (authorization: string | undefined): HaiveError =>
+  new HaiveError(
+    'UNAUTHENTICATED',
+    authorization === undefined || authorization === ''
+      ? 'This address needs a token'
+      : 'The Authorization header is not of the form `Bearer TOKEN`',
+  );
 
 function whyRefused(token: StoredToken, now: Date): string | null {
   if (token.revokedAt !== null) return 'The token was revoked';
@@ -106,7 +110,10 @@ function whyRefused(token: StoredToken, now: Date): string | null {
   return null;
 }
 
-const tooManyFailures = (seconds: number): HaiveError => limited('Too many failed attempts from this address', seconds);
+const mustWait = (failed: number, asked: number): HaiveError =>
+  failed > 0
+    ? limited('Too many failed attempts from this address', failed)
+    : limited('Too many requests from this address', asked);
 
 /** @throws HaiveError FORBIDDEN when none of the principal's roles opens the endpoint */
 export function requireAccess(principal: Principal, endpoint: Pick<Endpoint, 'access' | 'summary'>): void {

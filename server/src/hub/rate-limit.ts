@@ -5,6 +5,8 @@ const MAX_KEYS = 100_000;
 
 /** A token bucket for each key: `burst` at once, `perSecond` in the long run. */
 export interface RateLimit {
+  /** Seconds until the key has one to take, 0 when it has; takes none. */
+  waitSeconds(key: string): number;
   /** Takes one; @throws HaiveError RATE_LIMITED (details.retry_after_s) when none is left. */
   take(key: string): void;
 }
@@ -24,24 +26,30 @@ export function createRateLimit(
   let young = new Map<string, Bucket>();
   let old = new Map<string, Bucket>();
   let turned = now();
+  function bucketOf(key: string): Bucket {
+    const at = now();
+    // A clock that was set back counts from there.
+    turned = Math.min(turned, at);
+    if (at - turned >= fillMs || young.size >= MAX_KEYS) {
+      old = at - turned >= 2 * fillMs ? new Map() : young;
+      young = new Map();
+      turned = at;
+    }
+    let bucket = young.get(key);
+    if (bucket === undefined) {
+      bucket = old.get(key) ?? { left: burst, at };
+      young.set(key, bucket);
+    }
+    bucket.left = Math.min(burst, bucket.left + (Math.max(0, at - bucket.at) / 1000) * perSecond);
+    bucket.at = at;
+    return bucket;
+  }
+  const secondsFor = ({ left }: Bucket): number => Math.max(0, (1 - left) / perSecond);
   return {
+    waitSeconds: (key) => secondsFor(bucketOf(key)),
     take(key) {
-      const at = now();
-      // A clock that was set back counts from there.
-      turned = Math.min(turned, at);
-      if (at - turned >= fillMs || young.size >= MAX_KEYS) {
-        old = at - turned >= 2 * fillMs ? new Map() : young;
-        young = new Map();
-        turned = at;
-      }
-      let bucket = young.get(key);
-      if (bucket === undefined) {
-        bucket = old.get(key) ?? { left: burst, at };
-        young.set(key, bucket);
-      }
-      bucket.left = Math.min(burst, bucket.left + (Math.max(0, at - bucket.at) / 1000) * perSecond);
-      bucket.at = at;
-      if (bucket.left < 1) throw limited(`Too many requests from ${who}`, (1 - bucket.left) / perSecond);
+      const bucket = bucketOf(key);
+      if (bucket.left < 1) throw limited(`Too many requests from ${who}`, secondsFor(bucket));
       bucket.left -= 1;
     },
   };

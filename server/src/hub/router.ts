@@ -46,7 +46,10 @@ export function addRoutes(app: FastifyInstance, parts: RouterParts): void {
   });
   app.addHook('onResponse', async (request, reply) => account(parts, request, reply));
   app.setErrorHandler((thrown, request, reply) => sendProblem(parts, thrown, request, reply));
-  app.setNotFoundHandler((request, reply) => sendProblem(parts, unknownAddress(request, reply), request, reply));
+  app.setNotFoundHandler((request, reply) => {
+    parts.limits.address.take(callerKey(request.ip));
+    throw unknownAddress(request, reply);
+  });
   for (const [name, endpoint] of Object.entries(ENDPOINTS) as [EndpointName, Endpoint][]) {
     app.route({
       method: endpoint.method,
@@ -68,10 +71,11 @@ async function handle(
     throw new HaiveError('SHUTTING_DOWN', 'The hub is stopping');
   }
   const caller = callerKey(request.ip);
-  if (!WHILE_DRAINING.includes(name)) parts.limits.address(caller);
   let principal = ANONYMOUS;
   let proven = true;
-  if (endpoint.access !== 'public') {
+  if (endpoint.access === 'public') {
+    if (!WHILE_DRAINING.includes(name)) parts.limits.address.take(caller);
+  } else {
     principal = await parts.auth.authenticate(request.headers.authorization, caller);
     parts.limits.token(principal);
     (request as { principal?: Principal }).principal = principal;

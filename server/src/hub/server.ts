@@ -101,16 +101,17 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
     undo.push(startCollectiveSweep(hub, live));
 
     const gate = createSeqGate(async () => String(await store.stamp()));
+    const limits = createRequestLimits(config.limits, () => clock().getTime());
     const auth = createAuthenticator(
       (hash) => findStoredToken(store.read, hash),
       gate,
       clock,
       config.limits.failedAuthPerMinute,
+      limits.address,
     );
     const plans = createPlans(hub, gate);
     const bundle = await loadBundle(distDir);
     const registrations = createTurns(config.limits.registrations);
-    const limits = createRequestLimits(config.limits, () => clock().getTime());
     const sockets = (): number => live.size();
     const useCases = createUseCases({ plans, live, bundle, metrics, registrations, sockets, isDraining });
     const shared = { auth, metrics, limits, seen: activity.seen, isDraining };

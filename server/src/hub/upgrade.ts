@@ -38,7 +38,6 @@ export async function upgrade(
     if (parts.isDraining()) throw new HaiveError('SHUTTING_DOWN', 'The hub is stopping');
     checkProtocol(request.headers[PROTOCOL_HEADER] as string | undefined, 'machine');
     const caller = callerKey(clientAddress(request, parts.behindProxy));
-    parts.limits.address(caller);
     const principal = await parts.auth.authenticate(request.headers.authorization, caller);
     parts.limits.token(principal);
     requireAccess(principal, LIVE);

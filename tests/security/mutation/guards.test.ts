@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { GUARDS } from './guards.ts';
+import { GUARDS } from './guards/index.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
@@ -9,7 +9,7 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 // The list must not rot: whoever changes a check changes its row, and sees by `mutate.mjs` that a test still notices.
 describe('the list of checks', () => {
   it('is long, and names none twice', () => {
-    expect(GUARDS.length).toBeGreaterThanOrEqual(180);
+    expect(GUARDS.length).toBeGreaterThanOrEqual(260);
     const names = GUARDS.map((g) => `${g.file}: ${g.check}`);
     expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
   });

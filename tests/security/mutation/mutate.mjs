@@ -1,11 +1,11 @@
-// Takes every check of guards.ts out, one at a time, and expects the tests that guard it to fail:
+// Takes every check of guards/ out, one at a time, and expects the tests that guard it to fail:
 // `node tests/security/mutation/mutate.mjs [--sample N] [--seed N] [--only TEXT] [--part I/N]`. Works on a copy of the repository.
 import { execFileSync } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { transform } from 'esbuild';
+import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const { values } = parseArgs({
@@ -20,9 +20,10 @@ const { values } = parseArgs({
 
 /** The list, and what of it does not stand in the sources any more. */
 async function readGuards() {
-  const source = await readFile(join(root, 'tests/security/mutation/guards.ts'), 'utf8');
-  const { code } = await transform(source, { loader: 'ts', format: 'esm' });
-  return (await import(`data:text/javascript;base64,${Buffer.from(code).toString('base64')}`)).GUARDS;
+  const entryPoints = [join(root, 'tests/security/mutation/guards/index.ts')];
+  const { outputFiles } = await build({ entryPoints, bundle: true, format: 'esm', write: false });
+  return (await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`))
+    .GUARDS;
 }
 
 /** A few of all, others for each seed. */

@@ -25,6 +25,8 @@ export interface SyncResult {
   /** What could not be given or installed, and why. */
   problems: SyncProblem[];
   warnings: string[];
+  /** Of a dry run: what would go although nobody asked for that (revoked, forbidden by the policy), and why. */
+  leaving: { name: string; why: string }[];
   /** The user's own edits that an update met. */
   edits: { name: string; path: string; outcome: string }[];
   /** Revoked versions that were taken out of reach, and how many processes that ran from them were ended. */
@@ -49,6 +51,7 @@ export function outcome(
     waiting: picked.waiting,
     problems: plan.problems.map((p) => ({ ...p, where: 'hub' })),
     warnings: [],
+    leaving: [],
     edits: [],
     revoked: [],
     notModified,
@@ -76,3 +79,7 @@ export function finished(result: SyncResult, picked: Picked, applied: ChangeResu
   result.reloadNeeded = true;
   return result;
 }
+
+/** In words. */
+export const leavingText = ({ name, why }: SyncResult['leaving'][number]): string =>
+  `${name} goes with the next sync: ${why}`;

@@ -1,17 +1,13 @@
 import { keyIdOf } from '../../domain/dsse.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { applyPolicy } from '../../domain/finding-policy.ts';
-import type { Finding } from '../../domain/findings.ts';
-import { packPlugin } from '../../domain/package.ts';
-import { scanPlugin } from '../../domain/safety/index.ts';
-import { decodeBlob, readBlobs } from '../../storage/blob-queries.ts';
-import { deletePluginFiles, filesOf, findOrigin, setPluginStatus } from '../../storage/plugin-queries.ts';
+import { deletePluginFiles, findOrigin, setPluginStatus } from '../../storage/plugin-queries.ts';
 import { dropHeld } from '../../storage/trust-queries.ts';
 import { change } from '../change.ts';
 import type { HubContext, UseCase } from '../context.ts';
 import { findVersion } from '../registry/choose-version.ts';
 import { type Catalogue, type CatalogueVersion, loadCatalogue } from '../registry/snapshot.ts';
 import { withheldFrom } from './quorums.ts';
+import { findingsOf } from './review-findings.ts';
 import { describeSurface } from './show-surface.ts';
 import { baselineOf } from './surfaces.ts';
 
@@ -73,27 +69,6 @@ async function shippedIds(hub: HubContext): Promise<Set<string>> {
     .where('imported', '=', 0)
     .execute();
   return new Set(rows.map((row) => row.id));
-}
-
-async function findingsOf(hub: HubContext, version: CatalogueVersion): Promise<Finding[]> {
-  const rows = await filesOf(hub.store.read, version.id);
-  const bytes = new Map<string, Buffer>();
-  const wanted = [...new Set(rows.map((row) => row.sha256))];
-  for (const blob of await readBlobs(hub.store.read, wanted)) bytes.set(blob.sha256, await decodeBlob(blob));
-  const files = rows.map(({ path, sha256, executable }) => ({
-    path,
-    executable,
-    bytes: bytes.get(sha256) ?? Buffer.alloc(0),
-  }));
-  try {
-    const { findings } = packPlugin(files, { maxBytes: Number.MAX_SAFE_INTEGER, now: hub.clock(), translate: false });
-    return applyPolicy([...findings, ...(await scanPlugin(files))], hub.config.findings);
-  } catch (thrown) {
-    // Rules that came after it was registered: a reviewer is told, and may still reject it.
-    if (!(thrown instanceof HaiveError)) throw thrown;
-    const { code, message, hint } = thrown;
-    return [{ code, severity: 'error', file: '', line: null, column: null, message, fix: hint }];
-  }
 }
 
 /**

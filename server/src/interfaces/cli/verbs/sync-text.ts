@@ -1,3 +1,4 @@
+import { leavingText } from '../../../client/sync/result.ts';
 import type { SyncResult } from '../../../client/sync.ts';
 import { toHaiveError } from '../../../domain/errors.ts';
 import { clean, type Style, warnings } from '../output.ts';
@@ -34,7 +35,7 @@ export function syncLines(result: SyncResult, style: Style): string[] {
           : 'your edit stays';
     lines.push(style.yellow(`~ ${edit.name}/${edit.path}: ${what}`));
   }
-  lines.push(...warnings(result.warnings, style));
+  lines.push(...warnings([...result.warnings, ...result.leaving.map(leavingText)], style));
   if (lines.length === 0) lines.push('In step with the hub.');
   if (result.reloadNeeded) lines.push(style.dim('Open sessions take it up with /reload-plugins.'));
   return lines;
@@ -49,6 +50,7 @@ export function syncJson(result: SyncResult): Record<string, unknown> {
     problems,
     warnings: notes,
     edits,
+    leaving: result.leaving,
     revoked: result.revoked,
     not_modified: notModified,
     reload_needed: reloadNeeded,

@@ -1,0 +1,164 @@
+import { FAILED, type Guard, LIES, MACHINE, of, REVIEW, TRUST } from './guard.ts';
+
+export const IN_CLIENT: readonly Guard[] = [
+  ...of(
+    'client/plan.ts',
+    [MACHINE, LIES],
+    [
+      [
+        'a plan that is replayed',
+        'if (seen !== undefined && (plan.epoch < seen.epoch ||',
+        'if (false && seen !== undefined && (plan.epoch < seen.epoch ||',
+      ],
+      ["another machine's or hub's plan", 'if (plan.machine !== machine.id || plan.hub !== hub.id) {', 'if (false) {'],
+      ['a plan of a format to come', 'if (plan.format !== PLAN_FORMAT) {', 'if (false) {'],
+      ['a plan without counter', 'if (!Number.isSafeInteger(plan.counter) ||', 'if ('],
+    ],
+  ),
+  ...of('client/plan.ts', TRUST, [
+    [
+      'a new epoch without an operator',
+      'if (operators.length > 0) checkEpoch(plan.epochProof, plan.hub, plan.epoch, operators);',
+    ],
+  ]),
+  ...of(
+    'client/batch.ts',
+    [MACHINE, LIES],
+    [['bytes that unpack to more than they should', '{ maxOutputLength: Math.max(size, 1) }', '{}']],
+  ),
+  ...of(
+    'client/transfer.ts',
+    [MACHINE, LIES],
+    [
+      ['a record signed twice or not at all', 'if (envelope.signatures.length !== 1) {', 'if (false) {'],
+      [
+        'the record of another version',
+        'if (record.name !== want.name || record.version !== want.version || record.digest !== want.digest) {',
+        'if (false) {',
+      ],
+      [
+        'a record that is here under another name',
+        'else if (kept.record.name !== want.name || kept.record.version !== want.version) {',
+        'else if (false) {',
+      ],
+      ['a version over the limit of the machine', 'if (!(size <= options.maxBytes)) {', 'if (false) {'],
+      ['unsafe paths in a record', 'for (const file of record.files) checkPath(file.path);'],
+      ['colliding paths in a record', 'checkPathSet(record.files.map((file) => file.path));'],
+      ['a key that is not pinned', 'await admit(m, hub, record.name, key, keys, options);'],
+      ['a version that climbs out', 'checkVersion(record.version);'],
+      ['a name that climbs out', 'checkPluginName(record.name);'],
+    ],
+  ),
+  ...of(
+    'client/trust.ts',
+    [MACHINE, TRUST],
+    [
+      ['another key than the pinned one', 'if (pinned.length > 0) {', 'if (false) {'],
+      ['what a revoked key says of the next', 'if (revokedKeys.includes(keyIdOf(from))) continue;'],
+    ],
+  ),
+  ...of(
+    'client/vet.ts',
+    [MACHINE, TRUST],
+    [
+      ['what a revoked key signed', 'if (plan.revokedKeys?.includes(got.keyid)) {', 'if (false) {'],
+      [
+        'installed plugins that the policy forbids now',
+        'if (why !== null) found.push([digest, `POLICY_REFUSED: ${why}`]);',
+      ],
+      [
+        "the hub's own plugins as published",
+        "got.record.imported || got.keyid === keyIdOf(ctx.config.hub?.public_key ?? '')",
+        'got.record.imported',
+      ],
+      [
+        'a revocation the hub forgets',
+        'await rememberRevoked(machine, said)',
+        'new Map(said.map((r) => [r.digest, r]))',
+      ],
+    ],
+  ),
+  ...of(
+    'client/sync.ts',
+    [LIES, TRUST],
+    [
+      ['an expired plan that brings something', 'stale ? onlyRevocations(answer.plan) : answer.plan', 'answer.plan'],
+      ['a freeze by 304', 'if (answer.notModified && expired(ctx, answer))', 'if (false)'],
+      ['revoked trees within reach', 'done.revoked = await takeAway(machine);'],
+    ],
+  ),
+  ...of(
+    'client/sync/carry-out.ts',
+    [LIES, TRUST],
+    [
+      [
+        'an expired plan that takes something away',
+        "if (stale) picked.remove = picked.remove.filter((name) => vetting.banned.has(receipts.plugins[name]?.digest ?? ''));",
+      ],
+      ['versions that the owner refuses', 'if (refused.size > 0) {', 'if (false) {'],
+    ],
+  ),
+  ...of('client/policy.ts', TRUST, [
+    ["an administrator's policy that others could write", 'if (uid === 0 && writers === 0) continue;', 'continue;'],
+    ["an administrator's policy of a user", 'uid === 0 && writers === 0', 'writers === 0'],
+    [
+      "an administrator's policy in a user's folder",
+      'for (const one of [real, ...onTheWay]) {',
+      'for (const one of [real]) {',
+    ],
+    [
+      'a link into the folder of a user',
+      'const onTheWay = new Set([...foldersOf(path), ...foldersOf(real)]);',
+      'const onTheWay = new Set(foldersOf(path));',
+    ],
+    [
+      'a policy that is not understood',
+      "throw new HaiveError('CONFIG_INVALID', `${path}: ${issue?.path.join('.') || 'the whole'}: ${issue?.message}`, {",
+      "return {};\n  throw new HaiveError('CONFIG_INVALID', `${path}: ${issue?.message}`, {",
+    ],
+  ]),
+  ...of('client/local-audit.ts', TRUST, [
+    [
+      'a refusal written down again and again',
+      'const fresh = refused.filter((r) => !same(r));',
+      'const fresh = refused.filter((r) => r !== undefined || same(r));',
+    ],
+  ]),
+  ...of('client/sync/carry-out.ts', TRUST, [
+    ['a refusal written down', 'if (idle) await noteRefusals(ctx, refusalsOf(plan, failed));'],
+  ]),
+  ...of('client/vet.ts', TRUST, [
+    ['two words of one operator', 'operators.flatMap(', 'words.flatMap(() => operators).flatMap('],
+  ]),
+  ...of('client/review.ts', REVIEW, [
+    ['an approval of what cannot go out', "await hub.call('publish', { body: { ...body, dry_run: true } });", ';'],
+  ]),
+  ...of('client/acceptance.ts', 'tests/cli/accept-surface.test.ts', [
+    ['a no of whom was asked', '&& (await accept(first))) return true;', ') return true;'],
+    ['a first surface before anything is sent', 'throw unaccepted(first, surface);', 'return false;'],
+  ]),
+  ...of('client/local-audit.ts', FAILED, [
+    [
+      'a failure that the history leaves out',
+      'await noteFailures(ctx, failed).catch(',
+      'await Promise.resolve().catch(',
+    ],
+    [
+      'a failure that is lost where no line can be written',
+      '.catch(() => spoolFailures(ctx, failed))',
+      '.catch(() => undefined)',
+    ],
+    [
+      'an entry between a change and its own lines',
+      "if (statOf(machine.paths.journal) !== null) throw new HaiveError('LOCKED', 'A change is yet to be finished');",
+    ],
+    [
+      'a failure written down again and again',
+      'return !(entry?.what === what && entry.result === code && told === version);',
+      'return entry !== null || told === version;',
+    ],
+  ]),
+  ...of('client/sync.ts', FAILED, [
+    ['a failure that is never written down', 'await noteSpooledFailures(ctx, told.failures);'],
+  ]),
+];

@@ -1,0 +1,118 @@
+import { ATTACKS, type Guard, HUB, of, UNITS, WIRE } from './guard.ts';
+
+export const IN_HUB_REGISTRY: readonly Guard[] = [
+  ...of(
+    'hub/registry/access.ts',
+    [ATTACKS, WIRE],
+    [
+      ['the core by a publisher', 'if (name === CORE) throw', 'if (false) throw'],
+      [
+        'a publisher outside its pattern',
+        'if (principal.namePattern === null || nameMatches(principal.namePattern, name)) return;',
+        'return;',
+      ],
+
+      [
+        'a machine that acts on another',
+        'if (found === undefined || found.id !== principal.machineId) {',
+        'if (found === undefined) {',
+      ],
+      ['a name that looks like another', 'if (lookOf(other) !== look) continue;', 'continue;'],
+    ],
+  ),
+  ...of(
+    'hub/registry/register.ts',
+    [ATTACKS, HUB],
+    [
+      ['a publisher’s key that was revoked', 'if (known.some((row) => row.revoked_at !== null)) {', 'if (false) {'],
+      ['a record that calls itself the hub’s', 'if (record.imported) {', 'if (false) {'],
+      ['a record of another plugin.json', 'if (packed.record.digest !== record.digest) {', 'if (false) {'],
+    ],
+  ),
+  ...of('hub/registry/access.ts', UNITS, [
+    [
+      'a contributor that publishes',
+      "if (isOperator(principal) || principal.roles.includes('publisher')) return;",
+      'return;',
+    ],
+  ]),
+  ...of('hub/registry/register.ts', UNITS, [
+    [
+      'a key that is none',
+      'if (header !== undefined && /^[A-Za-z0-9+/]{43}=$/.test(header)) return header;',
+      "return header ?? '';",
+    ],
+  ]),
+  ...of('hub/registry/register.ts', WIRE, [
+    ['an origin that is no address', 'if (header.length <= 2000 && /^[\\x21-\\x7e]+$/.test(header)) return', 'return'],
+  ]),
+  ...of(
+    'hub/registry/receive-frames.ts',
+    [ATTACKS, UNITS],
+    [
+      ['bytes other than those signed', 'if (hash !== sha256 || bytes.length !== size) {', 'if (false) {'],
+      [
+        'two records in one body',
+        "if (head !== undefined) throw new HaiveError('BODY_INVALID', 'The body holds two records');",
+      ],
+      [
+        'a blob that no record names',
+        "if (size === undefined) throw new HaiveError('BODY_INVALID', `The record names no file with the blob ${sha256}`);",
+        "if (size === undefined) throw new Error('x');",
+      ],
+      [
+        'a record over the limit',
+        'if (size > limits.maxBytes || record.files.length > limits.maxFiles) {',
+        'if (false) {',
+      ],
+    ],
+  ),
+  ...of('hub/registry/store-version.ts', ATTACKS, [
+    ['a version that was deleted', "if (known.status === 'deleted') {", 'if (false) {'],
+    [
+      'other bytes under a version that exists',
+      'if (known.checksum === record.digest) return known.status;',
+      'return known.status;',
+    ],
+  ]),
+  ...of(
+    'hub/registry/publish.ts',
+    [ATTACKS, HUB],
+    [
+      [
+        'publishing what was revoked',
+        "if (version.status === 'registered' || version.status === 'published' || version.status === 'deprecated') return;",
+        'return;',
+      ],
+      ['everybody by the name *', "if (group === '*') {", 'if (false) {'],
+      ['a publisher outside its groups', 'await requireTargets(hub.store.read, principal, targets);'],
+      ['an update that does more', 'if (held !== null) {', 'if (false && held !== null) {'],
+    ],
+  ),
+  ...of('hub/registry/set-status.ts', HUB, [
+    [
+      'offering again what was revoked',
+      "if (status === 'published' || status === 'deprecated' || status === 'yanked') return;",
+      'return;',
+    ],
+  ]),
+  ...of(
+    'hub/registry/visibility.ts',
+    [ATTACKS, UNITS],
+    [
+      ["bytes that are another group's", 'return desired.has(version.id);', 'return true;'],
+      ['bytes of what was revoked', 'if (gone(version)) return false;'],
+    ],
+  ),
+  ...of(
+    'hub/registry/uploads.ts',
+    [UNITS],
+    [
+      [
+        'an archive over the limit',
+        "if (held > maxBytes) throw new HaiveError('PLUGIN_TOO_LARGE', `The body is over ${maxBytes} bytes`);",
+      ],
+      ['a path on the hub', 'if (path !== undefined && path !== null) {', 'if (false) {'],
+    ],
+  ),
+];
