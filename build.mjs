@@ -1,5 +1,5 @@
 // Builds server/dist: one self-contained ESM file per entry, the same bytes from the same source.
-// `node build.mjs [hub|cli|mcp|hook|sandbox …]` builds all or the named entries; HAIVEMIND_DIST names another output folder.
+// `node build.mjs [hub|embedder|cli|mcp|hook|sandbox …]` builds all or the named entries; HAIVEMIND_DIST names another output folder.
 // The machine's files (cli, mcp, hook, sandbox) hold nothing native: the build fails if an external import survives in them.
 
 import { createHash } from 'node:crypto';
@@ -181,6 +181,7 @@ async function carried(name, head, bodies, { shebang = false } = {}) {
 const entries = {
   hub: () =>
     plain('hub.mjs', 'server/src/hub/main.ts', { external: ['better-sqlite3', 'pg', 'pg-native', 'chromadb'] }),
+  embedder: () => plain('embedder.mjs', 'server/src/hub/discovery/onnx-worker.ts'),
   cli: () =>
     carried(
       'cli.mjs',

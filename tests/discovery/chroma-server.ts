@@ -1,11 +1,10 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
+import { cachedPackage } from '../support/cached-package.ts';
 
 /** A real Chroma server from npm, of the version that runs on this system's C library. */
 
@@ -15,19 +14,7 @@ const VERSION = '1.0.5';
 /** Where the server's binding is, installed on first use (400 MB); or why there is none here. */
 export async function chromaBinding(): Promise<{ path: string } | { missing: string }> {
   if (process.platform !== 'linux' || process.arch !== 'x64') return { missing: `no ${PACKAGE} for this system` };
-  const cache = process.env.HAIVEMIND_TEST_CACHE ?? join(homedir(), '.cache', 'haivemind-tests');
-  const folder = join(cache, `chroma-bindings-${VERSION}`);
-  const path = join(folder, 'node_modules', PACKAGE);
-  if (!existsSync(path)) {
-    await mkdir(folder, { recursive: true });
-    const args = ['install', '--prefix', folder, '--no-audit', '--no-fund', `${PACKAGE}@${VERSION}`];
-    try {
-      await promisify(execFile)('npm', args, { timeout: 170_000 });
-    } catch (err) {
-      return { missing: `npm cannot install ${PACKAGE}@${VERSION}: ${String(err).split('\n')[0]}` };
-    }
-  }
-  return { path };
+  return cachedPackage(PACKAGE, VERSION, 'chroma-bindings');
 }
 
 export interface ChromaServer {

@@ -6,13 +6,7 @@ import { readHubConfig } from '../../server/src/hub/config.ts';
 import { closeDiscovery, discoveryOf } from '../../server/src/hub/discovery/discovery-of.ts';
 import { endpointEmbedder } from '../../server/src/hub/discovery/embedder.ts';
 import { operator, pack, reader, startTestHub, type TestHub } from '../contract/registry/test-hub.ts';
-
-/** What the stand-in takes for one thing: words that the hub's own vectors have no reason to bring together. */
-const CONCEPTS = [
-  ['kitten', 'whiskers', 'purring', 'feline', 'cat'],
-  ['engine', 'gearbox', 'diesel', 'automobile', 'car'],
-  ['flour', 'dough', 'oven', 'pastry', 'bread'],
-];
+import { CONCEPTS } from './concepts.ts';
 
 type Mode = 'ok' | 'error' | 'hang' | 'dimensions' | 'text' | 'fewer' | 'zero' | 'null';
 interface Asked {
@@ -66,7 +60,7 @@ beforeEach(() => {
 describe('an endpoint', () => {
   it('answers unit vectors in the order of the texts, and is told model and key', async () => {
     const embedder = endpointEmbedder({ url, model: 'm', key: 'secret' });
-    const [cat, car] = await embedder.embed(['a cat', 'a car'], { timeoutMs: 5_000 });
+    const [cat, car] = await embedder.embed(['a cat', 'a car'], { timeoutMs: 5_000, as: 'document' });
     expect(cat?.[0]).toBeCloseTo(0.995, 2);
     expect(car?.[1]).toBeCloseTo(0.995, 2);
     expect(asked[0]).toEqual({ input: ['a cat', 'a car'], model: 'm', authorization: 'Bearer secret' });
@@ -82,15 +76,15 @@ describe('an endpoint', () => {
     ['dimensions', /7 dimensions where it answered 4/],
   ])('that fails (%s) is a coded error', async (how, why) => {
     const embedder = endpointEmbedder({ url, model: 'm' });
-    await embedder.embed(['first'], { timeoutMs: 5_000 });
+    await embedder.embed(['first'], { timeoutMs: 5_000, as: 'document' });
     mode = how;
-    const call = embedder.embed(['a', 'b'], { timeoutMs: 300 });
+    const call = embedder.embed(['a', 'b'], { timeoutMs: 300, as: 'document' });
     await expect(call).rejects.toMatchObject({ code: 'EMBEDDER_FAILED', message: expect.stringMatching(why) });
   });
 
   it('that is not there is one, too', async () => {
     const embedder = endpointEmbedder({ url: 'http://127.0.0.1:1/v1', model: 'm' });
-    const call = embedder.embed(['a'], { timeoutMs: 2_000 });
+    const call = embedder.embed(['a'], { timeoutMs: 2_000, as: 'question' });
     await expect(call).rejects.toMatchObject({ code: 'EMBEDDER_FAILED', message: /cannot be reached/ });
   });
 });
@@ -181,6 +175,16 @@ describe('a hub with an embedder', () => {
 describe('its configuration', () => {
   const read = (env: Record<string, string>) =>
     readHubConfig({}, { HAIVEMIND_HOME: '/nonexistent', ...env }).embeddings;
+  it('is a folder, from where the hub was started', () => {
+    const env = { HAIVEMIND_HOME: '/nonexistent', HAIVEMIND_EMBEDDINGS_FOLDER: 'minilm' };
+    expect(readHubConfig({}, env, '/models').embeddings).toEqual({ folder: '/models/minilm', runtime: undefined });
+    const runtime = readHubConfig(
+      {},
+      { ...env, HAIVEMIND_ONNX_RUNTIME: '/opt/onnxruntime-node' },
+      '/models',
+    ).embeddings;
+    expect(runtime).toEqual({ folder: '/models/minilm', runtime: '/opt/onnxruntime-node' });
+  });
   it('is an address and a model, together', () => {
     expect(read({})).toBeUndefined();
     expect(
@@ -195,6 +199,8 @@ describe('its configuration', () => {
     [{ HAIVEMIND_EMBEDDINGS_URL: 'http://127.0.0.1/v1' }],
     [{ HAIVEMIND_EMBEDDINGS_MODEL: 'm' }],
     [{ HAIVEMIND_EMBEDDINGS_URL: 'localhost', HAIVEMIND_EMBEDDINGS_MODEL: 'm' }],
+    [{ HAIVEMIND_EMBEDDINGS_FOLDER: '/m', HAIVEMIND_EMBEDDINGS_URL: 'http://127.0.0.1/v1' }],
+    [{ HAIVEMIND_EMBEDDINGS_FOLDER: '/m', HAIVEMIND_EMBEDDINGS_MODEL: 'm' }],
   ])('%j is refused', (env) => {
     expect(() => read(env as never)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
   });

@@ -304,7 +304,7 @@ export const ERRORS = {
     502,
     69,
     'The embedder of the search does not answer, or answers something else than vectors.',
-    'Check HAIVEMIND_EMBEDDINGS_URL and HAIVEMIND_EMBEDDINGS_MODEL; until it answers the hub searches with its own vectors.',
+    'Check HAIVEMIND_EMBEDDINGS_URL and HAIVEMIND_EMBEDDINGS_MODEL, or HAIVEMIND_EMBEDDINGS_FOLDER; until it answers the hub searches with its own vectors.',
   ),
   SCHEMA_NEWER: row(
     500,

@@ -37,8 +37,14 @@ export interface HubConfig {
   localChroma?: boolean | undefined;
   /** The native package with that server, where not the one beside chromadb is meant. */
   chromaBinding?: string | undefined;
-  /** An OpenAI-compatible `/embeddings` endpoint whose vectors the search uses beside words, instead of the hub's own. */
-  embeddings?: { url: string; model: string; key: string | undefined } | undefined;
+  /**
+   * An OpenAI-compatible `/embeddings` endpoint, or a folder with a model in ONNX format (and the folder of its runtime),
+   * whose vectors the search uses beside words, instead of the hub's own.
+   */
+  embeddings?:
+    | { url: string; model: string; key: string | undefined }
+    | { folder: string; runtime?: string | undefined; thread?: string }
+    | undefined;
   /** How long a plan counts as fresh. */
   planTtlMs: number;
   limits: HubLimits;
@@ -172,7 +178,7 @@ export function readHubConfig(flags: HubFlags, env: NodeJS.ProcessEnv = process.
     approvals: plugins.approvals ?? 'widening',
     approvalGroups: plugins.approval_groups ?? [],
     ...chromaOf(flags, env),
-    embeddings: embeddingsOf(env),
+    embeddings: embeddingsOf(env, cwd),
     planTtlMs: 7 * 24 * 3600_000,
     limits: limitsOf(plugins.limits ?? {}),
     logLevel,
@@ -199,8 +205,19 @@ function limitsOf(given: z.output<typeof LimitsBlock>): HubLimits {
   };
 }
 
-function embeddingsOf(env: NodeJS.ProcessEnv): HubConfig['embeddings'] {
+function embeddingsOf(env: NodeJS.ProcessEnv, cwd: string): HubConfig['embeddings'] {
   const { HAIVEMIND_EMBEDDINGS_URL: url, HAIVEMIND_EMBEDDINGS_MODEL: model, HAIVEMIND_EMBEDDINGS_KEY: key } = env;
+  const folder = env.HAIVEMIND_EMBEDDINGS_FOLDER;
+  if (folder) {
+    if (url || model) {
+      throw new HaiveError(
+        'CONFIG_INVALID',
+        'HAIVEMIND_EMBEDDINGS_FOLDER stands instead of HAIVEMIND_EMBEDDINGS_URL and HAIVEMIND_EMBEDDINGS_MODEL, not beside them',
+      );
+    }
+    const runtime = env.HAIVEMIND_ONNX_RUNTIME;
+    return { folder: resolve(cwd, folder), runtime: runtime ? resolve(cwd, runtime) : undefined };
+  }
   if (!url && !model) return undefined;
   if (!url || !model) {
     throw new HaiveError(

@@ -3,7 +3,8 @@ import type { HubContext } from '../context.ts';
 import { openChroma } from './chroma.ts';
 import { ChromaService } from './chroma-service.ts';
 import { Discovery } from './discovery.ts';
-import { endpointEmbedder } from './embedder.ts';
+import { type Embedder, endpointEmbedder } from './embedder.ts';
+import { onnxEmbedder } from './onnx-embedder.ts';
 
 const discoveries = new WeakMap<Store, Discovery>();
 
@@ -13,8 +14,7 @@ export function discoveryOf(hub: Pick<HubContext, 'store' | 'log' | 'config'>): 
   if (discovery === undefined) {
     const { chromaUrl, embeddings } = hub.config;
     const service = chromaUrl === undefined ? undefined : new ChromaService(() => openChroma(chromaUrl), hub.log);
-    const embedder = embeddings === undefined ? undefined : endpointEmbedder(embeddings);
-    discovery = new Discovery(hub.store, hub.log, service, embedder);
+    discovery = new Discovery(hub.store, hub.log, service, embedderOf(embeddings));
     discoveries.set(hub.store, discovery);
   }
   return discovery;
@@ -23,4 +23,9 @@ export function discoveryOf(hub: Pick<HubContext, 'store' | 'log' | 'config'>): 
 /** Ends its background work; before the store is closed. */
 export async function closeDiscovery(store: Store): Promise<void> {
   await discoveries.get(store)?.close();
+}
+
+function embedderOf(embeddings: HubContext['config']['embeddings']): Embedder | undefined {
+  if (embeddings === undefined) return undefined;
+  return 'folder' in embeddings ? onnxEmbedder(embeddings) : endpointEmbedder(embeddings);
 }

@@ -16,7 +16,7 @@ import type { VectorIndex } from './vector-index.ts';
 
 export interface Found extends SearchAnswer {
   /** Where the nearest vectors came from. */
-  backend: 'embedded' | 'chroma' | 'endpoint';
+  backend: 'embedded' | 'chroma' | Embedder['kind'];
   /** Why it was not the one that is configured. */
   note?: string;
 }
@@ -103,6 +103,7 @@ export class Discovery {
     this.#closing.abort();
     clearTimeout(this.#retry);
     await this.#background;
+    await this.#model?.close();
     await this.#service?.close();
   }
 
@@ -228,7 +229,10 @@ export class Discovery {
     try {
       const vector = await this.#model.embed(text, keywords);
       this.#restMs = FIRST_REST_MS;
-      return await this.#lookUp(vector, this.#model, { backend: 'endpoint', denseWeight: SEARCH_RULES.modelWeight });
+      return await this.#lookUp(vector, this.#model, {
+        backend: this.#model.kind,
+        denseWeight: SEARCH_RULES.modelWeight,
+      });
     } catch (thrown) {
       this.#leaveAlone(thrown);
       return { ...this.#embedded(text, keywords), note: toHaiveError(thrown).message };

@@ -1,11 +1,24 @@
 import { HaiveError } from '../../domain/errors.ts';
+import { unitOf } from './unit-vector.ts';
 
-/** Makes vectors of texts by a model outside this process. */
+/** Makes vectors of texts by a model that knows more than the registry's own texts. */
 export interface Embedder {
-  /** Names the model: vectors under another id cannot be compared with its own. */
+  /** What answers of the search name it. */
+  readonly kind: 'endpoint' | 'onnx';
+  /** Names the model: vectors under another id cannot be compared with its own. Final once it has made a vector. */
   readonly id: string;
+  /** So many texts are worth one call. */
+  readonly batch: number;
   /** One vector a text, of unit length. @throws HaiveError EMBEDDER_FAILED */
-  embed(texts: readonly string[], options: { timeoutMs: number; signal?: AbortSignal }): Promise<Float32Array[]>;
+  embed(texts: readonly string[], options: EmbedOptions): Promise<Float32Array[]>;
+  close?(): Promise<void>;
+}
+
+export interface EmbedOptions {
+  timeoutMs: number;
+  signal?: AbortSignal;
+  /** A question goes before the documents that wait, and some models want to be told. */
+  as: 'question' | 'document';
 }
 
 export interface EndpointOptions {
@@ -18,13 +31,16 @@ export interface EndpointOptions {
 
 /** A text is cut here: models take some hundred words, and a plugin says early what it is for. */
 const MAX_CHARACTERS = 2_000;
+const ENDPOINT_BATCH = 32;
 const MAX_ANSWER = 64 * 1024 * 1024;
 
 /** An OpenAI-compatible `/embeddings` endpoint: Ollama, Text Embeddings Inference, vLLM and others. */
 export function endpointEmbedder({ url, model, key }: EndpointOptions): Embedder {
   let dimensions: number | undefined;
   return {
+    kind: 'endpoint',
     id: `endpoint:${url}:${model}`,
+    batch: ENDPOINT_BATCH,
     async embed(texts, { timeoutMs, signal }) {
       const limit = AbortSignal.timeout(timeoutMs);
       const answer = await post(
@@ -45,7 +61,8 @@ export function endpointEmbedder({ url, model, key }: EndpointOptions): Embedder
   };
 }
 
-const failed = (why: string, cause?: unknown): HaiveError =>
+/** EMBEDDER_FAILED with its reason. */
+export const failed = (why: string, cause?: unknown): HaiveError =>
   new HaiveError('EMBEDDER_FAILED', `The embedder is left out: ${why}`, { cause });
 
 async function post(url: string, body: unknown, key: string | undefined, signal: AbortSignal): Promise<unknown> {
@@ -92,8 +109,7 @@ function readVectors(answer: unknown, count: number): Float32Array[] {
 }
 
 function unit(vector: Float32Array): Float32Array {
-  const square = vector.reduce((sum, value) => sum + value * value, 0);
-  if (!Number.isFinite(square) || square === 0) throw failed('a vector of its answer has no direction');
-  const length = Math.sqrt(square);
-  return vector.map((value) => value / length);
+  const scaled = unitOf(vector);
+  if (scaled === undefined) throw failed('a vector of its answer has no direction');
+  return scaled;
 }

@@ -2,14 +2,13 @@ import type { SearchDocument } from './document.ts';
 import type { Embedder } from './embedder.ts';
 import { VectorIndex } from './vector-index.ts';
 
-/** Texts sent at once, and how long that may take, in ms. */
-const BATCH = 32;
+/** How long one call may take, in ms. */
 const BATCH_MS = 60_000;
 /** A search waits no longer for the question's vector. */
 const QUESTION_MS = 1_000;
 
 /**
- * The vectors of an embedder outside this process. They serve once every document has one; until then, and while the
+ * The vectors of an embedder outside this thread. They serve once every document has one; until then, and while the
  * embedder does not answer, the hub's own do.
  */
 export class ModelVectors {
@@ -21,6 +20,10 @@ export class ModelVectors {
 
   constructor(embedder: Embedder) {
     this.#embedder = embedder;
+  }
+
+  get kind(): Embedder['kind'] {
+    return this.#embedder.kind;
   }
 
   /** Undefined until there are vectors. */
@@ -58,9 +61,9 @@ export class ModelVectors {
   /** Fetches the vectors that are missing. @throws HaiveError EMBEDDER_FAILED; what came so far stays */
   async renew(signal: AbortSignal): Promise<void> {
     while (this.#pending.size > 0 && !signal.aborted) {
-      const names = [...this.#pending].slice(0, BATCH);
+      const names = [...this.#pending].slice(0, this.#embedder.batch);
       const texts = names.map((name) => this.#texts.get(name) ?? '');
-      const vectors = await this.#embedder.embed(texts, { timeoutMs: BATCH_MS, signal });
+      const vectors = await this.#embedder.embed(texts, { timeoutMs: BATCH_MS, signal, as: 'document' });
       names.forEach((name, i) => {
         const vector = vectors[i] as Float32Array;
         this.#vectors ??= new VectorIndex(vector.length);
@@ -72,9 +75,16 @@ export class ModelVectors {
     }
   }
 
+  async close(): Promise<void> {
+    await this.#embedder.close?.();
+  }
+
   /** @throws HaiveError EMBEDDER_FAILED */
   async embed(text: string, keywords: readonly string[]): Promise<Float32Array> {
-    const [vector] = await this.#embedder.embed([[text, ...keywords].join(', ')], { timeoutMs: QUESTION_MS });
+    const [vector] = await this.#embedder.embed([[text, ...keywords].join(', ')], {
+      timeoutMs: QUESTION_MS,
+      as: 'question',
+    });
     return vector as Float32Array;
   }
 }
