@@ -127,6 +127,15 @@ describe('an edit of the history is found', () => {
     expect(await proof()).toMatchObject({ brokenAt: 2 });
   });
 
+  it('an entry that jumps a number, behind the one that it names', async () => {
+    await lifetime();
+    const [first = ''] = await lines();
+    const head = { n: 2, hash: (JSON.parse(first) as { hash: string }).hash };
+    const forged = sealEntries(head, [change('forged')], { at: 'now', who: 'me' }).lines;
+    await writeFile(rig.machine.paths.audit, `${first}\n${forged.join('')}`);
+    expect(await proof()).toMatchObject({ brokenAt: 2 });
+  });
+
   it('the whole file gone', async () => {
     await lifetime();
     await rm(rig.machine.paths.audit);

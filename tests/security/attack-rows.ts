@@ -4,7 +4,7 @@ import { encodeFrame, endFrame, FRAMES_TYPE } from '../../server/src/contract/fr
 import { createKeyPair, type Envelope, sealJson } from '../../server/src/domain/dsse.ts';
 import { packPlugin } from '../../server/src/domain/package.ts';
 import { RECORD_PAYLOAD_TYPE, type VersionRecord, versionDigest } from '../../server/src/domain/version-record.ts';
-import { type Ask, sourceFiles } from '../hub/support.ts';
+import { type Ask, sourceFiles, type TestHub } from '../hub/support.ts';
 
 export const MANIFEST = '.claude-plugin/plugin.json';
 
@@ -73,4 +73,41 @@ export function framesRequest(token: string, wish: FrameWish): Ask {
   ]);
   const headers = { 'content-type': FRAMES_TYPE, 'haivemind-publisher-key': wish.keyHeader ?? KEY.publicKey };
   return { token, raw, headers };
+}
+
+/** Everything that an attempt could have changed, but for when somebody was last seen. */
+export async function hubState({ hub }: Pick<TestHub, 'hub'>): Promise<string> {
+  const { read } = hub.context.store;
+  const tables = [
+    'plugins',
+    'plugin_files',
+    'publications',
+    'machine_groups',
+    'overrides',
+    'plugin_installations',
+    'publisher_keys',
+    'approvals',
+    'approval_votes',
+    'group_quorums',
+    'accepted_surfaces',
+    'machine_keys',
+    'machine_capabilities',
+    'usage_counts',
+    'held_publications',
+    'revocations',
+    'key_statements',
+    'token_limits',
+    'events',
+    'audit',
+    'hub_meta',
+  ] as const;
+  const rows = await Promise.all(tables.map((table) => read.selectFrom(table).selectAll().execute()));
+  const blobs = await read.selectFrom('blobs').select('sha256').orderBy('sha256').execute();
+  const machines = await read.selectFrom('machines').select(['id', 'name']).orderBy('id').execute();
+  const tokens = await read
+    .selectFrom('tokens')
+    .select(['id', 'roles', 'expires_at', 'revoked_at'])
+    .orderBy('id')
+    .execute();
+  return JSON.stringify([rows, blobs, machines, tokens]);
 }

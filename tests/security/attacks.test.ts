@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createKeyPair } from '../../server/src/domain/dsse.ts';
 import { ask, publish, register, registerRequest, sourceFiles, type TestHub, testHub } from '../hub/support.ts';
-import { framesRequest, MANIFEST, zip, zipRequest } from './attack-rows.ts';
+import { framesRequest, hubState, MANIFEST, zip, zipRequest } from './attack-rows.ts';
 
 let t: TestHub;
 const token: Record<string, string> = {};
@@ -45,37 +45,6 @@ beforeAll(async () => {
   (await ask(t.url, 'DELETE', '/api/plugins/deleted', { token: token.operator })).expect(200);
 });
 afterAll(() => t?.close());
-
-/** Everything that an attempt could have changed, but for when somebody was last seen. */
-async function state(): Promise<string> {
-  const { read } = t.hub.context.store;
-  const tables = [
-    'plugins',
-    'plugin_files',
-    'publications',
-    'machine_groups',
-    'overrides',
-    'plugin_installations',
-    'publisher_keys',
-    'approvals',
-    'held_publications',
-    'revocations',
-    'key_statements',
-    'token_limits',
-    'events',
-    'audit',
-    'hub_meta',
-  ] as const;
-  const rows = await Promise.all(tables.map((table) => read.selectFrom(table).selectAll().execute()));
-  const blobs = await read.selectFrom('blobs').select('sha256').orderBy('sha256').execute();
-  const machines = await read.selectFrom('machines').select(['id', 'name']).orderBy('id').execute();
-  const tokens = await read
-    .selectFrom('tokens')
-    .select(['id', 'roles', 'expires_at', 'revoked_at'])
-    .orderBy('id')
-    .execute();
-  return JSON.stringify([rows, blobs, machines, tokens]);
-}
 
 type Attempt = () => Promise<{ code: string }>;
 const post = (path: string, who: string, body: unknown): Promise<{ code: string }> =>
@@ -502,10 +471,10 @@ describe.each([
   ['requests', REQUESTS],
 ])('attacks on the hub: %s', (_group, rows) => {
   it.each(rows)('%s → %s, and nothing changed', async (_what, code, attempt) => {
-    const before = await state();
+    const before = await hubState(t);
     const answer = await attempt();
     expect(answer.code).toBe(code);
-    expect(await state()).toBe(before);
+    expect(await hubState(t)).toBe(before);
   });
 });
 
