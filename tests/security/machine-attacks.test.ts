@@ -3,7 +3,7 @@
 import { symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { brotliCompressSync } from 'node:zlib';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { HubClient } from '../../server/src/client/hub-client.ts';
 import { openParcel, throughParcel } from '../../server/src/client/parcel.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';
@@ -18,7 +18,6 @@ import {
   deltaAnswer,
   deltaFrames,
   HUB_KEY,
-  joinedMachine,
   json,
   keyid,
   type PlanOptions,
@@ -26,36 +25,14 @@ import {
   parcelBytes,
   planAnswer,
   problem,
-  type ScriptedHub,
   STRANGER,
-  scriptedHub,
-  serve,
   transferAnswer,
   transfers,
   type Version,
   version,
 } from '../cli/scripted-hub.ts';
 import { snapshot } from '../machine/rig.ts';
-import { type TempHome, tempHome } from '../support/temp-home.ts';
-
-let hub: ScriptedHub;
-let m: Awaited<ReturnType<typeof joinedMachine>>;
-let outside: TempHome;
-let served = 100;
-beforeAll(async () => {
-  outside = await tempHome('outside');
-});
-afterAll(() => outside.remove());
-beforeEach(async () => {
-  hub = await scriptedHub();
-  m = await joinedMachine(hub, { auto_install_updates: true });
-  serve(hub, [a1], { counter: 50 });
-  await syncMachine(m.ctx, { mode: 'agent' });
-});
-afterEach(async () => {
-  await hub.close();
-  await m.remove();
-});
+import { attackedMachine, hub, m, offer, outside, refusedWith } from './attacked-machine.ts';
 
 const a1 = version('alpha', '1.0.0', { 'x.txt': 'one', 'commands/a.md': 'one' });
 const a2 = version('alpha', '2.0.0', { 'x.txt': 'two', 'commands/a.md': 'two' });
@@ -72,8 +49,7 @@ function crafted(change: (files: File[]) => File[]): Version {
   const payload = JSON.parse(Buffer.from((made.envelope as Envelope).payload, 'base64').toString());
   return { ...made, entry: { ...made.entry, digest: payload.digest } };
 }
-const offer = (v: Version, plan: PlanOptions = {}) =>
-  serve(hub, [v], { counter: ++served, etag: `"${served}"`, ...plan });
+attackedMachine(a1);
 const signed = (change: (e: Envelope) => void): Version => {
   const envelope = structuredClone(a2.envelope) as Envelope;
   change(envelope);
@@ -109,12 +85,14 @@ const PLANS: [string, string, () => void][] = [
     'a plan changed on the wire',
     'SIGNATURE_INVALID',
     () => {
-      const answer = planAnswer([a2], { counter: 60 });
+      const answer = planAnswer([a2], { counter: 10_060 });
       hub.answers['GET /api/machines/me/plan'] = (request, response, body) => {
         const end = response.end.bind(response);
         response.end = ((text: string) => {
           const envelope = JSON.parse(text) as Envelope;
-          const payload = Buffer.from(envelope.payload, 'base64').toString().replace('"counter":60', '"counter":61');
+          const payload = Buffer.from(envelope.payload, 'base64')
+            .toString()
+            .replace('"counter":10060', '"counter":10061');
           return end(JSON.stringify({ ...envelope, payload: Buffer.from(payload).toString('base64') }));
         }) as typeof response.end;
         return answer(request, response, body);
@@ -288,7 +266,7 @@ const VERSIONS: [string, string, () => void][] = [
     'HASH_MISMATCH',
     () => {
       const b1 = version('beta', '1.0.0', { 'b.txt': 'b' });
-      serve(hub, [a1, b1], { counter: ++served, etag: `"${served}"` });
+      offer([a1, b1]);
       hub.answers['POST /api/transfer'] = packAnswer(b1, Buffer.alloc(10_000_000));
     },
   ],
@@ -297,7 +275,7 @@ const VERSIONS: [string, string, () => void][] = [
     'HASH_MISMATCH',
     () => {
       const b1 = version('beta', '1.0.0', { 'b.txt': 'b' });
-      serve(hub, [a1, b1], { counter: ++served, etag: `"${served}"` });
+      offer([a1, b1]);
       hub.answers['POST /api/transfer'] = packAnswer(b1, Buffer.concat([...b1.blobs.values()]).reverse());
     },
   ],
@@ -324,17 +302,6 @@ const packAnswer =
     const batch = brotliCompressSync(Buffer.concat(frames));
     response.end(Buffer.concat([encodeFrame({ t: 'batch', n: 0 }, batch), endFrame()]));
   };
-
-/** The code of what was refused, thrown or told. */
-async function refusedWith(): Promise<string> {
-  try {
-    const result = await syncMachine(await m.reopen(), { mode: 'explicit' });
-    return result.problems.map((p) => p.code).join() || 'nothing was refused';
-  } catch (thrown) {
-    if (!(thrown instanceof HaiveError)) throw thrown;
-    return thrown.code;
-  }
-}
 
 const parts = ['versions', 'overlays', '.claude-plugin', 'alpha'];
 /** What Claude Code loads, and what says so. */
@@ -457,7 +424,7 @@ describe('attacks on a machine: parcels', () => {
 
   it.each(ROWS)('does not install from %s', async (_what, plan, lies) => {
     const before = await loaded();
-    const bytes = parcelBytes(a2, await etagHere(), deltaFrames(a1, a2, lies), { counter: 60, ...plan });
+    const bytes = parcelBytes(a2, await etagHere(), deltaFrames(a1, a2, lies), { counter: 10_060, ...plan });
     hub.answers['POST /api/transfer'] = (_, response) => problem(response, 404, 'VERSION_NOT_FOUND', 'unknown here');
     await receive(bytes);
     expect(await loaded()).toBe(before);
@@ -465,7 +432,7 @@ describe('attacks on a machine: parcels', () => {
 
   it('opens none that was changed, made for another, or made for another plan', async () => {
     const etag = await etagHere();
-    const bytes = parcelBytes(a2, etag, deltaFrames(a1, a2), { counter: 60 });
+    const bytes = parcelBytes(a2, etag, deltaFrames(a1, a2), { counter: 10_060 });
     const between = { hub: 'hub_test', machine: 'machine_test', etag };
     const opened = (b: Buffer, to = between) =>
       openParcel(b, to).then(
@@ -480,7 +447,7 @@ describe('attacks on a machine: parcels', () => {
   });
 
   it('installs from a sound one, and asks nothing', async () => {
-    const bytes = parcelBytes(a2, await etagHere(), deltaFrames(a1, a2), { counter: 60 });
+    const bytes = parcelBytes(a2, await etagHere(), deltaFrames(a1, a2), { counter: 10_060 });
     expect(await receive(bytes)).toEqual([]);
     expect(await loaded()).toContain('two');
   });

@@ -2,62 +2,18 @@
 // each attempt is refused with its code, and what is installed lies as before.
 import { mkdir, rename, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { syncMachine } from '../../server/src/client/sync.ts';
 import type { Envelope } from '../../server/src/domain/dsse.ts';
-import { HaiveError } from '../../server/src/domain/errors.ts';
 import { versionDigest } from '../../server/src/domain/version-record.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
-import {
-  HUB_KEY,
-  joinedMachine,
-  json,
-  type PlanOptions,
-  type ScriptedHub,
-  scriptedHub,
-  serve,
-  transferAnswer,
-  transfers,
-  type Version,
-  version,
-} from '../cli/scripted-hub.ts';
+import { HUB_KEY, json, scriptedHub, transferAnswer, transfers, type Version, version } from '../cli/scripted-hub.ts';
 import { snapshot } from '../machine/rig.ts';
-import { type TempHome, tempHome } from '../support/temp-home.ts';
+import { attackedMachine, hub, m, offer, outside, refusedWith } from './attacked-machine.ts';
 
-let hub: ScriptedHub;
-let m: Awaited<ReturnType<typeof joinedMachine>>;
-let outside: TempHome;
-let served = 100;
 const a1 = version('alpha', '1.0.0', { 'x.txt': 'one' });
 const a2 = version('alpha', '2.0.0', { 'x.txt': 'two', 'commands/a.md': 'two' });
-const offer = (v: Version, plan: PlanOptions = {}) =>
-  serve(hub, [v], { counter: ++served, etag: `"${served}"`, ...plan });
-
-beforeEach(async () => {
-  hub = await scriptedHub();
-  outside = await tempHome('outside');
-  m = await joinedMachine(hub, { auto_install_updates: true });
-  offer(a1);
-  await syncMachine(m.ctx, { mode: 'agent' });
-});
-afterEach(async () => {
-  await hub.close();
-  await m.remove();
-  await outside.remove();
-});
-
-/** The code of what was refused, thrown or told. */
-async function refusedWith(prepare?: (ctx: Awaited<ReturnType<typeof m.reopen>>) => void): Promise<string> {
-  const ctx = await m.reopen();
-  prepare?.(ctx);
-  try {
-    const result = await syncMachine(ctx, { mode: 'explicit' });
-    return result.problems.map((p) => p.code).join() || 'nothing was refused';
-  } catch (thrown) {
-    if (!(thrown instanceof HaiveError)) throw thrown;
-    return thrown.code;
-  }
-}
+attackedMachine(a1);
 
 /** Everything under HOME that is not bookkeeping of the connection: what could be loaded, run or read by others. */
 async function lies(): Promise<string> {
@@ -81,7 +37,7 @@ const as = (v: Version, name: string, is: string): Version => ({
   ...v,
   entry: { ...v.entry, name, version: is, id: `plugin_${name}_${is}` },
 });
-const beside = (v: Version) => serve(hub, [a1, v], { counter: ++served, etag: `"${served}"` });
+const beside = (v: Version) => offer([a1, v]);
 const packed = (name: string, is: string) => version(name, is, { 'x.txt': 'evil' }, { by: HUB_KEY });
 
 const NAMES: [string, string, () => void][] = [
@@ -131,7 +87,7 @@ describe('a hub that was taken over', () => {
     ['a path that climbs out', 'PATH_UNSAFE', climbs],
     ['bytes of another plugin', 'DIGEST_MISMATCH', () => as(a1, 'beta', '1.0.0')],
   ])('keeps no other plugin from coming by %s', async (_what, code, bad) => {
-    serve(hub, [bad(), a2], { counter: ++served, etag: '"both"' });
+    offer([bad(), a2]);
     expect(await refusedWith()).toBe(code);
     expect((await readReceipts(m.ctx.machine)).plugins.alpha?.version).toBe('2.0.0');
   });
@@ -165,7 +121,7 @@ describe('a hub that was taken over', () => {
 
   it('takes everything away by an expired plan → nothing is removed', async () => {
     const before = await lies();
-    serve(hub, [], { counter: ++served, etag: '"none"', expiresAt: '2026-01-02T00:00:00.000Z' });
+    offer([], { expiresAt: '2026-01-02T00:00:00.000Z' });
     expect((await syncMachine(await m.reopen(), { mode: 'explicit' })).changed.removed).toEqual([]);
     expect(await lies()).toBe(before);
   });
