@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Endpoint, EndpointName } from '../../server/src/contract/endpoints.ts';
+import type { Endpoint } from '../../server/src/contract/endpoint.ts';
+import type { EndpointName } from '../../server/src/contract/endpoints.ts';
 import { ROLES, type Role } from '../../server/src/contract/roles.ts';
 import { ask, ENGINES, endpoints, publish, register, type TestHub, testHub } from './support.ts';
 

@@ -2,7 +2,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ENDPOINTS, type Endpoint, type EndpointName } from '../../server/src/contract/endpoints.ts';
+import type { Endpoint } from '../../server/src/contract/endpoint.ts';
+import { ENDPOINTS, type EndpointName } from '../../server/src/contract/endpoints.ts';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../../server/src/contract/frames.ts';
 import type { Role } from '../../server/src/contract/roles.ts';
 import { Problem } from '../../server/src/contract/schemas.ts';

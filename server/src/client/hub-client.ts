@@ -1,11 +1,5 @@
-import {
-  type BodyIn,
-  ENDPOINTS,
-  type Endpoint,
-  type EndpointName,
-  type QueryIn,
-  type Reply,
-} from '../contract/endpoints.ts';
+import type { Endpoint } from '../contract/endpoint.ts';
+import { type BodyIn, ENDPOINTS, type EndpointName, type QueryIn, type Reply } from '../contract/endpoints.ts';
 import { checkProtocol, PROTOCOL, PROTOCOL_HEADER } from '../contract/protocol.ts';
 import { HAIVEMIND_VERSION } from '../contract/version.ts';
 import { ERRORS, type ErrorCode, HaiveError } from '../domain/errors.ts';

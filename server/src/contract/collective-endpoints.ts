@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import * as c from './collective-schemas.ts';
-import type { Endpoint } from './endpoints.ts';
+import type { Endpoint } from './endpoint.ts';
 
 /** The collective's endpoints; contract/endpoints.ts holds all. */
 const members = ['operator', 'machine'] as const;

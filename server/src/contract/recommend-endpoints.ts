@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Endpoint } from './endpoints.ts';
+import type { Endpoint } from './endpoint.ts';
 import { ROLES } from './roles.ts';
 import { PluginSummary } from './schemas.ts';
 

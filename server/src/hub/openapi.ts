@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { ENDPOINTS, type Endpoint } from '../contract/endpoints.ts';
+import type { Endpoint } from '../contract/endpoint.ts';
+import { ENDPOINTS } from '../contract/endpoints.ts';
 import { FRAMES_TYPE } from '../contract/frames.ts';
 import { PROTOCOL, PROTOCOL_HEADER } from '../contract/protocol.ts';
 import * as s from '../contract/schemas.ts';
