@@ -21,6 +21,7 @@ const POLICY: Policy = {
   },
   min_age_hours: 1,
   confirm: 'wider',
+  downgrade: 'signed',
 };
 
 /** CPU microseconds that an installation of this plugin spends on each kind of check, the mean of many. */
@@ -42,6 +43,7 @@ export function checkCost(plugin: Version): Record<'signature' | 'hashes' | 'sur
     now: new Date(),
     approval: undefined,
     signers: 0,
+    newest: plugin.version,
     confirmed: false,
     unconfined: null,
   };

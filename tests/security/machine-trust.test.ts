@@ -326,6 +326,39 @@ describe('a machine and its hub', () => {
       expect(await installed()).toEqual(['alpha@2.0.0']);
     });
 
+    it('keeps an older version out, also after a removal or a revocation, unless an operator that it knows signed it', async () => {
+      serve(hub, [a2]);
+      await sync();
+      await knowOperator();
+      await policy({ downgrade: 'signed' });
+      let counter = 1;
+      const ordered = { ...a1, entry: { ...a1.entry, origin: 'explicit' as const, pinned: true } };
+      const older = async (v: typeof a1 = ordered) => {
+        serve(hub, [v], { counter: ++counter, etag: `"${counter}"` });
+        const { problems } = await sync('explicit');
+        return [problems.map((p) => `${p.code}: ${p.message}`).join(), await installed()];
+      };
+      const refused = expect.stringContaining('POLICY_REFUSED: alpha@1.0.0: it is older than 2.0.0');
+      expect(await older()).toEqual([refused, ['alpha@2.0.0']]);
+      serve(hub, [], { counter: ++counter, etag: '"none"' });
+      await sync('explicit');
+      expect(await older()).toEqual([refused, []]);
+      serve(hub, [a2], { counter: ++counter, etag: '"back"' });
+      await sync('explicit');
+      serve(hub, [ordered], { counter: ++counter, etag: '"revoked"', revoked: [revokedOf(a2)] });
+      await sync('explicit');
+      expect(await installed()).toEqual([]);
+      expect(await older()).toEqual([refused, []]);
+      const { name, version: is, digest } = a1.entry;
+      const said = { hub: 'hub_test', name, version: is, digest, urgent: false, at: 'now' };
+      const signedBy = (pem: string) => ({
+        ...ordered,
+        entry: { ...ordered.entry, approval: signApproval(said, pem) },
+      });
+      expect(await older(signedBy(STRANGER.privatePem))).toEqual([expect.stringContaining('POLICY_REFUSED'), []]);
+      expect(await older(signedBy(OPERATOR.privatePem))).toEqual(['', ['alpha@1.0.0']]);
+    });
+
     it.each([['{'], ['{"forbit":{}}'], ['{"forbid":{"hooks":["*"]}}'], ['{"min_age_hours":-1}'], ['{"format":2}']])(
       'that is not understood stops everything: %s',
       async (text) => {

@@ -1,6 +1,6 @@
 // What a hub that was taken over (its key and database in other hands) may try on a machine, and links on the machine's own disk:
 // each attempt is refused with its code, and what is installed lies as before.
-import { mkdir, rename, rm, symlink } from 'node:fs/promises';
+import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { syncMachine } from '../../server/src/client/sync.ts';
@@ -117,6 +117,16 @@ describe('a hub that was taken over', () => {
     offer(a2);
     expect(await refusedWith()).toBe('nothing was refused');
     expect((await readReceipts(m.ctx.machine)).plugins.alpha?.version).toBe('2.0.0');
+  });
+
+  it('puts back an older version that its publisher once signed → POLICY_REFUSED where the policy says so', async () => {
+    offer(a2);
+    await syncMachine(await m.reopen(), { mode: 'explicit' });
+    await writeFile(m.ctx.machine.paths.policy, JSON.stringify({ downgrade: 'signed' }));
+    const before = await lies();
+    offer({ ...a1, entry: { ...a1.entry, origin: 'explicit', pinned: true } });
+    expect(await refusedWith()).toBe('POLICY_REFUSED');
+    expect(await lies()).toBe(before);
   });
 
   it('takes everything away by an expired plan → nothing is removed', async () => {

@@ -36,6 +36,7 @@ const PolicyFile = z.strictObject({
   confirm: z.enum(['never', 'new', 'wider', 'always']).optional(),
   signed_approval: z.enum(['never', 'wider', 'always']).optional(),
   signed_approvals: z.number().int().min(1).max(20).optional(),
+  downgrade: z.enum(['allow', 'signed']).optional(),
   sandbox: z.enum(['off', 'refuse', 'confine']).optional(),
   sandbox_fallback: z.enum(['refuse', 'warn']).optional(),
 });

@@ -1,3 +1,4 @@
+import semver from 'semver';
 import * as z from 'zod';
 import { openRotation } from '../domain/approval.ts';
 import { type Envelope, keyIdOf, type PublicKey } from '../domain/dsse.ts';
@@ -17,6 +18,8 @@ const TrustFile = z.object({
       plugins: z.record(z.string(), z.array(z.string())),
       /** Public keys of operators, whose signatures stand above the hub's word. */
       operators: z.array(z.string()).optional(),
+      /** Plugin name → the newest version that was let in; kept where a policy refuses older ones. */
+      newest: z.record(z.string(), z.string()).optional(),
     }),
   ),
 });
@@ -60,6 +63,23 @@ export function withHub(trust: Trust, hubId: string, here: HubTrust): Trust {
 export function operatorsOf(trust: Trust, hubId: string): readonly PublicKey[] {
   return trustOf(trust, hubId).operators ?? [];
 }
+
+/** The newest of these versions, and of those noted before, is noted for each plugin. */
+export function noteNewest(trust: Trust, hubId: string, versions: readonly { name: string; version: string }[]): Trust {
+  const here = trustOf(trust, hubId);
+  const newest = new Map(Object.entries(here.newest ?? {}));
+  for (const { name, version } of versions) newest.set(name, higher(newest.get(name), version));
+  return withHub(trust, hubId, { ...here, newest: Object.fromEntries(newest) });
+}
+
+/** The newest version of a plugin that was let in, as far as it was noted, or the one that is here. */
+export function newestOf(trust: Trust, hubId: string, name: string, here: string | undefined): string | undefined {
+  const noted = trustOf(trust, hubId).newest ?? {};
+  const before = Object.hasOwn(noted, name) ? noted[name] : undefined;
+  return here === undefined ? before : higher(before, here);
+}
+
+const higher = (a: string | undefined, b: string): string => (a !== undefined && semver.gt(a, b) ? a : b);
 
 /** Key ids that may sign a plugin here. */
 export function pinnedKeys(here: HubTrust, plugin: string): readonly string[] {

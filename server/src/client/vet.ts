@@ -12,7 +12,7 @@ import type { Receipts } from '../machine/receipts.ts';
 import type { ClientContext } from './context.ts';
 import { readPolicies } from './policy.ts';
 import type { Fetched } from './transfer.ts';
-import { operatorsOf, readTrust } from './trust.ts';
+import { newestOf, noteNewest, operatorsOf, readTrust, writeTrust } from './trust.ts';
 
 /** What this machine's owner has to say before anything of a plan is carried out. */
 export interface Vetting {
@@ -57,9 +57,20 @@ export async function openVetting(
             : await judgeOne(ctx, plan, policies, receipts, entry, got, warnings, options.confirmed);
         if (error !== null) refused.set(entry.digest, error);
       }
+      const passed = entries.filter((entry) => fetched.has(entry.digest) && !refused.has(entry.digest));
+      if (options.dryRun !== true && countsNewest(policies)) await keepNewest(machine, plan.hub, receipts, passed);
       return refused;
     },
   };
+}
+
+const countsNewest = (policies: readonly Policy[]): boolean => policies.some((p) => p.downgrade === 'signed');
+
+/** Notes what is here and what passed, so that neither a removal nor a revocation makes an older version a new one. */
+async function keepNewest(m: Machine, hub: string, receipts: Receipts, passed: readonly PlanEntry[]): Promise<void> {
+  const trust = await readTrust(m);
+  const next = noteNewest(trust, hub, [...Object.values(receipts.plugins), ...passed]);
+  if (JSON.stringify(next) !== JSON.stringify(trust)) await writeTrust(m, next);
 }
 
 /** Installed plugins that a policy forbids since it was changed. The core stays: it is what would bring the next policy. */
@@ -124,6 +135,7 @@ async function judgeOne(
     now: ctx.clock(),
     approval: signed.find((a) => a.urgent) ?? signed[0],
     signers: signed.length,
+    newest: newestOf(trust, plan.hub, name, here?.version),
     confirmed: confirmed.includes(name),
     unconfined: await whyUnconfined(ctx.machine, got.record, (await ctx.machine.confining?.()) ?? null),
   };

@@ -1,3 +1,4 @@
+import semver from 'semver';
 import type { Approval } from './approval.ts';
 import type { ErrorCode } from './errors.ts';
 import { nameMatches } from './names.ts';
@@ -26,6 +27,8 @@ export interface Policy {
   signed_approval?: 'never' | 'wider' | 'always' | undefined;
   /** How many different operators' keys must have signed then; 1 where nothing is said. */
   signed_approvals?: number | undefined;
+  /** `signed`: a version lower than the newest that this machine has let in comes only with the signature of an operator. */
+  downgrade?: 'allow' | 'signed' | undefined;
   /** `refuse`: no plugin that runs programs · `confine`: hooks and servers are started through a launcher that confines them. */
   sandbox?: 'off' | 'refuse' | 'confine' | undefined;
   /** What becomes of plugins whose programs cannot be confined here; `refuse` where nothing is said. */
@@ -53,6 +56,8 @@ export interface AdmissionFacts extends VersionFacts {
   approval: Approval | undefined;
   /** How many keys of operators that this machine knows signed so. */
   signers: number;
+  /** The newest version that was let in here; undefined where nobody keeps count. */
+  newest: string | undefined;
   /** A person said yes to this plugin just now. */
   confirmed: boolean;
 }
@@ -100,6 +105,10 @@ export function refusal(policy: Policy, facts: AdmissionFacts): Refusal | null {
   if (facts.name === CORE) return null;
   const young = tooYoung(policy, facts);
   if (young !== null) return { code: 'POLICY_REFUSED', message: `${what}: ${young}` };
+  if (policy.downgrade === 'signed' && isOlder(facts) && facts.signers === 0) {
+    const why = `it is older than ${facts.newest}, which was here, and no operator that this machine knows signed it`;
+    return { code: 'POLICY_REFUSED', message: `${what}: ${why}` };
+  }
   const runs = facts.surface.commands.length > 0 || facts.surface.mcp_servers.length > 0;
   if (policy.sandbox === 'refuse' && runs) {
     return { code: 'POLICY_REFUSED', message: `${what}: it runs programs, and the policy's sandbox refuses those` };
@@ -136,3 +145,6 @@ function tooYoung(policy: Policy, facts: AdmissionFacts): string | null {
     ? `nobody says when it was published, and the policy wants ${hours} hours`
     : `it was published ${age.toFixed(1)} hours ago, and the policy wants ${hours}`;
 }
+
+const isOlder = ({ version, newest }: Pick<AdmissionFacts, 'version' | 'newest'>): boolean =>
+  newest !== undefined && semver.lt(version, newest);

@@ -161,4 +161,10 @@ export const IN_CLIENT: readonly Guard[] = [
   ...of('client/sync.ts', FAILED, [
     ['a failure that is never written down', 'await noteSpooledFailures(ctx, told.failures);'],
   ]),
+  ...of('client/vet.ts', TRUST, [
+    [
+      'a removal that makes an older version a new one',
+      'if (options.dryRun !== true && countsNewest(policies)) await keepNewest(machine, plan.hub, receipts, passed);',
+    ],
+  ]),
 ];

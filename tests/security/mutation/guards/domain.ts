@@ -176,6 +176,11 @@ export const IN_DOMAIN: readonly Guard[] = [
     ['what is forbidden', 'if (isWider(bad)) return', 'if (false) return'],
     ['more than the largest surface', 'return isWider(over) ?', 'return false ?'],
     ['a version that is too young', 'if (age >= hours) return null;', 'return null;'],
+    [
+      'an older version than was here',
+      "if (policy.downgrade === 'signed' && isOlder(facts) && facts.signers === 0) {",
+      'if (false) {',
+    ],
     ['programs where they are refused', "if (policy.sandbox === 'refuse' && runs) {", 'if (false) {'],
     ['what no person said yes to', 'if (asks(policy.confirm) && !facts.confirmed) {', 'if (false) {'],
   ]),
