@@ -1,6 +1,7 @@
 // Fuzzes the parsers of targets.ts, guided by V8's block coverage: `node tests/fuzz/fuzz.mjs [--target NAME,NAME] [--minutes N | --seconds N]
 // [--seed N] [--keep]`. With --keep, what reaches new code goes to corpus/TARGET; what breaks a promise goes to crashes/TARGET and fails
-// the run. Once it is mended, it moves to the corpus, which every run and every test starts with.
+// the run. Once it is mended, it moves to the corpus, which every run and every test starts with. `--adopt FOLDER` fuzzes nothing: it takes
+// from another run's corpus what reaches code that this one does not, the shortest first.
 import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';

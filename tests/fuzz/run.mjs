@@ -15,6 +15,7 @@ const { values } = parseArgs({
     seconds: { type: 'string' },
     seed: { type: 'string', default: '1' },
     keep: { type: 'boolean', default: false },
+    adopt: { type: 'string' },
   },
 });
 const seconds = values.minutes === undefined ? Number(values.seconds ?? 10) : Number(values.minutes) * 60;
@@ -86,6 +87,11 @@ async function fuzz(name) {
     await writeFile(join(dir, nameOf(input)), input);
     console.log(`CRASH ${name} ${nameOf(input)}: ${where.slice(0, 400)}`);
   };
+  const keep = async (input) => {
+    await mkdir(corpusDir, { recursive: true });
+    await writeFile(join(corpusDir, nameOf(input)), input);
+    added++;
+  };
   /** The inputs that reach what none before did, found by halves. */
   async function newAmong(inputs) {
     if (performance.now() > end + 5000) return [];
@@ -110,6 +116,22 @@ async function fuzz(name) {
     for (const block of blocks()) seen.add(block);
   }
   const atStart = seen.size;
+  if (values.adopt !== undefined) {
+    const from = join(values.adopt, name);
+    const others = await Promise.all((await readdir(from).catch(() => [])).map((file) => readFile(join(from, file))));
+    for (const input of others.sort((a, b) => a.length - b.length)) {
+      const thrown = await attempt(target, input);
+      if (thrown !== null) await crashed(thrown, input);
+      const reached = blocks().filter((block) => !seen.has(block));
+      if (reached.length === 0) continue;
+      for (const block of reached) seen.add(block);
+      await keep(input);
+    }
+    console.log(
+      `${name}: ${added} of ${others.length} inputs adopted, ${seen.size} coverage edges (${atStart} before)`,
+    );
+    return crashes.size;
+  }
   end = performance.now() + seconds * 1000;
   while (performance.now() < end) {
     const batch = Array.from({ length: BATCH }, () => mutate(corpus).subarray(0, MAX_BYTES));
@@ -123,9 +145,7 @@ async function fuzz(name) {
       corpus.push(input);
       // Small ones only: the corpus lies in the repository.
       if (!values.keep || input.length > 2048) continue;
-      await mkdir(corpusDir, { recursive: true });
-      await writeFile(join(corpusDir, nameOf(input)), input);
-      added++;
+      await keep(input);
     }
   }
   console.log(

@@ -100,14 +100,31 @@ it('while an address waits, a token that holds comes in, and guesses are not eve
   expect([await attempt('x'), await attempt(newSecret())]).toEqual(['TOKEN_INVALID', 'TOKEN_INVALID']);
   expect(await attempt(newSecret())).toBe('RATE_LIMITED');
   expect(await attempt(newSecret(), 'b')).toBe('TOKEN_INVALID');
-  const fresh = createAuthenticator(find, gate as never, () => at, 2, plenty);
-  for (let i = 0; i < 2; i++) await fresh.authenticate('Bearer x', 'a').catch(() => undefined);
-  expect((await fresh.authenticate(`Bearer ${secret}`, 'a')).tokenId).toBe('t');
+  expect(await attempt(secret)).toBe('in');
   find.mockClear();
   for (let i = 0; i < 2500; i++) expect(await attempt(newSecret())).toBe('RATE_LIMITED');
   expect(find.mock.calls.length).toBeLessThan(2100);
   // Who was here before needs none of that.
-  expect((await fresh.authenticate(`Bearer ${secret}`, 'a')).tokenId).toBe('t');
+  expect(await attempt(secret)).toBe('in');
+});
+
+it('who was here before is let in, however much is asked from its address without a token', async () => {
+  const secret = newSecret();
+  const principal = { tokenId: 't', name: 'n', roles: ['reader'], machineId: null, namePattern: null } as Principal;
+  const find = async (hash: string) =>
+    hash === hashSecret(secret) ? { principal, expiresAt: null, revokedAt: null } : null;
+  const requests = createRateLimit({ perSecond: 0.001, burst: 3 }, 'this address', () => 0);
+  const auth = createAuthenticator(find, { current: async () => '1' } as never, () => new Date(0), 1e9, requests);
+  const attempt = (header?: string) =>
+    auth.authenticate(header, 'a').then(
+      () => 'in',
+      (thrown: { code: string }) => thrown.code,
+    );
+  expect(await attempt(`Bearer ${secret}`)).toBe('in');
+  const asked = Array(3).fill('UNAUTHENTICATED');
+  expect([await attempt(), await attempt('x'), await attempt(''), await attempt()]).toEqual([...asked, 'RATE_LIMITED']);
+  for (let i = 0; i < 2100; i++) await attempt(`Bearer ${newSecret()}`);
+  expect(await attempt(`Bearer ${secret}`)).toBe('in');
 });
 
 it('a token that has ended is no guess: old machines do not lock their neighbours out', async () => {

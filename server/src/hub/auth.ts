@@ -72,11 +72,11 @@ export function createAuthenticator(
     async authenticate(authorization, address) {
       const secret = secretOf(authorization);
       const hash = secret === null ? '' : hashSecret(secret);
-      const remembered = known.get(hash);
-      const held = remembered !== undefined && whyRefused(remembered.token, clock()) === null;
+      // No guess, and its own limit is enough, or it has ended and uses up the address's requests below.
+      const met = known.has(hash);
       const mayBeOne = secret !== null && looksLikeSecret(secret);
-      const failed = held ? 0 : failures.waitSeconds(address);
-      const asked = held ? 0 : requests.waitSeconds(address);
+      const failed = met ? 0 : failures.waitSeconds(address);
+      const asked = met ? 0 : requests.waitSeconds(address);
       const waits = failed > 0 || asked > 0;
       if (waits && !(mayBeOne && spare.waitSeconds(address) === 0)) throw mustWait(failed, asked);
       const token = mayBeOne ? await lookUp(hash) : null;

@@ -57,9 +57,8 @@ export const IN_HUB_TRUST: readonly Guard[] = [
       'if (waits) spare.take(address);',
     ],
     ['counting failures', 'if (token === null) failures.fail(address);'],
-    ['neighbours of who floods', 'const asked = held ? 0 : requests', 'const asked = requests'],
-    ['neighbours of who guesses', 'const failed = held ? 0 : failures', 'const failed = failures'],
-    ['flooding with a token that has ended', '&& whyRefused(remembered.token, clock()) === null', ''],
+    ['neighbours of who floods', 'const asked = met ? 0 : requests', 'const asked = requests'],
+    ['neighbours of who guesses', 'const failed = met ? 0 : failures', 'const failed = failures'],
   ]),
   ...of('hub/trust/quorums.ts', QUORUM, [['a group that is none', "if (group !== '*') checkGroupPattern(group);"]]),
   ...of('hub/trust/review.ts', REVIEW, [
