@@ -1,6 +1,5 @@
 // What one caller may ask of a hub: requests by address and token, failed attempts, registrations at once.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
@@ -12,9 +11,8 @@ import type { Principal } from '../../server/src/hub/context.ts';
 import { createFailureLimit, createRateLimit } from '../../server/src/hub/rate-limit.ts';
 import { hashSecret, newSecret } from '../../server/src/hub/secrets.ts';
 import { createTurns } from '../../server/src/hub/turns.ts';
-import { insertMachine } from '../../server/src/storage/machine-queries.ts';
-import { insertToken } from '../../server/src/storage/token-queries.ts';
 import { ask, register, testHub } from '../hub/support.ts';
+import { comeBack } from './come-back.ts';
 
 const LIMITED = expect.objectContaining({ code: 'RATE_LIMITED' });
 const small = { perSecond: 0.001, burst: 3 };
@@ -218,57 +216,7 @@ it('an address that asks too much without a token that holds waits; its machines
   }
 });
 
-it('ten thousand machines behind one address come back after a restart, beside one that floods and guesses', async () => {
-  const MACHINES = 10_000;
-  const t = await testHub('sqlite', {
-    limits: { addressRequests: { perSecond: 0.001, burst: 50 }, failedAuthPerMinute: 5 },
-  });
-  try {
-    const joinedAt = new Date().toISOString();
-    const tokens = Array.from({ length: MACHINES }, () => newSecret());
-    await t.hub.context.store.transact(async (tx) => {
-      for (const [i, secret] of tokens.entries()) {
-        const machine = { id: `machine_${i}`, name: `m${i}`, platform: 'x', haivemindVersion: '1.0.0', joinedAt };
-        await insertMachine(tx, { ...machine, groups: [], capabilities: [] });
-        const token = { id: `token_${i}`, name: machine.name, hash: hashSecret(secret), machineId: machine.id };
-        await insertToken(tx, { ...token, roles: ['machine'], createdAt: joinedAt });
-      }
-    });
-    // Knows no token yet, as after a restart.
-    const { url } = await t.another();
-    const flood = await codes(60, () => ask(url, 'GET', '/openapi.json'));
-    expect(flood.at(-1)).toBe('RATE_LIMITED');
-    await codes(10, () => whoami(url, newSecret()));
-    expect((await whoami(url, newSecret())).code).toBe('RATE_LIMITED');
-    const agent = new http.Agent({ keepAlive: true, maxSockets: 40 });
-    const status = (secret: string, path = '/api/whoami') =>
-      new Promise<number | undefined>((resolve, reject) => {
-        const headers = { authorization: `Bearer ${secret}` };
-        http
-          .get(`${url}${path}`, { agent, headers }, (response) => {
-            response.resume().on('end', () => resolve(response.statusCode));
-          })
-          .on('error', reject);
-      });
-    const answers = await Promise.all(
-      tokens.map((secret, i) => {
-        // A neighbour goes on guessing meanwhile.
-        if (i % 10 === 0) void status(newSecret());
-        return status(secret, i % 2 === 0 ? '/api/machines/me/plan' : '/api/whoami');
-      }),
-    );
-    expect(answers.filter((answer) => answer !== 200)).toEqual([]);
-    expect((await whoami(url, newSecret())).code).toBe('RATE_LIMITED');
-    const socket = new WebSocket(`${url.replace('http', 'ws')}/ws/plugins`, {
-      headers: { authorization: `Bearer ${tokens[0]}` },
-    });
-    await new Promise((resolve, reject) => socket.on('open', resolve).on('error', reject));
-    socket.terminate();
-    agent.destroy();
-  } finally {
-    await t.close();
-  }
-});
+it('machines behind one address come back after a restart, beside one that floods and guesses', () => comeBack(300));
 
 it.each([
   ['127.0.0.1', '127.0.0.1'],
