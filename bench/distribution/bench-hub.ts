@@ -19,8 +19,11 @@ export interface BenchHub {
   stop(): Promise<void>;
 }
 
-/** Where the hub's processor profile goes, set by whoever wants to know what it spends its time on. */
+/** Where processor profiles go, set by whoever wants to know what time is spent on. */
 const PROFILE = process.env.HAIVEMIND_BENCH_PROFILE;
+/** What a process is started with that is to be profiled. */
+export const profiling =
+  PROFILE === undefined ? [] : ['--cpu-prof', '--cpu-prof-interval', '300', '--cpu-prof-dir', PROFILE];
 
 /** A hub as it ships, in a process and folder of its own. */
 export async function startHub(
@@ -34,7 +37,7 @@ export async function startHub(
   const child = spawn(
     process.execPath,
     [
-      ...(PROFILE === undefined ? [] : ['--cpu-prof', '--cpu-prof-interval', '300', '--cpu-prof-dir', PROFILE]),
+      ...profiling,
       cli,
       'hub',
       '--port',

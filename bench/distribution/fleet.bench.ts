@@ -15,6 +15,7 @@ import {
   joinMachine,
   machineLine,
   median,
+  profiling,
   quantile,
   shown,
   startHub,
@@ -100,7 +101,7 @@ function cpu(): { hub: number; machines: number } {
 }
 
 function child(name: string, args: string[], input = ''): Promise<string> {
-  const one = spawn(process.execPath, [join(BUNDLES, `${name}.child.mjs`), ...args], {
+  const one = spawn(process.execPath, [...profiling, join(BUNDLES, `${name}.child.mjs`), ...args], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, UV_THREADPOOL_SIZE: String(THREADS) },
   });

@@ -190,7 +190,7 @@ describe.each(ENGINES)('advice on %s', (engine) => {
     const old = ['used-one', 'idle-one', 'needed-one', 'needing-one'].map(row);
     await t.store.transact(async (tx) => {
       await replaceInstallations(tx, id, old, '2025-11-01T00:00:00.000Z');
-      await replaceInstallations(tx, id, [row('young-one')], '2025-12-30T00:00:00.000Z', ['young-one']);
+      await replaceInstallations(tx, id, [row('young-one')], '2025-12-30T00:00:00.000Z', { only: ['young-one'] });
     });
     // Nothing was ever counted there: perhaps counting is off.
     expect((await advise(asker)).unused).toEqual([]);

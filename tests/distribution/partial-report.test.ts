@@ -46,8 +46,8 @@ describe.each(ENGINES)('a partial report on %s', (engine) => {
   it('moves remembered plans when a version changed, and not when none did', async () => {
     const before = await t.hub.context.store.stamp();
     await send({ partial: true, plugins: [row('bb', '1.0.0')] });
-    expect(await t.hub.context.store.stamp()).toBe(before);
+    expect(await t.hub.context.store.stamp()).toEqual(before);
     await send({ partial: true, plugins: [row('bb', '2.0.0')] });
-    expect(await t.hub.context.store.stamp()).toBeGreaterThan(before);
+    expect((await t.hub.context.store.stamp()).facts).toBeGreaterThan(before.facts);
   });
 });

@@ -245,9 +245,13 @@ describe('updates and edits', () => {
   it('the overlay lies on top of every version', async () => {
     await rig.apply({ install: [await rig.store('ops', '1.0.0', { a: 'a1', b: 'b1' })] });
     await rig.write(`${ROOT}/overlays/ops/a`, 'over');
+    await rig.write(`${ROOT}/overlays/ops/own`, 'own');
     await rig.apply({ install: [await rig.store('ops', '2.0.0', { a: 'a2', b: 'b2' })] });
     expect(await rig.read('.claude/plugins/ops/a')).toBe('over');
-    expect((await inspect(rig.machine))[0]?.state).toBe('verified');
+    const looked = await inspect(rig.machine);
+    expect(looked[0]).toMatchObject({ state: 'verified', edited: [], missing: [] });
+    expect(await inspect(rig.machine, { readBack: new Set(['ops']) })).toEqual(looked);
+    await rm(rig.path(ROOT, 'overlays/ops/own'));
     await rm(rig.path(ROOT, 'overlays/ops/a'));
     await rig.apply({ install: [await rig.store('ops', '3.0.0', { a: 'a3', b: 'b3' })] });
     expect(await rig.read('.claude/plugins/ops/a')).toBe('a3');
@@ -266,6 +270,7 @@ describe('updates and edits', () => {
     await rig.apply({ install: [one] });
     await rm(rig.path(ROOT, dirOf(one)), { recursive: true });
     expect((await inspect(rig.machine))[0]?.state).toBe('missing');
+    expect((await inspect(rig.machine, { readBack: new Set(['other']) }))[0]?.state).toBe('missing');
     await rig.apply({ install: [one] });
     expect((await inspect(rig.machine))[0]?.state).toBe('verified');
     await rm(rig.path('.claude/plugins/ops/.claude-plugin/plugin.json'));

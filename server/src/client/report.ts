@@ -9,14 +9,21 @@ import { reportSent } from './spool.ts';
 
 type Report = z.output<typeof StatusReport>;
 
+interface About {
+  only?: readonly string[] | undefined;
+  readBack?: readonly string[] | undefined;
+}
+
 /**
  * What this machine has, as the hub wants to hear it. Hashes what is on disk.
- * @param only news of these plugins; the hub keeps what it heard of the others
+ * @param about.only news of these plugins; the hub keeps what it heard of the others
+ * @param about.readBack plugins that were just installed, and read back while that was done
  */
-export async function makeReport(ctx: ClientContext, only?: readonly string[]): Promise<Report> {
+export async function makeReport(ctx: ClientContext, about: About = {}): Promise<Report> {
   const { machine } = ctx;
-  const names = only === undefined ? undefined : new Set(only);
-  const [receipts, onDisk] = await Promise.all([readReceipts(machine), inspect(machine, names)]);
+  const names = about.only === undefined ? undefined : new Set(about.only);
+  const looked = inspect(machine, { only: names, readBack: new Set(about.readBack) });
+  const [receipts, onDisk] = await Promise.all([readReceipts(machine), looked]);
   const byName = new Map(onDisk.map((p) => [p.name, p]));
   return {
     counter: ctx.config.plan?.counter ?? 0,
@@ -50,15 +57,15 @@ function damage(disk: PluginOnDisk | undefined): { code: string; message: string
 
 /**
  * Tells the hub what this machine has.
- * @param options.only as makeReport
+ * @param options.only @param options.readBack as makeReport
  * @throws HaiveError of the call
  */
 export async function sendReport(
   ctx: ClientContext,
   hub: HubClient,
-  options: { timeoutMs?: number; signal?: AbortSignal | undefined; only?: readonly string[] | undefined } = {},
+  options: { timeoutMs?: number; signal?: AbortSignal | undefined } & About = {},
 ): Promise<void> {
-  const { only, ...call } = options;
-  await hub.call('report', { params: { machine: 'me' }, body: await makeReport(ctx, only), ...call });
+  const { only, readBack, ...call } = options;
+  await hub.call('report', { params: { machine: 'me' }, body: await makeReport(ctx, { only, readBack }), ...call });
   if (only === undefined) await reportSent(ctx.machine);
 }

@@ -1,6 +1,7 @@
 import type { Endpoint } from '../contract/endpoint.ts';
 import type { Role } from '../contract/roles.ts';
 import { HaiveError } from '../domain/errors.ts';
+import type { Stamp } from '../storage/store.ts';
 import type { Principal } from './context.ts';
 import { createFailureLimit, createRateLimit, limited, type RateLimit } from './rate-limit.ts';
 import { hashSecret, looksLikeSecret } from './secrets.ts';
@@ -21,8 +22,8 @@ export interface Authenticator {
    * @throws HaiveError UNAUTHENTICATED, TOKEN_INVALID, RATE_LIMITED (details.retry_after_s)
    */
   authenticate(authorization: string | undefined, address: string): Promise<Principal>;
-  /** Who sent it, if that was known at this stamp; null says only that `authenticate` must look. */
-  recall(authorization: string | undefined, stamp: string): Principal | null;
+  /** Who sent it, if that was known at this stamp's seq; null says only that `authenticate` must look. */
+  recall(authorization: string | undefined, stamp: Stamp): Principal | null;
 }
 
 const MAX_CACHED = 100_000;
@@ -30,8 +31,8 @@ const MAX_CACHED = 100_000;
 const SPARE_LOOKUPS = { perSecond: 200, burst: 2000 };
 
 /**
- * Tokens are looked up by hash and remembered until the stamp of `gate` moves: every change of a token moves it, so
- * that a revocation holds from the next request on, in every process.
+ * Tokens are looked up by hash and remembered until seq moves: every change of a token moves it, so that a revocation holds from
+ * the next request on, in every process.
  *
  * A token that holds uses up nothing of its address, neither requests nor failures, and comes in while the address waits: ten thousand
  * machines behind one address come back after a restart, also where somebody beside them guesses or floods.
@@ -47,19 +48,19 @@ export function createAuthenticator(
   const now = () => clock().getTime();
   const failures = createFailureLimit(failuresPerMinute, now);
   const spare = createRateLimit(SPARE_LOOKUPS, 'this address', now);
-  let known = new Map<string, { stamp: string; token: StoredToken }>();
+  let known = new Map<string, { seq: number; token: StoredToken }>();
 
   async function lookUp(hash: string): Promise<StoredToken | null> {
-    const stamp = await gate.current();
+    const { seq } = await gate.current();
     const cached = known.get(hash);
-    if (cached?.stamp === stamp) return cached.token;
+    if (cached?.seq === seq) return cached.token;
     const token = await find(hash);
     if (token === null) {
       known.delete(hash);
       return null;
     }
     if (known.size >= MAX_CACHED) known = new Map();
-    known.set(hash, { stamp, token });
+    known.set(hash, { seq, token });
     return token;
   }
 
@@ -67,7 +68,7 @@ export function createAuthenticator(
     recall(authorization, stamp) {
       const secret = secretOf(authorization);
       const cached = secret === null ? undefined : known.get(hashSecret(secret));
-      return cached?.stamp === stamp && whyRefused(cached.token, clock()) === null ? cached.token.principal : null;
+      return cached?.seq === stamp.seq && whyRefused(cached.token, clock()) === null ? cached.token.principal : null;
     },
     async authenticate(authorization, address) {
       const secret = secretOf(authorization);

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PROTOCOL, PROTOCOL_HEADER } from '../contract/protocol.ts';
+import type { Stamp } from '../storage/store.ts';
 import type { Authenticator } from './auth.ts';
 import type { Principal } from './context.ts';
 import type { Metrics } from './metrics.ts';
@@ -60,7 +61,7 @@ function askedMachine(request: IncomingMessage): string | undefined {
   return ADDRESS.exec(url ?? '')?.[1];
 }
 
-function etagFor(plans: FastPlanParts['plans'], p: Principal, machine: string, stamp: string): string | undefined {
+function etagFor(plans: FastPlanParts['plans'], p: Principal, machine: string, stamp: Stamp): string | undefined {
   if (p.machineId === null || !p.roles.includes('machine')) return undefined;
   if (machine !== 'me' && machine !== p.machineId && machine !== p.name) return undefined;
   return plans.recallEtag(p.machineId, stamp);

@@ -11,6 +11,8 @@ export interface LiveSocket {
   /** The seq up to which a watcher has every event; null for who does not watch. */
   watchedTo: number | null;
   send(message: ServerMessage): void;
+  /** What is said until this turn is over leaves in one write. */
+  gather(): void;
   /** Writes a frame built once for everybody (frameOf). */
   sendFrame(frame: Buffer): void;
   close(code: number, reason: string): void;
@@ -79,6 +81,12 @@ class MachineSocket implements LiveSocket {
     if (this.ws.readyState !== this.ws.OPEN) return;
     if (this.socket.writableLength > this.parts.backlogBytes) this.ws.terminate();
     else this.socket.write(frame);
+  }
+
+  gather(): void {
+    if (this.socket.writableCorked > 0) return;
+    this.socket.cork();
+    process.nextTick(() => this.socket.uncork());
   }
 
   close(code: number, reason: string): void {

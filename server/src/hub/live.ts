@@ -147,6 +147,8 @@ export async function createLive(parts: LiveParts): Promise<Live> {
     for (const socket of sockets) {
       if (socket.watchedTo === null || socket.watchedTo >= seq) continue;
       frame ??= frameOf(message);
+      // Machines report in groups.
+      socket.gather();
       socket.sendFrame(frame);
     }
   }

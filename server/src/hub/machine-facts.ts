@@ -1,6 +1,6 @@
 import { HaiveError } from '../domain/errors.ts';
 import type { MachineFacts } from '../domain/registry.ts';
-import { installationsOf } from '../storage/installation-queries.ts';
+import { type InstallationRecord, installationsOf } from '../storage/installation-queries.ts';
 import { findMachine, type MachineRecord } from '../storage/machine-queries.ts';
 import { listOverrides, type OverrideRecord } from '../storage/override-queries.ts';
 import type { Tx } from '../storage/tables.ts';
@@ -10,9 +10,18 @@ import type { Tx } from '../storage/tables.ts';
  * @throws HaiveError MACHINE_NOT_FOUND
  */
 export async function loadMachineFacts(tx: Tx, id: string): Promise<MachineFacts> {
+  return (await loadMachine(tx, id)).facts;
+}
+
+/** The same with all that the machine reported. @throws HaiveError MACHINE_NOT_FOUND */
+export async function loadMachine(
+  tx: Tx,
+  id: string,
+): Promise<{ facts: MachineFacts; installed: InstallationRecord[] }> {
   const machine = await findMachine(tx, id);
   if (machine === undefined) throw new HaiveError('MACHINE_NOT_FOUND', `There is no machine ${id}`);
-  return machineFacts(machine, await installationsOf(tx, machine.id), await listOverrides(tx, machine.id));
+  const installed = await installationsOf(tx, machine.id);
+  return { facts: machineFacts(machine, installed, await listOverrides(tx, machine.id)), installed };
 }
 
 /** A machine's rows as desired state reads them. */

@@ -4,8 +4,10 @@ import { dropMachineKey } from '../storage/machine-key-queries.ts';
 import {
   deleteMachine,
   findMachine,
+  findMachineRow,
   listMachines,
   type MachineRecord,
+  type MachineRow,
   setMachineCapabilities,
   setMachineGroups,
 } from '../storage/machine-queries.ts';
@@ -35,11 +37,24 @@ export function isOnline(hub: HubContext, presence: Presence, { id, lastSeen }: 
  * The machine that an address names: `me`, an id or a name, if this caller may reach it.
  * @throws HaiveError FORBIDDEN, MACHINE_NOT_FOUND
  */
-export async function reachMachine(tx: Tx, principal: Principal, ref: string): Promise<MachineRecord> {
+export function reachMachine(tx: Tx, principal: Principal, ref: string): Promise<MachineRecord> {
+  return reach(principal, ref, (name) => findMachine(tx, name));
+}
+
+/** The same without its groups and capabilities, for one look into the database. @throws HaiveError FORBIDDEN, MACHINE_NOT_FOUND */
+export function reachMachineRow(tx: Tx, principal: Principal, ref: string): Promise<MachineRow> {
+  return reach(principal, ref, (name) => findMachineRow(tx, name));
+}
+
+async function reach<T extends MachineRow>(
+  principal: Principal,
+  ref: string,
+  find: (ref: string) => Promise<T | undefined>,
+): Promise<T> {
   if (ref === 'me' && principal.machineId === null) {
     throw new HaiveError('MACHINE_NOT_FOUND', '`me` is a machine, and this token is not one');
   }
-  const machine = await findMachine(tx, ref === 'me' ? (principal.machineId ?? '') : ref);
+  const machine = await find(ref === 'me' ? (principal.machineId ?? '') : ref);
   // Before saying whether it exists: a machine's token learns nothing of others.
   requireSelf(principal, machine?.id);
   if (machine === undefined) throw new HaiveError('MACHINE_NOT_FOUND', `There is no machine ${ref}`);

@@ -2,12 +2,11 @@ import { encodeFrame, endFrame } from '../contract/frames.ts';
 import { MAX_PARCEL, pack } from '../contract/parcel.ts';
 import type { Envelope } from '../domain/dsse.ts';
 import { readBlobs } from '../storage/blob-queries.ts';
-import { installationsOf } from '../storage/installation-queries.ts';
 import { blobsOfDigests, recordsByDigest } from '../storage/plugin-queries.ts';
 import { publicKeysOf } from '../storage/publisher-key-queries.ts';
 import type { HubContext } from './context.ts';
 import type { Plans } from './plan.ts';
-import { loadCatalogue } from './registry/snapshot.ts';
+import { type Catalogue, loadCatalogue } from './registry/snapshot.ts';
 import { framesOf, type StoredVersion, updateBetween } from './registry/update-frames.ts';
 
 /**
@@ -21,6 +20,8 @@ export type Parcel =
 
 /** Versions in one parcel; more are a pull's business. */
 const MAX_VERSIONS = 20;
+/** Kept of one state of the registry, of at most MAX_PARCEL each. */
+const MAX_STEPS = 200;
 
 /** @param etag of the plan that the machine says it has */
 export async function makeParcel(hub: HubContext, plans: Plans, machineId: string, etag: string): Promise<Parcel> {
@@ -29,14 +30,14 @@ export async function makeParcel(hub: HubContext, plans: Plans, machineId: strin
   if (plan.etag === etag) return { kind: 'same', seq, etag };
   const delta = plan.sealDelta(etag);
   if (delta === null) return { kind: 'ask', seq };
-  const installed = await installationsOf(hub.store.read, machineId);
-  const here = new Map(installed.map((p) => [p.name, p.digest]));
+  const here = new Map(plan.installed.map((p) => [p.name, p.digest]));
   const moved = plan.desired.plugins.filter((entry) => here.get(entry.name) !== entry.digest);
   if (moved.length > MAX_VERSIONS) return { kind: 'ask', seq };
   const frames = [encodeFrame({ t: 'plan', etag: plan.etag, n: 0 }, Buffer.from(JSON.stringify(delta)))];
   let bytes = 0;
+  const step = await stepsOfNow(hub);
   for (const { name, digest } of moved) {
-    const version = await versionFrames(hub, digest, here.get(name));
+    const version = await step(digest, here.get(name));
     if (version === null) return { kind: 'ask', seq };
     frames.push(...version);
     bytes += version.reduce((sum, frame) => sum + frame.length, 0);
@@ -47,13 +48,40 @@ export async function makeParcel(hub: HubContext, plans: Plans, machineId: strin
   return packed.length > MAX_PARCEL ? { kind: 'ask', seq } : { kind: 'bytes', bytes: packed };
 }
 
+type Step = (digest: string, has: string | undefined) => Promise<Buffer[] | null>;
+
+const steps = new WeakMap<Catalogue, Map<string, Promise<Buffer[] | null>>>();
+
+/** `versionFrames`, each made once for a state of the registry: a fleet mostly makes the same step. */
+async function stepsOfNow(hub: HubContext): Promise<Step> {
+  const catalogue = await loadCatalogue(hub.store);
+  const known = steps.get(catalogue) ?? new Map<string, Promise<Buffer[] | null>>();
+  steps.set(catalogue, known);
+  return (digest, has) => {
+    const key = `${has} ${digest}`;
+    let frames = known.get(key);
+    if (frames === undefined) {
+      if (known.size >= MAX_STEPS) known.clear();
+      frames = versionFrames(hub, catalogue, digest, has);
+      known.set(key, frames);
+      frames.catch(() => known.delete(key));
+    }
+    return frames;
+  };
+}
+
 /** The record and all bytes of a version, as differences from what the machine has where that may be; null where they are large. */
-async function versionFrames(hub: HubContext, digest: string, has: string | undefined): Promise<Buffer[] | null> {
+async function versionFrames(
+  hub: HubContext,
+  catalogue: Catalogue,
+  digest: string,
+  has: string | undefined,
+): Promise<Buffer[] | null> {
   const { store } = hub;
   const stored = await recordsByDigest(store.read, has === undefined ? [digest] : [digest, has]);
   const next = stored.find((v) => v.digest === digest);
   if (next === undefined) return null;
-  const base = has === undefined ? undefined : await readableBase(hub, stored, has);
+  const base = has === undefined ? undefined : readableBase(catalogue, stored, has);
   const wanted = new Map((await blobsOfDigests(store.read, [digest])).map((b) => [b.sha256, b.size]));
   if (base !== undefined)
     for (const { sha256 } of await blobsOfDigests(store.read, [base.digest])) wanted.delete(sha256);
@@ -83,12 +111,12 @@ async function versionFrames(hub: HubContext, digest: string, has: string | unde
 }
 
 /** What the machine has, unless its bytes are nobody's any more. */
-async function readableBase(
-  hub: HubContext,
+function readableBase(
+  catalogue: Catalogue,
   stored: readonly (StoredVersion & { id: string })[],
   digest: string,
-): Promise<StoredVersion | undefined> {
+): StoredVersion | undefined {
   const base = stored.find((v) => v.digest === digest);
-  const status = base === undefined ? undefined : (await loadCatalogue(hub.store)).byId.get(base.id)?.status;
+  const status = base === undefined ? undefined : catalogue.byId.get(base.id)?.status;
   return status === undefined || status === 'deleted' || status === 'revoked' ? undefined : base;
 }

@@ -13,8 +13,11 @@ import { matches } from './router.ts';
 export function planUseCases(plans: Plans, live: Pick<Live, 'ringMachines'>): Pick<UseCases, 'plan' | 'syncAll'> {
   return {
     async plan(hub, call) {
-      const machine = await reachMachine(hub.store.read, call.principal, call.params.machine ?? '');
-      const plan = await plans.compute(machine);
+      const { machineId } = call.principal;
+      const own = call.params.machine === 'me' && machineId !== null;
+      const plan = await plans.compute(
+        own ? { id: machineId } : await reachMachine(hub.store.read, call.principal, call.params.machine ?? ''),
+      );
       const headers = { etag: plan.etag };
       if (matches(call.header('if-none-match'), plan.etag)) return { raw: true, status: 304, headers, body: null };
       const type = { 'content-type': 'application/json; charset=utf-8' };

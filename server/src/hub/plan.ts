@@ -4,9 +4,11 @@ import type { Envelope } from '../domain/dsse.ts';
 import { sealJson } from '../domain/dsse.ts';
 import { PLAN_FORMAT, PLAN_PAYLOAD_TYPE, type Plan } from '../domain/plan.ts';
 import { type DeltaPlan, entryKeys, toDelta } from '../domain/plan-delta.ts';
+import type { InstallationRecord } from '../storage/installation-queries.ts';
 import type { MachineRecord } from '../storage/machine-queries.ts';
+import type { Stamp } from '../storage/store.ts';
 import type { HubContext } from './context.ts';
-import { loadMachineFacts } from './machine-facts.ts';
+import { loadMachine } from './machine-facts.ts';
 import { desiredStates } from './registry/reach.ts';
 import { loadCatalogue } from './registry/snapshot.ts';
 import type { SeqGate } from './seq-gate.ts';
@@ -15,7 +17,7 @@ import { trustWord } from './trust/word.ts';
 /** Plans of machines, and the memory of their etags that makes "nothing changed" cheap. */
 export interface Plans {
   /** The etag of the machine's plan at this stamp, when it is known without computing. */
-  recallEtag(machineId: string, stamp: string): string | undefined;
+  recallEtag(machineId: string, stamp: Stamp): string | undefined;
   /** What the machine should have now, and the etag of that. */
   compute(machine: Pick<MachineRecord, 'id'>): Promise<ComputedPlan>;
 }
@@ -24,6 +26,8 @@ export interface ComputedPlan {
   desired: DesiredState;
   counter: number;
   etag: string;
+  /** What the machine reported last. */
+  installed: readonly InstallationRecord[];
   /** The signed plan, fresh from this moment. */
   seal(): Envelope;
   /** The same as differences from the plan with this etag; null when that is not remembered. */
@@ -31,7 +35,7 @@ export interface ComputedPlan {
 }
 
 interface Remembered {
-  stamp: string;
+  stamp: Stamp;
   etag: string;
   keys: string[];
   /** The plan before, which the machine may still have. */
@@ -57,14 +61,14 @@ export function createPlans(hub: HubContext, gate: SeqGate): Plans {
   return {
     recallEtag(machineId, stamp) {
       const known = remembered.get(machineId);
-      return known?.stamp === stamp ? known.etag : undefined;
+      return known?.stamp.seq === stamp.seq && known.stamp.facts === stamp.facts ? known.etag : undefined;
     },
     async compute(machine) {
       // The stamp is read first: what changes while we compute makes the memory old, never wrong.
       const stamp = await gate.current();
       const registry = await loadCatalogue(hub.store);
       const { epoch, epochProof, revoked, revokedKeys, approvals } = await trustWord(hub.store, registry);
-      const facts = await loadMachineFacts(hub.store.read, machine.id);
+      const { facts, installed } = await loadMachine(hub.store.read, machine.id);
       const state = desiredStates(registry)(facts);
       const desired = {
         ...state,
@@ -105,6 +109,7 @@ export function createPlans(hub: HubContext, gate: SeqGate): Plans {
         desired,
         counter: registry.seq,
         etag,
+        installed,
         seal: () => sealJson(PLAN_PAYLOAD_TYPE, whole(), privatePem),
         sealDelta(base) {
           const had = [last, last?.before].find((known) => known?.etag === base);

@@ -1,14 +1,19 @@
 import type * as z from 'zod';
 import type { ReportedPlugin, StatusReport } from '../contract/schemas.ts';
 import { type InstallationRecord, installationsOf, replaceInstallations } from '../storage/installation-queries.ts';
-import { type MachineRecord, setMachineCapabilities, updateMachineFacts } from '../storage/machine-queries.ts';
+import {
+  capabilitiesOf,
+  type MachineRow,
+  setMachineCapabilities,
+  updateMachineFacts,
+} from '../storage/machine-queries.ts';
 import { FACTS_COUNTER, nextCounter } from '../storage/meta-queries.ts';
 import { listOverrides, setOverride } from '../storage/override-queries.ts';
 import type { Tx } from '../storage/tables.ts';
 import { confirmRevocations } from '../storage/trust-queries.ts';
 import { change } from './change.ts';
 import type { HubContext, Principal, UseCase } from './context.ts';
-import { reachMachine } from './machines.ts';
+import { reachMachineRow } from './machines.ts';
 import { sortedUnique } from './sorted-unique.ts';
 
 type Report = z.output<typeof StatusReport>;
@@ -22,7 +27,7 @@ export const report: UseCase<'report'> = async (hub, { principal, params, body }
 
 /** The same of a machine that says it over the live channel. @param machine `me`, an id or a name */
 export async function takeReport(hub: HubContext, principal: Principal, body: Report, ref = 'me'): Promise<void> {
-  const machine = await reachMachine(hub.store.read, principal, ref);
+  const machine = await reachMachineRow(hub.store.read, principal, ref);
   const news = await hub.store.transact((tx) => writeDown(tx, machine, body, hub.clock().toISOString()));
   await keepHolds(hub, principal, machine, body);
   for (const { name, version, state, error } of news) {
@@ -37,17 +42,19 @@ export async function takeReport(hub: HubContext, principal: Principal, body: Re
 }
 
 /** @returns the plugins whose version or state is news */
-async function writeDown(tx: Tx, machine: MachineRecord, body: Report, at: string): Promise<Plugin[]> {
+async function writeDown(tx: Tx, machine: MachineRow, body: Report, at: string): Promise<Plugin[]> {
   const before = await installationsOf(tx, machine.id);
   const capabilities = body.capabilities && sortedUnique(body.capabilities);
-  const newCapabilities = capabilities !== undefined && capabilities.join('\0') !== machine.capabilities.join('\0');
+  const newCapabilities =
+    capabilities !== undefined && capabilities.join('\0') !== (await capabilitiesOf(tx, machine.id)).join('\0');
   const named = [...new Set([...body.plugins.map((p) => p.name), ...body.removed])];
   // A long list of names is as good as all of them, and may be longer than the database takes.
   const few = body.partial && named.length <= 500;
   const rest = body.partial ? before.filter((p) => !named.includes(p.name)) : [];
   const all = [...rest, ...body.plugins];
-  if (few && named.length > 0) await replaceInstallations(tx, machine.id, lastOfEachName(body.plugins), at, named);
-  if (!few) await replaceInstallations(tx, machine.id, lastOfEachName(all.map(asReported)), at);
+  if (few && named.length > 0)
+    await replaceInstallations(tx, machine.id, lastOfEachName(body.plugins), at, { only: named, before });
+  if (!few) await replaceInstallations(tx, machine.id, lastOfEachName(all.map(asReported)), at, { before });
   await confirmRevocations(tx, machine.id, all, at);
   if (newCapabilities) await setMachineCapabilities(tx, machine.id, capabilities);
   await updateMachineFacts(tx, machine.id, {
@@ -80,7 +87,7 @@ function versionsOf(plugins: readonly { name: string; version: string }[]): stri
 }
 
 /** A rollback made on the machine becomes a hold here, so that the next plan does not undo it. */
-async function keepHolds(hub: HubContext, by: Principal, machine: MachineRecord, body: Report): Promise<void> {
+async function keepHolds(hub: HubContext, by: Principal, machine: MachineRow, body: Report): Promise<void> {
   if (body.holds.length === 0) return;
   const known = await listOverrides(hub.store.read, machine.id);
   const fresh = body.holds.filter(

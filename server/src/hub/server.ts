@@ -100,7 +100,7 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
     undo.push(startSweep(hub));
     undo.push(startCollectiveSweep(hub, live));
 
-    const gate = createSeqGate(async () => String(await store.stamp()));
+    const gate = createSeqGate(() => store.stamp());
     const limits = createRequestLimits(config.limits, () => clock().getTime());
     const auth = createAuthenticator(
       (hash) => findStoredToken(store.read, hash),

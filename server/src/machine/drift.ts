@@ -34,10 +34,16 @@ export interface PluginOnDisk {
 /**
  * Compares receipts with the disk and the settings; every file is hashed, unless the machine was told not to (then only what
  * is gone is found). Reads only, needs no lock.
- * @param only these plugins; all when absent
+ * @param options.only these plugins; all when absent
+ * @param options.readBack plugins whose trees the change that was just made has read back, and holds nothing of the user's: not read
+ *   once more
  * @throws HaiveError FORMAT_UNSUPPORTED, SETTINGS_INVALID, IO_ERROR
  */
-export async function inspect(m: Machine, only?: ReadonlySet<string>): Promise<PluginOnDisk[]> {
+export async function inspect(
+  m: Machine,
+  options: { only?: ReadonlySet<string> | undefined; readBack?: ReadonlySet<string> | undefined } = {},
+): Promise<PluginOnDisk[]> {
+  const { only, readBack } = options;
   const receipts = await readReceipts(m);
   const all = Object.values(receipts.plugins)
     .filter((receipt) => only === undefined || only.has(receipt.name))
@@ -47,7 +53,11 @@ export async function inspect(m: Machine, only?: ReadonlySet<string>): Promise<P
   const enabled = receipts.layout === 'loose' ? new Set(active) : await enabledNames(m);
   const live = await pointedDirs(m);
   const found: PluginOnDisk[] = [];
-  for (const receipt of all) found.push(await inspectOne(m, receipt, enabled, live));
+  for (const receipt of all) {
+    // Where the tree is not all that lies there, the rest is looked at too.
+    const known = readBack?.has(receipt.name) === true && (receipt.loose ?? receipt.confined) === undefined;
+    found.push(await inspectOne(m, receipt, enabled, live, known));
+  }
   return found;
 }
 
@@ -56,11 +66,12 @@ async function inspectOne(
   receipt: Receipt,
   enabled: ReadonlySet<string>,
   live: ReadonlySet<string>,
+  known: boolean,
 ): Promise<PluginOnDisk> {
   const dir = join(m.paths.root, receipt.dir);
-  const disk = m.rehash === false ? await presentFiles(dir, receipt) : await scanTree(dir);
+  const disk = known ? asWritten(receipt) : m.rehash === false ? await presentFiles(dir, receipt) : await scanTree(dir);
   const gone = disk.size === 0;
-  if (m.rehash !== false && !gone) {
+  if (m.rehash !== false && !known && !gone) {
     await layCopiesOver(m, receipt, disk as Map<string, DiskFile>);
     await releaseFiles(m, receipt, disk as Map<string, DiskFile>);
   }
@@ -76,9 +87,9 @@ async function inspectOne(
       there.sha256 === file.sha256 || (file.overlay && there.sha256 === (file.confined ?? file.rendered));
     if (!untouched) edited.push(file.path);
   }
-  const known = new Set(receipt.files.map((file) => file.path));
+  const published = new Set(receipt.files.map((file) => file.path));
   const ours = new Map(receipt.extras.map((extra) => [extra.path, extra.sha256]));
-  for (const [path, { sha256 }] of disk) if (!known.has(path) && ours.get(path) !== sha256) edited.push(path);
+  for (const [path, { sha256 }] of disk) if (!published.has(path) && ours.get(path) !== sha256) edited.push(path);
   const { name, version, digest } = receipt;
   const conflicts = receipt.conflicts.map((c) => c.path).filter((path) => disk.has(`${path}.hv-new`));
   let state: DiskState = edited.length > 0 || missing.length > 0 ? 'edited' : 'verified';
@@ -86,6 +97,12 @@ async function inspectOne(
   if (missing.includes(MANIFEST) || !live.has(`./${receipt.dir}`)) state = 'damaged';
   if (gone) state = 'missing';
   return { name, version, digest, state, edited: edited.sort(), missing, conflicts };
+}
+
+/** What a tree holds right after it was written and read back. */
+function asWritten({ files, extras }: Receipt): Map<string, { sha256: string }> {
+  const there = files.filter((file) => !file.deleted).map((f) => ({ path: f.path, sha256: f.rendered ?? f.sha256 }));
+  return new Map([...there, ...extras].map(({ path, sha256 }) => [path, { sha256 }]));
 }
 
 /** What of a version is there, taken to be as it was written. */

@@ -38,22 +38,21 @@ function toRecord(row: Selectable<PluginInstallationsTable>): InstallationRecord
 /**
  * Makes `plugins` all that the machine has. A row that says the same as before keeps its `updated_at`.
  * @param at ISO-8601
- * @param only touches the rows of these names and leaves the others
+ * @param options.only touches the rows of these names and leaves the others
+ * @param options.before what installationsOf answers in this transaction, where it was asked
  */
 export async function replaceInstallations(
   tx: Tx,
   machineId: string,
   plugins: readonly InstallationReport[],
   at: string,
-  only?: readonly string[],
+  options: { only?: readonly string[]; before?: readonly InstallationRecord[] } = {},
 ): Promise<void> {
-  let known = tx.selectFrom('plugin_installations').selectAll().where('machine_id', '=', machineId);
+  const { only } = options;
   let gone = tx.deleteFrom('plugin_installations').where('machine_id', '=', machineId);
-  if (only !== undefined) {
-    known = known.where('name', 'in', only);
-    gone = gone.where('name', 'in', only);
-  }
-  const before = new Map((await known.execute()).map((r) => [r.plugin_id, r]));
+  if (only !== undefined) gone = gone.where('name', 'in', only);
+  const known = options.before ?? (await installationsOf(tx, machineId));
+  const before = new Map(known.map((p) => [pluginId(p.name, p.version), p]));
   const rows = new Map<string, Omit<PluginInstallationsTable, 'id'>>();
   for (const p of plugins) {
     const id = pluginId(p.name, p.version);
@@ -64,7 +63,7 @@ export async function replaceInstallations(
       name: p.name,
       installed_version: p.version,
       digest: p.digest,
-      installed_at: old?.installed_at ?? at,
+      installed_at: old?.installedAt ?? at,
       updated_at: at,
       status: p.state,
       install_path: p.install_path ?? null,
@@ -72,7 +71,7 @@ export async function replaceInstallations(
       error_message: p.error?.message ?? null,
       edited: p.edited === true ? 1 : 0,
     };
-    rows.set(id, old !== undefined && sameReport(old, row) ? { ...row, updated_at: old.updated_at } : row);
+    rows.set(id, old !== undefined && sameReport(old, p) ? { ...row, updated_at: old.updatedAt } : row);
   }
   await gone.execute();
   for (const chunk of chunksOf(rows.values(), 100)) {
@@ -80,11 +79,16 @@ export async function replaceInstallations(
   }
 }
 
-type Row = Omit<PluginInstallationsTable, 'id'>;
-const REPORTED = ['digest', 'status', 'install_path', 'error_code', 'error_message', 'edited'] as const;
-
-function sameReport(a: Row, b: Row): boolean {
-  return REPORTED.every((key) => a[key] === b[key]);
+function sameReport(a: InstallationReport, b: InstallationReport): boolean {
+  const { digest, state, install_path, error, edited = false } = a;
+  return (
+    digest === b.digest &&
+    state === b.state &&
+    install_path === b.install_path &&
+    error?.code === b.error?.code &&
+    error?.message === b.error?.message &&
+    edited === (b.edited ?? false)
+  );
 }
 
 /** What one machine reported, by name. */

@@ -1,7 +1,7 @@
 import { chunksOf, inChunks } from './chunks.ts';
 import type { MachinesTable, Tx } from './tables.ts';
 
-export interface MachineRecord {
+export interface MachineRow {
   id: string;
   name: string;
   platform: string;
@@ -9,6 +9,9 @@ export interface MachineRecord {
   joinedAt: string;
   lastSeen: string | null;
   planCounter: number | null;
+}
+
+export interface MachineRecord extends MachineRow {
   /** Sorted. */
   groups: string[];
   /** Sorted. */
@@ -51,22 +54,7 @@ async function withSets(tx: Tx, rows: MachinesTable[]): Promise<MachineRecord[]>
   const capabilities = await inChunks(ids, (chunk) =>
     tx.selectFrom('machine_capabilities').selectAll().where('machine_id', 'in', chunk).execute(),
   );
-  const byId = new Map<string, MachineRecord>(
-    rows.map((r) => [
-      r.id,
-      {
-        id: r.id,
-        name: r.name,
-        platform: r.platform,
-        haivemindVersion: r.haivemind_version,
-        joinedAt: r.joined_at,
-        lastSeen: r.last_seen,
-        planCounter: r.plan_counter,
-        groups: [],
-        capabilities: [],
-      },
-    ]),
-  );
+  const byId = new Map<string, MachineRecord>(rows.map((r) => [r.id, { ...toRow(r), groups: [], capabilities: [] }]));
   for (const row of groups) byId.get(row.machine_id)?.groups.push(row.group_name);
   for (const row of capabilities) byId.get(row.machine_id)?.capabilities.push(row.capability);
   for (const machine of byId.values()) {
@@ -76,15 +64,43 @@ async function withSets(tx: Tx, rows: MachinesTable[]): Promise<MachineRecord[]>
   return [...byId.values()];
 }
 
-/** The machine with this id, or else with this name. */
-export async function findMachine(tx: Tx, ref: string): Promise<MachineRecord | undefined> {
+function toRow(r: MachinesTable): MachineRow {
+  return {
+    id: r.id,
+    name: r.name,
+    platform: r.platform,
+    haivemindVersion: r.haivemind_version,
+    joinedAt: r.joined_at,
+    lastSeen: r.last_seen,
+    planCounter: r.plan_counter,
+  };
+}
+
+async function rowOf(tx: Tx, ref: string): Promise<MachinesTable | undefined> {
   const rows = await tx
     .selectFrom('machines')
     .selectAll()
     .where((eb) => eb.or([eb('id', '=', ref), eb('name', '=', ref)]))
     .execute();
-  const row = rows.find((r) => r.id === ref) ?? rows[0];
+  return rows.find((r) => r.id === ref) ?? rows[0];
+}
+
+/** The machine with this id, or else with this name. */
+export async function findMachine(tx: Tx, ref: string): Promise<MachineRecord | undefined> {
+  const row = await rowOf(tx, ref);
   return row === undefined ? undefined : (await withSets(tx, [row]))[0];
+}
+
+/** The same without its groups and capabilities, which take a look each. */
+export async function findMachineRow(tx: Tx, ref: string): Promise<MachineRow | undefined> {
+  const row = await rowOf(tx, ref);
+  return row === undefined ? undefined : toRow(row);
+}
+
+/** A machine's capabilities, sorted. */
+export async function capabilitiesOf(tx: Tx, id: string): Promise<string[]> {
+  const rows = await tx.selectFrom('machine_capabilities').select('capability').where('machine_id', '=', id).execute();
+  return rows.map((r) => r.capability).sort();
 }
 
 export interface MachineQuery {

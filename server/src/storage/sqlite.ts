@@ -5,6 +5,7 @@ import { type Dialect, SqliteDialect } from 'kysely';
 import { HaiveError } from '../domain/errors.ts';
 import { guarded, storageError } from './dialect.ts';
 import { FACTS_COUNTER } from './meta-queries.ts';
+import type { Stamp } from './store.ts';
 
 /** Two connections on one file: reads never wait for a transaction in progress (WAL). */
 export interface SqliteFile {
@@ -14,8 +15,8 @@ export interface SqliteFile {
   openReader(): { dialect: Dialect; close(): void };
   /** Newest seq, without going through the query builder: the hub asks at every request. */
   currentSeq(): number;
-  /** Seq plus the counter of machines' news, likewise. */
-  stamp(): number;
+  /** Seq and the counter of machines' news, likewise. */
+  stamp(): Stamp;
   /** Changes whenever another connection, of this process or another, has committed. */
   dataVersion(): number;
   close(): void;
@@ -82,10 +83,11 @@ export async function openSqlite(file: string): Promise<SqliteFile> {
         return seqStatement.get() as number;
       },
       stamp: () => {
-        stampStatement ??= reader
-          .prepare(`select sum(value) from counters where name in ('seq', '${FACTS_COUNTER}')`)
-          .pluck();
-        return stampStatement.get() as number;
+        stampStatement ??= reader.prepare(
+          `select max(iif(name = 'seq', value, 0)) as seq, max(iif(name = '${FACTS_COUNTER}', value, 0)) as facts
+             from counters where name in ('seq', '${FACTS_COUNTER}')`,
+        );
+        return stampStatement.get() as Stamp;
       },
       dataVersion: () => reader.pragma('data_version', { simple: true }) as number,
       close: () => {

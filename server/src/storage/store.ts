@@ -31,8 +31,8 @@ export interface Store {
   /** Waits for and blocks every other seq-taking transaction, without taking a number. */
   lockSeq(tx: Transaction<Tables>): Promise<void>;
   currentSeq(): Promise<number>;
-  /** Grows with every change of anything a plan or a token depends on: seq plus the counter of machines' news. */
-  stamp(): Promise<number>;
+  /** Both counters of what a plan depends on, of one moment. */
+  stamp(): Promise<Stamp>;
   /**
    * Hears of commits by any process on this database (each at least once, perhaps merged into a later seq) and of
    * messages by `notify` (also one's own; on SQLite only this process's).
@@ -43,6 +43,14 @@ export interface Store {
   /** Writes a backup while the store is in use (storage/backup). */
   backup(file: string): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Grows with every change of what plans and tokens depend on. */
+export interface Stamp {
+  /** Of the registry, of machines and of tokens: newest event. */
+  seq: number;
+  /** Of what machines report. */
+  facts: number;
 }
 
 export interface StoreOptions {
@@ -70,7 +78,7 @@ interface Engine {
   nextSeq(tx: Transaction<Tables>): Promise<number>;
   lockSeq(tx: Transaction<Tables>): Promise<void>;
   currentSeq(): Promise<number>;
-  stamp(): Promise<number>;
+  stamp(): Promise<Stamp>;
   snapshot: Store['snapshot'];
   longSnapshot: Store['longSnapshot'];
   listen: Store['listen'];
@@ -231,10 +239,11 @@ async function postgresEngine(url: string): Promise<Engine> {
     async stamp() {
       const rows = await db
         .selectFrom('counters')
-        .select('value')
+        .select(['name', 'value'])
         .where('name', 'in', ['seq', FACTS_COUNTER])
         .execute();
-      return rows.reduce((sum, row) => sum + row.value, 0);
+      const counterOf = (name: string): number => rows.find((row) => row.name === name)?.value ?? 0;
+      return { seq: counterOf('seq'), facts: counterOf(FACTS_COUNTER) };
     },
     snapshot,
     longSnapshot: snapshot,

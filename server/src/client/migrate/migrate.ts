@@ -90,7 +90,7 @@ export async function migrate(
 
 /** @throws HaiveError NOT_ELIGIBLE when it is not whole, or Claude Code does not load it */
 async function makeSure(ctx: ClientContext, name: string): Promise<void> {
-  const here = (await inspect(ctx.machine, new Set([name]))).find((plugin) => plugin.name === name);
+  const here = (await inspect(ctx.machine, { only: new Set([name]) })).find((plugin) => plugin.name === name);
   const failed = (await checkLoaded(ctx))?.failed.find((plugin) => plugin.name === name);
   if (here?.state === 'verified' && failed === undefined) return;
   const why = failed?.errors[0] ?? `it is ${here?.state ?? 'not here'}`;

@@ -32,7 +32,7 @@ export async function pick(
   const repair =
     options.mode === 'explicit'
       ? new Set(
-          (await inspect(ctx.machine, only))
+          (await inspect(ctx.machine, { only }))
             .filter((p) => p.state === 'missing' || p.state === 'damaged')
             .map((p) => p.name),
         )

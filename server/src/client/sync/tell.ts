@@ -17,12 +17,18 @@ export async function report(
 ): Promise<void> {
   options.onProgress?.({ step: 'report' });
   try {
-    await sendReport(ctx, hub, { signal, only });
+    await sendReport(ctx, hub, { signal, only, readBack: readBackBy(result) });
   } catch (thrown) {
     await spool(ctx.machine, { call: 'report' });
     if (!(thrown instanceof HaiveError)) throw thrown;
     result.warnings.push(`The hub was not told of the result (${thrown.code}); it will be with the next sync`);
   }
+}
+
+/** The plugins that a sync wrote and read back, whole: nothing of the user's lies in them. */
+function readBackBy({ changed, edits }: SyncResult): string[] {
+  const edited = new Set(edits.map((edit) => edit.name));
+  return [...changed.installed, ...changed.updated].map((p) => p.name).filter((name) => !edited.has(name));
 }
 
 /** The plugins that a sync moved. */
