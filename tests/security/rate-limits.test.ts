@@ -87,9 +87,9 @@ it('while an address waits, a token that holds comes in, and guesses are not eve
   const principal = { tokenId: 't', name: 'n', roles: ['reader'], machineId: null, namePattern: null } as Principal;
   const token = { principal, expiresAt: null, revokedAt: null };
   const find = vi.fn(async (hash: string) => (hash === hashSecret(secret) ? token : null));
-  const gate = { current: async () => '1' };
+  const gate = { current: async () => ({ seq: 1, facts: 0 }) };
   const at = new Date();
-  const auth = createAuthenticator(find, gate as never, () => at, 2, plenty);
+  const auth = createAuthenticator(find, gate, () => at, 2, plenty);
   const attempt = (bearer: string, from = 'a') =>
     auth.authenticate(`Bearer ${bearer}`, from).then(
       () => 'in',
@@ -112,7 +112,13 @@ it('who was here before is let in, however much is asked from its address withou
   const find = async (hash: string) =>
     hash === hashSecret(secret) ? { principal, expiresAt: null, revokedAt: null } : null;
   const requests = createRateLimit({ perSecond: 0.001, burst: 3 }, 'this address', () => 0);
-  const auth = createAuthenticator(find, { current: async () => '1' } as never, () => new Date(0), 1e9, requests);
+  const auth = createAuthenticator(
+    find,
+    { current: async () => ({ seq: 1, facts: 0 }) },
+    () => new Date(0),
+    1e9,
+    requests,
+  );
   const attempt = (header?: string) =>
     auth.authenticate(header, 'a').then(
       () => 'in',
@@ -123,6 +129,25 @@ it('who was here before is let in, however much is asked from its address withou
   expect([await attempt(), await attempt('x'), await attempt(''), await attempt()]).toEqual([...asked, 'RATE_LIMITED']);
   for (let i = 0; i < 2100; i++) await attempt(`Bearer ${newSecret()}`);
   expect(await attempt(`Bearer ${secret}`)).toBe('in');
+});
+
+it('a token is looked up again after any event, not after what machines report', async () => {
+  const secret = newSecret();
+  const principal = { tokenId: 't', name: 'n', roles: ['reader'], machineId: null, namePattern: null } as Principal;
+  let revokedAt: string | null = null;
+  const find = vi.fn(async () => ({ principal, expiresAt: null, revokedAt }));
+  let stamp = { seq: 1, facts: 1 };
+  const auth = createAuthenticator(find, { current: async () => stamp }, () => new Date(), 2, plenty);
+  const enter = () => auth.authenticate(`Bearer ${secret}`, 'a');
+  await enter();
+  stamp = { seq: 1, facts: 2 };
+  await enter();
+  expect(auth.recall(`Bearer ${secret}`, stamp)).toBe(principal);
+  expect(find).toHaveBeenCalledTimes(1);
+  revokedAt = '2026-01-01T00:00:00.000Z';
+  stamp = { seq: 2, facts: 2 };
+  expect(auth.recall(`Bearer ${secret}`, stamp)).toBe(null);
+  await expect(enter()).rejects.toMatchObject({ code: 'TOKEN_INVALID' });
 });
 
 it('a token that has ended is no guess: old machines do not lock their neighbours out', async () => {
