@@ -14,6 +14,7 @@ interface Key {
 /** The keys a person may set: the seed's `plugins` block and the few of a machine's own. docs/configuration.md describes each. */
 export const CONFIG_KEYS: Record<string, Key> = {
   hub_url: { kind: 'text', readBy: 'machine' },
+  plain_http: { kind: 'boolean', readBy: 'machine' },
   memory_server: { kind: 'text', readBy: 'machine' },
   role: { kind: 'text', readBy: 'machine' },
   about: { kind: 'text', readBy: 'machine' },

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
+import { isLoopback } from '../domain/loopback.ts';
 import { type Config, readConfig } from '../machine/config-file.ts';
 import { type FilePort, realFilePort } from '../machine/file-port.ts';
 import { type Machine, openMachine } from '../machine/machine.ts';
@@ -79,7 +80,7 @@ export async function hubAddress(ctx: ClientContext): Promise<string> {
  * Connects to the hub with the token that fits the purpose.
  * `machine` is always its own token; for the others HAIVEMIND_TOKEN, then the login's, the host's and the machine's.
  * @param timeoutMs milliseconds without a sign of life
- * @throws HaiveError HUB_NOT_CONFIGURED, NOT_JOINED (machine), CONFIG_INVALID
+ * @throws HaiveError HUB_NOT_CONFIGURED, NOT_JOINED (machine), TLS_REQUIRED, CONFIG_INVALID
  */
 export async function hubFor(ctx: ClientContext, purpose: Purpose, timeoutMs?: number): Promise<HubClient> {
   if (purpose === 'machine') {
@@ -88,9 +89,10 @@ export async function hubFor(ctx: ClientContext, purpose: Purpose, timeoutMs?: n
       throw new HaiveError('NOT_JOINED', 'This machine has not joined a hub');
     }
     const ca = await hubAuthorities(ctx);
-    return connectHub({ url: ctx.env.hubUrl ?? hub_url, token, timeoutMs, ca, prove: machineProof(ctx) });
+    const url = requireTls(ctx, hubUrl(ctx.env.hubUrl ?? hub_url));
+    return connectHub({ url, token, timeoutMs, ca, prove: machineProof(ctx) });
   }
-  const url = await hubAddress(ctx);
+  const url = requireTls(ctx, await hubAddress(ctx));
   const token = await tokenFor(ctx, url);
   const prove = token !== undefined && token === ctx.config.token ? machineProof(ctx) : undefined;
   return connectHub({ url, token, timeoutMs, ca: await hubAuthorities(ctx), prove });
@@ -104,6 +106,19 @@ async function tokenFor(ctx: ClientContext, url: string): Promise<string | undef
   if (host !== undefined && sameHub(host.url, url)) return host.token;
   // A machine that was pointed elsewhere by HAIVEMIND_HUB_URL must not hand its token to a stranger.
   return hub_url !== undefined && sameHub(hub_url, url) ? token : undefined;
+}
+
+/**
+ * No token and no answer goes over a network in the clear, unless this machine's owner said that the network itself is encrypted.
+ * @param url as `hubUrl` returns it
+ * @throws HaiveError TLS_REQUIRED
+ */
+export function requireTls({ config }: Pick<ClientContext, 'config'>, url: string): string {
+  const { protocol, hostname } = new URL(url);
+  if (protocol === 'https:' || isLoopback(hostname) || config.plain_http === true) return url;
+  throw new HaiveError('TLS_REQUIRED', `${url} is another host, and what is said to it would not be encrypted`, {
+    hint: 'Use its https:// address; where the network itself encrypts: hv config set plain_http true',
+  });
 }
 
 /** Whether two addresses name one hub; loopback has several names. */

@@ -61,11 +61,11 @@ export function hubUrl(text: string): string {
   } catch (cause) {
     throw new HaiveError('CONFIG_INVALID', `${text} is not an address`, {
       cause,
-      hint: 'Give it as http://HOST:7420.',
+      hint: 'Give it as https://HOST:7420.',
     });
   }
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
-    throw new HaiveError('CONFIG_INVALID', `${text} is not http or https`, { hint: 'Give it as http://HOST:7420.' });
+    throw new HaiveError('CONFIG_INVALID', `${text} is not http or https`, { hint: 'Give it as https://HOST:7420.' });
   if (url.username !== '' || url.password !== '')
     throw new HaiveError('CONFIG_INVALID', 'The address holds a user name', { hint: 'Give the token with --token.' });
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;

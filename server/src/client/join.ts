@@ -11,7 +11,7 @@ import { withLock } from '../machine/lock.ts';
 import { parseSettings } from '../machine/settings-edit.ts';
 import { recover } from '../machine/transaction.ts';
 import { tryToAnnounce } from './collective/announce.ts';
-import { type ClientContext, hubAuthorities, hubFor, readHostToken, sameHub } from './context.ts';
+import { type ClientContext, hubAuthorities, hubFor, readHostToken, requireTls, sameHub } from './context.ts';
 import { connectHub, hubIsAway, hubUrl } from './hub-client.ts';
 import { noteBefore } from './local-audit.ts';
 import { forgetMachineKey, machineKey, machineProof } from './machine-key.ts';
@@ -55,7 +55,7 @@ export function defaultMachineName(): string {
 /**
  * Joins a hub: trades a token that may join for this machine's own, pins the hub's key, and installs haivemind-core and what the
  * policy allows. A machine that is a member of that hub already takes its place again.
- * @throws HaiveError ALREADY_JOINED, NAME_TAKEN, UNAUTHENTICATED, TOKEN_INVALID, FORBIDDEN, SIGNATURE_INVALID, CERTIFICATE_MISMATCH, SETTINGS_INVALID, HUB_UNREACHABLE …
+ * @throws HaiveError TLS_REQUIRED, ALREADY_JOINED, NAME_TAKEN, UNAUTHENTICATED, TOKEN_INVALID, FORBIDDEN, SIGNATURE_INVALID, CERTIFICATE_MISMATCH, SETTINGS_INVALID, HUB_UNREACHABLE …
  */
 export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise<JoinResult> {
   const host = await readHostToken(ctx);
@@ -65,7 +65,7 @@ export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise
       hint: 'Run `hv join URL --token T`.',
     });
   }
-  const url = hubUrl(address);
+  const url = requireTls(ctx, hubUrl(address));
   const { config } = ctx;
   if (config.hub_url !== undefined && config.token !== undefined && !sameHub(config.hub_url, url)) {
     throw new HaiveError('ALREADY_JOINED', `This machine has joined ${config.hub_url}`);

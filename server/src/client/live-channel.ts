@@ -7,7 +7,7 @@ import { clearLive, writeLive } from '../machine/live-state.ts';
 import { withLock } from '../machine/lock.ts';
 import { tryToAnnounce } from './collective/announce.ts';
 import { refreshInbox } from './collective/inbox.ts';
-import { type ClientContext, hubAuthorities } from './context.ts';
+import { type ClientContext, hubAuthorities, requireTls } from './context.ts';
 import { hubUrl } from './hub-client.ts';
 import { machineProof } from './machine-key.ts';
 import { describeSync, type HookOutput, hookOutput } from './notice.ts';
@@ -51,6 +51,7 @@ const NEEDS_A_PERSON = new Set([
   'TOKEN_INVALID',
   'FORBIDDEN',
   'PROTOCOL_MISMATCH',
+  'TLS_REQUIRED',
   'SIGNATURE_INVALID',
   'PLAN_REPLAYED',
 ]);
@@ -172,7 +173,7 @@ class Channel {
     const { signal } = this;
     try {
       const socket = await openSocket({
-        url: hubUrl(env.hubUrl ?? config.hub_url ?? ''),
+        url: requireTls(this.ctx, hubUrl(env.hubUrl ?? config.hub_url ?? '')),
         token: config.token ?? '',
         prove: machineProof(this.ctx),
         ca: await hubAuthorities(this.ctx),

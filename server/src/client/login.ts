@@ -1,7 +1,7 @@
 import type { Reply } from '../contract/endpoints.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { updateConfig } from '../machine/config-file.ts';
-import { type ClientContext, hubAddress, hubAuthorities, readHostToken } from './context.ts';
+import { type ClientContext, hubAddress, hubAuthorities, readHostToken, requireTls } from './context.ts';
 import { connectHub, hubUrl } from './hub-client.ts';
 
 export interface LoginResult {
@@ -12,10 +12,10 @@ export interface LoginResult {
 
 /**
  * Keeps an operator's or publisher's token after asking the hub what it may do.
- * @throws HaiveError TOKEN_INVALID, USAGE (a machine's token), and those of the call; nothing is kept then
+ * @throws HaiveError TLS_REQUIRED, TOKEN_INVALID, USAGE (a machine's token), and those of the call; nothing is kept then
  */
 export async function login(ctx: ClientContext, url: string | undefined, token: string): Promise<LoginResult> {
-  const address = url === undefined ? await hubAddress(ctx) : hubUrl(url);
+  const address = requireTls(ctx, url === undefined ? await hubAddress(ctx) : hubUrl(url));
   const hub = connectHub({ url: address, token, ca: await hubAuthorities(ctx) });
   try {
     const who = await hub.call('whoami');

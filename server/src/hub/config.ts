@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import * as z from 'zod';
 import { HaiveError } from '../domain/errors.ts';
 import { FindingPolicy } from '../domain/finding-policy.ts';
-import { isLoopback } from './loopback.ts';
+import { isLoopback } from '../domain/loopback.ts';
 import type { TurnLimits } from './turns.ts';
 
 /** Everything the hub can be told; the only file of the hub that reads the environment. Times in ms, sizes in bytes. */

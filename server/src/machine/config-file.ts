@@ -37,6 +37,8 @@ export const PluginsConfig = z.looseObject({
 export const Config = z.looseObject({
   format: z.literal(CONFIG_FORMAT).default(CONFIG_FORMAT),
   hub_url: z.string().optional(),
+  /** A hub on another host may be spoken to without TLS: the network itself is encrypted. */
+  plain_http: z.boolean().optional(),
   /** MCP address (http) of a hAIveMind memory server that keeps shared memories in the hub's place. */
   memory_server: z.url({ protocol: /^https?$/ }).optional(),
   /** PEM of the authority that the hub's certificate comes from, as pinned at join. */

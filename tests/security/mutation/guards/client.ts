@@ -1,4 +1,4 @@
-import { FAILED, type Guard, LIES, MACHINE, of, REVIEW, TRUST } from './guard.ts';
+import { FAILED, type Guard, LIES, MACHINE, of, REVIEW, TLS, TRUST } from './guard.ts';
 
 export const IN_CLIENT: readonly Guard[] = [
   ...of(
@@ -165,6 +165,34 @@ export const IN_CLIENT: readonly Guard[] = [
     [
       'a removal that makes an older version a new one',
       'if (options.dryRun !== true && countsNewest(policies)) await keepNewest(machine, plan.hub, receipts, passed);',
+    ],
+  ]),
+  ...of('client/context.ts', TLS, [
+    [
+      'talk in the clear',
+      "if (protocol === 'https:' || isLoopback(hostname) || config.plain_http === true) return url;",
+      'return url;',
+    ],
+    [
+      "a machine's talk in the clear",
+      'requireTls(ctx, hubUrl(ctx.env.hubUrl ?? hub_url))',
+      'hubUrl(ctx.env.hubUrl ?? hub_url)',
+    ],
+    ["a person's talk in the clear", 'requireTls(ctx, await hubAddress(ctx))', 'await hubAddress(ctx)'],
+  ]),
+  ...of('client/join.ts', TLS, [['a join in the clear', 'requireTls(ctx, hubUrl(address))', 'hubUrl(address)']]),
+  ...of('client/login.ts', TLS, [
+    [
+      'a login in the clear',
+      'requireTls(ctx, url === undefined ? await hubAddress(ctx) : hubUrl(url))',
+      'url === undefined ? await hubAddress(ctx) : hubUrl(url)',
+    ],
+  ]),
+  ...of('client/live-channel.ts', TLS, [
+    [
+      'a live channel in the clear',
+      "requireTls(this.ctx, hubUrl(env.hubUrl ?? config.hub_url ?? ''))",
+      "hubUrl(env.hubUrl ?? config.hub_url ?? '')",
     ],
   ]),
 ];

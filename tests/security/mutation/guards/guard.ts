@@ -40,4 +40,5 @@ export const HISTORY = 'tests/machine/audit-log.test.ts';
 export const REVIEW = 'tests/security/review.test.ts';
 export const QUORUM = 'tests/security/quorum.test.ts';
 export const FAILED = 'tests/machine/failed-attempts.test.ts';
+export const TLS = 'tests/cli/tls-required.test.ts';
 export const UNITS = 'tests/security/guards-of-parts.test.ts';

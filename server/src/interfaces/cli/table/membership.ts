@@ -15,7 +15,7 @@ export const MEMBERSHIP_VERBS: VerbRow[] = [
       ['--role <role>', 'what it is for, in a word: the roster shows it, tasks may ask for it'],
       ['--about <text>', 'the same in a sentence'],
     ],
-    examples: ['hv join http://hub.internal:7420 --token hvt_… --groups orchestrators'],
+    examples: ['hv join https://hub.internal:7420 --token hvt_… --groups orchestrators'],
     load: async () => (await import('../verbs/membership.ts')).join,
   },
   {
@@ -32,7 +32,7 @@ export const MEMBERSHIP_VERBS: VerbRow[] = [
       ['--token <token>', 'the token (otherwise read from standard input)'],
       ['--logout', 'forget the token'],
     ],
-    examples: ['hv login http://hub.internal:7420 --token hvt_…', 'hv login --logout'],
+    examples: ['hv login https://hub.internal:7420 --token hvt_…', 'hv login --logout'],
     load: async () => (await import('../verbs/membership.ts')).login,
   },
 ];
