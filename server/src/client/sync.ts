@@ -134,12 +134,16 @@ async function run(ctx: ClientContext, hub: HubClient, options: SyncOptions, sig
       'haivemind-core was enabled twice; the one of the collective stays, the other comes back when you leave',
     );
   }
-  // The hub hears first: it is being waited for, and what is written down here only saves the next question.
   if (!answer.notModified) ctx.config = { ...ctx.config, plan: placeOf(answer) };
   const result = { ...done, notModified: answer.notModified, warnings: [...warnings, ...done.warnings] };
   const moved = result.reloadNeeded || !answer.notModified || options.mode === 'explicit' || told.reportDue;
-  if (moved) await report(ctx, hub, options, signal, result, told.reportDue ? undefined : newsOf(options, result));
-  await remember(ctx, answer);
+  const only = told.reportDue ? undefined : newsOf(options, result);
+  // While the hub hears of it, what only saves the next question is written down here.
+  const said = await Promise.allSettled([
+    moved ? report(ctx, hub, options, signal, result, only) : undefined,
+    remember(ctx, answer),
+  ]);
+  for (const one of said) if (one.status === 'rejected') throw one.reason;
   if (result.reloadNeeded) await collect(machine, options.mode);
   return result;
 }

@@ -63,8 +63,7 @@ export async function fetchVersions(
   options: TransferOptions,
 ): Promise<TransferResult> {
   const result: TransferResult = { fetched: new Map(), failed: new Map(), bytes: 0 };
-  const before = await readTrust(m);
-  const keys = { trust: before };
+  const keys = keptKeys(m, await readTrust(m));
   let differences = true;
   try {
     for (let attempt = 1; ; attempt++) {
@@ -89,7 +88,7 @@ export async function fetchVersions(
       break;
     }
   } finally {
-    if (keys.trust !== before) await writeTrust(m, keys.trust);
+    await keys.settled();
   }
   return result;
 }
@@ -121,9 +120,39 @@ async function stillLacking(
 
 type Base = Pick<VersionRecord, 'files'>;
 
+/** What this machine trusts, written down as it grows while the rest still arrives. */
+interface Keys {
+  trust: Trust;
+  /** @throws HaiveError of files */
+  settled(): Promise<void>;
+}
+
+function keptKeys(m: Machine, known: Trust): Keys {
+  let [trust, written] = [known, known];
+  let writing: Promise<unknown> | undefined;
+  return {
+    get trust() {
+      return trust;
+    },
+    set trust(next: Trust) {
+      trust = next;
+      if (next === written || writing !== undefined) return;
+      written = next;
+      // What went wrong is told in the end; then it is written again.
+      writing = writeTrust(m, next).catch(() => {
+        written = known;
+      });
+    },
+    async settled() {
+      await writing;
+      if (trust !== written) await writeTrust(m, trust);
+    },
+  };
+}
+
 interface Asking {
   result: TransferResult;
-  keys: { trust: Trust };
+  keys: Keys;
   options: TransferOptions;
   /** Whether records and files may come as differences from what is here. */
   differences: boolean;
@@ -188,15 +217,21 @@ async function take(m: Machine, hub: HubClient, frame: Frame, so: Answering): Pr
 }
 
 /**
- * Installed versions whose every blob is still here: the hub leaves those blobs out. An update names only the versions that it
- * replaces, because looking through all of them takes longer than the update.
+ * The versions that are replaced, as far as every blob of theirs is still here: the hub leaves those blobs out. Looking through all that is
+ * installed takes longer than an installation.
  */
 async function wholeVersions(m: Machine, wanted: readonly Wanted[], options: TransferOptions): Promise<string[]> {
   const names = new Set(wanted.map((w) => w.name));
-  const replaced = options.installed.filter((p) => names.has(p.name));
-  const asked = replaced.length === names.size ? replaced : options.installed;
+  return wholeHere(
+    m,
+    options.installed.filter((p) => names.has(p.name)),
+  );
+}
+
+/** Digests of those whose record and every blob are here. */
+export async function wholeHere(m: Machine, trees: readonly { digest: string }[]): Promise<string[]> {
   const whole: string[] = [];
-  for (const { digest } of asked) {
+  for (const { digest } of trees) {
     const kept = await getRecord(m, digest);
     if (kept !== null && (await missingBlobs(m, [kept.record])).length === 0) whole.push(digest);
   }
@@ -296,7 +331,7 @@ async function admit(
   hub: HubClient,
   plugin: string,
   key: string,
-  keys: { trust: Trust },
+  keys: Pick<Keys, 'trust'>,
   options: TransferOptions,
 ): Promise<void> {
   try {

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
-import { errnoOf, type FilePort, fileError, lookAt, removeFile } from './file-port.ts';
+import { errnoOf, type FilePort, fileError, lookAt, removeFile, statOf } from './file-port.ts';
 
 /** Where a path really leads: links in its last part are followed, also one whose target does not exist yet. */
 export async function realTarget(path: string): Promise<string> {
@@ -23,18 +23,47 @@ export function temporaryOf(path: string): string {
   return join(dirname(path), `.${basename(path)}.hv-tmp`);
 }
 
+/** Temporary files that lie ready beside their targets, by path: `writeAtomic` of the same bytes then only renames. */
+export type Prepared = Map<string, { text: string; mode: number }>;
+
+/**
+ * The first half of a `writeAtomic` to come, so that many files are waited for at once. Whoever calls syncs the temporary file. Where
+ * the folder is missing nothing is prepared.
+ * @throws HaiveError as writeAtomic
+ */
+export async function prepareAtomic(
+  port: FilePort,
+  prepared: Prepared,
+  { path, text, mode: newMode }: { path: string; text: string; mode?: number },
+): Promise<void> {
+  const target = await realTarget(path);
+  if (statOf(dirname(target)) === null) return;
+  const existing = await modeOf(target);
+  if (existing !== null) checkWritable(target, existing);
+  const mode = existing ?? newMode ?? 0o644;
+  await writeTemporary(port, temporaryOf(target), text, { mode, exact: existing !== null, fsync: false });
+  prepared.set(temporaryOf(target), { text, mode });
+}
+
 /**
  * Replaces a file whole: temporary file beside it, fsync, rename, fsync of the folder. A link is followed, so that
  * files kept elsewhere by a dotfile manager stay links; an existing file keeps its mode.
  * @param options.mode permission bits of a new file, 0644 by default
  * @param options.settled false: the folder is not synced, so that a loss of power may bring the old file back, whole
+ * @param options.prepared what `prepareAtomic` wrote and its caller synced
  * @throws HaiveError READ_ONLY when the file's mode allows nobody to write it, DISK_FULL, IO_ERROR
  */
 export async function writeAtomic(
   port: FilePort,
   path: string,
   bytes: Uint8Array | string,
-  options: { mode?: number; fsync?: boolean; settled?: boolean; temporary?: string } = {},
+  options: {
+    mode?: number;
+    fsync?: boolean;
+    settled?: boolean;
+    temporary?: string;
+    prepared?: Prepared | undefined;
+  } = {},
 ): Promise<void> {
   const target = await realTarget(path);
   const existing = await modeOf(target);
@@ -42,17 +71,34 @@ export async function writeAtomic(
   const temporary = options.temporary ?? temporaryOf(target);
   const fsync = options.fsync ?? true;
   const mode = existing ?? options.mode ?? 0o644;
+  const ready = options.prepared?.get(temporary);
+  options.prepared?.delete(temporary);
+  if (ready?.text !== bytes || ready.mode !== mode)
+    await writeTemporary(port, temporary, bytes, { mode, exact: existing !== null, fsync });
   try {
-    await removeFile(port, temporary);
-    await port.writeFile(temporary, bytes, { mode, fsync });
-    // The process's umask may have taken bits away that the file had.
-    if (existing !== null) await port.chmod(temporary, mode);
     await port.rename(temporary, target);
   } catch (error) {
     await removeFile(port, temporary).catch(() => false);
     throw error;
   }
   if (fsync && options.settled !== false) await port.fsync(dirname(target));
+}
+
+/** @param options.exact the process's umask may not take bits away: the file had them */
+async function writeTemporary(
+  port: FilePort,
+  temporary: string,
+  bytes: Uint8Array | string,
+  { mode, exact, fsync }: { mode: number; exact: boolean; fsync: boolean },
+): Promise<void> {
+  try {
+    await removeFile(port, temporary);
+    await port.writeFile(temporary, bytes, { mode, fsync });
+    if (exact) await port.chmod(temporary, mode);
+  } catch (error) {
+    await removeFile(port, temporary).catch(() => false);
+    throw error;
+  }
 }
 
 async function modeOf(path: string): Promise<number | null> {

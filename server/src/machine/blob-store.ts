@@ -30,8 +30,10 @@ function recordPath(m: Machine, digest: string): string {
 
 /** Several processes may put the same file at once, without the lock: each has a temporary name of its own. */
 async function putFile(m: Machine, dir: string, path: string, bytes: Uint8Array | string): Promise<void> {
-  await ensureRoot(m);
-  await makeDirs(m.port, dir);
+  if (statOf(dir) === null) {
+    await ensureRoot(m);
+    await makeDirs(m.port, dir);
+  }
   const temporary = join(dir, `.${process.pid}-${randomBytes(6).toString('hex')}.hv-tmp`);
   try {
     await m.port.writeFile(temporary, bytes);

@@ -8,7 +8,7 @@ import { applyCopies, editClaudeJson, temporaryCopies } from './loose/index.ts';
 import type { Machine } from './machine.ts';
 import type { Receipts } from './receipts.ts';
 import { editInstalled, editSettings } from './settings-effects.ts';
-import { readText, writeText } from './text-file.ts';
+import { NEW_MODE, readText, type Text, writeText } from './text-file.ts';
 
 /** What a change does outside our own folder, computed from the receipts before and after, so that it can be done again. */
 
@@ -23,7 +23,7 @@ export async function removeFromSettings(m: Machine, prev: Receipts, next: Recei
 export async function flipPointer(m: Machine, text: string): Promise<void> {
   await makeDirs(m.port, dirname(m.paths.marketplace));
   const now = await readText(m.paths.marketplace);
-  if (now !== text) await writeAtomic(m.port, m.paths.marketplace, text);
+  if (now !== text) await writeAtomic(m.port, m.paths.marketplace, text, { prepared: m.prepared });
 }
 
 /**
@@ -91,6 +91,15 @@ async function removeMadeDirs(m: Machine, prev: Receipts, next: Receipts): Promi
 export interface PlannedEffects {
   notes: Receipts['notes'];
   warnings: string[];
+  /** What files of others will say, as they are now. */
+  texts: TextToWrite[];
+}
+
+export interface TextToWrite {
+  path: string;
+  text: string;
+  /** Permission bits where the file is new. */
+  mode?: number;
 }
 
 /**
@@ -100,15 +109,22 @@ export interface PlannedEffects {
 export async function planEffects(m: Machine, prev: Receipts, next: Receipts): Promise<PlannedEffects> {
   const notes = structuredClone(prev.notes);
   const warnings: string[] = [];
+  const texts: PlannedEffects['texts'] = [];
+  const written = (path: string, text: Text): void => {
+    if (text !== null) texts.push({ path, text, mode: NEW_MODE });
+  };
   const before = await readText(m.paths.settings);
   const middle = editSettings(m, before, 'remove', prev, next, notes.settings);
   const after = editSettings(m, middle, 'add', prev, next, notes.settings);
   if (before !== after) await checkReplaceable(m.paths.settings);
+  // Keys that go do so before the pointer, in a write of their own.
+  if (before !== after) written(m.paths.settings, middle === before ? after : middle);
   try {
     const list = await readText(m.paths.installedPlugins);
     const without = editInstalled(m, list, 'remove', prev, next, notes.installedPlugins);
     const withNew = editInstalled(m, without, 'add', prev, next, notes.installedPlugins);
     if (list !== withNew) await checkReplaceable(m.paths.installedPlugins);
+    if (list !== withNew) written(m.paths.installedPlugins, withNew);
   } catch (error) {
     if (!(error instanceof HaiveError) || error.code !== 'SETTINGS_INVALID') throw error;
     notes.installedPlugins = structuredClone(prev.notes.installedPlugins);
@@ -116,10 +132,11 @@ export async function planEffects(m: Machine, prev: Receipts, next: Receipts): P
   }
   if (prev.layout === 'loose' || next.layout === 'loose') {
     const servers = await readText(m.paths.claudeJson);
-    if (editClaudeJson(m, servers, prev, next, notes.claudeJson) !== servers)
-      await checkReplaceable(m.paths.claudeJson);
+    const edited = editClaudeJson(m, servers, prev, next, notes.claudeJson);
+    if (edited !== servers) await checkReplaceable(m.paths.claudeJson);
+    if (edited !== servers) written(m.paths.claudeJson, edited);
   }
-  return { notes, warnings };
+  return { notes, warnings, texts };
 }
 
 /** `path` as the notes name it. */
@@ -127,15 +144,20 @@ export function relativeToClaude(m: Machine, path: string): string {
   return relative(m.paths.claudeDir, path).replaceAll('\\', '/');
 }
 
+/** What `prepareWrites` may have left where a crash came before the journal. */
+export async function preparedFiles({ paths }: Machine): Promise<string[]> {
+  const { settings, claudeJson, installedPlugins, marketplace } = paths;
+  const targets = await Promise.all([settings, claudeJson, installedPlugins].map(realTarget));
+  return [...targets, marketplace].map(temporaryOf);
+}
+
 /** Every half-written file that a crash of a change between these receipts may have left. */
 export async function temporaryFiles(m: Machine, prev: Receipts, next: Receipts): Promise<string[]> {
-  const { settings, claudeJson, installedPlugins, marketplace, receipts, journal, pluginsDir, backups } = m.paths;
+  const { settings, claudeJson, installedPlugins, receipts, journal, pluginsDir, backups } = m.paths;
   const links = [prev, next].flatMap((r) => Object.values(r.plugins).flatMap((p) => p.links));
   return [
-    temporaryOf(await realTarget(settings)),
-    temporaryOf(await realTarget(installedPlugins)),
-    temporaryOf(await realTarget(claudeJson)),
-    ...[marketplace, receipts, journal].map(temporaryOf),
+    ...(await preparedFiles(m)),
+    ...[receipts, journal].map(temporaryOf),
     ...[settings, installedPlugins, claudeJson].map((path) => temporaryOf(join(backups, basename(path)))),
     ...links.map((link) => temporaryOf(join(pluginsDir, link))),
     ...temporaryCommands(m, prev, next),

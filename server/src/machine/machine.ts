@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, relative } from 'node:path';
-import { writeAtomic } from './atomic-file.ts';
+import { type Prepared, writeAtomic } from './atomic-file.ts';
 import type { Confining } from './confine.ts';
 import { type FilePort, makeDirs, readFileOrNull, realFilePort, statOf, withFileErrors } from './file-port.ts';
 import type { MachinePaths } from './paths.ts';
@@ -17,6 +17,8 @@ export interface Machine {
   readonly nameClash?: 'refuse' | 'suffix' | undefined;
   /** Bytes that are free where our folder lies; asked of the system where absent. */
   readonly room?: (() => number) | undefined;
+  /** During a change: files that lie ready to be renamed. */
+  readonly prepared?: Prepared | undefined;
   /** How programs of plugins are confined here, asked anew for each change; null where no policy says so. */
   readonly confining?: (() => Promise<Confining | null>) | undefined;
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { getRecord } from './blob-store.ts';
 import { enabledNames } from './drift.ts';
-import { planEffects, relativeToClaude } from './effects.ts';
+import { planEffects, relativeToClaude, type TextToWrite } from './effects.ts';
 import { lookAt, readFileOrNull } from './file-port.ts';
 import { backupOfLive, type Keep, planDrops, planKeeps, planPurge, settleKeeps } from './keeps.ts';
 import { looseFiles } from './loose/index.ts';
@@ -27,6 +27,8 @@ export interface ChangePlan {
   result: ChangeResult;
   /** Edits that are put aside when the change is made. */
   keeps: Keep[];
+  /** What the pointer and files of others will say. */
+  texts: TextToWrite[];
 }
 
 export async function planChange(m: Machine, prev: Receipts, change: Change): Promise<ChangePlan> {
@@ -37,6 +39,7 @@ export async function planChange(m: Machine, prev: Receipts, change: Change): Pr
     keeps: [],
     next,
     marketplace: '',
+    texts: [],
     trees: [],
     bytes: 0,
     result: { installed: [], removed: [], edits: [], warnings: [] },
@@ -64,7 +67,9 @@ export async function planChange(m: Machine, prev: Receipts, change: Change): Pr
   plan.result.warnings.push(...effects.warnings);
   plan.marketplace = marketplaceText(next);
   const pointer = await readFileOrNull(m.paths.marketplace);
-  const pointerLost = pointer?.toString('utf8') !== plan.marketplace && Object.keys(next.plugins).length > 0;
+  const pointerMoves = pointer?.toString('utf8') !== plan.marketplace;
+  const pointerLost = pointerMoves && Object.keys(next.plugins).length > 0;
+  plan.texts = [...effects.texts, ...(pointerMoves ? [{ path: m.paths.marketplace, text: plan.marketplace }] : [])];
   plan.changed = pointerLost || plan.trees.length > 0 || receiptsText(next) !== receiptsText(prev);
   return plan;
 }

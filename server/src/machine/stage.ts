@@ -16,7 +16,8 @@ export interface StagedTree {
   rendered: RenderedTree;
 }
 
-const AT_ONCE = 8;
+/** Files that are written before the first is waited for: those that wait together share the disk's journal. */
+const AT_ONCE = 32;
 /** Beyond this many files a sync of each alone costs more than it gives: the folders are synced, the files by the system. */
 const FSYNC_FILES = 400;
 

@@ -18,6 +18,9 @@ export async function readText(path: string): Promise<Text> {
   }
 }
 
+/** Permission bits of such a file where we make it. */
+export const NEW_MODE = 0o600;
+
 /** Writes what an edit made of a file, after a copy of what was there; does nothing where nothing changed. */
 export async function writeText(m: Machine, path: string, before: Text, after: Text): Promise<void> {
   if (before === after) return;
@@ -25,7 +28,7 @@ export async function writeText(m: Machine, path: string, before: Text, after: T
   if (after === null) await removeFile(m.port, await realTarget(path));
   else {
     await makeDirs(m.port, dirname(path));
-    await writeAtomic(m.port, path, after, { mode: 0o600 });
+    await writeAtomic(m.port, path, after, { mode: NEW_MODE, prepared: m.prepared });
   }
 }
 

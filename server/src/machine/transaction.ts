@@ -3,10 +3,10 @@ import { HaiveError } from '../domain/errors.ts';
 import type { Dependency } from '../domain/manifest.ts';
 import type { Origin } from '../domain/plan.ts';
 import type { VersionRecord } from '../domain/version-record.ts';
-import { temporaryOf, writeAtomic } from './atomic-file.ts';
+import { type Prepared, prepareAtomic, temporaryOf, writeAtomic } from './atomic-file.ts';
 import { changesBetween } from './audit-changes.ts';
 import { appendLines, sealChanges } from './audit-log.ts';
-import { applyEffects, flipPointer, removeFromSettings, temporaryFiles } from './effects.ts';
+import { applyEffects, flipPointer, preparedFiles, removeFromSettings, temporaryFiles } from './effects.ts';
 import { makeDirs, readFileOrNull, removeEmptyDir, removeFile, removeTree } from './file-port.ts';
 import { type Keep, runKeeps, temporaryKeeps } from './keeps.ts';
 import { ensureRoot, type Machine, syncFoldersLater } from './machine.ts';
@@ -131,7 +131,8 @@ function isTorn(bytes: Buffer): boolean {
 export async function recover(m: Machine): Promise<'nothing' | 'rolled-back' | 'rolled-forward'> {
   const journal = await readJournal(m);
   if (journal === null) {
-    for (const path of [m.paths.journal, m.paths.receipts, m.paths.audit]) await removeFile(m.port, temporaryOf(path));
+    const own = [m.paths.journal, m.paths.receipts, m.paths.audit].map(temporaryOf);
+    for (const path of [...own, ...(await preparedFiles(m))]) await removeFile(m.port, path);
     await removeFile(m.port, m.paths.journal);
     return 'nothing';
   }
@@ -176,7 +177,8 @@ async function finish(m: Machine, journal: Journal): Promise<string[]> {
   await appendLines(behind, journal.audit ?? []);
   await writeAtomic(behind.port, m.paths.receipts, receiptsText(next), { fsync: false });
   await later.settle([m.paths.receipts, dirname(m.paths.receipts)]);
-  await removeFile(m.port, m.paths.journal);
+  // What lay ready and was not needed, because others changed those files meanwhile, and the journal last.
+  for (const path of [...(m.prepared?.keys() ?? []), m.paths.journal]) await removeFile(m.port, path);
   return warnings;
 }
 
@@ -213,13 +215,17 @@ export async function applyChange(
   await checkSpace(m, plan.bytes);
   let committed = false;
   try {
+    const prepared: Prepared = new Map();
+    for (const text of plan.texts) await prepareAtomic(m.port, prepared, text);
     await writeJournal(m, journal, false);
-    if (journal.phase === 'applying') await Promise.all(journalPaths(m).map((path) => m.port.fsync(path)));
+    // One wait for all costs what one alone does.
+    const pending = [...prepared.keys(), ...journalPaths(m)];
+    if (journal.phase === 'applying') await Promise.all(pending.map((path) => m.port.fsync(path)));
     committed = journal.phase === 'applying';
     for (const [i, tree] of plan.trees.entries()) {
       onProgress({ phase: 'staging', name: tree.name, done: i, total: plan.trees.length });
       await makeDirs(m.port, dirname(join(m.paths.root, tree.dir)));
-      await stageTree(m, tree.dir, tree.rendered, i === 0 ? journalPaths(m) : []);
+      await stageTree(m, tree.dir, tree.rendered, i === 0 ? pending : []);
       await readBack(m, tree);
     }
     onProgress({ phase: 'applying', name: '', done: plan.trees.length, total: plan.trees.length });
@@ -229,7 +235,7 @@ export async function applyChange(
     }
     // From here on an error leaves the journal, and the next run finishes the change.
     committed = true;
-    const warnings = await finish(m, journal);
+    const warnings = await finish({ ...m, prepared }, journal);
     plan.result.warnings.push(...warnings.filter((w) => !plan.result.warnings.includes(w)));
     return plan.result;
   } catch (error) {
