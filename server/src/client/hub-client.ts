@@ -139,19 +139,7 @@ export function connectHub(options: HubOptions): HubClient {
   async function read<N extends EndpointName>(name: N, answer: HttpAnswer): Promise<Reply<N>> {
     const endpoint: Endpoint = ENDPOINTS[name];
     const bytes = await readAll(answer, MAX_JSON);
-    if (typeof endpoint.reply === 'string') return bytes as Reply<N>;
-    let value: unknown;
-    try {
-      value = JSON.parse(bytes.toString('utf8'));
-    } catch (cause) {
-      throw notAHub(url, 'the answer is not JSON', cause);
-    }
-    const parsed = endpoint.reply.safeParse(value);
-    if (!parsed.success) {
-      const at = parsed.error.issues[0];
-      throw notAHub(url, `${at?.path.join('.') || 'the answer'}: ${at?.message ?? 'wrong form'}`);
-    }
-    return parsed.data as Reply<N>;
+    return typeof endpoint.reply === 'string' ? (bytes as Reply<N>) : parseReply(name, url, bytes);
   }
 
   return {
@@ -176,6 +164,22 @@ export function connectHub(options: HubOptions): HubClient {
     },
     close: () => sender.close(),
   };
+}
+
+/** What a hub answers in JSON, checked. @param url of the hub @throws HaiveError HUB_ANSWER_INVALID */
+export function parseReply<N extends EndpointName>(name: N, url: string, bytes: Buffer): Reply<N> {
+  const { reply }: Endpoint = ENDPOINTS[name];
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    throw notAHub(url, 'the answer is not JSON', cause);
+  }
+  if (typeof reply === 'string') throw notAHub(url, `${name} is not answered in JSON`);
+  const parsed = reply.safeParse(value);
+  if (parsed.success) return parsed.data as Reply<N>;
+  const at = parsed.error.issues[0];
+  throw notAHub(url, `${at?.path.join('.') || 'the answer'}: ${at?.message ?? 'wrong form'}`);
 }
 
 const isIterable = (value: unknown): boolean =>

@@ -3,6 +3,7 @@ import { HaiveError } from '../domain/errors.ts';
 import { parsePluginRef } from '../domain/names.ts';
 import { withLock } from '../machine/lock.ts';
 import { readReceipts, updateReceipts } from '../machine/receipts.ts';
+import { installBringing } from './bring.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import type { HubClient } from './hub-client.ts';
 import { notInstalled } from './not-installed.ts';
@@ -50,8 +51,11 @@ export async function installPlugin(
   }
   const hub = await hubFor(ctx, 'machine');
   try {
-    await releaseHold(ctx, hub, parsePluginRef(ref).name);
-    const answer = await hub.call('install', { params: { id }, body: { version, force } });
+    const { name } = parsePluginRef(ref);
+    await releaseHold(ctx, hub, name);
+    const { answer, through } = force
+      ? { answer: await hub.call('install', { params: { id }, body: { version, force } }), through: hub }
+      : await installBringing(ctx, hub, { id, name, version });
     const refusal = answer.machines.find((m) => m.problem !== null)?.problem;
     if (refusal) throw new HaiveError('NOT_ELIGIBLE', `${answer.name} may not be installed here: ${refusal}`);
     const only = [answer.name];
@@ -63,7 +67,7 @@ export async function installPlugin(
       force,
       confirmed,
       // One connection for all of it.
-      through: () => hub,
+      through: () => through,
       ...passedOn(options),
     });
     const failed = sync.problems.find((p) => p.name === answer.name);

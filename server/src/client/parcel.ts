@@ -1,18 +1,16 @@
 import { Readable } from 'node:stream';
 import type { Reply } from '../contract/endpoints.ts';
-import { decodeFrames, encodeFrame, endFrame, FRAMES_TYPE } from '../contract/frames.ts';
+import { decodeFrames, encodeFrame, endFrame, FRAMES_TYPE, type Frame } from '../contract/frames.ts';
 import { type Between, unpack } from '../contract/parcel.ts';
 import { PlanReply, type StatusReport } from '../contract/schemas.ts';
 import { HaiveError } from '../domain/errors.ts';
 import type { HubClient } from './hub-client.ts';
 
-/** What came with the doorbell: the answers to the questions that a sync would have asked. Nothing in it is believed any sooner. */
-export interface Parcel {
-  /** The plan that its differences are made against. */
-  base: string;
+/** Answers to the questions that a sync would ask, before it asks them. Nothing in them is believed any sooner. */
+export interface Brought {
+  /** The plan that this machine had when they were made; undefined: none. */
+  base: string | undefined;
   etag: string;
-  /** The seq that its plan says it was made at. */
-  counter: number;
   plan: Reply<'plan'>;
   /** Versions whose records and bytes are in it. */
   digests: ReadonlySet<string>;
@@ -20,25 +18,47 @@ export interface Parcel {
   frames: Buffer;
 }
 
+/** What came with the doorbell. */
+export interface Parcel extends Brought {
+  /** The seq that its plan says it was made at. */
+  counter: number;
+}
+
 /** @throws HaiveError BODY_INVALID, BODY_TOO_LARGE when it is none that was made for this machine as it is now */
 export async function openParcel(bytes: Uint8Array, between: Between): Promise<Parcel> {
   const whole = unpack(bytes, between);
-  let told: { etag: string; plan: Reply<'plan'> } | undefined;
-  const digests = new Set<string>();
-  const frames: Buffer[] = [];
-  for await (const { header, bytes: body } of decodeFrames(Readable.from([whole]), whole.length)) {
-    if (header.t === 'plan') told = { etag: String(header.etag), plan: planOf(body) };
-    else if (header.t !== 'end') {
-      if (header.t === 'record' && header.digest !== undefined) digests.add(header.digest);
-      frames.push(encodeFrame(header, body));
-    }
-  }
-  const base = told?.plan.delta?.base;
-  if (told === undefined || base !== between.etag) {
+  const brought = await readBrought(decodeFrames(Readable.from([whole]), whole.length), between.etag);
+  const { delta } = brought.plan;
+  if (delta?.base !== between.etag) {
     throw new HaiveError('BODY_INVALID', 'A parcel holds no plan that differs from the one here');
   }
-  const counter = Number(told.plan.delta?.plan.counter);
-  return { base, ...told, counter, digests, frames: Buffer.concat([...frames, endFrame()]) };
+  return { ...brought, counter: Number(delta.plan.counter) };
+}
+
+/** Bytes that are taken unasked. */
+export const MAX_BROUGHT = 8 * 1024 * 1024;
+
+/**
+ * @param base etag of the plan here, as the hub was told
+ * @throws HaiveError BODY_INVALID where there is no plan among the frames, BODY_TOO_LARGE
+ */
+export async function readBrought(source: AsyncIterable<Frame>, base: string | undefined): Promise<Brought> {
+  let told: Pick<Brought, 'etag' | 'plan'> | undefined;
+  const digests = new Set<string>();
+  const frames: Buffer[] = [];
+  let size = 0;
+  for await (const { header, bytes } of source) {
+    size += bytes.length;
+    if (size > MAX_BROUGHT)
+      throw new HaiveError('BODY_TOO_LARGE', `The hub sends more than ${MAX_BROUGHT} bytes along`);
+    if (header.t === 'plan') told = { etag: String(header.etag), plan: planOf(bytes) };
+    else if (header.t !== 'end') {
+      if (header.t === 'record' && header.digest !== undefined) digests.add(header.digest);
+      frames.push(encodeFrame(header, bytes));
+    }
+  }
+  if (told === undefined) throw new HaiveError('BODY_INVALID', 'What the hub sends along holds no plan');
+  return { base, ...told, digests, frames: Buffer.concat([...frames, endFrame()]) };
 }
 
 function planOf(bytes: Buffer): Reply<'plan'> {
@@ -91,25 +111,26 @@ export class ReportPost {
 }
 
 /**
- * A hub whose first plan and transfer are those of the parcel, where they are what is asked for; all else goes to the hub itself. A
+ * A hub whose first plan and transfer are those that were brought, where they are what is asked for; all else goes to the hub itself. A
  * sync through it runs every check as over HTTP.
- * @param send tells the hub over the channel that the parcel came by
+ * @param send tells the hub over the channel that a parcel came by; over HTTP where absent
  */
-export function throughParcel(hub: HubClient, parcel: Parcel, send: SendReport): HubClient {
+export function throughParcel(hub: HubClient, parcel: Brought, send?: SendReport): HubClient {
   let [planned, transferred] = [false, false];
   return {
     url: hub.url,
     token: hub.token,
     close: () => hub.close(),
     async call(name, options) {
-      if (name !== 'report' || !planned) return hub.call(name, options);
+      if (send === undefined || name !== 'report' || !planned) return hub.call(name, options);
       await send(options?.body as unknown as StatusReport, parcel.etag);
       return { ok: true } as Reply<typeof name>;
     },
     async callIfChanged(name, etag, options) {
-      if (name !== 'plan' || planned || etag !== parcel.base || options?.headers?.['a-im'] === undefined) {
+      const readable = parcel.plan.delta === undefined || options?.headers?.['a-im'] !== undefined;
+      // Another process may have got a newer plan since.
+      if (name !== 'plan' || planned || etag !== parcel.base || !readable)
         return hub.callIfChanged(name, etag, options);
-      }
       planned = true;
       return { value: parcel.plan as Reply<typeof name>, etag: parcel.etag };
     },

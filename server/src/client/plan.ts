@@ -37,7 +37,7 @@ export async function fetchPlan(
   options: { fresh?: boolean; timeoutMs?: number; signal?: AbortSignal | undefined } = {},
 ): Promise<PlanAnswer> {
   const kept = options.fresh === true ? null : await cachedPlan(ctx);
-  const etag = kept === null ? undefined : ctx.config.plan?.etag || undefined;
+  const etag = kept === null ? undefined : etagHere(ctx);
   const call = {
     params: { machine: 'me' },
     signal: options.signal,
@@ -69,6 +69,13 @@ export async function fetchPlan(
     );
   }
   return { plan, envelope, etag: answer.etag, notModified: false };
+}
+
+const etagHere = (ctx: ClientContext): string | undefined => ctx.config.plan?.etag || undefined;
+
+/** The etag of the plan that is here, as `fetchPlan` names it to the hub. */
+export async function keptEtag(ctx: ClientContext): Promise<string | undefined> {
+  return (await cachedPlan(ctx)) === null ? undefined : etagHere(ctx);
 }
 
 /** A plan that came as a delta, checked; null when what is here is not the plan it was made against. */

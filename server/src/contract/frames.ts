@@ -22,8 +22,10 @@ export type FrameHeader =
   | { t: 'pack'; n: number }
   /** Records and packs of several versions, as frames without an end frame, compressed together by brotli. */
   | { t: 'batch'; n: number }
-  /** A plan as the endpoint `plan` answers it to a machine that takes differences: only in parcels. */
+  /** A plan as the endpoint `plan` answers it to a machine that takes differences: in parcels, and beside `installed`. */
   | { t: 'plan'; etag: string; n: number }
+  /** What the endpoint `install` answers, as JSON; the plan and what the machine lacks of it follow. */
+  | { t: 'installed'; n: number }
   /** The manifest as the author wrote it before translation. */
   | { t: 'original-manifest'; n: number }
   /** A file's bytes; `enc` says how they travel, sha256 is that of the decoded bytes. */
@@ -40,7 +42,16 @@ export const MAX_BATCH = 32 * 1024 * 1024;
 
 const MAX_HEADER = 4096;
 /** Those whose head is JSON. */
-const KINDS: readonly FrameHeader['t'][] = ['record', 'original-manifest', 'blob', 'pack', 'batch', 'plan', 'end'];
+const KINDS: readonly FrameHeader['t'][] = [
+  'record',
+  'original-manifest',
+  'blob',
+  'pack',
+  'batch',
+  'plan',
+  'installed',
+  'end',
+];
 const DELTA = /^d(\d{1,9}),(\d{1,9}),(\d{1,9})\n$/;
 
 export function encodeFrame(header: Exclude<FrameHeader, { t: 'end' }>, bytes: Uint8Array): Buffer {

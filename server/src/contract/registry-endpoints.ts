@@ -155,6 +155,19 @@ export const REGISTRY_ENDPOINTS = {
       version: z.string().default('latest'),
       target_machines: z.array(z.string()).optional(),
       force: z.boolean().default(false),
+      bring: z
+        .object({
+          plan: z.string().max(200).optional().describe('etag of the plan that the machine has'),
+          have: z
+            .array(z.string())
+            .max(100)
+            .default([])
+            .describe('digests of versions of the plugin that it has whole'),
+        })
+        .optional()
+        .describe(
+          'a machine that installs on itself: answer in frames, this reply first, then its plan and the versions that it lacks where they are not large',
+        ),
     }),
     reply: z.object({
       id: z.string(),

@@ -62,7 +62,7 @@ async function stepsOfNow(hub: HubContext): Promise<Step> {
     let frames = known.get(key);
     if (frames === undefined) {
       if (known.size >= MAX_STEPS) known.clear();
-      frames = versionFrames(hub, catalogue, digest, has);
+      frames = versionFrames(hub, catalogue, digest, has, MAX_PARCEL);
       known.set(key, frames);
       frames.catch(() => known.delete(key));
     }
@@ -70,12 +70,16 @@ async function stepsOfNow(hub: HubContext): Promise<Step> {
   };
 }
 
-/** The record and all bytes of a version, as differences from what the machine has where that may be; null where they are large. */
-async function versionFrames(
+/**
+ * The record and all bytes of a version, as differences from what the machine has where that may be; null where its new files hold
+ * more than `limit` bytes.
+ */
+export async function versionFrames(
   hub: HubContext,
   catalogue: Catalogue,
   digest: string,
   has: string | undefined,
+  limit: number,
 ): Promise<Buffer[] | null> {
   const { store } = hub;
   const stored = await recordsByDigest(store.read, has === undefined ? [digest] : [digest, has]);
@@ -101,7 +105,7 @@ async function versionFrames(
     frames.push(encodeFrame(head, Buffer.from(next.record)));
   }
   const rest = [...wanted.values()].reduce((sum, size) => sum + size, 0);
-  if (rest > MAX_PARCEL) return null;
+  if (rest > limit) return null;
   const blobs = await readBlobs(store.read, wanted.keys());
   if (blobs.length < wanted.size) return null;
   for (const { sha256, encoding, data } of blobs) {

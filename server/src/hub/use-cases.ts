@@ -1,3 +1,4 @@
+import { installUseCase } from './bring.ts';
 import { bundleUseCases, type MachineBundle } from './bundle.ts';
 import { collectiveUseCases } from './collective/index.ts';
 import type { UseCases } from './context.ts';
@@ -37,6 +38,7 @@ export function createUseCases(parts: UseCaseParts): UseCases {
     ...machineUseCases(parts.plans, parts.live),
     ...fleetUseCase(parts.live),
     ...planUseCases(parts.plans, parts.live),
+    install: installUseCase(parts.plans),
     ...collectiveUseCases(parts.live),
     ...usageUseCases,
     audit,
