@@ -79,10 +79,9 @@ export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise
   }
   await checkSettings(ctx);
   const pinned = options.caFingerprint === undefined ? undefined : await fetchAuthority(url, options.caFingerprint);
-  const own = await ownKey(ctx);
   const hub = connectHub({ url, token, ca: pinned ?? (await hubAuthorities(ctx)), prove: machineProof(ctx) });
   try {
-    const joined = await own.keep(() =>
+    const joined = await withOwnKey(ctx, (publicKey) =>
       hub.call('join', {
         body: {
           name: options.name ?? config.machine?.name ?? defaultMachineName(),
@@ -91,7 +90,7 @@ export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise
           groups: options.groups ?? config.groups,
           capabilities: options.capabilities ?? config.capabilities,
           ...(config.token === undefined ? {} : { machine_token: config.token }),
-          public_key: own.publicKey,
+          public_key: publicKey,
         },
       }),
     );
@@ -132,27 +131,22 @@ export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise
   }
 }
 
-/** The key that this machine will sign with; one that was made for a join that the hub refuses goes again. */
-async function ownKey({ machine }: ClientContext) {
+/** Asks with the key that this machine will sign with; one that was made for a join that the hub refuses goes again. */
+async function withOwnKey<T>({ machine }: ClientContext, join: (publicKey: string) => Promise<T>): Promise<T> {
   const there = (await readFileOrNull(machine.paths.machineKey)) !== null;
-  const [madeFirst] = await makeDirs(machine.port, machine.paths.haivemindHome);
+  const made = await makeDirs(machine.port, machine.paths.haivemindHome);
   const { publicKey } = await machineKey(machine);
-  return {
-    publicKey,
-    async keep<T>(join: () => Promise<T>): Promise<T> {
-      try {
-        return await join();
-      } catch (error) {
-        // Where nobody knows whether the hub took it, it stays.
-        const refused = error instanceof HaiveError && (!hubIsAway(error) || neverReached(error));
-        if (refused && !there) {
-          await forgetMachineKey(machine);
-          if (madeFirst !== undefined) await removeEmptyDir(machine.port, madeFirst);
-        }
-        throw error;
-      }
-    },
-  };
+  try {
+    return await join(publicKey);
+  } catch (error) {
+    // Where nobody knows whether the hub took it, it stays.
+    const refused = error instanceof HaiveError && (!hubIsAway(error) || neverReached(error));
+    if (refused && !there) {
+      await forgetMachineKey(machine);
+      for (const dir of made.reverse()) await removeEmptyDir(machine.port, dir);
+    }
+    throw error;
+  }
 }
 
 /** What cannot be written to later is better known before the hub hears of this machine. */
