@@ -116,6 +116,22 @@ describe('pickChanges', () => {
     });
   });
 
+  it('what went along with a plugin goes with it, down to the last, and what others need or somebody wants stays', () => {
+    const chain = [has('app', '1.0.0', 'lib'), has('lib', '1.0.0', 'base'), has('base', '1.0.0')];
+    const removed = (installed: [string, InstalledFacts][], plan: PlanEntry[] = []): string[] =>
+      pick({ plan, installed: new Map(installed), only: ['app'] }).remove.sort();
+    expect(removed(chain)).toEqual(['app', 'base', 'lib']);
+    expect(removed([...chain, has('other', '1.0.0', 'base')])).toEqual(['app', 'lib']);
+    // The hub's plan still holds what somebody installed by hand.
+    expect(removed(chain, [entry('lib', '1.0.0', { dependencies: needs('base') }), entry('base', '1.0.0')])).toEqual([
+      'app',
+    ]);
+    const circle = [has('x', '1.0.0', 'y'), has('y', '1.0.0', 'x', 'base')];
+    expect(removed([has('app', '1.0.0', 'x'), has('base', '1.0.0'), ...circle])).toEqual(['app', 'base', 'x', 'y']);
+    // Two that need only each other were not brought by what goes.
+    expect(removed([has('app', '1.0.0', 'base'), has('base', '1.0.0'), ...circle])).toEqual(['app']);
+  });
+
   it('changes only what it is told to', () => {
     const plan = [entry('a', '2.0.0'), entry('b', '2.0.0')];
     const installed = new Map([has('a', '1.0.0'), has('b', '1.0.0'), has('c', '1.0.0', 'd@*'), has('d', '1.0.0')]);

@@ -120,12 +120,29 @@ function withoutEntry(slot: Slot, input: PickInput): Slot {
   return slot;
 }
 
-/** Whether only named plugins that go away themselves required this one. */
+/** Whether only named plugins that go away themselves, or what goes along with them, required this one. */
 function orphaned(name: string, input: PickInput): boolean {
-  const gone = (other: string): boolean =>
-    (input.only ?? []).includes(other) && !input.plan.some((entry) => entry.name === other);
-  const dependents = [...input.installed].filter(([, facts]) => facts.dependencies.some((d) => d.name === name));
-  return dependents.length > 0 && dependents.every(([other]) => gone(other));
+  const only = input.only ?? [];
+  const gone = (other: string): boolean => !input.plan.some((entry) => entry.name === other);
+  const broughtByThem = (all: ReadonlySet<string>): boolean => only.some((named) => all.has(named));
+  const above = dependentsOf(name, input);
+  if (!broughtByThem(above) || ![...above].every(gone)) return false;
+  // Of plugins that need each other none is brought by what goes unless something that goes needs one of them.
+  return [...above].every((other) => only.includes(other) || broughtByThem(dependentsOf(other, input)));
+}
+
+/** All that is installed and requires a plugin, itself or through others. */
+function dependentsOf(name: string, { installed }: PickInput): Set<string> {
+  const found = new Set<string>();
+  const visit = (of: string): void => {
+    for (const [other, { dependencies }] of installed) {
+      if (other === name || found.has(other) || !dependencies.some((d) => d.name === of)) continue;
+      found.add(other);
+      visit(other);
+    }
+  };
+  visit(name);
+  return found;
 }
 
 function allowed(entry: PlanEntry, here: InstalledFacts | undefined, input: PickInput): boolean {
