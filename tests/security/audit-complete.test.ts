@@ -136,10 +136,15 @@ describe.each(ENGINES)('the audit log is complete, on %s', (engine) => {
     expect(await rows()).toBeGreaterThan(before);
   });
 
-  it('says who and what, without secrets, in one unbroken chain', async () => {
+  it('says who, what and from where, without secrets, in one unbroken chain', async () => {
     const { read } = t.hub.context.store;
     const log = await read.selectFrom('audit').selectAll().execute();
-    for (const row of log) expect([row.actor, row.action, row.target].every((text) => text !== '')).toBe(true);
+    for (const row of log) {
+      expect([row.actor, row.action, row.target].every((text) => text !== '')).toBe(true);
+      // From where, but for what the hub does by itself.
+      const { address } = JSON.parse(row.data) as { address?: string };
+      expect([row.action, address]).toEqual([row.action, row.actor === 'hub' ? undefined : '127.0.0.1']);
+    }
     expect(JSON.stringify(log)).not.toMatch(/hvt_[A-Za-z0-9_-]{43}|PRIVATE KEY/);
     const proof = (await ask(t.url, 'GET', '/api/audit/verify', { token: t.admin })).expect(200);
     expect(proof).toMatchObject({ ok: true, rows: log.length });

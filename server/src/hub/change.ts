@@ -1,5 +1,5 @@
 import type { Transaction } from 'kysely';
-import { appendAudit } from '../storage/audit-queries.ts';
+import { type AuditEntry, appendAudit } from '../storage/audit-queries.ts';
 import { appendEvent } from '../storage/event-queries.ts';
 import type { Tables } from '../storage/tables.ts';
 import type { HubContext, Principal } from './context.ts';
@@ -25,7 +25,7 @@ export interface Change {
  */
 export async function change<T>(
   hub: HubContext,
-  actor: Pick<Principal, 'name' | 'tokenId'>,
+  actor: Actor,
   work: (change: Change) => Promise<{ result: T; trace: Trace }>,
 ): Promise<{ seq: number; result: T }> {
   const done = await hub.store.transact(async (tx) => {
@@ -34,14 +34,23 @@ export async function change<T>(
     const { result, trace } = await work({ tx, seq, at });
     await appendEvent(tx, seq, trace.type, at, { target: trace.target, ...trace.data });
     const { type: action, target, data } = trace;
-    await appendAudit(tx, at, { actor: actorOf(actor), action, target, data });
+    await appendAudit(tx, at, auditRow(actor, { action, target, data }));
     return { seq, result };
   });
   hub.bell.ring(done.seq);
   return done;
 }
 
+/** Who changes something. */
+export type Actor = Pick<Principal, 'name' | 'tokenId' | 'address'>;
+
+/** A row of the audit log: who did what, and from where. */
+export const auditRow = (actor: Actor, { action, target, data }: Omit<AuditEntry, 'actor'>): AuditEntry => ({
+  ...{ actor: actorOf(actor), action, target },
+  data: actor.address === undefined ? data : { ...data, address: actor.address },
+});
+
 /** How the audit log names a caller. */
-export function actorOf(principal: Pick<Principal, 'name' | 'tokenId'>): string {
+function actorOf(principal: Actor): string {
   return principal.tokenId === '' ? principal.name : `${principal.name} (${principal.tokenId})`;
 }

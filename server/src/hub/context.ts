@@ -17,6 +17,8 @@ export interface Principal {
   machineKey?: string | undefined;
   /** Publisher: the plugin names it may publish (`*` as wildcard); null means any. */
   namePattern: string | null;
+  /** Where this call came from; absent for what the hub does by itself. */
+  address?: string | undefined;
   /** When the token ends, ISO-8601; absent or null: never. */
   expiresAt?: string | null;
 }

@@ -77,7 +77,8 @@ async function handle(
   if (endpoint.access === 'public') {
     if (!WHILE_DRAINING.includes(name)) parts.limits.address.take(caller);
   } else {
-    principal = await parts.auth.authenticate(request.headers.authorization, caller);
+    const who = await parts.auth.authenticate(request.headers.authorization, caller);
+    principal = { ...who, address: request.ip };
     parts.limits.token(principal);
     (request as { principal?: Principal }).principal = principal;
     parts.seen(principal);

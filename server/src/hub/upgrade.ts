@@ -37,8 +37,9 @@ export async function upgrade(
     if (!isLivePath(request.url)) throw new HaiveError('NOT_FOUND', 'No live channel is at this address');
     if (parts.isDraining()) throw new HaiveError('SHUTTING_DOWN', 'The hub is stopping');
     checkProtocol(request.headers[PROTOCOL_HEADER] as string | undefined, 'machine');
-    const caller = callerKey(clientAddress(request, parts.behindProxy));
-    const principal = await parts.auth.authenticate(request.headers.authorization, caller);
+    const address = clientAddress(request, parts.behindProxy);
+    const who = await parts.auth.authenticate(request.headers.authorization, callerKey(address));
+    const principal = { ...who, address };
     parts.limits.token(principal);
     requireAccess(principal, LIVE);
     const asked = { method: 'GET', url: request.url ?? '', headers: request.headers };

@@ -6,7 +6,7 @@ import { appendAudit } from '../../storage/audit-queries.ts';
 import { nextRevision } from '../../storage/collective-queries.ts';
 import { findMachine } from '../../storage/machine-queries.ts';
 import type { Tables, Tx } from '../../storage/tables.ts';
-import { actorOf } from '../change.ts';
+import { auditRow } from '../change.ts';
 import type { HubContext, Principal } from '../context.ts';
 
 /** Tells machines, wherever they are connected, that their inbox may have changed. */
@@ -31,7 +31,7 @@ export async function write<T>(hub: HubContext, actor: Principal, work: (writing
     const rev = await nextRevision(tx);
     const at = hub.clock().toISOString();
     const audit: Writing['audit'] = (action, target, data) =>
-      appendAudit(tx, at, { actor: actorOf(actor), action, target, data });
+      appendAudit(tx, at, auditRow(actor, { action, target, data }));
     return await work({ tx, rev, at, audit });
   });
 }

@@ -1,4 +1,4 @@
-import { ATTACKS, type Guard, KEYS, LIMITS, of, UNITS, WIRE } from './guard.ts';
+import { ATTACKS, AUDITED, type Guard, KEYS, LIMITS, of, UNITS, WIRE } from './guard.ts';
 
 export const IN_HUB: readonly Guard[] = [
   ...of('hub/router.ts', KEYS, [
@@ -133,4 +133,5 @@ export const IN_HUB: readonly Guard[] = [
   ...of('hub/live-socket.ts', 'tests/hub/live.test.ts', [
     ['a message of an unknown kind', "this.close(1008, 'unknown message');"],
   ]),
+  ...of('hub/router.ts', AUDITED, [['a change from nobody knows where', '{ ...who, address: request.ip }', 'who']]),
 ];

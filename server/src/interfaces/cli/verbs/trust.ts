@@ -135,8 +135,9 @@ export const audit: Verb = async (call) => {
     }
   });
   if (everything) return { json: { entries }, text: entries.map((e) => JSON.stringify(e)).join('\n') };
-  const rows = entries.map((e) => [String(e.id), e.at, clean(e.actor), e.action, clean(e.target)]);
-  return { json: { entries }, text: table(['ID', 'AT', 'WHO', 'WHAT', 'TO'], rows, style) };
+  const from = (data: Record<string, unknown>): string => clean(String(data.address ?? ''));
+  const rows = entries.map((e) => [String(e.id), e.at, clean(e.actor), from(e.data), e.action, clean(e.target)]);
+  return { json: { entries }, text: table(['ID', 'AT', 'WHO', 'FROM', 'WHAT', 'TO'], rows, style) };
 };
 
 /** Of this machine: what became of plugins, configuration and trust here. */
