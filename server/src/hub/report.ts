@@ -43,6 +43,12 @@ export async function takeReport(hub: HubContext, principal: Principal, body: Re
 
 /** @returns the plugins whose version or state is news */
 async function writeDown(tx: Tx, machine: MachineRow, body: Report, at: string): Promise<Plugin[]> {
+  // First, because it locks the machine's row: what it had stays so until we say what it has.
+  await updateMachineFacts(tx, machine.id, {
+    haivemindVersion: body.haivemind_version,
+    lastSeen: at,
+    planCounter: body.counter,
+  });
   const before = await installationsOf(tx, machine.id);
   const capabilities = body.capabilities && sortedUnique(body.capabilities);
   const newCapabilities =
@@ -57,11 +63,6 @@ async function writeDown(tx: Tx, machine: MachineRow, body: Report, at: string):
   if (!few) await replaceInstallations(tx, machine.id, lastOfEachName(all.map(asReported)), at, { before });
   await confirmRevocations(tx, machine.id, all, at);
   if (newCapabilities) await setMachineCapabilities(tx, machine.id, capabilities);
-  await updateMachineFacts(tx, machine.id, {
-    haivemindVersion: body.haivemind_version,
-    lastSeen: at,
-    planCounter: body.counter,
-  });
   const changesPlan =
     newCapabilities || body.haivemind_version !== machine.haivemindVersion || versionsOf(before) !== versionsOf(all);
   // Last, so that this row, which every report shares, is held as briefly as can be.

@@ -10,6 +10,7 @@ import { type Insertable, sql, type Transaction } from 'kysely';
 import { HaiveError } from '../domain/errors.ts';
 import { chunksOf } from './chunks.ts';
 import { handoff } from './handoff.ts';
+import { recount } from './installation-counts.ts';
 import type { Store } from './store.ts';
 import type { Tables } from './tables.ts';
 
@@ -21,7 +22,10 @@ const BACKUP_FORMAT = 1;
 
 type TableName = keyof Tables;
 
-/** In an order that satisfies the foreign keys, each with the columns that order its pages. */
+/**
+ * In an order that satisfies the foreign keys, each with the columns that order its pages. What can be counted from the others
+ * (installation_counts) is not among them.
+ */
 const TABLES: readonly (readonly [TableName, readonly string[]])[] = [
   ['hub_meta', ['key']],
   ['counters', ['name']],
@@ -186,6 +190,7 @@ export async function restore(file: string, store: Store): Promise<{ rows: numbe
       batch.push(fromJson(item.row));
     }
     await flush();
+    await recount(tx);
     if (store.dialect === 'postgres') await advanceIdentities(tx);
   });
   return { rows };

@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely';
 import { pluginId } from '../domain/version-record.ts';
 import { chunksOf, inChunks } from './chunks.ts';
+import { countedNames, INSTALLED, moveCounts } from './installation-counts.ts';
 import type { PluginInstallationsTable, Tx } from './tables.ts';
 
 /** A plugin as a machine reports it (contract ReportedPlugin). */
@@ -36,7 +37,7 @@ function toRecord(row: Selectable<PluginInstallationsTable>): InstallationRecord
 }
 
 /**
- * Makes `plugins` all that the machine has. A row that says the same as before keeps its `updated_at`.
+ * Makes `plugins` all that the machine has. The machine's row must have been written in this transaction, so that nobody else does the same. A row that says the same as before keeps its `updated_at`.
  * @param at ISO-8601
  * @param options.only touches the rows of these names and leaves the others
  * @param options.before what installationsOf answers in this transaction, where it was asked
@@ -73,6 +74,8 @@ export async function replaceInstallations(
     };
     rows.set(id, old !== undefined && sameReport(old, p) ? { ...row, updated_at: old.updatedAt } : row);
   }
+  const touched = only === undefined ? known : known.filter((p) => only.includes(p.name));
+  await moveCounts(tx, countedNames(touched), countedNames(plugins));
   await gone.execute();
   for (const chunk of chunksOf(rows.values(), 100)) {
     await tx.insertInto('plugin_installations').values(chunk).execute();
@@ -126,22 +129,6 @@ export async function installationsOfPlugin(
     .where('plugin_installations.name', '=', name)
     .orderBy('machines.name')
     .execute();
-}
-
-const INSTALLED = ['verified', 'loaded', 'waiting', 'disabled'];
-
-/** Machines that report each of these plugins installed (any version; not while it arrives, nor failed). */
-export async function installationCounts(tx: Tx, names: readonly string[]): Promise<Map<string, number>> {
-  const rows = await inChunks(names, (chunk) =>
-    tx
-      .selectFrom('plugin_installations')
-      .select((eb) => ['name', eb.fn.count<number>('machine_id').distinct().as('count')])
-      .where('name', 'in', chunk)
-      .where('status', 'in', INSTALLED)
-      .groupBy('name')
-      .execute(),
-  );
-  return new Map(rows.map((r) => [r.name, Number(r.count)]));
 }
 
 /** Names of the plugins installed on a machine, or on any. */

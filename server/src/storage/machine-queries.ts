@@ -1,4 +1,5 @@
 import { chunksOf, inChunks } from './chunks.ts';
+import { countedNames, moveCounts } from './installation-counts.ts';
 import type { MachinesTable, Tx } from './tables.ts';
 
 export interface MachineRow {
@@ -186,8 +187,24 @@ export async function markSeen(tx: Tx, ids: Iterable<string>, at: string): Promi
   }
 }
 
+/** Keeps others from writing what this machine has until the commit. */
+async function lockMachine(tx: Tx, id: string): Promise<void> {
+  await tx
+    .updateTable('machines')
+    .set((eb) => ({ last_seen: eb.ref('last_seen') }))
+    .where('id', '=', id)
+    .execute();
+}
+
 /** Deletes a machine with its groups, capabilities, overrides and installations (not its tokens). */
 export async function deleteMachine(tx: Tx, id: string): Promise<boolean> {
+  await lockMachine(tx, id);
+  const had = await tx
+    .selectFrom('plugin_installations')
+    .select(['name', 'status as state'])
+    .where('machine_id', '=', id)
+    .execute();
+  await moveCounts(tx, countedNames(had), new Set());
   const done = await tx.deleteFrom('machines').where('id', '=', id).executeTakeFirst();
   return done.numDeletedRows > 0n;
 }

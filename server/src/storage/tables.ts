@@ -22,6 +22,7 @@ export interface Tables extends CollectiveTables {
   plugins: PluginsTable;
   plugin_files: PluginFilesTable;
   plugin_installations: PluginInstallationsTable;
+  installation_counts: InstallationCountsTable;
   plugin_dependencies: PluginDependenciesTable;
   plugin_machine_groups: PluginMachineGroupsTable;
   blobs: BlobsTable;
@@ -119,6 +120,12 @@ export interface PluginInstallationsTable {
   error_code: string | null;
   error_message: string | null;
   edited: number;
+}
+
+export interface InstallationCountsTable {
+  /** Of a plugin. */
+  name: string;
+  machines: number;
 }
 
 export interface PluginDependenciesTable {

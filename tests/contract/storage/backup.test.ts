@@ -5,6 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findAuditBreak } from '../../../server/src/storage/audit-queries.ts';
 import { backup, restore } from '../../../server/src/storage/backup.ts';
 import { appendEvent } from '../../../server/src/storage/event-queries.ts';
+import { installationCounts } from '../../../server/src/storage/installation-counts.ts';
+import { replaceInstallations } from '../../../server/src/storage/installation-queries.ts';
 import { getMeta, setMeta } from '../../../server/src/storage/meta-queries.ts';
 import type { Store } from '../../../server/src/storage/store.ts';
 import { createDatabase, ENGINES, type TestDatabase } from '../engines.ts';
@@ -65,12 +67,15 @@ describe.each(ENGINES)('backup of %s', (engine) => {
   };
 
   it.each(ENGINES)('comes back whole on %s, and works on', async (other) => {
+    const has = [{ name: 'alpha', version: '1.0.0', digest: 'd', state: 'verified' }];
+    await t.store.transact((tx) => replaceInstallations(tx, 'm_m', has, AT));
     await t.store.backup(file);
     const target = await empty(other);
     const { rows } = await restore(file, target);
     expect(await content(target)).toEqual(await content(t.store));
     expect(rows).toBe(Object.values(await content(t.store)).flat().length);
     expect(await findAuditBreak(target.read)).toBeNull();
+    expect(await installationCounts(target.read, ['alpha'])).toEqual(new Map([['alpha', 1]]));
     // New rows must not collide with the restored ones.
     const before = t.store;
     t.hub.store = target;

@@ -6,6 +6,7 @@ import { appendAudit, findAuditBreak, listAudit } from '../../../server/src/stor
 import { chunksOf, inChunks } from '../../../server/src/storage/chunks.ts';
 import { isUniqueViolation } from '../../../server/src/storage/dialect.ts';
 import { appendEvent, eventsAfter } from '../../../server/src/storage/event-queries.ts';
+import { installationCounts, recount } from '../../../server/src/storage/installation-counts.ts';
 import { installationsOf, replaceInstallations } from '../../../server/src/storage/installation-queries.ts';
 import {
   deleteMachine,
@@ -13,6 +14,7 @@ import {
   insertMachine,
   listMachines,
   setMachineGroups,
+  updateMachineFacts,
 } from '../../../server/src/storage/machine-queries.ts';
 import { FACTS_COUNTER, getMeta, nextCounter, setMeta, setMetaOnce } from '../../../server/src/storage/meta-queries.ts';
 import { clearOverrides, listOverrides, setOverride } from '../../../server/src/storage/override-queries.ts';
@@ -277,6 +279,33 @@ describe.each(ENGINES)('store on %s', (engine) => {
     ]);
     await replace([report('2.0.0', 'failed')], later);
     expect(await installationsOf(store.read, 'm')).toMatchObject([{ version: '2.0.0' }]);
+  });
+
+  it('keeps count of the machines that have a plugin, whoever reports, fails or leaves', async () => {
+    const row = (name: string, state = 'verified', version = '1.0.0') => ({ name, version, digest: 'd', state });
+    const tell = (id: string, rows: ReturnType<typeof row>[], only?: string[]) =>
+      store.transact(async (tx) => {
+        await updateMachineFacts(tx, id, { lastSeen: AT });
+        await replaceInstallations(tx, id, rows, AT, only === undefined ? {} : { only });
+      });
+    const counts = async () => {
+      const kept = await installationCounts(store.read, ['p', 'q', 'none']);
+      await store.transact(recount);
+      expect(await installationCounts(store.read, ['p', 'q', 'none'])).toEqual(kept);
+      return Object.fromEntries(kept);
+    };
+    for (const id of ['a', 'b', 'c']) await store.transact((tx) => insertMachine(tx, machine(id, id)));
+    await Promise.all(['a', 'b', 'c'].map((id, i) => tell(id, i === 0 ? [row('q'), row('p')] : [row('p'), row('q')])));
+    expect(await counts()).toEqual({ p: 3, q: 3 });
+    await tell('a', [row('p', 'loaded', '2.0.0')], ['p']);
+    await tell('b', [row('p', 'failed', '2.0.0')], ['p']);
+    expect(await counts()).toEqual({ p: 2, q: 3 });
+    // The same said twice at once counts once.
+    await Promise.all([tell('a', [], ['q']), tell('a', [], ['q']), tell('c', [row('p'), row('p', 'failed', '2.0.0')])]);
+    expect(await counts()).toEqual({ p: 2, q: 1 });
+    await store.transact((tx) => deleteMachine(tx, 'b'));
+    await store.transact((tx) => deleteMachine(tx, 'c'));
+    expect(await counts()).toEqual({ p: 1 });
   });
 
   it('lets an install be held, and an exclusion replace both', async () => {

@@ -1,6 +1,7 @@
 import { HaiveError } from '../../domain/errors.ts';
 import type { VersionStatus } from '../../domain/registry.ts';
-import { installationCounts, installationsOfPlugin } from '../../storage/installation-queries.ts';
+import { installationCounts } from '../../storage/installation-counts.ts';
+import { installationsOfPlugin } from '../../storage/installation-queries.ts';
 import { filesOf, findOrigin, findPlugin } from '../../storage/plugin-queries.ts';
 import type { UseCase } from '../context.ts';
 import { surfaceOf } from '../trust/surfaces.ts';

@@ -10,6 +10,7 @@ import { acceptedSurfaces } from './0060-accepted-surfaces.ts';
 import { machineKeys } from './0070-machine-keys.ts';
 import { installationsOfMachine } from './0080-installations-of-machine.ts';
 import { quorums } from './0090-quorums.ts';
+import { installationCounts } from './0100-installation-counts.ts';
 
 /** All migrations in order. A name, once released, is never changed or removed. */
 export function migrationsFor(engine: EngineName): Record<string, Migration> {
@@ -24,5 +25,6 @@ export function migrationsFor(engine: EngineName): Record<string, Migration> {
     '0070-machine-keys': machineKeys,
     '0080-installations-of-machine': installationsOfMachine,
     '0090-quorums': quorums(engine),
+    '0100-installation-counts': installationCounts(engine),
   };
 }
