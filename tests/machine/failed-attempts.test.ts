@@ -98,7 +98,7 @@ it('where not even a line can be written, the next sync writes it', async () => 
 
 it('a change that fails after its commit is finished first, and then both stand there', async () => {
   serve(hub, [a1]);
-  full = (path) => path.includes('settings.json');
+  full = (path) => path.includes('receipts.json');
   await expect(sync()).rejects.toMatchObject(DISK_FULL);
   await readFile(m.ctx.machine.paths.journal);
   full = () => false;

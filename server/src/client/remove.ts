@@ -95,7 +95,10 @@ async function removeHere(
     if (tellLater) await spool(ctx.machine, { call: 'uninstall', name });
     if (receipts.plugins[name] === undefined) return { removed: [], warnings: [] };
     checkDependents(receipts, name);
-    const remove = [name, ...orphans(receipts, name)];
+    // Somebody may have named what came along: the plan knows, though nothing had to change here for that.
+    const plan = (await cachedPlan(ctx))?.plan.plugins ?? [];
+    const named = new Set(plan.filter((entry) => entry.origin !== 'dependency').map((entry) => entry.name));
+    const remove = [name, ...orphans(receipts, name, named)];
     return notingFailure(ctx, (trying) => {
       trying(remove.map((gone) => ({ what: 'remove', name: gone, version: receipts.plugins[gone]?.version ?? '' })));
       return applyChange(ctx.machine, { install: [], remove, reason: 'remove', purge });
@@ -104,12 +107,12 @@ async function removeHere(
 }
 
 /** What came only because this plugin, or another of these, needs it; what somebody named stays. */
-function orphans(receipts: Receipts, name: string): string[] {
+function orphans(receipts: Receipts, name: string, named: ReadonlySet<string>): string[] {
   const gone = new Set([name]);
   for (let again = true; again; ) {
     again = false;
     for (const plugin of Object.values(receipts.plugins)) {
-      if (gone.has(plugin.name) || plugin.origin !== 'dependency') continue;
+      if (gone.has(plugin.name) || plugin.origin !== 'dependency' || named.has(plugin.name)) continue;
       const wanted = Object.values(receipts.plugins).some(
         (other) => !gone.has(other.name) && other.dependencies.some((d) => d.name === plugin.name),
       );

@@ -32,6 +32,12 @@ async function textOf(path: string): Promise<string> {
 /** Without the half line that a loss of power may leave. */
 const wholeLines = (text: string): string => text.slice(0, text.lastIndexOf(NEWLINE) + 1);
 
+/** Undefined where there is none; a full history is not taken apart for that. */
+function lastLine(text: string): string | undefined {
+  const end = text.lastIndexOf(NEWLINE);
+  return end < 0 ? undefined : text.slice(text.lastIndexOf(NEWLINE, end - 1) + 1, end);
+}
+
 const linesOf = (text: string): string[] => wholeLines(text).split(NEWLINE).slice(0, -1);
 
 /** Who acts here: the account, and the program. */
@@ -46,7 +52,7 @@ function whoActs(): string {
 
 /** The last entry here; null where there is none, or its line is none any more. */
 async function lastEntry(m: Machine): Promise<AuditHead | null> {
-  const line = linesOf(await textOf(m.paths.audit)).at(-1) ?? linesOf(await textOf(m.paths.auditBefore)).at(-1);
+  const line = lastLine(await textOf(m.paths.audit)) ?? lastLine(await textOf(m.paths.auditBefore));
   const entry = line === undefined ? null : parseEntry(line);
   return entry === null ? null : { n: entry.n, hash: entry.hash };
 }

@@ -11,12 +11,12 @@ import { backupOfLive, planKeeps } from './keeps.ts';
 import { whoseLink } from './links.ts';
 import type { Machine } from './machine.ts';
 import type { ChangePlan } from './plan-change.ts';
-import { contentsOnDisk, giveLoose, type TreeContents } from './plan-loose.ts';
+import { contentsOf, giveLoose, type TreeContents } from './plan-loose.ts';
 import type { Receipt, Receipts, TreeReceipt } from './receipts.ts';
 import { hasEdits, MANIFEST, readLive, renderTree, type Source } from './render.ts';
 import { freeTreeDir } from './stage.ts';
 import type { Change, ChangeResult, Install } from './transaction.ts';
-import { scanTree } from './tree.ts';
+import { type DiskFile, scanTree } from './tree.ts';
 
 /** Trees of a live plugin that stay for rollback. */
 export const KEEP_PREVIOUS = 2;
@@ -69,12 +69,12 @@ export async function planInstall(
   }
   const carry = overwrite ? null : live;
   const reusable = take === undefined ? await reusableTree(m, old, entry.digest, carry) : undefined;
-  const kept = reusable !== undefined && isMisplaced(entry.name, reusable, confining) ? undefined : reusable;
+  const kept = reusable !== undefined && isMisplaced(entry.name, reusable.tree, confining) ? undefined : reusable;
   let tree: TreeReceipt;
   let contents: TreeContents;
   if (kept !== undefined) {
-    tree = kept;
-    contents = await contentsOnDisk(m, kept.dir);
+    tree = kept.tree;
+    contents = contentsOf(kept.disk);
   } else {
     await checkBlobs(m, record);
     const rendered = await renderTree(m, record, carry, take);
@@ -146,7 +146,7 @@ async function reusableTree(
   old: Receipt | undefined,
   digest: string,
   live: Awaited<ReturnType<typeof readLive>>,
-): Promise<TreeReceipt | undefined> {
+): Promise<{ tree: TreeReceipt; disk: Map<string, DiskFile> } | undefined> {
   const kept = old?.previous.find((tree) => tree.digest === digest);
   if (kept === undefined || live === null || hasEdits(live)) return undefined;
   if ((await scanTree(join(m.paths.overlays, live.receipt.name))).size > 0) return undefined;
@@ -155,7 +155,7 @@ async function reusableTree(
     const there = disk.get(file.path);
     return there?.kind === 'file' && there.sha256 === file.sha256;
   });
-  return same && disk.size === kept.files.length ? kept : undefined;
+  return same && disk.size === kept.files.length ? { tree: kept, disk } : undefined;
 }
 
 /**

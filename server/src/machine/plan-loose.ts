@@ -5,7 +5,7 @@ import { looseFiles, planLoose } from './loose/index.ts';
 import type { Machine } from './machine.ts';
 import type { Receipt, Receipts } from './receipts.ts';
 import { layCopiesOver } from './render.ts';
-import { scanTree } from './tree.ts';
+import { type DiskFile, scanTree } from './tree.ts';
 
 /** What a tree holds, wherever its bytes are now. */
 export interface TreeContents {
@@ -15,11 +15,18 @@ export interface TreeContents {
 
 /** A tree that lies on the disk already. */
 export async function contentsOnDisk(m: Machine, dir: string): Promise<TreeContents> {
-  const root = join(m.paths.root, dir);
-  const files = [...(await scanTree(root)).values()].filter((file) => file.kind === 'file');
+  return contentsOf(await scanTree(join(m.paths.root, dir)));
+}
+
+/** The same of one that was just looked through. */
+export function contentsOf(disk: ReadonlyMap<string, DiskFile>): TreeContents {
+  const files = [...disk.values()].filter((file) => file.kind === 'file');
   return {
     files: files.map(({ path, mode }) => ({ path, executable: (mode & 0o111) !== 0 })),
-    read: (path) => readFileOrNull(join(root, path)),
+    read: async (path) => {
+      const there = disk.get(path);
+      return there?.kind === 'file' ? readFileOrNull(there.absolute) : null;
+    },
   };
 }
 
