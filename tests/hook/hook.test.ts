@@ -147,6 +147,11 @@ describe('a hub that is no help costs a bounded moment and one quiet line', () =
     expect((await sessionStart())?.systemMessage).toMatch(/is away/);
   });
 
+  it('is another host, in the clear: nothing is said to it', async () => {
+    await configure('http://hub.invalid:7420');
+    expect((await sessionStart())?.systemMessage).toMatch(/TLS_REQUIRED|not be encrypted/);
+  });
+
   it('refuses the token', async () => {
     await joinedTo((_, response) => {
       response.writeHead(401, { 'content-type': 'application/problem+json' }).end('{"code":"TOKEN_INVALID"}');

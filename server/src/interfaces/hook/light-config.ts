@@ -12,6 +12,8 @@ export interface LightConfig {
   /** Etag of the plan that was last followed. */
   etag: string | undefined;
   wanted: boolean;
+  /** A token may be shown to a hub on another host without TLS. */
+  plainHttp: boolean;
 }
 
 const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
@@ -31,6 +33,7 @@ export function readLightConfig(env: Environment): LightConfig {
     hubCa: text(config.hub_ca),
     etag: text(object(config.plan).etag),
     wanted: plugins.enabled !== false && plugins.auto_sync !== false,
+    plainHttp: config.plain_http === true,
   };
 }
 

@@ -13,6 +13,8 @@ export interface HookDeps {
   now: () => number;
 }
 
+/** Another host without TLS, as `requireTls` says it with more modules than a session's start should load. */
+const IN_CLEAR = /^http:\/\/(?!(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?(\/|$))/i;
 const INBOX = '/api/collective/inbox';
 /** Milliseconds for connecting to the hub and its answer. */
 export const ASK_MS = 2000;
@@ -41,6 +43,8 @@ export async function sessionStart(env: Environment, deps: HookDeps): Promise<Ho
   if (config.token === undefined || url === undefined) {
     return await full(env.hubUrl !== undefined && env.token !== undefined ? 'join' : 'hint');
   }
+  // No token goes over the network in the clear; the sync says so.
+  if (!config.plainHttp && IN_CLEAR.test(url)) return await full('sync');
   const seen = readSeenState(config);
   const question = { url, token: config.token, ca: config.hubCa, etag: seen === null ? undefined : config.etag };
   const inbox = {

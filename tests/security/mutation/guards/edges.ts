@@ -30,4 +30,7 @@ export const IN_EDGES: readonly Guard[] = [
   ...of('interfaces/cli/output.ts', WIRE, [
     ['an error that steers the terminal', '`${harmless(formatError(error))}\\n`', '`${formatError(error)}\\n`'],
   ]),
+  ...of('interfaces/hook/session-start.ts', 'tests/hook/hook.test.ts', [
+    ["a session's start in the clear", "if (!config.plainHttp && IN_CLEAR.test(url)) return await full('sync');"],
+  ]),
 ];
