@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
-import { errnoOf, type FilePort, fileError, lookAt, removeFile, statOf } from './file-port.ts';
+import { errnoOf, type FilePort, fileError, lookAt, readBytes, removeFile, statOf } from './file-port.ts';
 
 /** Where a path really leads: links in its last part are followed, also one whose target does not exist yet. */
 export async function realTarget(path: string): Promise<string> {
@@ -50,8 +50,9 @@ export async function prepareAtomic(
  * files kept elsewhere by a dotfile manager stay links; an existing file keeps its mode.
  * @param options.mode permission bits of a new file, 0644 by default
  * @param options.settled false: the folder is not synced, so that a loss of power may bring the old file back, whole
+ * @param options.readBack what was written is read again before it gets into place
  * @param options.prepared what `prepareAtomic` wrote and its caller synced
- * @throws HaiveError READ_ONLY when the file's mode allows nobody to write it, DISK_FULL, IO_ERROR
+ * @throws HaiveError READ_ONLY when the file's mode allows nobody to write it, DISK_FULL, IO_ERROR, VERIFY_FAILED
  */
 export async function writeAtomic(
   port: FilePort,
@@ -63,6 +64,7 @@ export async function writeAtomic(
     settled?: boolean;
     temporary?: string;
     prepared?: Prepared | undefined;
+    readBack?: boolean;
   } = {},
 ): Promise<void> {
   const target = await realTarget(path);
@@ -76,6 +78,12 @@ export async function writeAtomic(
   if (ready?.text !== bytes || ready.mode !== mode)
     await writeTemporary(port, temporary, bytes, { mode, exact: existing !== null, fsync });
   try {
+    if (options.readBack === true && !(await readBytes(temporary)).equals(Buffer.from(bytes))) {
+      throw new HaiveError('VERIFY_FAILED', `${path} does not read back as it was written`, {
+        details: { path },
+        hint: 'Look at the disk; the next `hv sync` writes it again.',
+      });
+    }
     await port.rename(temporary, target);
   } catch (error) {
     await removeFile(port, temporary).catch(() => false);

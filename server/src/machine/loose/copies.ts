@@ -110,7 +110,10 @@ async function planFile(
   return file;
 }
 
-/** A file that holds neither what we wrote nor what was taken up was edited meanwhile, and stays. */
+/**
+ * A file that holds neither what we wrote nor what was taken up was edited meanwhile, and stays. A copy that does not read back as it
+ * was written would be taken for an edit: it does not get into place, and recovery writes it again.
+ */
 async function applyCopies(m: Machine, before: Owned<LooseFile>[], after: Owned<LooseFile>[]): Promise<void> {
   const old = new Map(before.flatMap((o) => o.entries.map((entry) => [entry.path, entry] as const)));
   const wanted = new Set(after.flatMap((o) => o.entries.map((entry) => entry.path)));
@@ -135,5 +138,5 @@ async function applyCopy(m: Machine, root: string, was: LooseFile | undefined, e
   if (bytes === null) return;
   await makeDirs(m.port, dirname(absolute));
   const mode = entry.executable ? 0o755 : 0o644;
-  await writeAtomic(m.port, absolute, looseBytes(bytes, root, entry.renamed), { mode });
+  await writeAtomic(m.port, absolute, looseBytes(bytes, root, entry.renamed), { mode, readBack: true });
 }
