@@ -1,11 +1,13 @@
 // What is said to a hub on another host is encrypted, or not said. The name leads nowhere: whoever tried it would be HUB_UNREACHABLE.
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { setConfig } from '../../server/src/client/configure.ts';
 import { hubFor, requireTls } from '../../server/src/client/context.ts';
 import { joinHub } from '../../server/src/client/join.ts';
 import { holdLiveChannel } from '../../server/src/client/live-channel.ts';
 import { login } from '../../server/src/client/login.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';
+import type { Environment } from '../../server/src/interfaces/environment.ts';
+import { sessionStart } from '../../server/src/interfaces/hook/session-start.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
 import { joinedMachine, type ScriptedHub, scriptedHub } from './scripted-hub.ts';
 
@@ -85,6 +87,17 @@ it.each(WAYS)(
     if (what !== 'a join') expect(await code(way())).toBe('HUB_UNREACHABLE');
   },
 );
+
+it("a session's start asks nothing over the network in the clear: it leaves that to the sync, which says why", async () => {
+  await pointTo(FAR);
+  const fullRun = vi.fn(async () => null);
+  const start = () => sessionStart(m.ctx.env as Environment, { fullRun, now: () => performance.now() });
+  expect(await start()).toBeNull();
+  expect(fullRun).toHaveBeenCalledWith('sync', expect.any(Number));
+  await setConfig(await m.reopen(), 'plain_http', 'true');
+  expect((await start())?.systemMessage).toContain('is away');
+  expect(fullRun).toHaveBeenCalledTimes(1);
+});
 
 it.each([
   ['https://hub.example', true],

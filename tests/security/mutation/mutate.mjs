@@ -98,13 +98,18 @@ async function failing(tests) {
   for (const test of tests) {
     const specs = await vitest.globTestSpecifications([test]);
     if (specs.length === 0) throw new Error(`there is no ${test}`);
-    const hung = setTimeout(() => endWorkers(), MAX_MS);
+    let ended = false;
+    const hung = setTimeout(() => {
+      ended = true;
+      endWorkers();
+    }, MAX_MS);
     const { testModules } = await vitest.runTestSpecifications(specs).finally(() => clearTimeout(hung));
     // The list holds what earlier runs left, too.
     for (const module of testModules.filter((m) => m.moduleId === specs[0].moduleId)) {
       if (module.ok()) continue;
       const first = [...module.children.allTests('failed')][0];
-      return `${test}: ${first?.fullName ?? 'does not load'}`;
+      if (first === undefined && !ended) throw new Error(`${test} does not load: that says nothing of the check`);
+      return `${test}: ${first?.fullName ?? 'goes on for ever'}`;
     }
   }
   return null;

@@ -1,4 +1,4 @@
-import { DODGES, type Guard, of, QUORUM, UNITS, WIRE } from './guard.ts';
+import { DODGES, type Guard, of, QUORUM, TLS, UNITS, WIRE } from './guard.ts';
 
 export const IN_EDGES: readonly Guard[] = [
   ...of('contract/frames.ts', UNITS, [
@@ -30,7 +30,7 @@ export const IN_EDGES: readonly Guard[] = [
   ...of('interfaces/cli/output.ts', WIRE, [
     ['an error that steers the terminal', '`${harmless(formatError(error))}\\n`', '`${formatError(error)}\\n`'],
   ]),
-  ...of('interfaces/hook/session-start.ts', 'tests/hook/hook.test.ts', [
+  ...of('interfaces/hook/session-start.ts', TLS, [
     ["a session's start in the clear", "if (!config.plainHttp && IN_CLEAR.test(url)) return await full('sync');"],
   ]),
 ];
