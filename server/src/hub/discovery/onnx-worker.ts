@@ -7,6 +7,9 @@ export type OnnxRequest = { call: number; texts: readonly string[]; as: 'questio
 /** What the thread answers. */
 export type OnnxAnswer = { call: number; id: string; vectors: Float32Array[] } | { call: number; error: string };
 
+/** What was sent meanwhile is only heard between two turns, and the runtime takes none of its own. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 type Call = Extract<OnnxRequest, { call: number }>;
 
 /** The thread of the embedder: one text at a time, and before the next document any question that came meanwhile. */
@@ -26,6 +29,10 @@ function serve(port: NonNullable<typeof parentPort>, { folder, runtime }: { fold
     });
     return model;
   };
+  const letIn = async (): Promise<void> => {
+    await turn();
+    await answerAll(questions);
+  };
   const answer = async ({ call, texts, as }: Call): Promise<OnnxAnswer | undefined> => {
     const own = { call, dropped: false };
     if (as === 'document') current = own;
@@ -33,7 +40,7 @@ function serve(port: NonNullable<typeof parentPort>, { folder, runtime }: { fold
       const { id, embed } = await opened();
       const vectors: Float32Array[] = [];
       for (const text of texts) {
-        if (as === 'document') await answerAll(questions);
+        if (as === 'document') await letIn();
         if (own.dropped) return undefined;
         vectors.push(await embed(text, as));
       }
@@ -46,8 +53,7 @@ function serve(port: NonNullable<typeof parentPort>, { folder, runtime }: { fold
     for (let call = calls.shift(); call !== undefined; call = calls.shift()) {
       const said = await answer(call);
       if (said !== undefined) port.postMessage(said);
-      // What was sent meanwhile is only heard between two turns.
-      await new Promise((resolve) => setImmediate(resolve));
+      await turn();
     }
   };
   const work = async (): Promise<void> => {
