@@ -85,7 +85,8 @@ it('after a SIGKILL in the middle of an update a session has either version whol
       if (!killed) break;
       await withLock(rig.machine, 'check', async () => {
         const outcome = await recover(rig.machine);
-        expect(outcome).toBe(seen.at(-1) === '1.0.0' ? 'rolled-back' : 'rolled-forward');
+        // The first operations come before the journal: then there is nothing to undo.
+        expect(seen.at(-1) === '1.0.0' ? ['nothing', 'rolled-back'] : ['rolled-forward']).toContain(outcome);
         // Back, for the next kill.
         if (outcome === 'rolled-forward') await rig.apply({ install: [await store('1.0.0')], reason: 'rollback' });
       });
