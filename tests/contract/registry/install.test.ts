@@ -79,7 +79,10 @@ describe.each(ENGINES)('install, uninstall and overrides on %s', (engine) => {
   it('obeys the status of a version', async () => {
     const m = await t.addMachine('m');
     await t.register(pack('p', '1.0.0'));
-    await expect(install('p')).rejects.toMatchObject({ code: 'VERSION_NOT_FOUND' });
+    await expect(install('p')).rejects.toMatchObject({
+      code: 'VERSION_NOT_FOUND',
+      message: 'No version of p is published',
+    });
     await expect(install('p', { version: '1.0.0' }, m)).rejects.toMatchObject({ code: 'STATUS_FORBIDS' });
     expect(await install('p', { version: '1.0.0' })).toMatchObject({ machines: [{ version: '1.0.0' }] });
     await publish('p', '1.1.0', ['nobody']);

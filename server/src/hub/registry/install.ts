@@ -86,7 +86,9 @@ function choose(versions: readonly CatalogueVersion[], range: string, operator: 
   if (found !== undefined) return found;
   const refused = fitting[0];
   if (refused === undefined || (refused.status === 'registered' && !exact)) {
-    throw new HaiveError('VERSION_NOT_FOUND', `No published version of ${name} is in ${range}`);
+    const what =
+      range === '*' ? `No version of ${name} is published` : `No published version of ${name} is in ${range}`;
+    throw new HaiveError('VERSION_NOT_FOUND', what);
   }
   throw new HaiveError('STATUS_FORBIDS', `${name}@${refused.version} is ${refused.status}`, {
     ...(refused.status === 'registered'
