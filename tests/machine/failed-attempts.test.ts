@@ -14,10 +14,13 @@ let hub: ScriptedHub;
 let m: Awaited<ReturnType<typeof joinedMachine>>;
 /** Paths that get no byte more. */
 let full: (path: string) => boolean;
+/** Paths that no other file takes the place of. */
+let stuck: (path: string) => boolean;
 beforeEach(async () => {
   hub = await scriptedHub();
   m = await joinedMachine(hub, { auto_install_updates: true });
   full = () => false;
+  stuck = () => false;
 });
 afterEach(async () => {
   await hub.close();
@@ -27,9 +30,9 @@ afterEach(async () => {
 const a1 = version('alpha', '1.0.0', { 'x.txt': 'one' });
 const a2 = version('alpha', '2.0.0', { 'x.txt': 'two' });
 const port = portAround((name, args, go) => {
-  const [path, bytes] = args as [string, Buffer | string];
-  if (name === 'writeFile' && bytes.length > 0 && full(path))
-    throw Object.assign(new Error('ENOSPC: injected'), { code: 'ENOSPC' });
+  const [path, other] = args as [string, Buffer | string];
+  const refused = name === 'writeFile' ? other.length > 0 && full(path) : name === 'rename' && stuck(String(other));
+  if (refused) throw Object.assign(new Error('ENOSPC: injected'), { code: 'ENOSPC' });
   go();
 });
 const client = () => openClient(m.ctx.env, { clock: m.ctx.clock, port });
@@ -96,14 +99,17 @@ it('where not even a line can be written, the next sync writes it', async () => 
   await whole();
 });
 
-it('a change that fails after its commit is finished first, and then both stand there', async () => {
-  serve(hub, [a1]);
-  full = (path) => path.includes('receipts.json');
-  await expect(sync()).rejects.toMatchObject(DISK_FULL);
-  await readFile(m.ctx.machine.paths.journal);
-  full = () => false;
-  await sync();
-  expect(await version0()).toBe('1.0.0');
-  expect(await said()).toEqual(['install alpha 1.0.0 done', 'install alpha 1.0.0 DISK_FULL']);
-  await whole();
-});
+it.each(['receipts.json', 'settings.json'])(
+  'a change that fails at %s, after its commit, is finished first, and then both stand there',
+  async (file) => {
+    serve(hub, [a1]);
+    stuck = (path) => path.endsWith(file);
+    await expect(sync()).rejects.toMatchObject(DISK_FULL);
+    await readFile(m.ctx.machine.paths.journal);
+    stuck = () => false;
+    await sync();
+    expect(await version0()).toBe('1.0.0');
+    expect(await said()).toEqual(['install alpha 1.0.0 done', 'install alpha 1.0.0 DISK_FULL']);
+    await whole();
+  },
+);
