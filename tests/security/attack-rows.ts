@@ -1,4 +1,5 @@
 // Rows of the attack table: what was tried, the code it must be refused with, and the attempt.
+import { describe, expect, it } from 'vitest';
 import { ZipFile } from 'yazl';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../../server/src/contract/frames.ts';
 import { createKeyPair, type Envelope, sealJson } from '../../server/src/domain/dsse.ts';
@@ -110,4 +111,19 @@ export async function hubState({ hub }: Pick<TestHub, 'hub'>): Promise<string> {
     .orderBy('id')
     .execute();
   return JSON.stringify([rows, blobs, machines, tokens]);
+}
+
+/** What was tried, the code of its refusal, and the attempt. */
+export type AttackRow = [what: string, code: string, attempt: () => Promise<{ code: string }>];
+
+/** One test a row: refused with its code, and the hub is as it was. @param hub asked when the rows run */
+export function attackTable(hub: () => TestHub, groups: readonly [group: string, rows: readonly AttackRow[]][]): void {
+  describe.each(groups)('attacks on the hub: %s', (_group, rows) => {
+    it.each(rows)('%s → %s, and nothing changed', async (_what, code, attempt) => {
+      const before = await hubState(hub());
+      const answer = await attempt();
+      expect(answer.code).toBe(code);
+      expect(await hubState(hub())).toBe(before);
+    });
+  });
 }

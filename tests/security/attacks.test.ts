@@ -1,9 +1,9 @@
 // The attack table of the hub: each attempt is refused with its code, and nothing in the database has changed.
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createKeyPair } from '../../server/src/domain/dsse.ts';
 import { ask, publish, register, registerRequest, sourceFiles, type TestHub, testHub } from '../hub/support.ts';
-import { framesRequest, hubState, MANIFEST, zip, zipRequest } from './attack-rows.ts';
+import { type AttackRow, attackTable, framesRequest, MANIFEST, zip, zipRequest } from './attack-rows.ts';
 
 let t: TestHub;
 const token: Record<string, string> = {};
@@ -46,7 +46,6 @@ beforeAll(async () => {
 });
 afterAll(() => t?.close());
 
-type Attempt = () => Promise<{ code: string }>;
 const post = (path: string, who: string, body: unknown): Promise<{ code: string }> =>
   ask(t.url, 'POST', path, { token: token[who] ?? who, body });
 const zipped = async (...args: [items: Parameters<typeof zipRequest>[1], rename?: [string, string]]) =>
@@ -69,7 +68,7 @@ const fromUrl = (url: string) => post('/api/plugins/register', 'publisher', { pl
 const similar = createKeyPair();
 const hooks = JSON.stringify({ hooks: { Stop: [{ hooks: [{ type: 'command', command: 'evil' }] }] } });
 
-const ARCHIVES: [string, string, Attempt][] = [
+const ARCHIVES: AttackRow[] = [
   ['a zip that climbs out', 'PATH_UNSAFE', () => zipped([{ name: 'aa/x.txt' }], ['aa/x.txt', '../x.txt'])],
   [
     'a zip that climbs out from inside',
@@ -119,7 +118,7 @@ const ARCHIVES: [string, string, Attempt][] = [
   ],
 ];
 
-const SIGNATURES: [string, string, Attempt][] = [
+const SIGNATURES: AttackRow[] = [
   [
     'bytes other than those signed',
     'HASH_MISMATCH',
@@ -198,7 +197,7 @@ const SIGNATURES: [string, string, Attempt][] = [
   ['a version that was deleted', 'VERSION_DELETED', () => register(t.url, token.publisher ?? '', { name: 'deleted' })],
 ];
 
-const SURFACES: [string, string, Attempt][] = [
+const SURFACES: AttackRow[] = [
   [
     'a manifest that understates its hooks',
     'SURFACE_EXCEEDED',
@@ -261,7 +260,7 @@ const SURFACES: [string, string, Attempt][] = [
   ],
 ];
 
-const NAMES: [string, string, Attempt][] = [
+const NAMES: AttackRow[] = [
   ['a name with a Cyrillic letter', 'NAME_INVALID', () => rawZip('d\u0435vops')],
   ['other bytes under a name that differs in capitals alone', 'VERSION_EXISTS', () => rawZip('Quiet')],
   ['a name with a zero-width space', 'NAME_INVALID', () => rawZip('qui\u200bet')],
@@ -307,7 +306,7 @@ const NAMES: [string, string, Attempt][] = [
   ],
 ];
 
-const RIGHTS: [string, string, Attempt][] = [
+const RIGHTS: AttackRow[] = [
   ['no token', 'UNAUTHENTICATED', () => ask(t.url, 'GET', '/api/plugins')],
   ['a token in the address', 'UNAUTHENTICATED', () => ask(t.url, 'GET', `/api/plugins?token=${t.admin}`)],
   ['a token that was made up', 'TOKEN_INVALID', () => post('/api/plugins/publish', `hvt_${'A'.repeat(43)}`, {})],
@@ -420,7 +419,7 @@ const RIGHTS: [string, string, Attempt][] = [
   ],
 ];
 
-const REQUESTS: [string, string, Attempt][] = [
+const REQUESTS: AttackRow[] = [
   ...[
     'https://127.0.0.1/x.zip',
     'https://localhost/x.zip',
@@ -431,7 +430,7 @@ const REQUESTS: [string, string, Attempt][] = [
     'https://[::ffff:10.0.0.1]/x.zip',
     'https://0.0.0.0/x.zip',
     'http://127.0.0.1/x.zip',
-  ].map((url): [string, string, Attempt] => [`fetching ${url}`, 'FORBIDDEN', () => fromUrl(url)]),
+  ].map((url): AttackRow => [`fetching ${url}`, 'FORBIDDEN', () => fromUrl(url)]),
   ['fetching a file', 'BAD_REQUEST', () => fromUrl('file:///etc/passwd')],
   ['fetching with a login in the address', 'BAD_REQUEST', () => fromUrl('https://u:p@example.org/x.zip')],
   [
@@ -462,21 +461,17 @@ const REQUESTS: [string, string, Attempt][] = [
   ],
 ];
 
-describe.each([
-  ['archives and paths', ARCHIVES],
-  ['signatures and bytes', SIGNATURES],
-  ['surfaces and approvals', SURFACES],
-  ['names', NAMES],
-  ['rights', RIGHTS],
-  ['requests', REQUESTS],
-])('attacks on the hub: %s', (_group, rows) => {
-  it.each(rows)('%s → %s, and nothing changed', async (_what, code, attempt) => {
-    const before = await hubState(t);
-    const answer = await attempt();
-    expect(answer.code).toBe(code);
-    expect(await hubState(t)).toBe(before);
-  });
-});
+attackTable(
+  () => t,
+  [
+    ['archives and paths', ARCHIVES],
+    ['signatures and bytes', SIGNATURES],
+    ['surfaces and approvals', SURFACES],
+    ['names', NAMES],
+    ['rights', RIGHTS],
+    ['requests', REQUESTS],
+  ],
+);
 
 it('has at least sixty rows, and what is sound still passes', async () => {
   expect([ARCHIVES, SIGNATURES, SURFACES, NAMES, RIGHTS, REQUESTS].flat().length).toBeGreaterThanOrEqual(60);

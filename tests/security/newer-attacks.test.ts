@@ -1,11 +1,11 @@
 // The attack table of the hub, what people and machines may not say for themselves: proofs of a machine's key, first surfaces, reviews,
 // several approvals, limits. Each attempt is refused with its code, and nothing in the database has changed.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, it } from 'vitest';
 import { createKeyPair } from '../../server/src/domain/dsse.ts';
 import { PROOF_HEADER, signProof } from '../../server/src/domain/machine-proof.ts';
 import { newSecret } from '../../server/src/hub/secrets.ts';
 import { ask, hooks, publish, register, type TestHub, testHub } from '../hub/support.ts';
-import { hubState } from './attack-rows.ts';
+import { type AttackRow, attackTable } from './attack-rows.ts';
 
 const NOW = new Date('2026-06-01T12:00:00Z');
 const STATUS = '/api/machines/me/status';
@@ -70,7 +70,7 @@ const last = async (times: number, call: Attempt): Promise<{ code: string }> => 
   return call();
 };
 
-const PROOFS: [string, string, Attempt][] = [
+const PROOFS: AttackRow[] = [
   ['a stolen token of a machine', 'PROOF_REQUIRED', () => install({})],
   [
     'its plan with the token alone',
@@ -116,7 +116,7 @@ const PROOFS: [string, string, Attempt][] = [
   ],
 ];
 
-const SURFACES: [string, string, Attempt][] = [
+const SURFACES: AttackRow[] = [
   [
     'a first surface that its publisher has not seen',
     'SURFACE_UNACCEPTED',
@@ -134,7 +134,7 @@ const SURFACES: [string, string, Attempt][] = [
   ],
 ];
 
-const REVIEWS: [string, string, Attempt][] = [
+const REVIEWS: AttackRow[] = [
   [
     'publishing what one registered as a contributor',
     'FORBIDDEN',
@@ -180,7 +180,7 @@ const REVIEWS: [string, string, Attempt][] = [
   ],
 ];
 
-const APPROVALS: [string, string, Attempt][] = [
+const APPROVALS: AttackRow[] = [
   [
     'fewer approvals, by who approves',
     'FORBIDDEN',
@@ -201,7 +201,7 @@ const APPROVALS: [string, string, Attempt][] = [
 ];
 
 const from = (address: string) => ({ 'x-forwarded-for': address });
-const LIMITS: [string, string, Attempt][] = [
+const LIMITS: AttackRow[] = [
   [
     'requests of one token without end',
     'RATE_LIMITED',
@@ -237,20 +237,16 @@ const LIMITS: [string, string, Attempt][] = [
   ],
 ];
 
-describe.each([
-  ['proofs of a key', PROOFS],
-  ['first surfaces', SURFACES],
-  ['reviews', REVIEWS],
-  ['several approvals', APPROVALS],
-  ['limits', LIMITS],
-])('attacks on the hub: %s', (_group, rows) => {
-  it.each(rows)('%s → %s, and nothing changed', async (_what, code, attempt) => {
-    const before = await hubState(t);
-    const answer = await attempt();
-    expect(answer.code).toBe(code);
-    expect(await hubState(t)).toBe(before);
-  });
-});
+attackTable(
+  () => t,
+  [
+    ['proofs of a key', PROOFS],
+    ['first surfaces', SURFACES],
+    ['reviews', REVIEWS],
+    ['several approvals', APPROVALS],
+    ['limits', LIMITS],
+  ],
+);
 
 it('what is sound still passes', async () => {
   (await install(proof('POST', INSTALL))).expect(200);
