@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { HaiveError } from '../domain/errors.ts';
+import { HaiveError, toHaiveError } from '../domain/errors.ts';
 import type { LocalChange, LocalEntry, LocalProof } from '../domain/local-audit.ts';
 import { noteChanges, proveLocalAudit, readLocalAudit } from '../machine/audit-log.ts';
 import { statOf } from '../machine/file-port.ts';
@@ -87,7 +87,7 @@ export async function notingFailure<T>(
       under = attempts;
     });
   } catch (thrown) {
-    const code = thrown instanceof HaiveError ? thrown.code : 'INTERNAL';
+    const { code } = toHaiveError(thrown);
     const failed = under.map((attempt) => ({ ...attempt, code }));
     await noteFailures(ctx, failed).catch(() => spoolFailures(ctx, failed));
     throw thrown;
