@@ -40,6 +40,7 @@ const SYNCHRONOUS: Synchronous = {
   chmod: (path, mode) => fs.chmodSync(path, mode),
   link: (existing, path) => fs.linkSync(existing, path),
   fsync: () => undefined,
+  syncAll: () => undefined,
 };
 
 type Arguments = Parameters<FilePort[OperationName]>;

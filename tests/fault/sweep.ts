@@ -28,7 +28,7 @@ async function statesOf(bench: BenchHome, tally: Tally, run: (m: BenchHome['rig'
   const port = portAround((name, args, go) => {
     tally.operations.add(name);
     noteCallSite();
-    const path = inside(name === 'symlink' ? args[1] : args[0]);
+    const path = inside(name === 'symlink' ? args[1] : [args[0]].flat()[0]);
     if (name === 'writeFile') {
       const { mode, exclusive, append } = (args[2] ?? {}) as { mode?: number; exclusive?: boolean; append?: boolean };
       const there = image.get(path);

@@ -37,7 +37,10 @@ function unsynced(calls: readonly Call[]): unknown[] {
     const before = calls.slice(0, at);
     const written = before.findLastIndex(([op, path]) => op === 'writeFile' && path === from);
     const options = before[written]?.[3] as { fsync?: boolean } | undefined;
-    const waited = before.findLastIndex(([op, path]) => op === 'fsync' && path === from) > written;
+    const waited =
+      before.findLastIndex(([op, path]) =>
+        op === 'syncAll' ? (path as string[]).includes(from as string) : op === 'fsync' && path === from,
+      ) > written;
     return options?.fsync === true || waited ? [] : [to];
   });
 }

@@ -189,7 +189,7 @@ describe('files of ours in a format that is not known', () => {
     ['receipts', '{"format":2}', 'FORMAT_UNSUPPORTED'],
     ['receipts', '{"format":1,"layout":"sideways"}', 'FORMAT_UNSUPPORTED'],
     ['receipts', '{', 'IO_ERROR'],
-    ['journal', '{"format":2}', 'FORMAT_UNSUPPORTED'],
+    ['journal', '{"format":3}', 'FORMAT_UNSUPPORTED'],
     ['journal', '{"torn":', 'IO_ERROR'],
   ] as const)('%s %j is refused with %s', async (file, text, code) => {
     await ensureRoot(rig.machine);

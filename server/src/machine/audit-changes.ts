@@ -7,7 +7,7 @@ export function changesBetween(prev: Receipts, next: Receipts, reason: string): 
   const found: LocalChange[] = [];
   for (const name of [...names].sort()) {
     const [before, after] = [prev.plugins[name], next.plugins[name]];
-    if (JSON.stringify(before) === JSON.stringify(after)) continue;
+    if (before === after || JSON.stringify(before) === JSON.stringify(after)) continue;
     const { origin, keyid } = (after ?? before) as Receipt;
     const from = after === undefined ? null : `${origin}, signed by ${keyid}`;
     found.push({

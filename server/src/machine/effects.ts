@@ -6,7 +6,7 @@ import { applyGlobalCommands, temporaryCommands } from './global-commands.ts';
 import { applyLinks } from './links.ts';
 import { applyCopies, editClaudeJson, temporaryCopies } from './loose/index.ts';
 import type { Machine } from './machine.ts';
-import type { Receipts } from './receipts.ts';
+import type { FileNotes, Receipts } from './receipts.ts';
 import { editInstalled, editSettings } from './settings-effects.ts';
 import { NEW_MODE, readText, type Text, writeText } from './text-file.ts';
 
@@ -50,21 +50,17 @@ export async function applyEffects(m: Machine, prev: Receipts, next: Receipts): 
 }
 
 async function addToSettings(m: Machine, prev: Receipts, next: Receipts): Promise<void> {
-  const notes = structuredClone(prev.notes.settings);
   const before = await readText(m.paths.settings);
   // The removals again, for their notes; the file itself has them already.
-  const middle = editSettings(m, before, 'remove', prev, next, notes);
-  const after = editSettings(m, middle, 'add', prev, next, notes);
+  const { after, notes } = planned(m, 'settings', before) ?? settingsOf(m, before, prev, next);
   if (before === after) return;
   await writeText(m, m.paths.settings, before, after);
   next.notes.settings = notes;
 }
 
 async function editList(m: Machine, prev: Receipts, next: Receipts): Promise<void> {
-  const notes = structuredClone(prev.notes.installedPlugins);
   const before = await readText(m.paths.installedPlugins);
-  const middle = editInstalled(m, before, 'remove', prev, next, notes);
-  const after = editInstalled(m, middle, 'add', prev, next, notes);
+  const { after, notes } = planned(m, 'list', before) ?? listOf(m, before, prev, next);
   if (before === after) return;
   await writeText(m, m.paths.installedPlugins, before, after);
   next.notes.installedPlugins = notes;
@@ -80,6 +76,35 @@ async function editServers(m: Machine, prev: Receipts, next: Receipts): Promise<
   next.notes.claudeJson = notes;
 }
 
+/** What a file will say, and what must be known to take it out again. */
+interface Edited {
+  before: Text;
+  /** Without the keys that go. */
+  middle: Text;
+  after: Text;
+  notes: FileNotes;
+}
+
+/** Edits as they were planned, for a file that nobody else has written since. */
+export type PlannedEdits = { settings: Edited; list: Edited | null };
+
+function planned(m: Machine, file: keyof PlannedEdits, now: Text): Edited | undefined {
+  const edited = m.planned?.[file];
+  return edited?.middle === now && now !== null ? edited : undefined;
+}
+
+function settingsOf(m: Machine, before: Text, prev: Receipts, next: Receipts): Edited {
+  const notes = structuredClone(prev.notes.settings);
+  const middle = editSettings(m, before, 'remove', prev, next, notes);
+  return { before, middle, after: editSettings(m, middle, 'add', prev, next, notes), notes };
+}
+
+function listOf(m: Machine, before: Text, prev: Receipts, next: Receipts): Edited {
+  const notes = structuredClone(prev.notes.installedPlugins);
+  const middle = editInstalled(m, before, 'remove', prev, next, notes);
+  return { before, middle, after: editInstalled(m, middle, 'add', prev, next, notes), notes };
+}
+
 /** Folders that we made and that hold nothing any more go again. */
 async function removeMadeDirs(m: Machine, prev: Receipts, next: Receipts): Promise<void> {
   const deepestFirst = [...prev.notes.madeDirs].sort((a, b) => b.length - a.length);
@@ -93,6 +118,7 @@ export interface PlannedEffects {
   warnings: string[];
   /** What files of others will say, as they are now. */
   texts: TextToWrite[];
+  edits: PlannedEdits;
 }
 
 export interface TextToWrite {
@@ -113,21 +139,20 @@ export async function planEffects(m: Machine, prev: Receipts, next: Receipts): P
   const written = (path: string, text: Text): void => {
     if (text !== null) texts.push({ path, text, mode: NEW_MODE });
   };
-  const before = await readText(m.paths.settings);
-  const middle = editSettings(m, before, 'remove', prev, next, notes.settings);
-  const after = editSettings(m, middle, 'add', prev, next, notes.settings);
+  const settings = settingsOf(m, await readText(m.paths.settings), prev, next);
+  notes.settings = settings.notes;
+  const { before, middle, after } = settings;
   if (before !== after) await checkReplaceable(m.paths.settings);
   // Keys that go do so before the pointer, in a write of their own.
   if (before !== after) written(m.paths.settings, middle === before ? after : middle);
+  let list: Edited | null = null;
   try {
-    const list = await readText(m.paths.installedPlugins);
-    const without = editInstalled(m, list, 'remove', prev, next, notes.installedPlugins);
-    const withNew = editInstalled(m, without, 'add', prev, next, notes.installedPlugins);
-    if (list !== withNew) await checkReplaceable(m.paths.installedPlugins);
-    if (list !== withNew) written(m.paths.installedPlugins, withNew);
+    list = listOf(m, await readText(m.paths.installedPlugins), prev, next);
+    notes.installedPlugins = list.notes;
+    if (list.before !== list.after) await checkReplaceable(m.paths.installedPlugins);
+    if (list.before !== list.after) written(m.paths.installedPlugins, list.after);
   } catch (error) {
     if (!(error instanceof HaiveError) || error.code !== 'SETTINGS_INVALID') throw error;
-    notes.installedPlugins = structuredClone(prev.notes.installedPlugins);
     warnings.push(`${error.code}: ${error.message}; only \`claude plugin list\` is affected`);
   }
   if (prev.layout === 'loose' || next.layout === 'loose') {
@@ -136,7 +161,7 @@ export async function planEffects(m: Machine, prev: Receipts, next: Receipts): P
     if (edited !== servers) await checkReplaceable(m.paths.claudeJson);
     if (edited !== servers) written(m.paths.claudeJson, edited);
   }
-  return { notes, warnings, texts };
+  return { notes, warnings, texts, edits: { settings, list } };
 }
 
 /** `path` as the notes name it. */

@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { HaiveError } from '../domain/errors.ts';
+import { syncEach, syncOne } from './disk-sync.ts';
 
 export interface WriteOptions {
   /** Permission bits of a new file. */
@@ -26,6 +27,8 @@ export interface FilePort {
   link(existing: string, path: string): Promise<void>;
   /** Waits until a file or folder is on the disk as it is now. */
   fsync(path: string): Promise<void>;
+  /** The same for several, at once. */
+  syncAll(paths: readonly string[]): Promise<void>;
 }
 
 export const FILE_OPERATIONS = [
@@ -38,6 +41,7 @@ export const FILE_OPERATIONS = [
   'chmod',
   'link',
   'fsync',
+  'syncAll',
 ] as const satisfies (keyof FilePort)[];
 
 /** Bytes up to which a file is read or written at once: from memory that takes less than a trip through the thread pool. */
@@ -53,20 +57,6 @@ async function writeFile(path: string, bytes: Uint8Array | string, options: Writ
     if (options.fsync) await sync(file);
   } finally {
     fs.closeSync(file);
-  }
-}
-
-async function fsync(path: string): Promise<void> {
-  const windows = process.platform === 'win32';
-  // Windows cannot open a folder; there the file system orders renames by itself.
-  if (windows && fs.statSync(path).isDirectory()) return;
-  const opened = fs.openSync(path, windows ? 'r+' : 'r');
-  try {
-    await sync(opened);
-  } catch (error) {
-    if (!['EINVAL', 'ENOTSUP', 'EBADF'].includes(errnoOf(error) ?? '')) throw error;
-  } finally {
-    fs.closeSync(opened);
   }
 }
 
@@ -86,7 +76,8 @@ export function realFilePort(): FilePort {
     symlink: async (target, path, type) => fs.symlinkSync(target, path, type),
     chmod: async (path, mode) => fs.chmodSync(path, mode),
     link: async (existing, path) => fs.linkSync(existing, path),
-    fsync,
+    fsync: syncOne,
+    syncAll: syncEach,
   };
 }
 
@@ -117,12 +108,12 @@ export function fileError(error: unknown, path: string): unknown {
 /** The same port, whose faults are HaiveErrors; ENOENT, EEXIST and ENOTEMPTY stay as they are. */
 export function withFileErrors(port: FilePort): FilePort {
   const guard =
-    <A extends [string, ...unknown[]]>(run: (...args: A) => Promise<void>) =>
+    <A extends [string | readonly string[], ...unknown[]]>(run: (...args: A) => Promise<void>) =>
     async (...args: A): Promise<void> => {
       try {
         await run(...args);
       } catch (error) {
-        throw ANSWERS.has(errnoOf(error) ?? '') ? error : fileError(error, args[0]);
+        throw ANSWERS.has(errnoOf(error) ?? '') ? error : fileError(error, String([args[0]].flat()[0]));
       }
     };
   return {
@@ -135,6 +126,7 @@ export function withFileErrors(port: FilePort): FilePort {
     chmod: guard(port.chmod),
     link: guard(port.link),
     fsync: guard(port.fsync),
+    syncAll: guard(port.syncAll),
   };
 }
 

@@ -26,11 +26,14 @@ export async function applyLinks(m: Machine, prev: Receipts, next: Receipts): Pr
   const { pluginsDir, root } = m.paths;
   const wanted = new Map<string, string>();
   for (const receipt of Object.values(next.plugins)) {
+    // Of a plugin that the change is not about, the link is as it was left.
+    if (prev.plugins[receipt.name] === receipt) continue;
     for (const link of receipt.links) wanted.set(link, join(root, receipt.dir));
   }
   for (const receipt of Object.values(prev.plugins)) {
     for (const link of receipt.links) {
       const path = join(pluginsDir, link);
+      if (next.plugins[receipt.name] === receipt) continue;
       if (!wanted.has(link) && (await whoseLink(m, path)) === 'ours') await removeFile(m.port, path);
     }
   }

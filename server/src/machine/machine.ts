@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, relative } from 'node:path';
 import { type Prepared, writeAtomic } from './atomic-file.ts';
 import type { Confining } from './confine.ts';
+import type { PlannedEdits } from './effects.ts';
 import { type FilePort, makeDirs, readFileOrNull, realFilePort, statOf, withFileErrors } from './file-port.ts';
 import type { MachinePaths } from './paths.ts';
 
@@ -19,6 +20,8 @@ export interface Machine {
   readonly room?: (() => number) | undefined;
   /** During a change: files that lie ready to be renamed. */
   readonly prepared?: Prepared | undefined;
+  /** During a change: the edits of other people's files as they were planned. */
+  readonly planned?: PlannedEdits | undefined;
   /** How programs of plugins are confined here, asked anew for each change; null where no policy says so. */
   readonly confining?: (() => Promise<Confining | null>) | undefined;
 }
@@ -53,12 +56,13 @@ export function syncFoldersLater(machine: Machine): {
 } {
   const folders = new Set<string>();
   const fsync = async (path: string): Promise<void> => void folders.add(path);
+  const syncAll = async (paths: readonly string[]): Promise<void> => void paths.map((path) => folders.add(path));
   return {
-    machine: { ...machine, port: { ...machine.port, fsync } },
+    machine: { ...machine, port: { ...machine.port, fsync, syncAll } },
     async settle(besides = []) {
       // One that is gone again has nothing to keep.
       const there = [...folders, ...besides].filter((path) => existsSync(path));
-      await Promise.all(there.map((path) => machine.port.fsync(path)));
+      await machine.port.syncAll(there);
       folders.clear();
     },
   };

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { getRecord } from './blob-store.ts';
 import { enabledNames } from './drift.ts';
-import { planEffects, relativeToClaude, type TextToWrite } from './effects.ts';
+import { type PlannedEdits, planEffects, relativeToClaude, type TextToWrite } from './effects.ts';
 import { lookAt, readFileOrNull } from './file-port.ts';
 import { backupOfLive, type Keep, planDrops, planKeeps, planPurge, settleKeeps } from './keeps.ts';
 import { looseFiles } from './loose/index.ts';
@@ -29,17 +29,18 @@ export interface ChangePlan {
   keeps: Keep[];
   /** What the pointer and files of others will say. */
   texts: TextToWrite[];
+  edits: PlannedEdits | undefined;
 }
 
 export async function planChange(m: Machine, prev: Receipts, change: Change): Promise<ChangePlan> {
-  const next = structuredClone(prev);
-  next.layout = change.layout ?? prev.layout;
+  const next = receiptsToChange(prev, change);
   const plan: ChangePlan = {
     changed: false,
     keeps: [],
     next,
     marketplace: '',
     texts: [],
+    edits: undefined,
     trees: [],
     bytes: 0,
     result: { installed: [], removed: [], edits: [], warnings: [] },
@@ -51,6 +52,7 @@ export async function planChange(m: Machine, prev: Receipts, change: Change): Pr
   const stay = new Set(looseFiles(next).map((file) => file.path));
   for (const [name, before] of Object.entries(prev.plugins)) {
     const after = next.plugins[name];
+    if (after === before) continue;
     if (after === undefined || JSON.stringify(after.loose) !== JSON.stringify(before.loose)) {
       plan.keeps.push(...(await planDrops(m, before, stay)));
     }
@@ -65,6 +67,7 @@ export async function planChange(m: Machine, prev: Receipts, change: Change): Pr
   const effects = await planEffects(m, prev, next);
   next.notes = { ...effects.notes, madeDirs: next.notes.madeDirs };
   plan.result.warnings.push(...effects.warnings);
+  plan.edits = effects.edits;
   plan.marketplace = marketplaceText(next);
   const pointer = await readFileOrNull(m.paths.marketplace);
   const pointerMoves = pointer?.toString('utf8') !== plan.marketplace;
@@ -72,6 +75,24 @@ export async function planChange(m: Machine, prev: Receipts, change: Change): Pr
   plan.texts = [...effects.texts, ...(pointerMoves ? [{ path: m.paths.marketplace, text: plan.marketplace }] : [])];
   plan.changed = pointerLost || plan.trees.length > 0 || receiptsText(next) !== receiptsText(prev);
   return plan;
+}
+
+/** The receipts as they may be changed; those of plugins that the change is not about stay the very same objects. */
+function receiptsToChange(prev: Receipts, change: Change): Receipts {
+  const layout = change.layout ?? prev.layout;
+  const { plugins, retired } = prev;
+  const about =
+    layout === prev.layout
+      ? [...change.install.map(({ entry }) => entry.name), ...change.remove, ...(change.enable ?? [])]
+      : Object.keys(plugins);
+  const own = about.flatMap((name) => (plugins[name] === undefined ? [] : [[name, plugins[name]] as const]));
+  // In the order that `prev` has its keys in: the texts are compared.
+  return {
+    ...structuredClone({ ...prev, plugins: {}, retired: [] }),
+    layout,
+    plugins: { ...plugins, ...structuredClone(Object.fromEntries(own)) },
+    retired: [...retired],
+  };
 }
 
 /** A plugin that the user disabled stays so when the layout, and with it the client's own switch, goes. */

@@ -16,11 +16,6 @@ export interface StagedTree {
   rendered: RenderedTree;
 }
 
-/** Files that are written before the first is waited for: those that wait together share the disk's journal. */
-const AT_ONCE = 32;
-/** Beyond this many files a sync of each alone costs more than it gives: the folders are synced, the files by the system. */
-const FSYNC_FILES = 400;
-
 /** A folder name for a new tree that nothing lies at: `versions/NAME/1.2.0-0123456789ab`, then `-r2`, `-r3`… */
 export async function freeTreeDir(m: Machine, record: VersionRecord, taken: ReadonlySet<string>): Promise<string> {
   const base = `versions/${record.name}/${record.version}-${shortDigest(record.digest)}`;
@@ -53,31 +48,52 @@ function freeBytes(path: string): number {
 }
 
 /**
- * Writes a rendered tree below the root and waits until it is on the disk.
- * @param dir relative to the root; must not exist
+ * Writes rendered trees below the root, waits once until all are on the disk, and reads them back.
  * @param besides files and folders to wait for as well: one wait for all costs what one alone does
- * @throws HaiveError BLOB_MISSING, HASH_MISMATCH, DISK_FULL, READ_ONLY, IO_ERROR, PATH_OCCUPIED where a link leads elsewhere
+ * @param onTree told of each tree before it is written
+ * @throws HaiveError BLOB_MISSING, HASH_MISMATCH, VERIFY_FAILED, DISK_FULL, READ_ONLY, IO_ERROR, PATH_OCCUPIED where a link leads
+ *   elsewhere
  */
-export async function stageTree(
+export async function stageTrees(
   m: Machine,
-  dir: string,
-  tree: RenderedTree,
-  besides: readonly string[] = [],
+  trees: readonly StagedTree[],
+  besides: readonly string[],
+  onTree: (tree: StagedTree, at: number) => void,
 ): Promise<void> {
-  const root = join(m.paths.root, dir);
-  const folders = new Set<string>([root]);
-  for (const file of tree.files) {
-    for (let at = dirname(join(root, file.path)); at.length > root.length; at = dirname(at)) folders.add(at);
+  const folders = new Set<string>();
+  const files: string[] = [];
+  for (const [at, tree] of trees.entries()) {
+    onTree(tree, at);
+    const written = await writeTree(m, tree);
+    for (const folder of written.folders) folders.add(folder);
+    files.push(...written.files);
   }
-  const inOrder = [...folders].sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
-  await makeDirs(m.port, root);
-  await stayHere(m, [root]);
-  for (const folder of inOrder) await makeDirs(m.port, folder);
-  const fsync = tree.files.length <= FSYNC_FILES;
-  await inParallel(tree.files, (file) => writeRendered(m, join(root, file.path), file, fsync));
-  await inParallel([...inOrder, dirname(root), ...besides], (path) => m.port.fsync(path));
+  const above = trees.map((tree) => dirname(join(m.paths.root, tree.dir)));
+  await m.port.syncAll([...files, ...new Set([...folders, ...above, ...besides])]);
   // Again: a folder may have become a link while we wrote, and what is committed next is loaded from here.
   await stayHere(m, folders);
+  for (const tree of trees) await readBack(m, tree);
+}
+
+/** @returns absolute paths: what has to be waited for */
+async function writeTree(m: Machine, { dir, rendered }: StagedTree): Promise<{ folders: string[]; files: string[] }> {
+  const root = join(m.paths.root, dir);
+  const needed = new Set<string>([root]);
+  for (const file of rendered.files) {
+    for (let at = dirname(join(root, file.path)); at.length > root.length; at = dirname(at)) needed.add(at);
+  }
+  const folders = [...needed].sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
+  await makeDirs(m.port, root);
+  await stayHere(m, [root]);
+  for (const folder of folders) if (folder !== root) await makeDirs(m.port, folder);
+  const files: string[] = [];
+  for (const file of rendered.files) {
+    const path = join(root, file.path);
+    await writeRendered(m, path, file);
+    // A link is on the disk with its folder.
+    if (!('link' in file.source)) files.push(path);
+  }
+  return { folders, files };
 }
 
 /** @throws HaiveError PATH_OCCUPIED when a link below the root leads one of these folders elsewhere */
@@ -91,11 +107,8 @@ async function stayHere(m: Machine, folders: Iterable<string>): Promise<void> {
   }
 }
 
-/**
- * Reads every file of a tree again, before anything leads to it: what does not hold what was to be written never goes live.
- * @throws HaiveError VERIFY_FAILED naming the plugin and the path
- */
-export async function readBack(m: Machine, { name, dir, rendered }: StagedTree): Promise<void> {
+/** Reads every file again, before anything leads to it. @throws HaiveError VERIFY_FAILED naming the plugin and the path */
+async function readBack(m: Machine, { name, dir, rendered }: StagedTree): Promise<void> {
   const disk = await scanTree(join(m.paths.root, dir));
   const ours = rendered.receiptFiles.filter((file) => !file.deleted);
   for (const { path, sha256 } of [
@@ -118,12 +131,12 @@ function realPathOf(path: string): string {
   }
 }
 
-async function writeRendered(m: Machine, path: string, file: RenderedFile, fsync: boolean): Promise<void> {
+async function writeRendered(m: Machine, path: string, file: RenderedFile): Promise<void> {
   const { source } = file;
   if ('link' in source) return m.port.symlink(source.link, path);
   const mode = file.mode ?? (file.executable ? 0o755 : 0o644);
   try {
-    await m.port.writeFile(path, await bytesOf(m, source), { mode, fsync, exclusive: true });
+    await m.port.writeFile(path, await bytesOf(m, source), { mode, exclusive: true });
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error;
     throw new HaiveError('PATH_OCCUPIED', `Something lies at ${path}, in a folder that was new`, { cause: error });
@@ -136,23 +149,4 @@ async function bytesOf(m: Machine, source: Exclude<Source, { link: string }>): P
   const bytes = await readFileOrNull(source.copy);
   if (bytes === null) throw new HaiveError('IO_ERROR', `${source.copy} vanished while it was being kept`);
   return bytes;
-}
-
-/** Runs over all items, some at once, and waits for every one that was started before it fails. */
-async function inParallel<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
-  let next = 0;
-  let failed: { error: unknown } | undefined;
-  const worker = async (): Promise<void> => {
-    while (next < items.length && failed === undefined) {
-      const item = items[next++];
-      if (item === undefined) return;
-      try {
-        await run(item);
-      } catch (error) {
-        failed ??= { error };
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  if (failed !== undefined) throw failed.error;
 }

@@ -1,5 +1,4 @@
 import { dirname, join } from 'node:path';
-import { HaiveError } from '../domain/errors.ts';
 import type { Dependency } from '../domain/manifest.ts';
 import type { Origin } from '../domain/plan.ts';
 import type { VersionRecord } from '../domain/version-record.ts';
@@ -7,13 +6,14 @@ import { type Prepared, prepareAtomic, temporaryOf, writeAtomic } from './atomic
 import { changesBetween } from './audit-changes.ts';
 import { appendLines, sealChanges } from './audit-log.ts';
 import { applyEffects, flipPointer, preparedFiles, removeFromSettings, temporaryFiles } from './effects.ts';
-import { makeDirs, readFileOrNull, removeEmptyDir, removeFile, removeTree } from './file-port.ts';
-import { type Keep, runKeeps, temporaryKeeps } from './keeps.ts';
+import { readFileOrNull, removeEmptyDir, removeFile, removeTree } from './file-port.ts';
+import { type Journal, journalPaths, readJournal, writeJournal } from './journal.ts';
+import { runKeeps, temporaryKeeps } from './keeps.ts';
 import { ensureRoot, type Machine, syncFoldersLater } from './machine.ts';
 import { planChange } from './plan-change.ts';
-import { checkReceipts, type Layout, type Receipts, readReceipts, receiptsText } from './receipts.ts';
+import { type Layout, readReceipts, receiptsText } from './receipts.ts';
 import type { Edit, Take } from './render.ts';
-import { checkSpace, readBack, stageTree } from './stage.ts';
+import { checkSpace, stageTrees } from './stage.ts';
 
 /**
  * One change of this machine: all of it or nothing, whenever the process dies. The journal is written first and taken
@@ -75,55 +75,6 @@ export interface Progress {
   total: number;
 }
 
-const JOURNAL_FORMAT = 1;
-
-interface Journal {
-  format: number;
-  phase: 'staging' | 'applying';
-  /** Trees that are being written, relative to the root. */
-  staged: string[];
-  prev: Receipts;
-  next: Receipts;
-  /** Edits that are put aside; absent in journals of older programs. */
-  keeps?: Keep[];
-  /** Lines for audit.jsonl; absent in journals of older programs. */
-  audit?: string[];
-  /** What the pointer file says once the change is made. */
-  marketplace: string;
-}
-
-/** @param synced false: the caller syncs `journalPaths` before anything of the change counts */
-async function writeJournal(m: Machine, journal: Journal, synced: boolean): Promise<void> {
-  await writeAtomic(m.port, m.paths.journal, JSON.stringify(journal), { fsync: synced });
-}
-
-const journalPaths = (m: Machine): string[] => [m.paths.journal, dirname(m.paths.journal)];
-
-async function readJournal(m: Machine): Promise<Journal | null> {
-  const bytes = await readFileOrNull(m.paths.journal);
-  if (bytes === null) return null;
-  let journal: Journal;
-  try {
-    journal = JSON.parse(bytes.toString('utf8')) as Journal;
-  } catch (cause) {
-    // The power went before it was on the disk, and nothing that counts is done before that; what was staged is an orphan.
-    if (isTorn(bytes)) return null;
-    throw new HaiveError('IO_ERROR', `${m.paths.journal} is damaged`, { cause });
-  }
-  if (journal.format !== JOURNAL_FORMAT) {
-    throw new HaiveError('FORMAT_UNSUPPORTED', `${m.paths.journal} has format ${journal.format}`);
-  }
-  checkReceipts(journal.prev, m.paths.journal);
-  checkReceipts(journal.next, m.paths.journal);
-  return journal;
-}
-
-/** Whether these are bytes of a journal that a loss of power left: none, nothing but zeros, or its beginning. */
-function isTorn(bytes: Buffer): boolean {
-  const text = bytes.toString('utf8').replace(/\0+$/, '');
-  return text === '' || text.startsWith(`{"format":${JOURNAL_FORMAT},`);
-}
-
 /**
  * Finishes or undoes what a process that died left behind. The lock must be held. Safe to be stopped and run again.
  * @throws HaiveError SETTINGS_INVALID, READ_ONLY, DISK_FULL, IO_ERROR (the journal stays, the next run tries again), FORMAT_UNSUPPORTED
@@ -137,7 +88,7 @@ export async function recover(m: Machine): Promise<'nothing' | 'rolled-back' | '
     return 'nothing';
   }
   const temporary = await temporaryFiles(m, journal.prev, journal.next);
-  for (const path of [...temporary, ...temporaryKeeps(m, journal.keeps ?? [])]) await removeFile(m.port, path);
+  for (const path of [...temporary, ...temporaryKeeps(m, journal.keeps)]) await removeFile(m.port, path);
   const pointer = await readFileOrNull(m.paths.marketplace);
   if (journal.phase === 'applying' || pointer?.toString('utf8') === journal.marketplace) {
     await rollForward(m, journal);
@@ -170,11 +121,11 @@ async function finish(m: Machine, journal: Journal): Promise<string[]> {
   const behind = later.machine;
   // The commit itself, where the journal is not, must be on the disk before anything else is.
   const before = journal.phase === 'applying' ? behind : m;
-  await runKeeps(before, journal.keeps ?? []);
+  await runKeeps(before, journal.keeps);
   await removeFromSettings(before, prev, next);
   await flipPointer(before, journal.marketplace);
   const warnings = await applyEffects(behind, prev, next);
-  await appendLines(behind, journal.audit ?? []);
+  await appendLines(behind, journal.audit);
   await writeAtomic(behind.port, m.paths.receipts, receiptsText(next), { fsync: false });
   await later.settle([m.paths.receipts, dirname(m.paths.receipts)]);
   // What lay ready and was not needed, because others changed those files meanwhile, and the journal last.
@@ -203,7 +154,6 @@ export async function applyChange(
   // Keys that go do so before the pointer, and edits are put aside: from there on there is no way back.
   const removes = change.remove.length > 0 || plan.next.layout !== prev.layout || plan.keeps.length > 0;
   const journal: Journal = {
-    format: JOURNAL_FORMAT,
     phase: staged.length === 0 ? 'applying' : 'staging',
     staged,
     prev,
@@ -220,13 +170,11 @@ export async function applyChange(
     await writeJournal(m, journal, false);
     // One wait for all costs what one alone does.
     const pending = [...prepared.keys(), ...journalPaths(m)];
-    if (journal.phase === 'applying') await Promise.all(pending.map((path) => m.port.fsync(path)));
+    const total = plan.trees.length;
+    if (total === 0) await m.port.syncAll(pending);
     committed = journal.phase === 'applying';
-    for (const [i, tree] of plan.trees.entries()) {
-      onProgress({ phase: 'staging', name: tree.name, done: i, total: plan.trees.length });
-      await makeDirs(m.port, dirname(join(m.paths.root, tree.dir)));
-      await stageTree(m, tree.dir, tree.rendered, i === 0 ? pending : []);
-      await readBack(m, tree);
+    if (total > 0) {
+      await stageTrees(m, plan.trees, pending, ({ name }, done) => onProgress({ phase: 'staging', name, done, total }));
     }
     onProgress({ phase: 'applying', name: '', done: plan.trees.length, total: plan.trees.length });
     if (removes && !committed) {
@@ -235,7 +183,7 @@ export async function applyChange(
     }
     // From here on an error leaves the journal, and the next run finishes the change.
     committed = true;
-    const warnings = await finish({ ...m, prepared }, journal);
+    const warnings = await finish({ ...m, prepared, planned: plan.edits }, journal);
     plan.result.warnings.push(...warnings.filter((w) => !plan.result.warnings.includes(w)));
     return plan.result;
   } catch (error) {

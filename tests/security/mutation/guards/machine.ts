@@ -73,7 +73,7 @@ export const IN_MACHINE: readonly Guard[] = [
     ['a history without end', 'if (whole.length >= FULL) await m.port.rename(audit, auditBefore);'],
   ]),
   ...of('machine/transaction.ts', HISTORY, [
-    ['a change written down', 'await appendLines(behind, journal.audit ?? []);'],
+    ['a change written down', 'await appendLines(behind, journal.audit);'],
     ['the end of the history kept', 'plan.next.audit = sealed.head;'],
   ]),
   ...of('machine/inbox.ts', TRUST, [['a warning that the hub would take away', ' && (await isOver(m, name))']]),

@@ -1,0 +1,96 @@
+import { dirname } from 'node:path';
+import { HaiveError } from '../domain/errors.ts';
+import { writeAtomic } from './atomic-file.ts';
+import { readFileOrNull } from './file-port.ts';
+import type { Keep } from './keeps.ts';
+import type { Machine } from './machine.ts';
+import { checkReceipts, type Receipts, readReceipts } from './receipts.ts';
+
+/** What a change is about to do, on the disk before anything of it counts: recovery undoes it or does the rest from this alone. */
+export interface Journal {
+  phase: 'staging' | 'applying';
+  /** Trees that are being written, relative to the root. */
+  staged: string[];
+  prev: Receipts;
+  next: Receipts;
+  /** Edits that are put aside. */
+  keeps: Keep[];
+  /** Lines for audit.jsonl. */
+  audit: string[];
+  /** What the pointer file says once the change is made. */
+  marketplace: string;
+}
+
+/**
+ * As it is written: receipts that are the same before and after the change are left out of both, since receipts.json has them whether
+ * it was replaced already or not.
+ */
+interface Written extends Journal {
+  format: number;
+  /** Names of all plugins of `next`, also of those whose receipts are left out; absent in journals of older programs. */
+  order?: string[];
+}
+
+const FORMAT = 2;
+/** Has all receipts whole. */
+const OLDER_FORMAT = 1;
+
+/** @param synced false: the caller syncs `journalPaths` before anything of the change counts */
+export async function writeJournal(m: Machine, journal: Journal, synced: boolean): Promise<void> {
+  const [prev, next] = [{ ...journal.prev.plugins }, { ...journal.next.plugins }];
+  const order = Object.keys(next);
+  for (const name of order.filter((name) => next[name] === prev[name])) {
+    delete prev[name];
+    delete next[name];
+  }
+  // The format goes first: by it a torn journal is told from something else.
+  const written: Written = {
+    format: FORMAT,
+    ...journal,
+    order,
+    prev: { ...journal.prev, plugins: prev },
+    next: { ...journal.next, plugins: next },
+  };
+  await writeAtomic(m.port, m.paths.journal, JSON.stringify(written), { fsync: synced });
+}
+
+export const journalPaths = (m: Machine): string[] => [m.paths.journal, dirname(m.paths.journal)];
+
+/**
+ * Null where no change is under way.
+ * @throws HaiveError IO_ERROR for a journal, or receipts beside it, that are not to be understood, FORMAT_UNSUPPORTED
+ */
+export async function readJournal(m: Machine): Promise<Journal | null> {
+  const bytes = await readFileOrNull(m.paths.journal);
+  if (bytes === null) return null;
+  let written: Written;
+  try {
+    written = JSON.parse(bytes.toString('utf8')) as Written;
+  } catch (cause) {
+    // The power went before it was on the disk, and nothing that counts is done before that; what was staged is an orphan.
+    if (isTorn(bytes)) return null;
+    throw new HaiveError('IO_ERROR', `${m.paths.journal} is damaged`, { cause });
+  }
+  const { format, order = [], keeps = [], audit = [], ...rest } = written;
+  if (format !== FORMAT && format !== OLDER_FORMAT) {
+    throw new HaiveError('FORMAT_UNSUPPORTED', `${m.paths.journal} has format ${format}`);
+  }
+  checkReceipts(rest.prev, m.paths.journal);
+  checkReceipts(rest.next, m.paths.journal);
+  const left = order.filter((name) => rest.next.plugins[name] === undefined);
+  const { plugins } = left.length === 0 ? { plugins: {} } : await readReceipts(m);
+  const prev = { ...rest.prev, plugins: { ...pickOf(plugins, left), ...rest.prev.plugins } };
+  const next = { ...rest.next, plugins: pickOf({ ...plugins, ...rest.next.plugins }, order) };
+  return { ...rest, keeps, audit, prev, next: order.length === 0 ? rest.next : next };
+}
+
+/** In this order. One that is gone was taken away by hand: then the plugin is unknown, as without a journal. */
+function pickOf(plugins: Receipts['plugins'], names: readonly string[]): Receipts['plugins'] {
+  return Object.fromEntries(names.flatMap((name) => (plugins[name] === undefined ? [] : [[name, plugins[name]]])));
+}
+
+/** Whether these are bytes of a journal that a loss of power left: none, nothing but zeros, or its beginning. */
+function isTorn(bytes: Buffer): boolean {
+  const text = bytes.toString('utf8').replace(/\0+$/, '');
+  return text === '' || [FORMAT, OLDER_FORMAT].some((format) => text.startsWith(`{"format":${format},`));
+}
