@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { brotliCompressSync, constants } from 'node:zlib';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../../server/src/contract/frames.ts';
 import { createKeyPair, sealJson } from '../../server/src/domain/dsse.ts';
@@ -56,21 +56,38 @@ export function makePlugin(name: string, seed: number, files: number, bytes: num
   return { name, version: '1.0.0', files: all };
 }
 
+/** Files and bytes of a market of 100 plugins, as the peers were measured with: 1,159 files with the manifests, 10.3 MB. */
+const MARKET = { files: 1059, bytes: 10_200_000 };
+
 /**
- * `count` plugins of what people wrote: the Markdown files of the packages that this repository installs, each once, neighbours
- * in one plugin as they were in one package.
+ * 100 plugins of what people wrote: all Markdown of the packages that this repository installs, and as many of their
+ * scripts as make a market of the usual size; each file once, neighbours in one plugin as they were in one package.
  */
-export async function realPlugins(count: number): Promise<Version[]> {
+export async function market(): Promise<Version[]> {
   const folder = join(BUNDLES, '..');
-  const paths = (await readdir(folder, { recursive: true })).filter((path) => /\.md$/i.test(path));
+  const found = await readdir(folder, { recursive: true, withFileTypes: true });
+  const paths = found
+    .filter((entry) => entry.isFile() && /\.(md|d\.ts|m?js)$/i.test(entry.name))
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .filter((path) => !/licen[sc]e|\.bench-/i.test(path))
+    .sort();
   const texts = new Map<string, string>();
-  for (const path of paths.filter((p) => !/licen[sc]e|\.bench-/i.test(p)).sort()) {
+  const scripts: [string, string][] = [];
+  for (const path of paths) {
     const text = await readFile(join(folder, path), 'utf8');
-    if (text.length > 200 && text.length < 60_000) texts.set(text, path.replace(/[^\w/.-]/g, '_'));
+    const clean = path.replace(/[^\w/.-]/g, '_');
+    if (text.length <= 200 || text.length >= 60_000) continue;
+    if (/\.md$/i.test(path)) texts.set(text, clean);
+    else scripts.push([text, clean]);
   }
-  const all = [...texts];
-  const each = all.length / count;
-  return Array.from({ length: count }, (_, i) => ({
+  const size = [...texts.keys()].reduce((sum, text) => sum + text.length, 0);
+  const mean = (MARKET.bytes - size) / (MARKET.files - texts.size);
+  // Those whose size is nearest to what is lacking.
+  scripts.sort(([a], [b]) => Math.abs(a.length - mean) - Math.abs(b.length - mean));
+  for (const [text, path] of scripts) if (texts.size < MARKET.files) texts.set(text, path);
+  const all = [...texts].sort(([, a], [, b]) => (a < b ? -1 : 1));
+  const each = all.length / 100;
+  return Array.from({ length: 100 }, (_, i) => ({
     name: `plugin-${i}`,
     version: '1.0.0',
     files: new Map(

@@ -8,7 +8,7 @@ import { gzipSync } from 'node:zlib';
 import { holdLiveChannel } from '../../server/src/client/live-channel.ts';
 import { cpuSeconds, finish, goal, machineLine, median, shown, startHub } from './bench-hub.ts';
 import { git, startGit, startProxy, startVerdaccio } from './peers.ts';
-import { changed, makePlugin, prepare, publish, realPlugins, send, sourceOf, type Version } from './plugins.ts';
+import { changed, makePlugin, market, prepare, publish, send, sourceOf, type Version } from './plugins.ts';
 import { realMachine } from './real-machine.ts';
 
 const rounds = Number(process.argv[2]) || 7;
@@ -22,15 +22,18 @@ const hub = await startHub();
 const repository = await startGit();
 console.log(machineLine());
 try {
-  const market = await realPlugins(100);
+  const plugins = await market();
   await repository.commit(
     new Map(
-      market.flatMap((p) => sourceOf(p).map((f) => [`plugins/${p.name}/${f.path}`, Buffer.from(f.bytes)] as const)),
+      plugins.flatMap((p) => sourceOf(p).map((f) => [`plugins/${p.name}/${f.path}`, Buffer.from(f.bytes)] as const)),
     ),
   );
-  for (const plugin of market) await publish(hub, plugin);
+  for (const plugin of plugins) await publish(hub, plugin);
+  const files = plugins.reduce((sum, { files }) => sum + files.size + 1, 0);
+  const bytes = plugins.reduce((sum, { files }) => sum + [...files.values()].join('').length, 0);
+  console.log(`100 plugins: ${files} files, ${(bytes / 1e6).toFixed(1)} MB`);
   if (does('cold')) await cold();
-  if (does('file')) for (const delay of [0, 20]) await oneFile(market, delay);
+  if (does('file')) for (const delay of [0, 20]) await oneFile(plugins, delay);
   if (verdaccioFolder !== undefined && does('publish')) await publication(verdaccioFolder);
 } finally {
   await repository.close();
