@@ -132,11 +132,29 @@ export function withFileErrors(port: FilePort): FilePort {
 
 /** A file's bytes; errors come as the operating system gives them. */
 export async function readBytes(path: string): Promise<Buffer> {
-  const file = fs.openSync(path, 'r');
+  return (await readWhole(path, 'r')).bytes;
+}
+
+/** A file's bytes and what it is, by one look; null for a link, and for what is no file. Errors as of `readBytes`. */
+export async function readFile(path: string): Promise<{ bytes: Buffer; stat: fs.Stats } | null> {
+  const { O_RDONLY, O_NOFOLLOW = 0 } = fs.constants;
+  // Windows opens what a link leads to, whatever is asked.
+  if (O_NOFOLLOW === 0 && fs.lstatSync(path).isSymbolicLink()) return null;
   try {
-    const { size } = fs.fstatSync(file);
-    if (size > AT_ONCE) return await promisify(fs.readFile)(file);
-    return size === 0 ? fs.readFileSync(file) : readOpen(file, size);
+    const read = await readWhole(path, O_RDONLY | O_NOFOLLOW);
+    return read.stat.isFile() ? read : null;
+  } catch (error) {
+    if (errnoOf(error) === 'ELOOP' || errnoOf(error) === 'EMLINK') return null;
+    throw error;
+  }
+}
+
+async function readWhole(path: string, flags: string | number): Promise<{ bytes: Buffer; stat: fs.Stats }> {
+  const file = fs.openSync(path, flags);
+  try {
+    const stat = fs.fstatSync(file);
+    if (stat.size > AT_ONCE) return { bytes: await promisify(fs.readFile)(file), stat };
+    return { bytes: stat.size === 0 ? fs.readFileSync(file) : readOpen(file, stat.size), stat };
   } finally {
     fs.closeSync(file);
   }

@@ -200,7 +200,7 @@ export function checkReceipts(value: unknown, where: string): Receipts {
 }
 
 export function receiptsText(receipts: Receipts): string {
-  return `${JSON.stringify(receipts, null, 1)}\n`;
+  return `${JSON.stringify(receipts)}\n`;
 }
 
 /** Replaces the receipts. The lock must be held. */

@@ -85,7 +85,7 @@ async function writeTree(m: Machine, { dir, rendered }: StagedTree): Promise<{ f
   const folders = [...needed].sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
   await makeDirs(m.port, root);
   await stayHere(m, [root]);
-  for (const folder of folders) if (folder !== root) await makeDirs(m.port, folder);
+  for (const folder of folders) if (folder !== root) await asNew(folder, () => m.port.mkdir(folder));
   const files: string[] = [];
   for (const file of rendered.files) {
     const path = join(root, file.path);
@@ -99,7 +99,11 @@ async function writeTree(m: Machine, { dir, rendered }: StagedTree): Promise<{ f
 /** @throws HaiveError PATH_OCCUPIED when a link below the root leads one of these folders elsewhere */
 async function stayHere(m: Machine, folders: Iterable<string>): Promise<void> {
   const root = realpathSync.native(m.paths.root);
-  for (const path of folders) {
+  const all = [...folders];
+  const above = new Set(all.map((path) => dirname(path)));
+  for (const path of all) {
+    // Where one below it is what it seems, so is this one.
+    if (above.has(path)) continue;
     const here = realPathOf(path);
     // Some file systems give names back in another normal form.
     if (here.normalize('NFC') === join(root, relative(m.paths.root, path)).normalize('NFC')) continue;
@@ -135,8 +139,14 @@ async function writeRendered(m: Machine, path: string, file: RenderedFile): Prom
   const { source } = file;
   if ('link' in source) return m.port.symlink(source.link, path);
   const mode = file.mode ?? (file.executable ? 0o755 : 0o644);
+  const bytes = await bytesOf(m, source);
+  await asNew(path, () => m.port.writeFile(path, bytes, { mode, exclusive: true }));
+}
+
+/** @throws HaiveError PATH_OCCUPIED where something lies at the path already, and what `make` throws */
+async function asNew(path: string, make: () => Promise<void>): Promise<void> {
   try {
-    await m.port.writeFile(path, await bytesOf(m, source), { mode, exclusive: true });
+    await make();
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error;
     throw new HaiveError('PATH_OCCUPIED', `Something lies at ${path}, in a folder that was new`, { cause: error });

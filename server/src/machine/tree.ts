@@ -1,7 +1,7 @@
 import { lstatSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { sha256Of } from './blob-store.ts';
-import { fileError, listDir, readBytes } from './file-port.ts';
+import { fileError, listDir, readFile } from './file-port.ts';
 
 /** What lies in a folder, as it is now. */
 export interface DiskFile {
@@ -35,15 +35,16 @@ async function scan(root: string, prefix: string, files: Map<string, DiskFile>):
   for (const entry of await listDir(join(root, prefix))) {
     const path = prefix === '' ? entry.name : `${prefix}/${entry.name}`;
     if (entry.isDirectory()) await scan(root, path, files);
-    else files.set(path, await look(join(root, path), path));
+    else files.set(path, await look(join(root, path), path, entry.isFile()));
   }
 }
 
-async function look(absolute: string, path: string): Promise<DiskFile> {
+async function look(absolute: string, path: string, isFile: boolean): Promise<DiskFile> {
   try {
-    const stat = lstatSync(absolute);
+    const read = isFile ? await readFile(absolute) : null;
+    const stat = read?.stat ?? lstatSync(absolute);
     const file = { path, absolute, size: stat.size, mode: stat.mode & 0o777 };
-    if (stat.isFile()) return { ...file, kind: 'file', sha256: sha256Of(await readBytes(absolute)) };
+    if (read !== null) return { ...file, kind: 'file', sha256: sha256Of(read.bytes) };
     if (stat.isSymbolicLink()) return { ...file, kind: 'link', sha256: sha256Of(`link ${readlinkSync(absolute)}`) };
     return { ...file, kind: 'other', sha256: '' };
   } catch (error) {
