@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { installPlugin } from '../../server/src/client/install.ts';
 import type { SyncProgress } from '../../server/src/client/sync.ts';
-import { getRecord } from '../../server/src/machine/blob-store.ts';
+import { getRecord, readBlob } from '../../server/src/machine/blob-store.ts';
 import { withLock } from '../../server/src/machine/lock.ts';
 import { openMachine } from '../../server/src/machine/machine.ts';
 import { machinePaths } from '../../server/src/machine/paths.ts';
@@ -88,7 +88,7 @@ try {
     const other = openMachine({ paths: machinePaths({ home: join(root, `engine-${i}`) }), clock: () => new Date() });
     await mkdir(other.paths.blobs, { recursive: true });
     for (const { sha256 } of stored.record.files)
-      await writeFile(join(other.paths.blobs, sha256), await readFile(join(machine.paths.blobs, sha256)));
+      await writeFile(join(other.paths.blobs, sha256), await readBlob(machine, sha256));
     const { id, version, digest, dependencies, keyid, name } = receipt;
     const entry = { id, name, version, digest, dependencies, origin: 'explicit' as const };
     const change = { install: [{ entry, record: stored.record, keyid }], remove: [], reason: 'install' as const };

@@ -6,12 +6,14 @@ import { noteChanges } from '../../server/src/machine/audit-log.ts';
 import {
   collectBlobs,
   getRecord,
+  missingBlobs,
   putBlob,
   putRecord,
   readBlob,
   sha256Of,
 } from '../../server/src/machine/blob-store.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
+import { openIntake } from '../../server/src/machine/intake.ts';
 import { takeLease } from '../../server/src/machine/leases.ts';
 import { clearLive, isLive, readLive, writeLive } from '../../server/src/machine/live-state.ts';
 import type { Machine } from '../../server/src/machine/machine.ts';
@@ -25,6 +27,8 @@ import type { Scenario } from './scenarios.ts';
 
 const BYTES = Buffer.from('some bytes of a plugin');
 const { install } = makeVersion('blobs', '1.0.0', { 'commands/x.md': 'x' });
+const MANY = Array.from({ length: 20 }, (_, i) => Buffer.from(`number ${i} of many`));
+const few = makeVersion('few', '1.0.0', { 'docs/x.md': String(MANY[3]) }).install;
 const KEY = createKeyPair();
 
 async function said(run: () => Promise<unknown>): Promise<string | null> {
@@ -56,6 +60,26 @@ export const SINGLE_FILES: Scenario[] = [
       said(async () => {
         await readBlob(machine, sha256Of(BYTES));
         if ((await getRecord(machine, install.record.digest)) === null) throw new Error('the record is gone');
+      }),
+  },
+  {
+    name: 'keep many bytes in one file, and take it apart',
+    repeated: true,
+    async prepare() {
+      return async (m) => {
+        const intake = openIntake(m);
+        for (const bytes of MANY) await intake.put(sha256Of(bytes), bytes);
+        await intake.settle();
+        const later: Machine = { ...m, clock: () => new Date(Date.now() + 48 * 3600 * 1000) };
+        await putRecord(m, sealJson(RECORD_PAYLOAD_TYPE, few.record, KEY.privatePem), few.record);
+        await collectBlobs(later, [few.record.digest]);
+      };
+    },
+    verdict: ({ machine }) =>
+      said(async () => {
+        const missing = await missingBlobs(machine, [few.record]);
+        for (const { sha256 } of few.record.files)
+          if (missing.every((blob) => blob.sha256 !== sha256)) await readBlob(machine, sha256);
       }),
   },
   {

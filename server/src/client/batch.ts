@@ -4,15 +4,12 @@ import { brotliDecompress, brotliDecompressSync } from 'node:zlib';
 import { decodeFrames, endFrame, type Frame, MAX_BATCH } from '../contract/frames.ts';
 import { HaiveError } from '../domain/errors.ts';
 import type { VersionRecord } from '../domain/version-record.ts';
-import { putBlob } from '../machine/blob-store.ts';
-import type { Machine } from '../machine/machine.ts';
+import type { Intake } from '../machine/intake.ts';
 
 const unbrotli = promisify(brotliDecompress);
 
 /** Bytes up to which a file is unpacked at once. */
 const SMALL = 64 * 1024;
-/** Files that are written at the same time. */
-const AT_ONCE = 16;
 
 /** The frames that a batch holds. @throws HaiveError HASH_MISMATCH, BODY_INVALID, BODY_TOO_LARGE when it does not unpack to frames */
 export async function* openBatch({ bytes }: Frame): AsyncGenerator<Frame> {
@@ -21,20 +18,17 @@ export async function* openBatch({ bytes }: Frame): AsyncGenerator<Frame> {
 }
 
 /**
- * Keeps all files of a version, which come in one; each is checked by its sha256.
+ * Takes in all files of a version, which come in one; each is checked by its sha256.
  * @throws HaiveError HASH_MISMATCH, DISK_FULL, READ_ONLY, IO_ERROR
  */
-export async function keepPack(m: Machine, record: VersionRecord, { bytes }: Frame): Promise<void> {
-  const files: { sha256: string; bytes: Buffer }[] = [];
+export async function keepPack(intake: Intake, record: VersionRecord, { bytes }: Frame): Promise<void> {
+  const sizes = new Map(record.files.map((file) => [file.sha256, file.size]));
+  const whole = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  if (whole !== bytes.length) throw new HaiveError('HASH_MISMATCH', 'A pack is not as long as what it should hold');
   let at = 0;
-  for (const [sha256, size] of new Map(record.files.map((file) => [file.sha256, file.size]))) {
-    files.push({ sha256, bytes: bytes.subarray(at, at + size) });
+  for (const [sha256, size] of sizes) {
+    await intake.put(sha256, bytes.subarray(at, at + size));
     at += size;
-  }
-  if (at !== bytes.length) throw new HaiveError('HASH_MISMATCH', 'A pack is not as long as what it should hold');
-  for (let i = 0; i < files.length; i += AT_ONCE) {
-    const some = files.slice(i, i + AT_ONCE).map((file) => putBlob(m, file.sha256, file.bytes));
-    for (const one of await Promise.allSettled(some)) if (one.status === 'rejected') throw one.reason;
   }
 }
 

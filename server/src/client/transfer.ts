@@ -7,7 +7,8 @@ import { checkPluginName, checkVersion } from '../domain/names.ts';
 import { fromRecordDelta, type RecordDelta } from '../domain/record-delta.ts';
 import { checkPath, checkPathSet } from '../domain/safe-path.ts';
 import { RECORD_PAYLOAD_TYPE, type VersionRecord } from '../domain/version-record.ts';
-import { getRecord, hasBlob, missingBlobs, putBlob, putRecord, readBlob } from '../machine/blob-store.ts';
+import { getRecord, hasBlob, missingBlobs, putRecord, readBlob } from '../machine/blob-store.ts';
+import { type Intake, openIntake } from '../machine/intake.ts';
 import type { Machine } from '../machine/machine.ts';
 import { checkSpace } from '../machine/stage.ts';
 import { inflate, keepPack, openBatch } from './batch.ts';
@@ -163,6 +164,8 @@ interface Answering extends Asking {
   wanted: Map<string, Wanted>;
   /** Bytes of blobs that accepted records name, by sha256. */
   expected: Map<string, number>;
+  /** Where the bytes go. */
+  intake: Intake;
   /** The record that came last, and the one that it was told as a difference from. */
   newest: { record: VersionRecord; base: Base | null } | null;
   /** A difference did not fit. */
@@ -190,6 +193,7 @@ async function askOnce(m: Machine, hub: HubClient, wanted: readonly Wanted[], as
     ...asking,
     wanted: new Map(wanted.map((w) => [w.digest, w])),
     expected: new Map(),
+    intake: openIntake(m),
     newest: null,
     misfit: false,
   };
@@ -204,16 +208,18 @@ async function askOnce(m: Machine, hub: HubClient, wanted: readonly Wanted[], as
     }
   } catch (thrown) {
     answer.body.destroy();
+    await so.intake.settle().catch(() => undefined);
     throw brokenOff(thrown, 'The transfer broke off; what arrived is kept');
   }
+  await so.intake.settle();
   return so.misfit && asking.differences;
 }
 
 async function take(m: Machine, hub: HubClient, frame: Frame, so: Answering): Promise<void> {
   if (frame.header.t === 'record') await takeRecord(m, hub, frame, so);
-  else if (frame.header.t === 'blob') await takeBlob(m, frame, so.expected);
+  else if (frame.header.t === 'blob') await takeBlob(frame, so);
   else if (frame.header.t === 'delta') await takeDelta(m, frame, so);
-  else if (frame.header.t === 'pack' && so.newest !== null) await keepPack(m, so.newest.record, frame);
+  else if (frame.header.t === 'pack' && so.newest !== null) await keepPack(so.intake, so.newest.record, frame);
 }
 
 /**
@@ -363,13 +369,13 @@ const REFUSALS = new Set([
   'PLUGIN_TOO_LARGE',
 ]);
 
-async function takeBlob(m: Machine, frame: Frame, expected: Map<string, number>): Promise<void> {
+async function takeBlob(frame: Frame, { expected, intake }: Answering): Promise<void> {
   const { header } = frame;
   if (header.t !== 'blob') return;
   const size = expected.get(header.sha256);
   // Bytes that no accepted record names are none of ours.
   if (size === undefined) return;
-  await putBlob(m, header.sha256, header.enc === 'br' ? await inflate(frame.bytes, size) : frame.bytes);
+  await intake.put(header.sha256, header.enc === 'br' ? await inflate(frame.bytes, size) : frame.bytes);
 }
 
 /** A file of the newest record, made from one that is here. What does not fit is asked for whole. */
@@ -381,7 +387,7 @@ async function takeDelta(m: Machine, frame: Frame, so: Answering): Promise<void>
   try {
     if (file === undefined || from === undefined) throw new HaiveError('HASH_MISMATCH', 'A delta of nothing known');
     const base = await readBlob(m, from.sha256);
-    await putBlob(m, file.sha256, applyDelta(base, frame.bytes, file.size));
+    await so.intake.put(file.sha256, applyDelta(base, frame.bytes, file.size));
   } catch (thrown) {
     if (!(thrown instanceof HaiveError) || !['HASH_MISMATCH', 'BLOB_MISSING'].includes(thrown.code)) throw thrown;
     so.misfit = true;

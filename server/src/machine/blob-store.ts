@@ -1,21 +1,20 @@
-import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Envelope } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { checkRecord, type VersionRecord } from '../domain/version-record.ts';
-import { listDir, makeDirs, readFileOrNull, removeFile, statOf } from './file-port.ts';
+import { putFile, sha256Of } from './content-file.ts';
+import { listDir, readFileOrNull, removeFile, statOf } from './file-port.ts';
 import { readKept } from './kept-reads.ts';
-import { ensureRoot, type Machine } from './machine.ts';
+import type { Machine } from './machine.ts';
+import { collectPack, isPack, type PackedBlob, packedBlobs, readPacked, unpackBlobs } from './packs.ts';
+
+export { sha256Of } from './content-file.ts';
 
 /** Pristine bytes by sha256, and the signed records that name them. Self-certifying: hashes are checked at every use. */
 
 export interface StoredRecord {
   envelope: Envelope;
   record: VersionRecord;
-}
-
-export function sha256Of(bytes: Uint8Array | string): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }
 
 function blobPath(m: Machine, sha256: string): string {
@@ -28,25 +27,9 @@ function recordPath(m: Machine, digest: string): string {
   return join(m.paths.records, `${digest.slice('sha256:'.length)}.json`);
 }
 
-/** Several processes may put the same file at once, without the lock: each has a temporary name of its own. */
-async function putFile(m: Machine, dir: string, path: string, bytes: Uint8Array | string): Promise<void> {
-  if (statOf(dir) === null) {
-    await ensureRoot(m);
-    await makeDirs(m.port, dir);
-  }
-  const temporary = join(dir, `.${process.pid}-${randomBytes(6).toString('hex')}.hv-tmp`);
-  try {
-    await m.port.writeFile(temporary, bytes);
-    await m.port.rename(temporary, path);
-  } catch (error) {
-    await removeFile(m.port, temporary).catch(() => false);
-    throw error;
-  }
-}
-
 /** Whether a blob is here; its bytes are checked when read. */
 export async function hasBlob(m: Machine, sha256: string): Promise<boolean> {
-  return statOf(blobPath(m, sha256))?.isFile() ?? false;
+  return packedBlobs(m).has(sha256) || (statOf(blobPath(m, sha256))?.isFile() ?? false);
 }
 
 /**
@@ -55,11 +38,16 @@ export async function hasBlob(m: Machine, sha256: string): Promise<boolean> {
  */
 export async function putBlob(m: Machine, sha256: string, bytes: Uint8Array): Promise<void> {
   const path = blobPath(m, sha256);
-  const actual = sha256Of(bytes);
-  if (actual !== sha256) throw new HaiveError('HASH_MISMATCH', `Bytes announced as ${sha256} hash to ${actual}`);
+  checkBytes(sha256, bytes);
   const there = statOf(path);
   if (there?.isFile() && there.size === bytes.length && (await readBlob(m, sha256).catch(() => null)) !== null) return;
   await putFile(m, m.paths.blobs, path, bytes);
+}
+
+/** @throws HaiveError HASH_MISMATCH when the bytes are others */
+export function checkBytes(sha256: string, bytes: Uint8Array): void {
+  const actual = sha256Of(bytes);
+  if (actual !== sha256) throw new HaiveError('HASH_MISMATCH', `Bytes announced as ${sha256} hash to ${actual}`);
 }
 
 /**
@@ -68,11 +56,24 @@ export async function putBlob(m: Machine, sha256: string, bytes: Uint8Array): Pr
  */
 export async function readBlob(m: Machine, sha256: string): Promise<Buffer> {
   const path = blobPath(m, sha256);
+  const fresh = m.fresh?.get(sha256);
+  if (fresh !== undefined) return fresh;
+  const packed = packedBlobs(m).get(sha256);
+  const inPack = packed === undefined ? null : await wholeFromPack(m, sha256, packed);
+  if (inPack !== null) return inPack;
   const bytes = await readFileOrNull(path);
   if (bytes === null) throw new HaiveError('BLOB_MISSING', `The blob ${sha256} is not on this machine`);
   if (sha256Of(bytes) === sha256) return bytes;
   await removeFile(m.port, path);
   throw new HaiveError('HASH_MISMATCH', `The blob ${sha256} was damaged on this machine; it will be fetched again`);
+}
+
+/** Null where the pack does not hold it: then the pack is taken apart, so that what is damaged is fetched anew. */
+async function wholeFromPack(m: Machine, sha256: string, packed: PackedBlob): Promise<Buffer | null> {
+  const bytes = readPacked(m, packed);
+  if (bytes !== null && sha256Of(bytes) === sha256) return bytes;
+  await unpackBlobs(m, packed.pack, () => true);
+  return null;
 }
 
 /**
@@ -107,7 +108,9 @@ export async function missingBlobs(
   const wanted = new Map<string, number>();
   for (const record of records) for (const file of record.files) wanted.set(file.sha256, file.size);
   const missing: { sha256: string; size: number }[] = [];
+  const packed = packedBlobs(m);
   for (const [sha256, size] of wanted) {
+    if (packed.get(sha256)?.size === size) continue;
     const there = statOf(blobPath(m, sha256));
     if (!there?.isFile() || there.size !== size) missing.push({ sha256, size });
   }
@@ -133,7 +136,8 @@ export async function collectBlobs(m: Machine, digests: Iterable<string>): Promi
       const path = join(dir, entry.name);
       if (keep.has(entry.name) || !entry.isFile()) continue;
       const age = m.clock().getTime() - (statOf(path)?.mtimeMs ?? 0);
-      if (age > GRACE_MS && (await removeFile(m.port, path))) removed++;
+      if (age <= GRACE_MS) continue;
+      if (await (isPack(entry.name) ? collectPack(m, entry.name, keep) : removeFile(m.port, path))) removed++;
     }
   }
   return removed;

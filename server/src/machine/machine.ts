@@ -4,6 +4,7 @@ import { type Prepared, writeAtomic } from './atomic-file.ts';
 import type { Confining } from './confine.ts';
 import type { PlannedEdits } from './effects.ts';
 import { type FilePort, makeDirs, readFileOrNull, realFilePort, statOf, withFileErrors } from './file-port.ts';
+import type { Fresh } from './intake.ts';
 import type { MachinePaths } from './paths.ts';
 
 /** This machine's side: where things lie, how files are changed, what time it is. Opening touches nothing. */
@@ -18,6 +19,8 @@ export interface Machine {
   readonly nameClash?: 'refuse' | 'suffix' | undefined;
   /** Bytes that are free where our folder lies; asked of the system where absent. */
   readonly room?: (() => number) | undefined;
+  /** Bytes of the answer under way, checked as they arrived. */
+  readonly fresh?: Fresh | undefined;
   /** During a change: files that lie ready to be renamed. */
   readonly prepared?: Prepared | undefined;
   /** During a change: the edits of other people's files as they were planned. */

@@ -1,6 +1,7 @@
 import { HaiveError } from '../../domain/errors.ts';
 import type { Picked } from '../../domain/pick-changes.ts';
 import type { Plan, PlanEntry } from '../../domain/plan.ts';
+import { createFresh } from '../../machine/intake.ts';
 import type { Machine } from '../../machine/machine.ts';
 import { type Receipts, readReceipts, refuseDigest, updateReceipts } from '../../machine/receipts.ts';
 import { applyChange, type Change } from '../../machine/transaction.ts';
@@ -28,7 +29,7 @@ export async function carryOut(
   stale: boolean,
   trying: (attempts: readonly Attempt[]) => void,
 ): Promise<SyncResult> {
-  const { machine } = ctx;
+  const machine = { ...ctx.machine, fresh: createFresh() };
   const failed = new Map<string, HaiveError>();
   const vetting = await openVetting(ctx, plan, await readReceipts(machine), options);
   for (let round = 0; ; round++) {
@@ -47,7 +48,7 @@ export async function carryOut(
     if (idle) return result;
     trying(attemptsOf(picked, receipts));
     if (picked.install.length > 0 || switching) await checkBeforeInstall(ctx, ctx.config.plugins.layout);
-    const fetched = await fetchAll(ctx, hub, plan, picked.install, receipts, options, signal);
+    const fetched = await fetchAll(machine, ctx, hub, plan, picked.install, receipts, options, signal);
     if (fetched.failed.size > 0) {
       for (const [digest, error] of fetched.failed) {
         failed.set(digest, error);
@@ -135,6 +136,7 @@ const isAbout = (thrown: unknown, codes: readonly string[], name: string): boole
 const LASTING = new Set(['SIGNATURE_INVALID', 'DIGEST_MISMATCH', 'PLUGIN_TOO_LARGE', 'PATH_UNSAFE', 'PATH_COLLISION']);
 
 async function fetchAll(
+  machine: Machine,
   ctx: ClientContext,
   hub: HubClient,
   plan: Plan,
@@ -146,7 +148,7 @@ async function fetchAll(
   if (install.length === 0 || ctx.config.hub === undefined) return { fetched: new Map(), failed: new Map() };
   const names = install.map((e) => e.name);
   options.onProgress?.({ step: 'fetch', names, versions: versionsOf(install), bytes: 0 });
-  return fetchVersions(ctx.machine, hub, install, {
+  return fetchVersions(machine, hub, install, {
     hub: ctx.config.hub,
     maxBytes: ctx.config.plugins.max_plugin_size_mb * 1024 * 1024,
     installed: Object.values(receipts.plugins),

@@ -1,0 +1,29 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { makeDirs, removeFile, statOf } from './file-port.ts';
+import { ensureRoot, type Machine } from './machine.ts';
+
+/** Files that are named by what they hold: put by several processes at once, without the lock. */
+
+export function sha256Of(bytes: Uint8Array | string): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/**
+ * Puts a file whole, under a temporary name of its own first.
+ * @throws HaiveError DISK_FULL, READ_ONLY, IO_ERROR
+ */
+export async function putFile(m: Machine, dir: string, path: string, bytes: Uint8Array | string): Promise<void> {
+  if (statOf(dir) === null) {
+    await ensureRoot(m);
+    await makeDirs(m.port, dir);
+  }
+  const temporary = join(dir, `.${process.pid}-${randomBytes(6).toString('hex')}.hv-tmp`);
+  try {
+    await m.port.writeFile(temporary, bytes);
+    await m.port.rename(temporary, path);
+  } catch (error) {
+    await removeFile(m.port, temporary).catch(() => false);
+    throw error;
+  }
+}
