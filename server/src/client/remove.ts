@@ -1,6 +1,9 @@
+import { join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { parsePluginRef } from '../domain/names.ts';
+import { removeTree } from '../machine/file-port.ts';
 import { withLock } from '../machine/lock.ts';
+import type { Machine } from '../machine/machine.ts';
 import { type Receipts, readReceipts } from '../machine/receipts.ts';
 import { applyChange, recover } from '../machine/transaction.ts';
 import { type ClientContext, hubFor } from './context.ts';
@@ -50,14 +53,25 @@ export async function removePlugin(
     }
     const sync = await syncMachine(ctx, { mode: 'explicit', only: [name], reason: 'remove', purge });
     const machines = ctx.config.machine === undefined ? [] : [ctx.config.machine.name];
-    if ((await readReceipts(ctx.machine)).plugins[name] !== undefined) {
+    const { plugins: left } = await readReceipts(ctx.machine);
+    if (left[name] !== undefined) {
       const why = sync.waiting.find((w) => w.name === name)?.detail ?? 'another plugin needs it';
       throw new HaiveError('DEPENDENT_INSTALLED', `${name} stays: ${why}`);
     }
-    return { name, machines, removed: sync.changed.removed, warnings: sync.warnings };
+    // The hub rings, and a session of this machine may have been faster: it knows of the removal, not of what was asked besides.
+    const removed = Object.keys(receipts.plugins).filter((here) => left[here] === undefined);
+    if (purge.length > 0 && !sync.changed.removed.includes(name)) await purgeOverlay(ctx.machine, name);
+    return { name, machines, removed, warnings: sync.warnings };
   } finally {
     hub.close();
   }
+}
+
+async function purgeOverlay(m: Machine, name: string): Promise<void> {
+  await withLock(m, 'purge', async () => {
+    await recover(m);
+    if ((await readReceipts(m)).plugins[name] === undefined) await removeTree(m.port, join(m.paths.overlays, name));
+  });
 }
 
 /** The hub knows no such plugin any more: only this machine still has it. */

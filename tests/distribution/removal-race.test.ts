@@ -1,0 +1,54 @@
+// The hub rings as soon as it knows of a removal, and a session of the same machine may carry it out before the one that was asked.
+
+import { existsSync } from 'node:fs';
+import { appendFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { installPlugin } from '../../server/src/client/install.ts';
+import { removePlugin } from '../../server/src/client/remove.ts';
+import { syncMachine } from '../../server/src/client/sync.ts';
+import { withLock } from '../../server/src/machine/lock.ts';
+import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { applyChange } from '../../server/src/machine/transaction.ts';
+import { publish, type TestHub, testHub } from '../hub/support.ts';
+import { type RealClient, realClient } from './real-client.ts';
+
+let t: TestHub;
+let machine: RealClient;
+beforeEach(async () => {
+  t = await testHub('sqlite');
+  await publish(t.url, t.admin, { name: 'lib' }, ['nobody']);
+  const dependencies = [{ name: 'lib', version: '^1.0.0' }];
+  await publish(t.url, t.admin, { name: 'app', manifest: { dependencies } }, ['nobody']);
+  machine = await realClient(t.url, t.hub.joinToken, 'm1');
+  await installPlugin(machine.ctx, 'app');
+});
+afterEach(async () => {
+  await machine.remove();
+  await t.close();
+});
+
+/** Removes `app`, which was edited, while another holds the lock and takes it away first, once the hub knows. */
+async function removeBehind(purge: boolean) {
+  const m = machine.ctx.machine;
+  const { dir } = (await readReceipts(m)).plugins.app as { dir: string };
+  const [manifest = ''] = await readdir(join(m.paths.root, dir, '.claude-plugin'));
+  await appendFile(join(m.paths.root, dir, '.claude-plugin', manifest), '\n');
+  let removing: ReturnType<typeof removePlugin> | undefined;
+  await withLock(m, 'another session', async () => {
+    removing = removePlugin(machine.ctx, 'app', { purge });
+    const told = async () => (await syncMachine(machine.ctx, { mode: 'explicit', dryRun: true })).changed.removed;
+    while (!(await told()).includes('app')) await new Promise((resolve) => setTimeout(resolve, 20));
+    await applyChange(m, { install: [], remove: ['app', 'lib'], reason: 'sync' });
+  });
+  const { removed } = (await removing) as Awaited<ReturnType<typeof removePlugin>>;
+  return { removed: removed.sort(), overlay: existsSync(join(m.paths.overlays, 'app')) };
+}
+
+it('says what went, whoever took it away, and keeps the edits', async () => {
+  expect(await removeBehind(false)).toEqual({ removed: ['app', 'lib'], overlay: true });
+});
+
+it('takes the edits away too where that was asked', async () => {
+  expect(await removeBehind(true)).toEqual({ removed: ['app', 'lib'], overlay: false });
+});
