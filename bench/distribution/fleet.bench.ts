@@ -22,7 +22,7 @@ import {
 } from './bench-hub.ts';
 import { loadedSample } from './loaded-sample.ts';
 import { git, startGit } from './peers.ts';
-import { changed, makePlugin, publish, sourceOf } from './plugins.ts';
+import { changed, makePlugin, market, publish, sourceOf, type Version } from './plugins.ts';
 
 const [real = 20, simulated = 200, rounds = 3] = process.argv.slice(2).map(Number);
 const ENGINES_A_PROCESS = 50;
@@ -35,8 +35,11 @@ const root = await mkdtemp(join(tmpdir(), 'hv-bench-fleet-'));
 const hub = await startHub();
 const repository = await startGit();
 const children: ChildProcess[] = [];
+const shelf = await market();
 console.log(machineLine());
 try {
+  // What else a marketplace holds: here on the shelf, for whoever installs it; in the repository for all who pull.
+  for (const other of shelf) await publish(hub, other, ['nobody']);
   let plugin = makePlugin('typical', 7, 8, 43_000);
   await publish(hub, plugin);
   const began = performance.now();
@@ -135,10 +138,12 @@ async function watch(): Promise<(version: string, machines: number) => Promise<M
     });
 }
 
-/** Milliseconds until PULLS clones have pulled one changed file. */
+/** Milliseconds until PULLS clones of a marketplace have pulled one changed file. */
 async function pulls(): Promise<number> {
+  const inFolder = (plugin: Version) =>
+    sourceOf(plugin).map((f) => [`plugins/${plugin.name}/${f.path}`, Buffer.from(f.bytes)] as const);
   const files = (version: string) =>
-    new Map(sourceOf({ ...makePlugin('typical', 7, 8, 43_000), version }).map((f) => [f.path, Buffer.from(f.bytes)]));
+    new Map([...shelf, { ...makePlugin('typical', 7, 8, 43_000), version }].flatMap(inFolder));
   const url = `http://127.0.0.1:${repository.port}${repository.path}`;
   await repository.commit(files('1.0.0'));
   for (let i = 0; i < PULLS; i++) await git(root, 'clone', '-q', '--depth', '1', url, `clone-${i}`);
