@@ -22,7 +22,7 @@ import {
 } from './bench-hub.ts';
 import { loadedSample } from './loaded-sample.ts';
 import { git, startGit } from './peers.ts';
-import { changed, makePlugin, market, publish, sourceOf, type Version } from './plugins.ts';
+import { changed, inRepository, makePlugin, market, publish } from './plugins.ts';
 
 const [real = 20, simulated = 200, rounds = 3] = process.argv.slice(2).map(Number);
 const ENGINES_A_PROCESS = 50;
@@ -140,10 +140,8 @@ async function watch(): Promise<(version: string, machines: number) => Promise<M
 
 /** Milliseconds until PULLS clones of a marketplace have pulled one changed file. */
 async function pulls(): Promise<number> {
-  const inFolder = (plugin: Version) =>
-    sourceOf(plugin).map((f) => [`plugins/${plugin.name}/${f.path}`, Buffer.from(f.bytes)] as const);
   const files = (version: string) =>
-    new Map([...shelf, { ...makePlugin('typical', 7, 8, 43_000), version }].flatMap(inFolder));
+    new Map([...shelf, { ...makePlugin('typical', 7, 8, 43_000), version }].flatMap(inRepository));
   const url = `http://127.0.0.1:${repository.port}${repository.path}`;
   await repository.commit(files('1.0.0'));
   for (let i = 0; i < PULLS; i++) await git(root, 'clone', '-q', '--depth', '1', url, `clone-${i}`);

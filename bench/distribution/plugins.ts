@@ -96,6 +96,11 @@ export async function market(): Promise<Version[]> {
   }));
 }
 
+/** A plugin's files as they lie in a marketplace's repository. */
+export function inRepository(plugin: Version): [path: string, bytes: Buffer][] {
+  return sourceOf(plugin).map((file) => [`plugins/${plugin.name}/${file.path}`, Buffer.from(file.bytes)]);
+}
+
 /** The next version, in which one file gained a line. */
 export function changed(plugin: Version, version: string, line: string): Version {
   const files = new Map(plugin.files);

@@ -8,7 +8,17 @@ import { gzipSync } from 'node:zlib';
 import { holdLiveChannel } from '../../server/src/client/live-channel.ts';
 import { cpuSeconds, finish, goal, machineLine, median, shown, startHub } from './bench-hub.ts';
 import { git, startGit, startProxy, startVerdaccio } from './peers.ts';
-import { changed, makePlugin, market, prepare, publish, send, sourceOf, type Version } from './plugins.ts';
+import {
+  changed,
+  inRepository,
+  makePlugin,
+  market,
+  prepare,
+  publish,
+  send,
+  sourceOf,
+  type Version,
+} from './plugins.ts';
 import { realMachine } from './real-machine.ts';
 
 const rounds = Number(process.argv[2]) || 7;
@@ -23,11 +33,7 @@ const repository = await startGit();
 console.log(machineLine());
 try {
   const plugins = await market();
-  await repository.commit(
-    new Map(
-      plugins.flatMap((p) => sourceOf(p).map((f) => [`plugins/${p.name}/${f.path}`, Buffer.from(f.bytes)] as const)),
-    ),
-  );
+  await repository.commit(new Map(plugins.flatMap(inRepository)));
   for (const plugin of plugins) await publish(hub, plugin);
   const files = plugins.reduce((sum, { files }) => sum + files.size + 1, 0);
   const bytes = plugins.reduce((sum, { files }) => sum + [...files.values()].join('').length, 0);
@@ -106,9 +112,7 @@ async function oneFile(plugins: Version[], delay: number): Promise<void> {
     // The report follows the installation; its bytes count too.
     await new Promise((resolve) => setTimeout(resolve, 300));
     bytes.ours.push(ours.bytes());
-    await repository.commit(
-      new Map(sourceOf(next).map((f) => [`plugins/${next.name}/${f.path}`, Buffer.from(f.bytes)])),
-    );
+    await repository.commit(new Map(inRepository(next)));
     theirs.reset();
     const began = performance.now();
     await git(join(root, `pull-${delay}`), 'pull', '-q');
