@@ -10,6 +10,7 @@ import { syncMachine } from '../../server/src/client/sync.ts';
 import { withLock } from '../../server/src/machine/lock.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
 import { applyChange } from '../../server/src/machine/transaction.ts';
+import { scriptedHub } from '../cli/scripted-hub.ts';
 import { publish, type TestHub, testHub } from '../hub/support.ts';
 import { type RealClient, realClient } from './real-client.ts';
 
@@ -28,8 +29,11 @@ afterEach(async () => {
   await t.close();
 });
 
-/** Removes `app`, which was edited, while another holds the lock and takes it away first, once the hub knows. */
-async function removeBehind(purge: boolean) {
+const hubKnows = async () =>
+  (await syncMachine(machine.ctx, { mode: 'explicit', dryRun: true })).changed.removed.includes('app');
+
+/** Removes `app`, which was edited, while another holds the lock and takes it away first, once the hub was asked. */
+async function removeBehind(purge: boolean, asked: () => Promise<boolean> = hubKnows) {
   const m = machine.ctx.machine;
   const { dir } = (await readReceipts(m)).plugins.app as { dir: string };
   const [manifest = ''] = await readdir(join(m.paths.root, dir, '.claude-plugin'));
@@ -37,8 +41,7 @@ async function removeBehind(purge: boolean) {
   let removing: ReturnType<typeof removePlugin> | undefined;
   await withLock(m, 'another session', async () => {
     removing = removePlugin(machine.ctx, 'app', { purge });
-    const told = async () => (await syncMachine(machine.ctx, { mode: 'explicit', dryRun: true })).changed.removed;
-    while (!(await told()).includes('app')) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (!(await asked())) await new Promise((resolve) => setTimeout(resolve, 20));
     await applyChange(m, { install: [], remove: ['app', 'lib'], reason: 'sync' });
   });
   const { removed } = (await removing) as Awaited<ReturnType<typeof removePlugin>>;
@@ -51,4 +54,17 @@ it('says what went, whoever took it away, and keeps the edits', async () => {
 
 it('takes the edits away too where that was asked', async () => {
   expect(await removeBehind(true)).toEqual({ removed: ['app', 'lib'], overlay: false });
+});
+
+it('does both also where the answer of the hub was lost', async () => {
+  const deaf = await scriptedHub({ '*': (request) => request.socket.destroy() });
+  machine.ctx.env.hubUrl = deaf.url;
+  try {
+    expect(await removeBehind(true, async () => deaf.seen.length > 0)).toEqual({
+      removed: ['app', 'lib'],
+      overlay: false,
+    });
+  } finally {
+    await deaf.close();
+  }
 });

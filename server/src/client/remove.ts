@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { parsePluginRef } from '../domain/names.ts';
-import { removeTree } from '../machine/file-port.ts';
+import { lookAt, removeTree } from '../machine/file-port.ts';
 import { withLock } from '../machine/lock.ts';
 import type { Machine } from '../machine/machine.ts';
 import { type Receipts, readReceipts } from '../machine/receipts.ts';
 import { applyChange, recover } from '../machine/transaction.ts';
 import { type ClientContext, hubFor } from './context.ts';
-import { hubIsAway } from './hub-client.ts';
+import { type HubClient, hubIsAway } from './hub-client.ts';
 import { notingFailure } from './local-audit.ts';
 import { notInstalled } from './not-installed.ts';
 import { cachedPlan } from './plan.ts';
@@ -43,34 +43,48 @@ export async function removePlugin(
       if (!offered) throw notInstalled(name, receipts);
     }
     checkDependents(receipts, name);
-    try {
-      await hub.call('uninstall', { params: { id: name }, body: {} });
-    } catch (thrown) {
-      if (!hubIsAway(thrown) && !isUnknown(thrown)) throw thrown;
-      const { removed, warnings } = await removeHere(ctx, name, hubIsAway(thrown), purge);
-      const later = 'The hub was not told yet; it will be with the next sync';
-      return { name, machines: [], removed, warnings: [...(hubIsAway(thrown) ? [later] : []), ...warnings] };
-    }
-    const sync = await syncMachine(ctx, { mode: 'explicit', only: [name], reason: 'remove', purge });
-    const machines = ctx.config.machine === undefined ? [] : [ctx.config.machine.name];
+    const done = await carryOut(ctx, hub, name, purge);
     const { plugins: left } = await readReceipts(ctx.machine);
-    if (left[name] !== undefined) {
-      const why = sync.waiting.find((w) => w.name === name)?.detail ?? 'another plugin needs it';
-      throw new HaiveError('DEPENDENT_INSTALLED', `${name} stays: ${why}`);
-    }
     // The hub rings, and a session of this machine may have been faster: it knows of the removal, not of what was asked besides.
     const removed = Object.keys(receipts.plugins).filter((here) => left[here] === undefined);
-    if (purge.length > 0 && !sync.changed.removed.includes(name)) await purgeOverlay(ctx.machine, name);
-    return { name, machines, removed, warnings: sync.warnings };
+    if (purge.length > 0) await purgeOverlay(ctx.machine, name);
+    return { name, removed, ...done };
   } finally {
     hub.close();
   }
 }
 
+/** Tells the hub, and does what it says then; without it what is known here. */
+async function carryOut(
+  ctx: ClientContext,
+  hub: HubClient,
+  name: string,
+  purge: string[],
+): Promise<Pick<RemoveResult, 'machines' | 'warnings'>> {
+  try {
+    await hub.call('uninstall', { params: { id: name }, body: {} });
+  } catch (thrown) {
+    if (!hubIsAway(thrown) && !isUnknown(thrown)) throw thrown;
+    const warnings = await removeHere(ctx, name, hubIsAway(thrown), purge);
+    const later = 'The hub was not told yet; it will be with the next sync';
+    return { machines: [], warnings: [...(hubIsAway(thrown) ? [later] : []), ...warnings] };
+  }
+  const sync = await syncMachine(ctx, { mode: 'explicit', only: [name], reason: 'remove', purge });
+  if ((await readReceipts(ctx.machine)).plugins[name] !== undefined) {
+    const why = sync.waiting.find((w) => w.name === name)?.detail ?? 'another plugin needs it';
+    throw new HaiveError('DEPENDENT_INSTALLED', `${name} stays: ${why}`);
+  }
+  const machines = ctx.config.machine === undefined ? [] : [ctx.config.machine.name];
+  return { machines, warnings: sync.warnings };
+}
+
 async function purgeOverlay(m: Machine, name: string): Promise<void> {
+  const overlay = join(m.paths.overlays, name);
+  // Taken away with the plugin, as a rule.
+  if (lookAt(overlay) === null) return;
   await withLock(m, 'purge', async () => {
     await recover(m);
-    if ((await readReceipts(m)).plugins[name] === undefined) await removeTree(m.port, join(m.paths.overlays, name));
+    if ((await readReceipts(m)).plugins[name] === undefined) await removeTree(m.port, overlay);
   });
 }
 
@@ -97,26 +111,23 @@ function checkDependents(receipts: Receipts, name: string): void {
   }
 }
 
-async function removeHere(
-  ctx: ClientContext,
-  name: string,
-  tellLater: boolean,
-  purge: string[],
-): Promise<Pick<RemoveResult, 'removed' | 'warnings'>> {
+/** @returns warnings */
+async function removeHere(ctx: ClientContext, name: string, tellLater: boolean, purge: string[]): Promise<string[]> {
   return withLock(ctx.machine, 'remove', async () => {
     await recover(ctx.machine);
     const receipts = await readReceipts(ctx.machine);
     if (tellLater) await spool(ctx.machine, { call: 'uninstall', name });
-    if (receipts.plugins[name] === undefined) return { removed: [], warnings: [] };
+    if (receipts.plugins[name] === undefined) return [];
     checkDependents(receipts, name);
     // Somebody may have named what came along: the plan knows, though nothing had to change here for that.
     const plan = (await cachedPlan(ctx))?.plan.plugins ?? [];
     const named = new Set(plan.filter((entry) => entry.origin !== 'dependency').map((entry) => entry.name));
     const remove = [name, ...orphans(receipts, name, named)];
-    return notingFailure(ctx, (trying) => {
+    const { warnings } = await notingFailure(ctx, (trying) => {
       trying(remove.map((gone) => ({ what: 'remove', name: gone, version: receipts.plugins[gone]?.version ?? '' })));
       return applyChange(ctx.machine, { install: [], remove, reason: 'remove', purge });
     });
+    return warnings;
   });
 }
 
