@@ -1,7 +1,7 @@
 // The hub rings as soon as it knows of a removal, and a session of the same machine may carry it out before the one that was asked.
 
 import { existsSync } from 'node:fs';
-import { appendFile, readdir } from 'node:fs/promises';
+import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { installPlugin } from '../../server/src/client/install.ts';
@@ -32,20 +32,27 @@ afterEach(async () => {
 const hubKnows = async () =>
   (await syncMachine(machine.ctx, { mode: 'explicit', dryRun: true })).changed.removed.includes('app');
 
+async function edit(): Promise<void> {
+  const { root } = machine.ctx.machine.paths;
+  const { dir } = (await readReceipts(machine.ctx.machine)).plugins.app as { dir: string };
+  await appendFile(join(root, dir, '.claude-plugin', 'plugin.json'), '\n');
+}
+
+const overlayThere = () => existsSync(join(machine.ctx.machine.paths.overlays, 'app'));
+
 /** Removes `app`, which was edited, while another holds the lock and takes it away first, once the hub was asked. */
-async function removeBehind(purge: boolean, asked: () => Promise<boolean> = hubKnows) {
+async function removeBehind(purge: boolean, asked: () => Promise<boolean> = hubKnows, then = async () => {}) {
   const m = machine.ctx.machine;
-  const { dir } = (await readReceipts(m)).plugins.app as { dir: string };
-  const [manifest = ''] = await readdir(join(m.paths.root, dir, '.claude-plugin'));
-  await appendFile(join(m.paths.root, dir, '.claude-plugin', manifest), '\n');
+  await edit();
   let removing: ReturnType<typeof removePlugin> | undefined;
   await withLock(m, 'another session', async () => {
     removing = removePlugin(machine.ctx, 'app', { purge });
     while (!(await asked())) await new Promise((resolve) => setTimeout(resolve, 20));
     await applyChange(m, { install: [], remove: ['app', 'lib'], reason: 'sync' });
+    await then();
   });
   const { removed } = (await removing) as Awaited<ReturnType<typeof removePlugin>>;
-  return { removed: removed.sort(), overlay: existsSync(join(m.paths.overlays, 'app')) };
+  return { removed: removed.sort(), overlay: overlayThere() };
 }
 
 it('says what went, whoever took it away, and keeps the edits', async () => {
@@ -67,4 +74,23 @@ it('does both also where the answer of the hub was lost', async () => {
   } finally {
     await deaf.close();
   }
+});
+
+it('takes the edits away also where the hub goes before the result is known', async () => {
+  await expect(removeBehind(true, hubKnows, () => t.close())).rejects.toMatchObject({ code: 'HUB_UNREACHABLE' });
+  expect(overlayThere()).toBe(false);
+});
+
+it('takes the edits of what is gone already away, where that is asked', async () => {
+  await edit();
+  await removePlugin(machine.ctx, 'app');
+  await expect(removePlugin(machine.ctx, 'app')).rejects.toMatchObject({ code: 'NOT_INSTALLED' });
+  expect(overlayThere()).toBe(true);
+  expect(await removePlugin(machine.ctx, 'app', { purge: true })).toMatchObject({
+    removed: [],
+    warnings: [expect.stringContaining('the edits kept of it are gone')],
+  });
+  expect(overlayThere()).toBe(false);
+  const again = removePlugin(machine.ctx, 'app', { purge: true });
+  await expect(again).rejects.toMatchObject({ code: 'NOT_INSTALLED' });
 });

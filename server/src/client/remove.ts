@@ -25,6 +25,7 @@ export interface RemoveResult {
 
 /**
  * Takes a plugin off this machine (and out of its desired state), or off others. Works without the hub, which is told later.
+ * @param options.purge keep no edits; what was kept of a plugin that is gone already goes too
  * @throws HaiveError NOT_INSTALLED, DEPENDENT_INSTALLED, FORBIDDEN, MACHINE_NOT_FOUND, and those of files
  */
 export async function removePlugin(
@@ -40,14 +41,19 @@ export async function removePlugin(
     const receipts = await readReceipts(ctx.machine);
     if (receipts.plugins[name] === undefined) {
       const offered = (await cachedPlan(ctx))?.plan.plugins.some((p) => p.name === name) === true;
-      if (!offered) throw notInstalled(name, receipts);
+      if (!offered) {
+        if (purge.length === 0 || !(await purgeOverlay(ctx.machine, name))) throw notInstalled(name, receipts);
+        const said = `${name} was not installed any more; the edits kept of it are gone`;
+        return { name, machines: [], removed: [], warnings: [said] };
+      }
     }
     checkDependents(receipts, name);
-    const done = await carryOut(ctx, hub, name, purge);
-    const { plugins: left } = await readReceipts(ctx.machine);
     // The hub rings, and a session of this machine may have been faster: it knows of the removal, not of what was asked besides.
+    const done = await carryOut(ctx, hub, name, purge).finally(async () => {
+      if (purge.length > 0) await purgeOverlay(ctx.machine, name);
+    });
+    const { plugins: left } = await readReceipts(ctx.machine);
     const removed = Object.keys(receipts.plugins).filter((here) => left[here] === undefined);
-    if (purge.length > 0) await purgeOverlay(ctx.machine, name);
     return { name, removed, ...done };
   } finally {
     hub.close();
@@ -78,13 +84,16 @@ async function carryOut(
   return { machines, warnings: sync.warnings };
 }
 
-async function purgeOverlay(m: Machine, name: string): Promise<void> {
+/** Of what is not installed any more. @returns whether there was one to take away */
+async function purgeOverlay(m: Machine, name: string): Promise<boolean> {
   const overlay = join(m.paths.overlays, name);
   // Taken away with the plugin, as a rule.
-  if (lookAt(overlay) === null) return;
-  await withLock(m, 'purge', async () => {
+  if (lookAt(overlay) === null) return false;
+  return withLock(m, 'purge', async () => {
     await recover(m);
-    if ((await readReceipts(m)).plugins[name] === undefined) await removeTree(m.port, overlay);
+    if ((await readReceipts(m)).plugins[name] !== undefined) return false;
+    await removeTree(m.port, overlay);
+    return true;
   });
 }
 
