@@ -52,6 +52,8 @@ export async function installPlugin(
   const hub = await hubFor(ctx, 'machine');
   try {
     const { name } = parsePluginRef(ref);
+    // The hub rings with its answer, and a session of this machine may be faster.
+    const since = await readReceipts(ctx.machine);
     await releaseHold(ctx, hub, name);
     const { answer, through } = force
       ? { answer: await hub.call('install', { params: { id }, body: { version, force } }), through: hub }
@@ -66,6 +68,7 @@ export async function installPlugin(
       reason: 'install',
       force,
       confirmed,
+      since,
       // One connection for all of it.
       through: () => through,
       ...passedOn(options),
@@ -152,5 +155,6 @@ export async function updatePlugins(
   const only = names.length > 0 ? [...names] : Object.keys(receipts.plugins);
   const force = options.force === true;
   const confirmed = options.confirmed === true ? only : [];
-  return syncMachine(ctx, { mode: 'explicit', reason: 'update', only, force, confirmed, ...passedOn(options) });
+  const asked = { only, force, confirmed, since: receipts, ...passedOn(options) };
+  return syncMachine(ctx, { mode: 'explicit', reason: 'update', ...asked });
 }

@@ -44,7 +44,8 @@ export async function syncMachine(ctx: ClientContext, options: SyncOptions): Pro
   try {
     if (!ctx.config.plugins.enabled) return nothing('plugins.enabled is false in the configuration');
     if (options.dryRun === true) return await preview(ctx, hub, options, signal);
-    const result = await withLock(ctx.machine, 'sync', () => run(ctx, hub, options, signal), {
+    const since = options.since ?? (options.discardEdits === true ? await readReceipts(ctx.machine) : undefined);
+    const result = await withLock(ctx.machine, 'sync', () => run(ctx, hub, { ...options, since }, signal), {
       waitMs: patience.lock,
     });
     // In the background only: asking the client costs a quarter of a second.

@@ -32,7 +32,7 @@ export interface PickInput {
   always?: readonly string[] | undefined;
   /** Only these plugins, and what they need, change. */
   only?: readonly string[] | undefined;
-  /** Installed, but its files are gone or damaged: put back. */
+  /** Installed, but not as it was published: put back, named or not. */
   repair?: ReadonlySet<string> | undefined;
   /** Reinstall what is in step too, and try refused digests again. */
   force?: boolean | undefined;
@@ -236,8 +236,9 @@ function toPicked(slots: Map<string, Slot>, input: PickInput): Picked {
 }
 
 function reinstall(slot: Slot, entry: PlanEntry, input: PickInput): boolean {
+  if (input.repair?.has(slot.name) === true) return true;
   if (input.only !== undefined && !input.only.includes(slot.name)) return false;
-  if (input.force === true || input.repair?.has(slot.name) === true) return true;
+  if (input.force === true) return true;
   return slot.here !== undefined && forced(entry, slot.here);
 }
 

@@ -1,3 +1,4 @@
+import type { Receipts } from '../../machine/receipts.ts';
 import type { Change } from '../../machine/transaction.ts';
 import type { HubClient } from '../hub-client.ts';
 
@@ -31,6 +32,8 @@ export interface SyncOptions {
   reason?: Change['reason'];
   /** Updates replace the user's edits (kept in a backup). */
   discardEdits?: boolean;
+  /** What was here when a person asked (absent: as the sync begins). What another process updated since is held to `discardEdits` too. */
+  since?: Receipts | undefined;
   /** Of what is removed, these keep no edits as an overlay. */
   purge?: string[];
   onProgress?: (progress: SyncProgress) => void;

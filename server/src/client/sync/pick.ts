@@ -1,6 +1,7 @@
 import type { HaiveError } from '../../domain/errors.ts';
 import { type InstalledFacts, type Picked, pickChanges } from '../../domain/pick-changes.ts';
 import type { Plan } from '../../domain/plan.ts';
+import { inRange } from '../../domain/resolve.ts';
 import { inspect } from '../../machine/drift.ts';
 import type { Receipts } from '../../machine/receipts.ts';
 import type { ClientContext } from '../context.ts';
@@ -29,14 +30,10 @@ export async function pick(
   // What failed in this very run is not tried again by force either.
   const barred = [...failed].flatMap(([digest, e]) => (here.has(digest) ? [] : [[digest, e.message] as const]));
   const only = options.only === undefined ? undefined : new Set(options.only);
-  const repair =
-    options.mode === 'explicit'
-      ? new Set(
-          (await inspect(ctx.machine, { only }))
-            .filter((p) => p.state === 'missing' || p.state === 'damaged')
-            .map((p) => p.name),
-        )
-      : undefined;
+  const repair = new Set(options.discardEdits === true ? overtaken(options.since ?? receipts, receipts, only) : []);
+  for (const { name, state } of options.mode === 'explicit' ? await inspect(ctx.machine, { only }) : []) {
+    if (state === 'missing' || state === 'damaged') repair.add(name);
+  }
   return pickChanges({
     plan: plan.plugins,
     problems: plan.problems,
@@ -53,4 +50,17 @@ export async function pick(
     repair,
     force,
   });
+}
+
+/** Of these plugins, and of what their new versions made necessary, those that another process updated since: it carried the edits over. */
+function overtaken({ plugins: before }: Receipts, { plugins: now }: Receipts, only?: ReadonlySet<string>): string[] {
+  const moved = (name: string): boolean => before[name]?.digest !== now[name]?.digest;
+  const all = new Set(only ?? Object.keys(now));
+  for (const name of all) {
+    for (const need of moved(name) ? (now[name]?.dependencies ?? []) : []) {
+      const had = before[need.name];
+      if (had !== undefined && !inRange(had.version, need.range)) all.add(need.name);
+    }
+  }
+  return [...all].filter((name) => before[name] !== undefined && moved(name));
 }
