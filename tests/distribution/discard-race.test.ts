@@ -76,9 +76,9 @@ it('an installation replaces the edits of what it names and needs, and keeps the
   expect(await edits()).toEqual({ stay: ['other'], kept: ['app', 'lib'] });
 });
 
-it('an update does so too', async () => {
+it.each(['discardEdits', 'force'])('an update does so too, by %s', async (option) => {
   await publishAll('1.1.0');
-  await updatePlugins(await behindAnother(), ['app'], { discardEdits: true });
+  await updatePlugins(await behindAnother(), ['app'], { [option]: true });
   expect(await edits()).toEqual({ stay: ['other'], kept: ['app', 'lib'] });
 });
 

@@ -32,7 +32,7 @@ export interface SyncOptions {
   reason?: Change['reason'];
   /** Updates replace the user's edits (kept in a backup). */
   discardEdits?: boolean;
-  /** What was here when a person asked (absent: as the sync begins). What another process updated since is held to `discardEdits` too. */
+  /** What was here when a person asked (absent: as the sync begins). What another process updated since is held to `discardEdits` and `force` too. */
   since?: Receipts | undefined;
   /** Of what is removed, these keep no edits as an overlay. */
   purge?: string[];

@@ -30,7 +30,8 @@ export async function pick(
   // What failed in this very run is not tried again by force either.
   const barred = [...failed].flatMap(([digest, e]) => (here.has(digest) ? [] : [[digest, e.message] as const]));
   const only = options.only === undefined ? undefined : new Set(options.only);
-  const repair = new Set(options.discardEdits === true ? overtaken(options.since ?? receipts, receipts, only) : []);
+  const replacing = force || options.discardEdits === true;
+  const repair = new Set(replacing ? overtaken(options.since ?? receipts, receipts, only) : []);
   for (const { name, state } of options.mode === 'explicit' ? await inspect(ctx.machine, { only }) : []) {
     if (state === 'missing' || state === 'damaged') repair.add(name);
   }
