@@ -1,6 +1,6 @@
 import { rename, utimes, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { readKept } from '../../server/src/machine/kept-reads.ts';
+import { keepWritten, readKept } from '../../server/src/machine/kept-reads.ts';
 import { makeRig, type Rig } from './rig.ts';
 
 let rig: Rig;
@@ -56,4 +56,18 @@ it('does not trust the times of a file that people edit and that has just change
   await look();
   await look();
   expect(read).toBe(3);
+});
+
+it('need not read what it has written itself, until it is another file', async () => {
+  const path = rig.path('file');
+  const look = () => readKept(path, json);
+  await writeFile(path, '{"n":1}');
+  const written = { n: 1, list: [1] };
+  keepWritten(path, written);
+  expect(await look()).toBe(written);
+  expect(() => written.list.push(2)).toThrow(TypeError);
+  await writeFile(path, '{"n":22}');
+  expect((await look()).n).toBe(22);
+  keepWritten(rig.path('nothing'), written);
+  expect((await readKept(rig.path('nothing'), json)).n).toBe(0);
 });

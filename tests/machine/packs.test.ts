@@ -116,3 +116,13 @@ it('bytes under way are at hand up to a bound', async () => {
   expect((await readBlob(machine, sha256Of(text))).toString()).toBe(text);
   await expect(readBlob(rig.machine, sha256Of(text))).rejects.toMatchObject({ code: 'BLOB_MISSING' });
 });
+
+it('what this process has just put is seen, also where the clock of the file system has not moved on', async () => {
+  await take(texts(10));
+  const tick = new Date(1_000_000);
+  await utimes(blobs(), tick, tick);
+  expect((await there(texts(10))).every(Boolean)).toBe(true);
+  await take(texts(10, 30));
+  await utimes(blobs(), tick, tick);
+  expect((await there([...texts(10), ...texts(10, 30)])).every(Boolean)).toBe(true);
+});

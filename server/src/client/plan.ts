@@ -7,7 +7,7 @@ import { PLAN_FORMAT, PLAN_PAYLOAD_TYPE, type Plan } from '../domain/plan.ts';
 import { type DeltaPlan, fromDelta, PLAN_IM } from '../domain/plan-delta.ts';
 import { writeAtomic } from '../machine/atomic-file.ts';
 import { readFileOrNull } from '../machine/file-port.ts';
-import { readKept } from '../machine/kept-reads.ts';
+import { keepWritten, readKept } from '../machine/kept-reads.ts';
 import { ensureRoot, type Machine } from '../machine/machine.ts';
 import type { ClientContext } from './context.ts';
 import type { HubClient } from './hub-client.ts';
@@ -93,8 +93,7 @@ function expand(ctx: ClientContext, reply: Reply<'plan'>, base: Plan): { envelop
 
 /** The last accepted plan; null when there is none, or it is not one any more. */
 export async function cachedPlan(ctx: ClientContext): Promise<{ plan: Plan; envelope: Envelope } | null> {
-  const { hub, machine } = ctx.config;
-  const by = `${hub?.id} ${hub?.public_key} ${machine?.id}`;
+  const by = checkedBy(ctx);
   const understand = (bytes: Buffer | null): { plan: Plan; envelope: Envelope; by: string } | null => {
     if (bytes === null) return null;
     try {
@@ -109,10 +108,15 @@ export async function cachedPlan(ctx: ClientContext): Promise<{ plan: Plan; enve
   return kept === null || kept.by === by ? kept : understand(await readFileOrNull(cachePath(ctx.machine)));
 }
 
+/** Whose plan it was checked to be, for whom. */
+const checkedBy = ({ config: { hub, machine } }: ClientContext): string =>
+  `${hub?.id} ${hub?.public_key} ${machine?.id}`;
+
 /** Keeps a plan for the 304s to come. The lock must be held. */
 export async function keepPlan(ctx: ClientContext, answer: PlanAnswer): Promise<void> {
   await ensureRoot(ctx.machine);
   await writeAtomic(ctx.machine.port, cachePath(ctx.machine), JSON.stringify(answer.envelope), { fsync: false });
+  keepWritten(cachePath(ctx.machine), { plan: answer.plan, envelope: answer.envelope, by: checkedBy(ctx) });
 }
 
 function checkPlan(ctx: ClientContext, envelope: Envelope): Plan {

@@ -10,7 +10,7 @@ import { RECORD_PAYLOAD_TYPE, type VersionRecord } from '../domain/version-recor
 import { getRecord, hasBlob, missingBlobs, putRecord, readBlob } from '../machine/blob-store.ts';
 import { type Intake, openIntake } from '../machine/intake.ts';
 import type { Machine } from '../machine/machine.ts';
-import { checkSpace } from '../machine/stage.ts';
+import { checkSpace, roomOf } from '../machine/stage.ts';
 import { inflate, keepPack, openBatch } from './batch.ts';
 import { brokenOff } from './http.ts';
 import type { HubClient } from './hub-client.ts';
@@ -281,7 +281,7 @@ async function takeRecord(m: Machine, hub: HubClient, frame: Frame, so: Answerin
     // Both become folders.
     checkPluginName(record.name);
     checkVersion(record.version);
-    const size = record.files.reduce((sum, file) => sum + file.size, 0);
+    const size = sizeOf(record.files);
     if (!(size <= options.maxBytes)) {
       throw new HaiveError('PLUGIN_TOO_LARGE', `${want.name}@${want.version} has ${size} bytes, over the limit here`);
     }
@@ -313,13 +313,12 @@ async function baseOf(m: Machine, digest: string): Promise<Base | null> {
 
 /** The record comes before the bytes: what has no room here, as bytes and as a tree, is not fetched. @throws HaiveError DISK_FULL */
 async function checkRoom(m: Machine, record: VersionRecord): Promise<void> {
-  const lacking = await missingBlobs(m, [record]);
-  const sizes = [...lacking, ...record.files].map((file) => file.size);
-  await checkSpace(
-    m,
-    sizes.reduce((sum, size) => sum + size, 0),
-  );
+  const bytes = sizeOf(record.files);
+  // What is here already needs no second place, but to know that takes a look at each.
+  if (roomOf(m) < 2 * bytes) await checkSpace(m, bytes + sizeOf(await missingBlobs(m, [record])));
 }
+
+const sizeOf = (files: readonly { size: number }[]): number => files.reduce((sum, { size }) => sum + size, 0);
 
 /** The envelope of a record that came as differences from one that is here. */
 function expand(base: Base, frame: Frame): SignedEnvelope {

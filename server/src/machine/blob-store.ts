@@ -4,7 +4,7 @@ import { HaiveError } from '../domain/errors.ts';
 import { checkRecord, type VersionRecord } from '../domain/version-record.ts';
 import { putFile, sha256Of } from './content-file.ts';
 import { listDir, readFileOrNull, removeFile, statOf } from './file-port.ts';
-import { readKept } from './kept-reads.ts';
+import { keepWritten, readKept } from './kept-reads.ts';
 import type { Machine } from './machine.ts';
 import { collectPack, isPack, type PackedBlob, packedBlobs, readPacked, unpackBlobs } from './packs.ts';
 
@@ -84,6 +84,7 @@ export async function putRecord(m: Machine, envelope: Envelope, record: VersionR
   checkRecord(record);
   const path = recordPath(m, record.digest);
   await putFile(m, m.paths.records, path, JSON.stringify({ format: 1, envelope, record }));
+  keepWritten(path, { envelope, record });
 }
 
 /** A version's record, or null where it is missing or does not hash to its digest. */

@@ -29,10 +29,22 @@ export async function readKept<T>(
   if (same !== null && before?.same === same) return before.value as T;
   kept.delete(path);
   const value = understand(await readFileOrNull(path));
-  if (same === null) return value;
+  if (same !== null) keep(path, same, value);
+  return value;
+}
+
+/**
+ * Keeps what this process has just written, so that it need not be read again. Only for files that others write under the same lock.
+ * @param value what `understand` would make of the bytes; frozen from now on
+ */
+export function keepWritten(path: string, value: unknown): void {
+  const same = identityOf(path);
+  if (same !== null) keep(path, same, value);
+}
+
+function keep(path: string, same: string, value: unknown): void {
   if (kept.size >= MOST) kept.clear();
   kept.set(path, { same, value: freeze(value) });
-  return value;
 }
 
 /** A file as it lies there now: replaced or changed, it has another. Null where there is none, or it has not settled. */

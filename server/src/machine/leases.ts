@@ -89,11 +89,15 @@ export async function collectVersions(
   const leased = options.ignoreLeases ? new Set<string>() : await leasedDirs(m);
   const oldest = m.clock().getTime() - (options.graceMs ?? 3600_000);
   const doomed: (TreeReceipt & { name: string })[] = [];
-  const next: Receipts = structuredClone(receipts);
-  for (const receipt of Object.values(next.plugins)) {
-    const extra = receipt.previous.splice(options.keep ?? 2);
-    next.retired.push(...extra.map((tree) => ({ ...tree, name: receipt.name, at: m.clock().toISOString() })));
+  const next: Receipts = { ...receipts, plugins: { ...receipts.plugins }, retired: [...receipts.retired] };
+  const keep = options.keep ?? 2;
+  for (const [name, receipt] of Object.entries(next.plugins)) {
+    const extra = receipt.previous.slice(keep);
+    if (extra.length === 0) continue;
+    next.plugins[name] = { ...receipt, previous: receipt.previous.slice(0, keep) };
+    next.retired.push(...extra.map((tree) => ({ ...tree, name, at: m.clock().toISOString() })));
   }
+  const trees = next.retired.length;
   next.retired = next.retired.filter((tree) => {
     if (leased.has(tree.dir) || Date.parse(tree.at) > oldest) return true;
     doomed.push(tree);
@@ -101,7 +105,7 @@ export async function collectVersions(
   });
   for (const tree of doomed) await keepEdits(m, receipts, tree);
   // Receipts first: a tree that is half gone must not be one that a rollback can choose.
-  if (JSON.stringify(next) !== JSON.stringify(receipts)) await writeReceipts(m, next);
+  if (trees > receipts.retired.length || doomed.length > 0) await writeReceipts(m, next);
   return removeOrphans(m, next, leased);
 }
 
@@ -139,13 +143,17 @@ async function removeOrphans(m: Machine, receipts: Receipts, leased: ReadonlySet
   }
   const removed: string[] = [];
   for (const plugin of await listDir(m.paths.versions)) {
+    let stay = 0;
     for (const entry of await listDir(join(m.paths.versions, plugin.name))) {
       const dir = `versions/${plugin.name}/${entry.name}`;
-      if (known.has(dir) || !entry.isDirectory()) continue;
+      if (known.has(dir) || !entry.isDirectory()) {
+        stay++;
+        continue;
+      }
       await removeTree(m.port, join(m.paths.root, dir));
       removed.push(dir);
     }
-    await removeEmptyDir(m.port, join(m.paths.versions, plugin.name));
+    if (stay === 0) await removeEmptyDir(m.port, join(m.paths.versions, plugin.name));
   }
   return removed;
 }

@@ -43,6 +43,9 @@ export async function putPack(m: Machine, blobs: ReadonlyMap<string, Uint8Array>
   length.writeUInt32BE(index.length);
   const path = join(m.paths.blobs, `pack-${sha256Of(index).slice(0, 32)}`);
   await putFile(m, m.paths.blobs, path, Buffer.concat([...blobs.values(), index, length, MARK]));
+  // Within one tick of the file system's clock the folder's time does not tell of it.
+  const before = known.get(m.paths.blobs);
+  if (before !== undefined) known.set(m.paths.blobs, { ...before, same: 'put' });
 }
 
 /** What lies in packs, by sha256; read anew where the folder has changed since. */

@@ -22,6 +22,8 @@ export interface ChangePlan {
   next: Receipts;
   marketplace: string;
   trees: StagedTree[];
+  /** Folders that are named already, relative to the root. */
+  taken: Set<string>;
   /** What the trees will take, roughly. */
   bytes: number;
   result: ChangeResult;
@@ -42,6 +44,7 @@ export async function planChange(m: Machine, prev: Receipts, change: Change): Pr
     texts: [],
     edits: undefined,
     trees: [],
+    taken: namedDirs(prev),
     bytes: 0,
     result: { installed: [], removed: [], edits: [], warnings: [] },
   };
@@ -75,6 +78,15 @@ export async function planChange(m: Machine, prev: Receipts, change: Change): Pr
   plan.texts = [...effects.texts, ...(pointerMoves ? [{ path: m.paths.marketplace, text: plan.marketplace }] : [])];
   plan.changed = pointerLost || plan.trees.length > 0 || receiptsText(next) !== receiptsText(prev);
   return plan;
+}
+
+/**
+ * A folder once named by receipts is never written to again: a new tree always changes the pointer's text, and recovery
+ * tells by that text whether the tree was complete.
+ */
+function namedDirs({ plugins, retired }: Receipts): Set<string> {
+  const live = Object.values(plugins).flatMap((p) => [p, ...p.previous]);
+  return new Set([...live, ...retired].map((tree) => tree.dir));
 }
 
 /** The receipts as they may be changed; those of plugins that the change is not about stay the very same objects. */

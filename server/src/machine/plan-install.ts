@@ -3,7 +3,7 @@ import { HaiveError } from '../domain/errors.ts';
 import { checkPluginName, checkVersion } from '../domain/names.ts';
 import { checkPath, checkPathSet } from '../domain/safe-path.ts';
 import { checkRecord, type VersionRecord } from '../domain/version-record.ts';
-import { hasBlob, readBlob, sha256Of } from './blob-store.ts';
+import { missingBlobs, readBlob, sha256Of } from './blob-store.ts';
 import { confineTree, isMisplaced } from './confine.ts';
 import { readFileOrNull } from './file-port.ts';
 import { globalCommandFiles, hashOnDisk, renderGlobalCommand } from './global-commands.ts';
@@ -79,7 +79,8 @@ export async function planInstall(
     await checkBlobs(m, record);
     const rendered = await renderTree(m, record, carry, take);
     const confined = await confineTree(m, record, rendered, confining);
-    const dir = await freeTreeDir(m, record, knownDirs(prev, next));
+    const dir = await freeTreeDir(m, record, plan.taken);
+    plan.taken.add(dir);
     plan.trees.push({ name: entry.name, dir, rendered });
     plan.bytes += record.files.reduce((sum, file) => sum + file.size, 0);
     result.edits.push(...rendered.edits);
@@ -158,23 +159,15 @@ async function reusableTree(
   return same && disk.size === kept.files.length ? { tree: kept, disk } : undefined;
 }
 
-/**
- * A folder once named by receipts is never written to again: a new tree always changes the pointer's text, and recovery
- * tells by that text whether the tree was complete.
- */
-function knownDirs(...all: Receipts[]): Set<string> {
-  const live = all.flatMap((r) => Object.values(r.plugins).flatMap((p) => [p, ...p.previous]));
-  return new Set([...live, ...all.flatMap((r) => r.retired)].map((tree) => tree.dir));
-}
-
 async function checkBlobs(m: Machine, record: VersionRecord): Promise<void> {
-  for (const { sha256, path } of record.files) {
-    if (await hasBlob(m, sha256)) continue;
-    throw new HaiveError('BLOB_MISSING', `${record.name}@${record.version}: the bytes of ${path} are not here`, {
-      details: { sha256, path },
-      hint: 'Run `hv sync`; it fetches what is missing.',
-    });
-  }
+  const [missing] = await missingBlobs(m, [record]);
+  if (missing === undefined) return;
+  const { sha256 } = missing;
+  const path = record.files.find((file) => file.sha256 === sha256)?.path;
+  throw new HaiveError('BLOB_MISSING', `${record.name}@${record.version}: the bytes of ${path} are not here`, {
+    details: { sha256, path },
+    hint: 'Run `hv sync`; it fetches what is missing.',
+  });
 }
 
 async function sourceBytes(m: Machine, source: Source | undefined): Promise<Buffer | null> {

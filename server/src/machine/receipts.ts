@@ -4,7 +4,7 @@ import type { Dependency } from '../domain/manifest.ts';
 import type { Origin } from '../domain/plan.ts';
 import { writeAtomic } from './atomic-file.ts';
 import type { DevTree } from './dev-override.ts';
-import { readKept } from './kept-reads.ts';
+import { keepWritten, readKept } from './kept-reads.ts';
 import type { Machine } from './machine.ts';
 
 export const RECEIPTS_FORMAT = 1;
@@ -203,9 +203,13 @@ export function receiptsText(receipts: Receipts): string {
   return `${JSON.stringify(receipts)}\n`;
 }
 
-/** Replaces the receipts. The lock must be held. */
-export async function writeReceipts(m: Machine, receipts: Receipts): Promise<void> {
-  await writeAtomic(m.port, m.paths.receipts, receiptsText(receipts));
+/**
+ * Replaces the receipts; they are frozen from now on. The lock must be held.
+ * @param options.fsync false: the caller waits until file and folder are on the disk
+ */
+export async function writeReceipts(m: Machine, receipts: Receipts, options: { fsync?: boolean } = {}): Promise<void> {
+  await writeAtomic(m.port, m.paths.receipts, receiptsText(receipts), options);
+  keepWritten(m.paths.receipts, receipts);
 }
 
 /**

@@ -26,17 +26,31 @@ export function parseSettings(text: string, where: string): Record<string, unkno
   return value as Record<string, unknown>;
 }
 
+/** The objects of the text that was looked at last, by where they open: one edit asks for the same ones several times. */
+let looked: { text: string; objects: Map<number, ObjectSpan> } = { text: '', objects: new Map() };
+
+/** The text is known to be JSON. */
+function objectAt(text: string, open: number): ObjectSpan {
+  if (looked.text !== text) looked = { text, objects: new Map() };
+  const span = looked.objects.get(open) ?? readObject(text, open);
+  looked.objects.set(open, span);
+  return span;
+}
+
+const rootOf = (text: string): ObjectSpan => objectAt(text, skipSpace(text, text.startsWith(BOM) ? 1 : 0));
+
 /** The object at `path`, or how far the path exists. */
 function descend(text: string, path: readonly string[], where: string): { span: ObjectSpan; depth: number } {
-  parseSettings(text, where);
-  let span = readObject(text, skipSpace(text, text.startsWith(BOM) ? 1 : 0));
+  // Only a text that is JSON was ever looked at.
+  if (looked.text !== text || looked.objects.size === 0) parseSettings(text, where);
+  let span = rootOf(text);
   for (let depth = 0; depth < path.length; depth++) {
     const found = find(span, path[depth] ?? '', where);
     if (found === undefined) return { span, depth };
     if (text.charCodeAt(found.valueStart) !== 0x7b) {
       throw invalid(where, `holds something other than an object at ${pointer(path.slice(0, depth + 1))}`);
     }
-    span = readObject(text, found.valueStart);
+    span = objectAt(text, found.valueStart);
   }
   return { span, depth: path.length };
 }
@@ -85,8 +99,7 @@ export function setKey(text: string, path: readonly string[], value: unknown, no
   const { span, depth } = descend(text, path.slice(0, -1), where);
   const key = path[depth] ?? '';
   const eol = text.includes('\r\n') ? '\r\n' : '\n';
-  const root = readObject(text, skipSpace(text, text.startsWith(BOM) ? 1 : 0));
-  const rootIndent = indentOf(leadOf(text, root));
+  const rootIndent = indentOf(leadOf(text, rootOf(text)));
   const unit = rootIndent === null || rootIndent === '' ? '  ' : rootIndent;
   const last = span.properties.at(-1);
   const indent = indentOf(leadOf(text, span));
@@ -218,8 +231,7 @@ export function addElement(
     return setKey(text, path, [value], notes, where);
   }
   const eol = text.includes('\r\n') ? '\r\n' : '\n';
-  const root = readObject(text, skipSpace(text, text.startsWith(BOM) ? 1 : 0));
-  const rootIndent = indentOf(leadOf(text, root));
+  const rootIndent = indentOf(leadOf(text, rootOf(text)));
   const unit = rootIndent === null || rootIndent === '' ? '  ' : rootIndent;
   const last = span.properties.at(-1);
   if (last === undefined) {

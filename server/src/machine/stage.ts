@@ -1,5 +1,5 @@
-import { realpathSync, statfsSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { statfsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { shortDigest, type VersionRecord } from '../domain/version-record.ts';
 import { readBlob } from './blob-store.ts';
@@ -30,12 +30,15 @@ export async function freeTreeDir(m: Machine, record: VersionRecord, taken: Read
  * @throws HaiveError DISK_FULL
  */
 export async function checkSpace(m: Machine, bytes: number): Promise<void> {
-  const free = m.room?.() ?? freeBytes(m.paths.root);
+  const free = roomOf(m);
   if (free >= bytes) return;
   throw new HaiveError('DISK_FULL', `${m.paths.root} has ${free} bytes left, ${bytes} are needed`, {
     details: { free, needed: bytes },
   });
 }
+
+/** Bytes that are free where trees are written. */
+export const roomOf = (m: Machine): number => m.room?.() ?? freeBytes(m.paths.root);
 
 /** Infinite where nobody knows. */
 function freeBytes(path: string): number {
@@ -98,16 +101,13 @@ async function writeTree(m: Machine, { dir, rendered }: StagedTree): Promise<{ f
 
 /** @throws HaiveError PATH_OCCUPIED when a link below the root leads one of these folders elsewhere */
 async function stayHere(m: Machine, folders: Iterable<string>): Promise<void> {
-  const root = realpathSync.native(m.paths.root);
-  const all = [...folders];
-  const above = new Set(all.map((path) => dirname(path)));
-  for (const path of all) {
-    // Where one below it is what it seems, so is this one.
-    if (above.has(path)) continue;
-    const here = realPathOf(path);
-    // Some file systems give names back in another normal form.
-    if (here.normalize('NFC') === join(root, relative(m.paths.root, path)).normalize('NFC')) continue;
-    throw new HaiveError('PATH_OCCUPIED', `${path} leads elsewhere by a link`, { details: { path } });
+  const seen = new Set<string>();
+  for (const folder of folders) {
+    for (let path = folder; path.length > m.paths.root.length && !seen.has(path); path = dirname(path)) {
+      seen.add(path);
+      if (lookAt(path)?.isDirectory()) continue;
+      throw new HaiveError('PATH_OCCUPIED', `${path} leads elsewhere by a link`, { details: { path } });
+    }
   }
 }
 
@@ -123,15 +123,6 @@ async function readBack(m: Machine, { name, dir, rendered }: StagedTree): Promis
     throw new HaiveError('VERIFY_FAILED', `${name}: ${path} does not read back as it was written`, {
       details: { name, path },
     });
-  }
-}
-
-/** Empty where it leads nowhere. */
-function realPathOf(path: string): string {
-  try {
-    return realpathSync.native(path);
-  } catch {
-    return '';
   }
 }
 

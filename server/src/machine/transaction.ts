@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path';
 import type { Dependency } from '../domain/manifest.ts';
 import type { Origin } from '../domain/plan.ts';
 import type { VersionRecord } from '../domain/version-record.ts';
-import { type Prepared, prepareAtomic, temporaryOf, writeAtomic } from './atomic-file.ts';
+import { type Prepared, prepareAtomic, temporaryOf } from './atomic-file.ts';
 import { changesBetween } from './audit-changes.ts';
 import { appendLines, sealChanges } from './audit-log.ts';
 import { applyEffects, flipPointer, preparedFiles, removeFromSettings, temporaryFiles } from './effects.ts';
@@ -11,7 +11,7 @@ import { type Journal, journalPaths, readJournal, writeJournal } from './journal
 import { runKeeps, temporaryKeeps } from './keeps.ts';
 import { ensureRoot, type Machine, syncFoldersLater } from './machine.ts';
 import { planChange } from './plan-change.ts';
-import { type Layout, readReceipts, receiptsText } from './receipts.ts';
+import { type Layout, readReceipts, receiptsText, writeReceipts } from './receipts.ts';
 import type { Edit, Take } from './render.ts';
 import { checkSpace, stageTrees } from './stage.ts';
 
@@ -126,7 +126,7 @@ async function finish(m: Machine, journal: Journal): Promise<string[]> {
   await flipPointer(before, journal.marketplace);
   const warnings = await applyEffects(behind, prev, next);
   await appendLines(behind, journal.audit);
-  await writeAtomic(behind.port, m.paths.receipts, receiptsText(next), { fsync: false });
+  await writeReceipts(behind, next, { fsync: false });
   await later.settle([m.paths.receipts, dirname(m.paths.receipts)]);
   // What lay ready and was not needed, because others changed those files meanwhile, and the journal last.
   for (const path of [...(m.prepared?.keys() ?? []), m.paths.journal]) await removeFile(m.port, path);

@@ -1,5 +1,4 @@
 import { lstatSync, readlinkSync } from 'node:fs';
-import { join } from 'node:path';
 import { sha256Of } from './blob-store.ts';
 import { fileError, listDir, readFile } from './file-port.ts';
 
@@ -32,10 +31,10 @@ export async function scanTree(root: string): Promise<Map<string, DiskFile>> {
 }
 
 async function scan(root: string, prefix: string, files: Map<string, DiskFile>): Promise<void> {
-  for (const entry of await listDir(join(root, prefix))) {
+  for (const entry of await listDir(prefix === '' ? root : `${root}/${prefix}`)) {
     const path = prefix === '' ? entry.name : `${prefix}/${entry.name}`;
     if (entry.isDirectory()) await scan(root, path, files);
-    else files.set(path, await look(join(root, path), path, entry.isFile()));
+    else files.set(path, await look(`${root}/${path}`, path, entry.isFile()));
   }
 }
 
