@@ -7,13 +7,19 @@ const SCRIPT = /\.(?:sh|bash|zsh)$/i;
 const SHEBANG = /^#!.*\b(?:ba|z|da|k)?sh\b/;
 const MAX_LINES = 20_000;
 
-/** Commands of hooks and servers, wherever the plugin declares them, and the lines of its shell scripts. */
-export function findCommands(file: TextFile, manifest: JsonObject): Sighting[] {
+/** The JSON files in which a plugin declares hooks and servers. */
+export function placesOfCommands(manifest: JsonObject): Set<string> {
   const places = new Set([HOOKS_PATH, MCP_PATH, MANIFEST_PATH]);
   for (const key of ['hooks', 'mcpServers'])
     if (!isJsonObject(manifest[key])) for (const p of namedPaths(manifest[key])) places.add(p);
+  return places;
+}
+
+/** Commands of hooks and servers, in the places given, and the lines of its shell scripts. */
+export function findCommands(file: TextFile, places: ReadonlySet<string>): Sighting[] {
   if (places.has(file.path)) return inJson(file);
-  return SCRIPT.test(file.path) || SHEBANG.test(file.text.slice(0, 200)) ? inScript(file) : [];
+  const isScript = SCRIPT.test(file.path) || (file.raw.startsWith('#!') && SHEBANG.test(file.text.slice(0, 200)));
+  return isScript ? inScript(file) : [];
 }
 
 function inJson(file: TextFile): Sighting[] {

@@ -3,7 +3,7 @@ import { classifier, MANIFEST_PATH } from '../file-types.ts';
 import type { Finding } from '../findings.ts';
 import type { SourceFile } from '../package.ts';
 import { readJson } from '../read-json.ts';
-import { findCommands } from './commands.ts';
+import { findCommands, placesOfCommands } from './commands.ts';
 import { findOverrides } from './instructions.ts';
 import { findSecrets } from './secrets.ts';
 import { isAllowed, placeOf, type Sighting, type TextFile, textFiles } from './text-file.ts';
@@ -20,6 +20,7 @@ const FOR_MODELS = new Set(['command', 'agent', 'skill']);
 export async function scanPlugin(files: readonly SourceFile[]): Promise<Finding[]> {
   const manifest = readJson(files.find((f) => f.path === MANIFEST_PATH)?.bytes) ?? {};
   const typeOf = classifier(manifest);
+  const places = placesOfCommands(manifest);
   const findings: Finding[] = [];
   for (const file of textFiles(files)) {
     if (findings.length >= MAX_FINDINGS) break;
@@ -27,7 +28,7 @@ export async function scanPlugin(files: readonly SourceFile[]): Promise<Finding[
     const checks: ((file: TextFile) => Sighting[] | Promise<Sighting[]>)[] = [
       findSecrets,
       findHiddenText,
-      (f) => findCommands(f, manifest),
+      (f) => findCommands(f, places),
       ...(isForModels ? [findOverrides] : []),
     ];
     for (const check of checks) findings.push(...(await run(check, file)));

@@ -1,17 +1,35 @@
 import { expect, it } from 'vitest';
-import { linesWithRun } from './long-runs.ts';
+import { longRuns } from './long-runs.ts';
 
-const shown = (text: string, least = 5) => linesWithRun(text, least).map((line) => `${line.offset} ${line.text}`);
+const runs = (text: string, least = 15) => {
+  const bytes = Buffer.from(text);
+  return longRuns({ bytes, raw: bytes.toString('latin1') }, least);
+};
+const run = 'abcdefghij+/=.-_';
 
-it('gives the lines with a run, whole and with their place', () => {
-  expect(shown('ab cde\nx abcde y abcdef\nfghij')).toEqual(['7 x abcde y abcdef', '24 fghij']);
-  expect(shown('é abcd+/=.-_ é\r\n')).toEqual(['0 é abcd+/=.-_ é\r']);
+it('gives the runs with what stands before them, and their lines with their place in bytes', () => {
+  const { longest, text, lines } = runs(`ab cde\nkey: "${run}" ${run}q\n${'f'.repeat(20)}`);
+  expect(longest).toBe(20);
+  expect(text).toContain(`key: "${run}\n`);
+  expect(text).toMatch(/q\n[\s\S]*f{20}$/);
+  expect(lines()).toEqual([
+    { offset: 7, text: `key: "${run}" ${run}q` },
+    { offset: 49, text: 'f'.repeat(20) },
+  ]);
+  expect(runs(`é ${run} é\r\n`).lines()).toEqual([{ offset: 0, text: Buffer.from(`é ${run} é\r`).toString('latin1') }]);
 });
 it('gives none where every run is too short', () => {
-  expect(shown('abcd abcd\nabcd\nabcdéabcd abcd')).toEqual([]);
-  expect(shown('')).toEqual([]);
+  for (const text of [
+    '',
+    'abc',
+    `${'a'.repeat(14)} ${'b'.repeat(14)}\n${'c'.repeat(14)}`,
+    `${'a'.repeat(14)}é${'b'.repeat(14)}`,
+  ])
+    expect(runs(text)).toMatchObject({ longest: 0, text: '' });
+  expect(runs(run, 17).lines()).toEqual([]);
 });
-it('finds a run wherever it begins', () => {
-  for (let before = 0; before < 12; before++)
-    expect(shown(`${' '.repeat(before)}abcde`)).toEqual([`0 ${' '.repeat(before)}abcde`]);
+it('finds a run wherever it begins and whatever ends it', () => {
+  for (let before = 0; before < 24; before++)
+    for (const end of ' ,:é\0~\n*')
+      expect(runs(`${end.repeat(before)}${'a'.repeat(15)}${end}b`)).toMatchObject({ longest: 15 });
 });

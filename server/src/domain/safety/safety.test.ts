@@ -16,6 +16,7 @@ describe('secrets', () => {
   it.each([
     ['GitHub', of('gh', 'p_', random, random.slice(0, 16))],
     ['Slack', of('xox', 'b-123456789012-123456789012-', random)],
+    ['a short one of Slack', of('xox', 'b-a-b')],
     ['Anthropic', of('sk-', 'ant-api03-', random, random, random)],
     ['AWS', of('AK', 'IA', 'ABCDEFGHIJKLMNOP')],
     ['Google', of('AI', 'za', random, random.slice(0, 15))],
@@ -37,6 +38,11 @@ describe('secrets', () => {
     'the token is kept in settings',
   ])('lets pass: %s', async (line) => {
     expect(await scan({ 'notes.md': `${line}\n` })).toEqual([]);
+  });
+  it('names the place also behind other characters than ASCII', async () => {
+    const secret = of('gh', 'p_', random, random.slice(0, 10));
+    const [found] = await scanPlugin(pluginFiles({ ...good, 'notes.md': `é 日本\n🙂é ${secret}\n` }));
+    expect(found).toMatchObject({ code: 'SECRET_FOUND', line: 2, column: 5 });
   });
   it('lets pass what the author allows on the line', async () => {
     const secret = of('gh', 'p_', random, random.slice(0, 16));

@@ -1,5 +1,7 @@
-import { type Line, linesWithRun } from './long-runs.ts';
-import type { Sighting, TextFile } from './text-file.ts';
+import { longRuns } from './long-runs.ts';
+import { mayHoldNamed } from './pre-filter.ts';
+import { bySecretlint } from './secretlint.ts';
+import { offsetInText, type Sighting, type TextFile } from './text-file.ts';
 
 /**
  * Secrets: secretlint's recommended rules, the shapes that Claude Code itself calls a literal credential, and values of
@@ -17,6 +19,7 @@ const SHAPES = [
   /\bAIza[0-9A-Za-z_-]{35}\b/g,
   /\beyJ[A-Za-z0-9_-]{10,2000}\.[A-Za-z0-9_-]{10,2000}\.[A-Za-z0-9_-]{1,2000}/g,
 ];
+const ANY_SHAPE = new RegExp(SHAPES.map(({ source }) => source).join('|'));
 const PLACEHOLDER = /your[-_ ]|replace|example|changeme|placeholder|dummy|redacted|xxx|[<>]|\*\*\*|\$\{|not-a-real/i;
 const NAME = /authorization|api[-_]?key|secret|token|passw(?:or)?d|credential/i;
 const NAMED =
@@ -44,21 +47,20 @@ export async function findSecrets(file: TextFile): Promise<Sighting[]> {
     if (!PLACEHOLDER.test(file.text.slice(offset, offset + Math.min(length, 2000))))
       found.set(offset, sighting(offset, what));
   };
-  const lines = linesWithRun(file.text, SHORTEST);
-  for (const { start, length, rule } of await bySecretlint(file, lines)) take(start, length, `a secret (${rule})`);
-  for (const shape of SHAPES)
+  const runs = longRuns(file, SHORTEST);
+  for (const { start, length, rule } of await bySecretlint(file, runs)) take(start, length, `a secret (${rule})`);
+  const [isShape, isNamed] = [ANY_SHAPE.test(runs.text), mayHoldNamed(runs.text)];
+  const lines = isShape || isNamed ? runs.lines() : [];
+  for (const shape of isShape ? SHAPES : [])
     for (const line of lines)
       for (const match of line.text.matchAll(shape))
-        take(line.offset + match.index, match[0].length, 'a literal credential');
-  for (const line of lines) {
-    for (const match of NAME.test(line.text) ? line.text.matchAll(NAMED) : []) {
+        take(offsetInText(file, line.offset + match.index), match[0].length, 'a literal credential');
+  for (const line of isNamed ? lines : []) {
+    for (const match of mayHoldNamed(line.text) && NAME.test(line.text) ? line.text.matchAll(NAMED) : []) {
       const value = match[1] ?? '';
+      const at = line.offset + match.index + match[0].lastIndexOf(value);
       if (entropy(value) >= 3.5 && /\d/.test(value) && /[A-Za-z]/.test(value) && !isHash(match[0], value))
-        take(
-          line.offset + match.index + match[0].lastIndexOf(value),
-          value.length,
-          'a secret by its name and randomness',
-        );
+        take(offsetInText(file, at), value.length, 'a secret by its name and randomness');
     }
   }
   return [...found.values()];
@@ -78,40 +80,4 @@ function entropy(value: string): number {
   let sum = 0;
   for (const n of counts.values()) sum -= (n / value.length) * Math.log2(n / value.length);
   return sum;
-}
-
-/** Files without any of these hold nothing that the rules look for: most files, most of the time. */
-function isWorthAll(text: string, lines: readonly Line[]): boolean {
-  return (
-    lines.some((line) => /[A-Za-z0-9+/_-]{20,}/.test(line.text)) ||
-    /:\/\/[^\s/]*@/.test(text) ||
-    text.includes('PRIVATE KEY')
-  );
-}
-
-/** Loaded at the first file that is worth it. It keeps a mark of every step for ever, and looks through them all at each: not here. */
-async function secretlint() {
-  const [{ lintSource }, { creator }, { secretLintProfiler }] = await Promise.all([
-    import('@secretlint/core'),
-    import('@secretlint/secretlint-rule-preset-recommend'),
-    import('@secretlint/profiler'),
-  ]);
-  secretLintProfiler.mark = () => undefined;
-  return { lintSource, creator };
-}
-
-async function bySecretlint(
-  file: TextFile,
-  lines: readonly Line[],
-): Promise<{ start: number; length: number; rule: string }[]> {
-  if (!isWorthAll(file.text, lines)) return [];
-  const { lintSource, creator } = await secretlint();
-  const source = { content: file.text, filePath: file.path, ext: '', contentType: 'text' as const };
-  const config = { rules: [{ id: '@secretlint/secretlint-rule-preset-recommend', rule: creator }] };
-  const { messages } = await lintSource({ source, options: { config, noPhysicFilePath: true, maskSecrets: true } });
-  return messages.map((m) => ({
-    start: m.range[0],
-    length: m.range[1] - m.range[0],
-    rule: (m.ruleId.split('secretlint-rule-')[1] ?? m.ruleId).slice(0, 40),
-  }));
 }

@@ -1,3 +1,4 @@
+import { mayHideText } from './pre-filter.ts';
 import type { Sighting, TextFile } from './text-file.ts';
 
 const BIDI = /[\u202A-\u202E\u2066-\u2069]/gu;
@@ -8,6 +9,7 @@ const FLAG = /\u{1F3F4}[\u{E0020}-\u{E007F}]{1,8}/gu;
 
 /** Characters that make a text read otherwise than it looks; one finding a kind and file. */
 export function findHiddenText(file: TextFile): Sighting[] {
+  if (!mayHideText(file)) return [];
   const text = file.text.replace(FLAG, (flag) => ' '.repeat(flag.length));
   const found: Sighting[] = [];
   for (const [code, pattern, what] of [
