@@ -283,6 +283,21 @@ describe('syncMachine', () => {
     expect(await readFile(join(m.ctx.machine.paths.pluginsDir, 'alpha', 'x.txt'), 'utf8')).toBe('same');
   });
 
+  it('says what it could not lay again, once, and leaves it as it is', async () => {
+    const alpha = version('alpha', '1.0.0', { 'commands/a.md': '---\ndescription: a\n---\nx' });
+    serve(hub, [alpha]);
+    await syncMachine(m.ctx, { mode: 'explicit' });
+    await rm(m.ctx.machine.paths.blobs, { recursive: true });
+    hub.answers['POST /api/transfer'] = transferAnswer([{ ...alpha, blobs: new Map() }]);
+    const before = transfers(hub).length;
+    const signal = AbortSignal.timeout(20_000);
+    const result = await syncMachine(await m.reopen(), { mode: 'explicit', force: true, signal });
+    expect(result.problems).toEqual([expect.objectContaining({ name: 'alpha', code: 'BLOB_NOT_FOUND' })]);
+    expect(result.changed.reinstalled).toEqual([]);
+    expect(transfers(hub).length - before).toBe(1);
+    expect(await inspect(m.ctx.machine)).toEqual([expect.objectContaining({ name: 'alpha', state: 'verified' })]);
+  });
+
   it('follows verify_checksums and backup_before_update', async () => {
     serve(hub, [a1]);
     await syncMachine(m.ctx, { mode: 'explicit' });

@@ -311,4 +311,20 @@ describe('rollback', () => {
     expect(await rig.read('.claude/plugins/ops/b')).toBe('mine');
     expect((await readReceipts(rig.machine)).holds).toEqual({});
   });
+
+  it('leads away from the version that was seen, also where another process has updated the plugin since', async () => {
+    const [one, two, three] = [
+      await rig.store('ops', '1.0.0', { a: '1' }),
+      await rig.store('ops', '2.0.0', { a: '2' }),
+      await rig.store('ops', '3.0.0', { a: '3' }),
+    ];
+    for (const install of [one, two, three]) await rig.apply({ install: [install] });
+    expect(await planRollback(rig.machine, 'ops')).toMatchObject({ version: '2.0.0' });
+    expect(await planRollback(rig.machine, 'ops', undefined, '2.0.0')).toMatchObject({ version: '1.0.0' });
+    expect(await planRollback(rig.machine, 'ops', '2.0.0', '2.0.0')).toMatchObject({ version: '2.0.0' });
+    const [four, five] = [await rig.store('one', '4.0.0', { a: '4' }), await rig.store('one', '5.0.0', { a: '5' })];
+    for (const install of [four, five]) await rig.apply({ install: [install] });
+    const nowhere = planRollback(rig.machine, 'one', undefined, '4.0.0');
+    await expect(nowhere).rejects.toMatchObject({ code: 'ROLLBACK_UNAVAILABLE' });
+  });
 });

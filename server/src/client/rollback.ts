@@ -35,17 +35,22 @@ export async function rollbackPlugin(ctx: ClientContext, name: string, to?: stri
   if (to !== undefined && to !== here.version && !here.previous.some((p) => p.version === to)) {
     return fromHub(ctx, name, here.version, to);
   }
-  const target = await withLock(machine, 'rollback', async () => {
+  const moved = await withLock(machine, 'rollback', async () => {
     await recover(machine);
-    return flip(ctx, name, to);
+    return flip(ctx, name, to, here.version);
   });
-  const told = await tellHub(ctx, name, target.version);
-  return { name, from: here.version, to: target.version, ...told };
+  const told = await tellHub(ctx, name, moved.to);
+  return { name, ...moved, ...told };
 }
 
-async function flip(ctx: ClientContext, name: string, to: string | undefined): Promise<TreeReceipt> {
+async function flip(
+  ctx: ClientContext,
+  name: string,
+  to: string | undefined,
+  seen: string,
+): Promise<{ from: string; to: string }> {
   const { machine } = ctx;
-  const tree = await planRollback(machine, name, to);
+  const tree = await planRollback(machine, name, to, seen);
   const receipts = await readReceipts(machine);
   const here = receipts.plugins[name];
   const kept = await getRecord(machine, tree.digest);
@@ -65,7 +70,7 @@ async function flip(ctx: ClientContext, name: string, to: string | undefined): P
     trying([{ what: 'rollback', name, version }]);
     return applyChange(machine, change);
   });
-  return tree;
+  return { from: here.version, to: version };
 }
 
 /** Nothing that stays may lose what it needs, and the old version must find what it needs. */

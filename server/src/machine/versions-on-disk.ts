@@ -8,9 +8,11 @@ import { readReceipts, type TreeReceipt } from './receipts.ts';
 /**
  * Where a rollback would lead: the version named, or the newest kept one that is older than what is live (the last one
  * that was live, where none is older).
+ * @param seen the version that was live when it was asked for: that is what one wants to get away from, also where another process
+ *   has updated the plugin since
  * @throws HaiveError NOT_INSTALLED, ROLLBACK_UNAVAILABLE
  */
-export async function planRollback(m: Machine, name: string, to?: string): Promise<TreeReceipt> {
+export async function planRollback(m: Machine, name: string, to?: string, seen?: string): Promise<TreeReceipt> {
   const receipt = (await readReceipts(m)).plugins[name];
   if (receipt === undefined) throw new HaiveError('NOT_INSTALLED', `${name} is not installed on this machine`);
   const kept: TreeReceipt[] = [];
@@ -18,9 +20,10 @@ export async function planRollback(m: Machine, name: string, to?: string): Promi
     const there = await lstat(join(m.paths.root, tree.dir)).catch(() => null);
     if (there?.isDirectory()) kept.push(tree);
   }
+  const away = seen ?? receipt.version;
   const target =
     to === undefined
-      ? (kept.find((tree) => compare(tree.version, receipt.version) < 0) ?? kept[0])
+      ? (kept.find((tree) => compare(tree.version, away) < 0) ?? kept.find((tree) => tree.version !== away))
       : kept.find((tree) => tree.version === to);
   if (target !== undefined) return target;
   const have = kept.map((tree) => tree.version).join(', ') || 'none';

@@ -35,7 +35,7 @@ export async function pick(
   for (const { name, state } of options.mode === 'explicit' ? await inspect(ctx.machine, { only }) : []) {
     if (state === 'missing' || state === 'damaged') repair.add(name);
   }
-  return pickChanges({
+  const picked = pickChanges({
     plan: plan.plugins,
     problems: plan.problems,
     installed,
@@ -51,6 +51,9 @@ export async function pick(
     repair,
     force,
   });
+  // Neither is what is installed and was to be laid again; it stays as it is.
+  picked.install = picked.install.filter((entry) => !failed.has(entry.digest));
+  return picked;
 }
 
 /** Of these plugins, and of what their new versions made necessary, those that another process updated since: it carried the edits over. */
