@@ -22,12 +22,16 @@ interface Wanted {
   candidates: RegistryVersion[];
 }
 
+/** Versions that are installed, by name. */
+type Here = ReadonlyMap<string, string>;
+
 /** Computes a machine's desired state; never throws for any registry. */
 export function desiredState(registry: Registry, machine: MachineFacts): DesiredState {
   const problems: PlanProblem[] = [];
   const wanted = new Map<string, Wanted>();
+  const here: Here = new Map(machine.installed.map((p) => [p.name, p.version]));
   for (const name of [...registry.plugins.keys()].sort()) {
-    const found = wantedVersions(registry, machine, name, problems);
+    const found = wantedVersions(registry, machine, here, name, problems);
     if (found !== null) wanted.set(name, found);
   }
   for (const override of machine.overrides) {
@@ -40,7 +44,7 @@ export function desiredState(registry: Registry, machine: MachineFacts): Desired
     }
   }
   const candidates = (name: string): readonly Candidate[] =>
-    wanted.get(name)?.candidates ?? dependencyVersions(registry, machine, name);
+    wanted.get(name)?.candidates ?? dependencyVersions(registry, machine, here, name);
   const resolution = resolveDropping(wanted, candidates, machine, problems);
   return { plugins: toEntries(resolution, registry, wanted, machine), problems };
 }
@@ -73,14 +77,20 @@ function conflictProblem(name: string, conflict: Conflict): PlanProblem {
 const byPreference = (a: Wanted, b: Wanted): number =>
   Number(b.origin === 'explicit') - Number(a.origin === 'explicit') || (a.name < b.name ? -1 : 1);
 
-function overridesFor(machine: MachineFacts, name: string): Partial<Record<MachineOverride['kind'], MachineOverride>> {
-  return Object.fromEntries(machine.overrides.filter((o) => o.name === name).map((o) => [o.kind, o]));
+type Overrides = Partial<Record<MachineOverride['kind'], MachineOverride>>;
+
+const NONE: Overrides = {};
+
+function overridesFor({ overrides }: MachineFacts, name: string): Overrides {
+  const own = overrides.filter((o) => o.name === name);
+  return own.length === 0 ? NONE : Object.fromEntries(own.map((o) => [o.kind, o]));
 }
 
 /** The versions of a plugin that this machine wants by itself, highest first; null when it does not want it. */
 function wantedVersions(
   registry: Registry,
   machine: MachineFacts,
+  installed: Here,
   name: string,
   problems: PlanProblem[],
 ): Wanted | null {
@@ -88,7 +98,7 @@ function wantedVersions(
   const { install, pin, hold, exclude } = overridesFor(machine, name);
   if (exclude !== undefined) return null;
   const explicit = install ?? pin ?? hold;
-  const here = machine.installed.find((p) => p.name === name)?.version;
+  const here = installed.get(name);
   const range = hold?.range ?? pin?.range ?? install?.range ?? '*';
   const reasons: string[] = [];
   const fitting = versions.filter((version) => {
@@ -121,9 +131,12 @@ function wantedVersions(
 /** Keeps the versions in range. A float prefers stable versions and takes a prerelease only where nothing else was published. */
 function narrow(versions: RegistryVersion[], range: string, float: boolean): RegistryVersion[] {
   if (range !== '*') return versions.filter((v) => semver.satisfies(v.version, range));
-  const stable = versions.filter((v) => semver.prerelease(v.version) === null);
+  const stable = versions.filter((v) => !isPrerelease(v.version));
   return stable.length > 0 || !float ? stable : versions;
 }
+
+/** Of a version that is one: told by its text, because every version is asked about for every machine. */
+const isPrerelease = (version: string): boolean => (version.split('+', 1)[0] ?? '').includes('-');
 
 /** The design's status table for one version on one machine. */
 export function statusAllows(
@@ -195,9 +208,14 @@ export function groupReaches(group: string, groups: readonly string[]): boolean 
 }
 
 /** Versions of a plugin that nobody asked for on this machine but that another may require. */
-function dependencyVersions(registry: Registry, machine: MachineFacts, name: string): RegistryVersion[] {
+function dependencyVersions(
+  registry: Registry,
+  machine: MachineFacts,
+  installed: Here,
+  name: string,
+): RegistryVersion[] {
   if (machine.overrides.some((o) => o.name === name && o.kind === 'exclude')) return [];
-  const here = machine.installed.find((p) => p.name === name)?.version;
+  const here = installed.get(name);
   return (registry.plugins.get(name) ?? []).filter(
     (v) =>
       statusAllows(v, here, false, false, '*') &&
@@ -223,7 +241,8 @@ function toEntries(
   }
   return dependenciesFirst(chosen).map((version) => {
     const { install, pin, hold } = overridesFor(machine, version.name);
-    const exact = semver.valid(hold?.range ?? pin?.range ?? install?.range ?? '') !== null;
+    const range = hold?.range ?? pin?.range ?? install?.range;
+    const exact = range !== undefined && semver.valid(range) !== null;
     const targets = version.targets.filter((t) => groupReaches(t.group, machine.groups));
     return {
       id: version.id,
