@@ -23,7 +23,6 @@ vi.mock('../../server/src/domain/safety/pre-filter.ts', async (original) => {
   return {
     ...real,
     mayHideText: (...args: Parameters<typeof real.mayHideText>) => isOff() || real.mayHideText(...args),
-    mayHoldNamed: (...args: Parameters<typeof real.mayHoldNamed>) => isOff() || real.mayHoldNamed(...args),
     overridesFor: (...args: Parameters<typeof real.overridesFor>) => (isOff() ? -1 : real.overridesFor(...args)),
     rulesFor: (...args: Parameters<typeof real.rulesFor>) =>
       state.filters === 'no rule' ? [] : real.rulesFor(...args),
@@ -33,7 +32,7 @@ vi.mock('../../server/src/domain/safety/long-runs.ts', async (original) => {
   const real = await original<typeof import('../../server/src/domain/safety/long-runs.ts')>();
   const longRuns: typeof real.longRuns = (file, least) =>
     state.filters === 'off'
-      ? { longest: file.raw.length, text: file.raw, lines: () => [{ offset: 0, text: file.raw }] }
+      ? { longest: file.raw.length, text: file.raw, linesWith: () => [{ offset: 0, text: file.raw }] }
       : real.longRuns(file, least);
   return { ...real, longRuns };
 });

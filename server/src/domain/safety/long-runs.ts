@@ -25,8 +25,8 @@ export interface LongRuns {
   longest: number;
   /** All, one after the other, each with what stands before it. */
   text: string;
-  /** The lines in which they are, each once. */
-  lines(): Line[];
+  /** The lines of those runs in which, or in what stands before them, the pattern (without anchors) matches; each line once. */
+  linesWith(pattern: RegExp): Line[];
 }
 
 /**
@@ -35,10 +35,18 @@ export interface LongRuns {
  */
 export function longRuns({ bytes, raw }: Pick<TextFile, 'bytes' | 'raw'>, least: number): LongRuns {
   const runs = runsOf(bytes, least);
+  const withLead = ({ start, end }: Run): string => raw.slice(Math.max(start - LEAD, 0), end);
+  const text = runs.map(withLead).join('\n');
   return {
     longest: runs.reduce((longest, { start, end }) => Math.max(longest, end - start), 0),
-    text: runs.map(({ start, end }) => raw.slice(Math.max(start - LEAD, 0), end)).join('\n'),
-    lines: () => linesOf(raw, runs),
+    text,
+    linesWith: (pattern) => {
+      if (!pattern.test(text)) return [];
+      return linesOf(
+        raw,
+        runs.filter((run) => pattern.test(withLead(run))),
+      );
+    },
   };
 }
 

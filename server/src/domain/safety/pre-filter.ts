@@ -14,30 +14,33 @@ const HIDING =
 /** Whether a character may be among those that turn or hide text. */
 export const mayHideText = ({ isAscii, raw }: TextFile): boolean => !isAscii && HIDING.test(raw);
 
-/** Whether a value is given to something; one that begins with slashes is the rest of an address. */
-export const mayHoldNamed = (runs: string): boolean =>
-  /[:=][ \t]{0,4}["']?(?:(?:Bearer|Basic|Token|Bot) )?(?!\/\/)[A-Za-z0-9+/_=.-]{20}/i.test(runs);
+/** What rules of secretlint's recommended preset, by the end of their id, cannot report without: in a long run… */
+const IN_RUNS: Record<string, RegExp> = {
+  npm: /npm_/,
+  sendgrid: /SG\./,
+  shopify: /shp(?:pa|ca|at|ss)_/,
+  github: /gh[opsur]_|github_pat_/,
+  openai: /T3BlbkFJ/,
+  linear: /lin_api_/,
+  '1password': /ops_ey/,
+};
+const ANY_IN_RUNS = new RegExp(
+  Object.values(IN_RUNS)
+    .map(({ source }) => source)
+    .join('|'),
+);
 
-/** What each rule of secretlint's recommended preset cannot report without, by the end of its id. */
-const RULES: Record<string, (file: TextFile, runs: LongRuns) => boolean> = {
+/** … or otherwise. The rule `gcp` looks into two kinds of files, and is told the kind of none. */
+const ANYWHERE: Record<string, (file: TextFile, runs: LongRuns) => boolean> = {
   aws: ({ raw }, { longest }) =>
     longest >= 40 && /(?:SECRET|secret|Secret)_?(?:ACCESS|access|Access)_?(?:KEY|key|Key)/.test(raw),
-  // looks into two kinds of files, and is told the kind of none
-  gcp: () => false,
   privatekey: ({ raw }) => raw.includes('PRIVATE KEY'),
-  npm: ({ path, raw }, { text }) =>
-    text.includes('npm_') ||
+  npm: ({ path, raw }) =>
     (/package(?:-lock)?\.json$/.test(path) && raw.includes('x-oauth-basic@github')) ||
     (path.endsWith('.npmrc') && raw.includes('_authToken=')),
   basicauth: ({ raw }) => holds(raw, '://', /[\w-]{1,256}:[\w-]{1,256}@/y),
   slack: ({ raw }, { text }) =>
     holds(raw, 'xox', /[abopr]-/y) || raw.includes('xapp-') || /hooks\.slack\.com/i.test(text),
-  sendgrid: (_file, { text }) => text.includes('SG.'),
-  shopify: (_file, { text }) => /shp(?:pa|ca|at|ss)_/.test(text),
-  github: (_file, { text }) => /gh[opsur]_|github_pat_/.test(text),
-  openai: (_file, { text }) => text.includes('T3BlbkFJ'),
-  linear: (_file, { text }) => text.includes('lin_api_'),
-  '1password': (_file, { text }) => text.includes('ops_ey'),
 };
 
 /** Whether the literal is in the text, followed at once by what the sticky pattern matches. */
@@ -54,7 +57,8 @@ function holds(raw: string, literal: string, then: RegExp): boolean {
  * @param runs those of 15 characters or more
  */
 export function rulesFor(file: TextFile, runs: LongRuns): string[] {
-  const names = Object.keys(RULES).filter((name) => RULES[name]?.(file, runs));
+  const names = Object.keys(ANYWHERE).filter((name) => ANYWHERE[name]?.(file, runs));
+  if (ANY_IN_RUNS.test(runs.text)) names.push(...Object.keys(IN_RUNS).filter((name) => IN_RUNS[name]?.test(runs.text)));
   return names.length > 0 && file.raw.includes('secretlint-') ? [...names, 'filter-comments'] : names;
 }
 

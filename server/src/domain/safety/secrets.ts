@@ -1,5 +1,4 @@
 import { longRuns } from './long-runs.ts';
-import { mayHoldNamed } from './pre-filter.ts';
 import { bySecretlint } from './secretlint.ts';
 import { offsetInText, type Sighting, type TextFile } from './text-file.ts';
 
@@ -24,6 +23,8 @@ const PLACEHOLDER = /your[-_ ]|replace|example|changeme|placeholder|dummy|redact
 const NAME = /authorization|api[-_]?key|secret|token|passw(?:or)?d|credential/i;
 const NAMED =
   /(?<![A-Za-z0-9])[\w.-]{0,40}(?:authorization|api[-_]?key|secret|token|passw(?:or)?d|credential)[\w-]{0,40}["']?[ \t]{0,4}[:=][ \t]{0,4}["']?(?:(?:Bearer|Basic|Token|Bot) )?([A-Za-z0-9+/_=.-]{20,200})(?![A-Za-z0-9+/_=.-])/gi;
+/** What stands between a name and a value, and that; one that begins with slashes is the rest of an address. */
+const GIVEN = /[:=][ \t]{0,4}["']?(?:(?:Bearer|Basic|Token|Bot) )?(?!\/\/)[A-Za-z0-9+/_=.-]{20}/i;
 /** No shape and no named value has fewer characters in a row, and none goes over the end of a line. */
 const SHORTEST = 15;
 const MAX_PER_FILE = 20;
@@ -49,14 +50,13 @@ export async function findSecrets(file: TextFile): Promise<Sighting[]> {
   };
   const runs = longRuns(file, SHORTEST);
   for (const { start, length, rule } of await bySecretlint(file, runs)) take(start, length, `a secret (${rule})`);
-  const [isShape, isNamed] = [ANY_SHAPE.test(runs.text), mayHoldNamed(runs.text)];
-  const lines = isShape || isNamed ? runs.lines() : [];
-  for (const shape of isShape ? SHAPES : [])
-    for (const line of lines)
+  const shaped = runs.linesWith(ANY_SHAPE);
+  for (const shape of SHAPES)
+    for (const line of shaped)
       for (const match of line.text.matchAll(shape))
         take(offsetInText(file, line.offset + match.index), match[0].length, 'a literal credential');
-  for (const line of isNamed ? lines : []) {
-    for (const match of mayHoldNamed(line.text) && NAME.test(line.text) ? line.text.matchAll(NAMED) : []) {
+  for (const line of runs.linesWith(GIVEN)) {
+    for (const match of NAME.test(line.text) ? line.text.matchAll(NAMED) : []) {
       const value = match[1] ?? '';
       const at = line.offset + match.index + match[0].lastIndexOf(value);
       if (entropy(value) >= 3.5 && /\d/.test(value) && /[A-Za-z]/.test(value) && !isHash(match[0], value))
