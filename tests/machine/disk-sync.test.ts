@@ -1,5 +1,7 @@
 // Waiting for the disk: nothing is passed over, whether few paths are waited for one by one or many by their file system.
+import { statSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -26,6 +28,26 @@ it.each([3, 500])('%i files and their folder are waited for, and one that is gon
   await port.syncAll([]);
   const gone = join(folder, 'gone');
   await expect(port.syncAll([gone, ...files])).rejects.toMatchObject({ code: 'ENOENT', path: gone });
+});
+
+const MEMORY = '/dev/shm';
+const devOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.dev;
+const isOtherDisk = devOf(MEMORY) !== undefined && devOf(MEMORY) !== devOf(tmpdir());
+
+it.skipIf(!isOtherDisk)('what lies on another disk is waited for too, beside what one sync does for', async () => {
+  const elsewhere = await mkdtemp(join(MEMORY, 'hv-sync-'));
+  // A socket cannot be opened: whoever waits for it says so.
+  const socket = join(elsewhere, 'socket');
+  const server = createServer().listen(socket);
+  try {
+    await new Promise((resolve) => server.once('listening', resolve));
+    const files = Array.from({ length: 500 }, (_, i) => join(folder, `file ${i}`));
+    for (const file of files) await writeFile(file, 'x');
+    await expect(realFilePort().syncAll([...files, socket])).rejects.toMatchObject({ code: 'ENXIO' });
+  } finally {
+    server.close();
+    await rm(elsewhere, { recursive: true, force: true });
+  }
 });
 
 it('a change that died is finished from a journal that leaves out what it is not about', async () => {

@@ -29,12 +29,16 @@ export async function syncOne(path: string): Promise<void> {
 }
 
 /**
- * The same for all of these paths, which lie in one file system, at once: those that wait together share the disk's journal.
+ * The same for all of these paths at once: those that wait together share the disk's journal.
  * @throws HaiveError IO_ERROR where the system's own program says that something did not reach the disk, and errors of the system
  */
 export async function syncEach(paths: readonly string[]): Promise<void> {
   const [first] = paths;
-  if (first !== undefined && paths.length > ONE_BY_ONE && (await syncFileSystem(first))) return;
+  if (first !== undefined && paths.length > ONE_BY_ONE && (await syncFileSystem(first))) {
+    const { dev } = fs.statSync(first);
+    // A folder of the client's may be a link to another disk.
+    return syncEach(paths.filter((path) => fs.statSync(path).dev !== dev));
+  }
   let next = 0;
   const worker = async (): Promise<void> => {
     while (next < paths.length) await syncOne(paths[next++] as string);
