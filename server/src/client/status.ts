@@ -27,7 +27,7 @@ export interface StatusRow {
   conflicts: { path: string; take_published: string; keep_mine: string }[];
   /** Earlier versions that `hv rollback` can go back to at once. */
   previous: string[];
-  /** What the hub says of it: deprecated, yanked, or gone from the plan. */
+  /** What the hub says of it (deprecated, yanked, gone from the plan), or why this machine refused the version that is available. */
   notice: string | null;
   error: { code: string; message: string } | null;
 }
@@ -72,7 +72,7 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
       missing: here?.missing ?? [],
       conflicts: (here?.conflicts ?? []).map((path) => conflictOf(receipt.name, path)),
       previous: receipt.previous.map((p) => p.version),
-      notice: noticeOf(plan, receipt.name),
+      notice: noticeOf(plan, receipt.name) ?? (same ? null : (receipts.refused[entry.digest]?.reason ?? null)),
       error: receipt.error ?? null,
     });
   }
