@@ -186,4 +186,19 @@ describe('a tree that does not read back as it was written', () => {
     expect(await readFile(join(m.ctx.machine.paths.pluginsDir, 'alpha/commands/a.md'), 'utf8')).toContain('one');
     expect((await machineStatus(m.ctx)).plugins[0]).toMatchObject({ version: '1.0.0', state: 'verified' });
   });
+
+  it('nor does a copy of the loose layout: the version before it stays whole, the rest is installed', async () => {
+    await updateConfig(m.ctx.machine, (raw) => ({ ...raw, plugins: { ...Object(raw.plugins), layout: 'loose' } }));
+    serve(hub, [a1]);
+    await syncMachine(await m.reopen(), { mode: 'explicit' });
+    serve(hub, [a2, b1], { counter: 2 });
+    const bad = await syncMachine(await open({}, spoiling('.a.md.hv-tmp')), { mode: 'explicit' });
+    expect((await installed()).sort()).toEqual(['alpha@1.0.0', 'beta@1.0.0']);
+    expect(bad.problems).toEqual([expect.objectContaining({ name: 'alpha', code: 'VERIFY_FAILED', where: 'machine' })]);
+    expect(await readFile(join(m.ctx.machine.paths.commandsDir, 'a.md'), 'utf8')).toContain('one');
+    const status = await machineStatus(m.ctx);
+    expect(status.refused).toEqual([{ digest: a2.entry.digest, reason: expect.stringContaining('VERIFY_FAILED') }]);
+    expect(status.plugins.find((p) => p.name === 'alpha')).toMatchObject({ version: '1.0.0', state: 'verified' });
+    expect(status.plugins.find((p) => p.name === 'alpha')?.notice).toContain('does not read back');
+  });
 });

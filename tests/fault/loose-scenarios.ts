@@ -77,6 +77,24 @@ export const LOOSE_SCENARIOS: Scenario[] = [
     },
   },
   {
+    name: 'loose update in which a file becomes a folder',
+    async prepare(rig) {
+      const skill = { 'skills/s/SKILL.md': 'a skill', 'commands/c.md': 'c' };
+      const one = await rig.store('ops', '1.0.0', { ...skill, 'skills/s/more': 'x' });
+      await rig.apply({ install: [one], layout: 'loose' });
+      return change({ install: [await rig.store('ops', '2.0.0', { ...skill, 'skills/s/more/x.txt': 'x' })] });
+    },
+  },
+  {
+    name: 'loose rollback',
+    async prepare(rig) {
+      const one = await ops(rig, '1.0.0');
+      await rig.apply({ install: [one], layout: 'loose' });
+      await rig.apply({ install: [await ops(rig, '2.0.0')] });
+      return change({ install: [one], reason: 'rollback' });
+    },
+  },
+  {
     name: 'loose removal of an edited plugin',
     async prepare(rig) {
       await used(rig);

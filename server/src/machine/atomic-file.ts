@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
+import { sha256Of } from './content-file.ts';
 import { errnoOf, type FilePort, fileError, lookAt, readBytes, removeFile, statOf } from './file-port.ts';
 
 /** Where a path really leads: links in its last part are followed, also one whose target does not exist yet. */
@@ -24,25 +25,25 @@ export function temporaryOf(path: string): string {
 }
 
 /** Temporary files that lie ready beside their targets, by path: `writeAtomic` of the same bytes then only renames. */
-export type Prepared = Map<string, { text: string; mode: number }>;
+export type Prepared = Map<string, { sha256: string; mode: number }>;
 
 /**
  * The first half of a `writeAtomic` to come, so that many files are waited for at once. Whoever calls syncs the temporary file. Where
- * the folder is missing nothing is prepared.
+ * there is no folder to write into nothing is prepared.
  * @throws HaiveError as writeAtomic
  */
 export async function prepareAtomic(
   port: FilePort,
   prepared: Prepared,
-  { path, text, mode: newMode }: { path: string; text: string; mode?: number },
+  { path, text, mode: newMode }: { path: string; text: Uint8Array | string; mode?: number },
 ): Promise<void> {
   const target = await realTarget(path);
-  if (statOf(dirname(target)) === null) return;
+  if (statOf(dirname(target))?.isDirectory() !== true) return;
   const existing = await modeOf(target);
   if (existing !== null) checkWritable(target, existing);
   const mode = existing ?? newMode ?? 0o644;
   await writeTemporary(port, temporaryOf(target), text, { mode, exact: existing !== null, fsync: false });
-  prepared.set(temporaryOf(target), { text, mode });
+  prepared.set(temporaryOf(target), { sha256: sha256Of(text), mode });
 }
 
 /**
@@ -51,7 +52,7 @@ export async function prepareAtomic(
  * @param options.mode permission bits of a new file, 0644 by default
  * @param options.settled false: the folder is not synced, so that a loss of power may bring the old file back, whole
  * @param options.readBack what was written is read again before it gets into place
- * @param options.prepared what `prepareAtomic` wrote and its caller synced
+ * @param options.prepared what `prepareAtomic` wrote, and its caller synced and, where that matters, read back
  * @throws HaiveError READ_ONLY when the file's mode allows nobody to write it, DISK_FULL, IO_ERROR, VERIFY_FAILED
  */
 export async function writeAtomic(
@@ -75,10 +76,10 @@ export async function writeAtomic(
   const mode = existing ?? options.mode ?? 0o644;
   const ready = options.prepared?.get(temporary);
   options.prepared?.delete(temporary);
-  if (ready?.text !== bytes || ready.mode !== mode)
-    await writeTemporary(port, temporary, bytes, { mode, exact: existing !== null, fsync });
+  const isReady = ready?.mode === mode && ready.sha256 === sha256Of(bytes);
+  if (!isReady) await writeTemporary(port, temporary, bytes, { mode, exact: existing !== null, fsync });
   try {
-    if (options.readBack === true && !(await readBytes(temporary)).equals(Buffer.from(bytes))) {
+    if (!isReady && options.readBack === true && !(await readBytes(temporary)).equals(Buffer.from(bytes))) {
       throw new HaiveError('VERIFY_FAILED', `${path} does not read back as it was written`, {
         details: { path },
         hint: 'Look at the disk; the next `hv sync` writes it again.',

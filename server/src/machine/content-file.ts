@@ -1,12 +1,18 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { makeDirs, removeFile, statOf } from './file-port.ts';
+import { makeDirs, readFileOrNull, removeFile, statOf } from './file-port.ts';
 import { ensureRoot, type Machine } from './machine.ts';
 
 /** Files that are named by what they hold: put by several processes at once, without the lock. */
 
 export function sha256Of(bytes: Uint8Array | string): string {
   return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Of the bytes at a path; null where there is no file. @throws HaiveError READ_ONLY, IO_ERROR */
+export async function hashOnDisk(path: string): Promise<string | null> {
+  const bytes = await readFileOrNull(path);
+  return bytes === null ? null : sha256Of(bytes);
 }
 
 /**

@@ -2,10 +2,12 @@ import { basename, dirname, join, relative } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { checkReplaceable, realTarget, temporaryOf, writeAtomic } from './atomic-file.ts';
 import { makeDirs, removeEmptyDir } from './file-port.ts';
-import { applyGlobalCommands, temporaryCommands } from './global-commands.ts';
+import { applyGlobalCommands, commandPlaces, commandsToWrite } from './global-commands.ts';
+import type { Keep } from './keeps.ts';
 import { applyLinks } from './links.ts';
-import { applyCopies, editClaudeJson, temporaryCopies } from './loose/index.ts';
+import { applyCopies, copyPlaces, editClaudeJson, looseToWrite } from './loose/index.ts';
 import type { Machine } from './machine.ts';
+import type { OutsideCopy } from './outside-copies.ts';
 import type { FileNotes, Receipts } from './receipts.ts';
 import { editInstalled, editSettings } from './settings-effects.ts';
 import { NEW_MODE, readText, type Text, writeText } from './text-file.ts';
@@ -164,6 +166,22 @@ export async function planEffects(m: Machine, prev: Receipts, next: Receipts): P
   return { notes, warnings, texts, edits: { settings, list } };
 }
 
+/** Copies and bare commands that the change will write, as things lie now. */
+export async function copiesOf(
+  m: Machine,
+  prev: Receipts,
+  next: Receipts,
+  keeps: readonly Keep[],
+): Promise<OutsideCopy[]> {
+  const drops = keeps.filter((keep) => keep.drop && keep.below === 'claude');
+  const switched = prev.layout === next.layout ? [] : [...commandPlaces(m, prev), ...copyPlaces(m, prev)];
+  const leaving = new Map([
+    ...switched,
+    ...drops.map(({ from, sha256 }) => [join(m.paths.claudeDir, from), sha256] as const),
+  ]);
+  return [...(await looseToWrite(m, prev, next, leaving)), ...(await commandsToWrite(m, prev, next, leaving))];
+}
+
 /** `path` as the notes name it. */
 export function relativeToClaude(m: Machine, path: string): string {
   return relative(m.paths.claudeDir, path).replaceAll('\\', '/');
@@ -179,13 +197,14 @@ export async function preparedFiles({ paths }: Machine): Promise<string[]> {
 /** Every half-written file that a crash of a change between these receipts may have left. */
 export async function temporaryFiles(m: Machine, prev: Receipts, next: Receipts): Promise<string[]> {
   const { settings, claudeJson, installedPlugins, receipts, journal, pluginsDir, backups } = m.paths;
+  const copies = [prev, next].flatMap((r) => [...commandPlaces(m, r), ...copyPlaces(m, r)]);
+  const places = await Promise.all(copies.map(([path]) => realTarget(path)));
   const links = [prev, next].flatMap((r) => Object.values(r.plugins).flatMap((p) => p.links));
   return [
     ...(await preparedFiles(m)),
     ...[receipts, journal].map(temporaryOf),
     ...[settings, installedPlugins, claudeJson].map((path) => temporaryOf(join(backups, basename(path)))),
     ...links.map((link) => temporaryOf(join(pluginsDir, link))),
-    ...temporaryCommands(m, prev, next),
-    ...temporaryCopies(m, prev, next),
+    ...places.map(temporaryOf),
   ];
 }

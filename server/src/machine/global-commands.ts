@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { temporaryOf, writeAtomic } from './atomic-file.ts';
-import { sha256Of } from './blob-store.ts';
-import { makeDirs, readFileOrNull, removeFile } from './file-port.ts';
+import { hashOnDisk } from './content-file.ts';
+import { readFileOrNull, removeFile } from './file-port.ts';
 import type { Machine } from './machine.ts';
+import { type OutsideCopy, writeCopy } from './outside-copies.ts';
 import type { Receipt, Receipts } from './receipts.ts';
 
 /**
@@ -27,33 +27,44 @@ export function renderGlobalCommand(m: Machine, dir: string, bytes: Buffer): Buf
   return text.includes(variable) ? Buffer.from(text.replaceAll(variable, () => join(m.paths.root, dir))) : bytes;
 }
 
-export async function hashOnDisk(path: string): Promise<string | null> {
-  const bytes = await readFileOrNull(path);
-  return bytes === null ? null : sha256Of(bytes);
-}
-
-/**
- * Makes `~/.claude/commands` say what `next` says. A file that holds neither what we wrote nor what we are about to
- * write was edited, and stays.
- */
+/** Makes `~/.claude/commands` say what `next` says. */
 export async function applyGlobalCommands(m: Machine, prev: Receipts, next: Receipts): Promise<void> {
-  const before = byPath(prev);
   const after = byPath(next);
-  for (const [path, { sha256 }] of before) {
+  for (const [path, { sha256 }] of byPath(prev)) {
     const absolute = join(m.paths.commandsDir, path);
     if (!after.has(path) && (await hashOnDisk(absolute)) === sha256) await removeFile(m.port, absolute);
   }
-  for (const [path, { sha256, receipt }] of after) {
+  for (const command of await commandsToWrite(m, prev, next)) await writeCopy(m, command);
+}
+
+/**
+ * Commands of `next` that do not lie there yet. A file that holds neither what we wrote nor what we are about to write was edited,
+ * and stays.
+ * @param leaving hash by absolute path: what the change takes away before it writes
+ */
+export async function commandsToWrite(
+  m: Machine,
+  prev: Receipts,
+  next: Receipts,
+  leaving: ReadonlyMap<string, string> = new Map(),
+): Promise<OutsideCopy[]> {
+  const before = byPath(prev);
+  const commands: OutsideCopy[] = [];
+  for (const [path, { sha256, receipt }] of byPath(next)) {
     const absolute = join(m.paths.commandsDir, path);
-    const disk = await hashOnDisk(absolute);
-    if (disk === sha256 || (disk !== null && disk !== before.get(path)?.sha256)) continue;
+    const found = await hashOnDisk(absolute);
+    const disk = found === leaving.get(absolute) ? null : found;
+    const was = before.get(path)?.sha256;
+    if (disk === sha256 || (disk !== null && disk !== was)) continue;
     // Gone though we had written it: the user deleted it, and an update that changes nothing respects that.
-    if (disk === null && before.get(path)?.sha256 === sha256) continue;
-    const from = await readFileOrNull(join(m.paths.root, receipt.dir, 'commands', path));
-    if (from === null) continue;
-    await makeDirs(m.port, m.paths.commandsDir);
-    await writeAtomic(m.port, absolute, renderGlobalCommand(m, receipt.dir, from));
+    if (disk === null && was === sha256) continue;
+    const bytes = async (): Promise<Buffer | null> => {
+      const from = await readFileOrNull(join(m.paths.root, receipt.dir, 'commands', path));
+      return from === null ? null : renderGlobalCommand(m, receipt.dir, from);
+    };
+    commands.push({ plugin: receipt.name, path: absolute, sha256, mode: 0o644, bytes });
   }
+  return commands;
 }
 
 function byPath(receipts: Receipts): Map<string, { sha256: string; receipt: Receipt }> {
@@ -61,7 +72,7 @@ function byPath(receipts: Receipts): Map<string, { sha256: string; receipt: Rece
   return new Map(all.flatMap((receipt) => receipt.globalCommands.map((c) => [c.path, { sha256: c.sha256, receipt }])));
 }
 
-/** Half-written files that a crash may have left here. */
-export function temporaryCommands(m: Machine, ...all: Receipts[]): string[] {
-  return all.flatMap((r) => [...byPath(r).keys()].map((path) => temporaryOf(join(m.paths.commandsDir, path))));
+/** Absolute paths of a layout's commands, with what we wrote there. */
+export function commandPlaces(m: Machine, receipts: Receipts): [path: string, sha256: string][] {
+  return [...byPath(receipts)].map(([path, { sha256 }]) => [join(m.paths.commandsDir, path), sha256]);
 }

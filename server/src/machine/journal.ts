@@ -15,6 +15,8 @@ export interface Journal {
   next: Receipts;
   /** Edits that are put aside. */
   keeps: Keep[];
+  /** Folders below `~/.claude` that were missing, outermost first: they are made for copies before the commit. */
+  missing: string[];
   /** Lines for audit.jsonl. */
   audit: string[];
   /** What the pointer file says once the change is made. */
@@ -71,7 +73,7 @@ export async function readJournal(m: Machine): Promise<Journal | null> {
     if (isTorn(bytes)) return null;
     throw new HaiveError('IO_ERROR', `${m.paths.journal} is damaged`, { cause });
   }
-  const { format, order = [], keeps = [], audit = [], ...rest } = written;
+  const { format, order = [], keeps = [], missing = [], audit = [], ...rest } = written;
   if (format !== FORMAT && format !== OLDER_FORMAT) {
     throw new HaiveError('FORMAT_UNSUPPORTED', `${m.paths.journal} has format ${format}`);
   }
@@ -81,7 +83,7 @@ export async function readJournal(m: Machine): Promise<Journal | null> {
   const { plugins } = left.length === 0 ? { plugins: {} } : await readReceipts(m);
   const prev = { ...rest.prev, plugins: { ...pickOf(plugins, left), ...rest.prev.plugins } };
   const next = { ...rest.next, plugins: pickOf({ ...plugins, ...rest.next.plugins }, order) };
-  return { ...rest, keeps, audit, prev, next: order.length === 0 ? rest.next : next };
+  return { ...rest, keeps, missing, audit, prev, next: order.length === 0 ? rest.next : next };
 }
 
 /** In this order. One that is gone was taken away by hand: then the plugin is unknown, as without a journal. */

@@ -3,7 +3,7 @@ import { HaiveError } from '../domain/errors.ts';
 import { getRecord } from './blob-store.ts';
 import { enabledNames } from './drift.ts';
 import { type PlannedEdits, planEffects, relativeToClaude, type TextToWrite } from './effects.ts';
-import { lookAt, readFileOrNull } from './file-port.ts';
+import { readFileOrNull, statOf } from './file-port.ts';
 import { backupOfLive, type Keep, planDrops, planKeeps, planPurge, settleKeeps } from './keeps.ts';
 import { looseFiles } from './loose/index.ts';
 import type { Machine } from './machine.ts';
@@ -29,6 +29,8 @@ export interface ChangePlan {
   result: ChangeResult;
   /** Edits that are put aside when the change is made. */
   keeps: Keep[];
+  /** Folders below `~/.claude` that the change will make, outermost first. */
+  missing: string[];
   /** What the pointer and files of others will say. */
   texts: TextToWrite[];
   edits: PlannedEdits | undefined;
@@ -39,6 +41,7 @@ export async function planChange(m: Machine, prev: Receipts, change: Change): Pr
   const plan: ChangePlan = {
     changed: false,
     keeps: [],
+    missing: [],
     next,
     marketplace: '',
     texts: [],
@@ -66,7 +69,8 @@ export async function planChange(m: Machine, prev: Receipts, change: Change): Pr
     const receipt = next.plugins[name];
     if (receipt !== undefined) receipt.enabled = (receipt.enabled ?? 0) + 1;
   }
-  planMadeDirs(next, prev, missingDirs(m, next));
+  plan.missing = missingDirs(m, next);
+  planMadeDirs(next, prev, plan.missing);
   const effects = await planEffects(m, prev, next);
   next.notes = { ...effects.notes, madeDirs: next.notes.madeDirs };
   plan.result.warnings.push(...effects.warnings);
@@ -174,13 +178,14 @@ function setHolds(m: Machine, next: Receipts, change: Change): void {
 /** Folders outside ours that the change will make. */
 function missingDirs(m: Machine, next: Receipts): string[] {
   const receipts = Object.values(next.plugins);
-  const dirs: string[] = [];
+  const dirs = [m.paths.claudeDir];
   if (receipts.some((r) => r.globalCommands.length > 0)) dirs.push(m.paths.commandsDir);
   if (receipts.length > 0) dirs.push(join(m.paths.claudeDir, 'plugins'));
   dirs.push(...looseDirs(next).map((dir) => join(m.paths.claudeDir, dir)));
   const missing: string[] = [];
   for (const dir of dirs) {
-    if (lookAt(dir) === null) missing.push(relativeToClaude(m, dir));
+    // Also where a file of ours lies that goes with this change.
+    if (statOf(dir)?.isDirectory() !== true) missing.push(relativeToClaude(m, dir));
   }
   return missing;
 }

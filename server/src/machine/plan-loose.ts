@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { hashOnDisk } from './content-file.ts';
 import { readFileOrNull } from './file-port.ts';
-import { hashOnDisk } from './global-commands.ts';
 import { looseFiles, planLoose } from './loose/index.ts';
 import type { Machine } from './machine.ts';
 import type { Receipt, Receipts } from './receipts.ts';

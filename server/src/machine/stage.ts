@@ -50,19 +50,23 @@ function freeBytes(path: string): number {
   }
 }
 
+/** What was written, as absolute paths. */
+export interface Written {
+  folders: string[];
+  files: string[];
+}
+
 /**
- * Writes rendered trees below the root, waits once until all are on the disk, and reads them back.
- * @param besides files and folders to wait for as well: one wait for all costs what one alone does
+ * Writes rendered trees below the root.
  * @param onTree told of each tree before it is written
- * @throws HaiveError BLOB_MISSING, HASH_MISMATCH, VERIFY_FAILED, DISK_FULL, READ_ONLY, IO_ERROR, PATH_OCCUPIED where a link leads
- *   elsewhere
+ * @returns what has to be waited for, and checked by `checkTrees` after that
+ * @throws HaiveError BLOB_MISSING, HASH_MISMATCH, DISK_FULL, READ_ONLY, IO_ERROR, PATH_OCCUPIED where a link leads elsewhere
  */
 export async function stageTrees(
   m: Machine,
   trees: readonly StagedTree[],
-  besides: readonly string[],
   onTree: (tree: StagedTree, at: number) => void,
-): Promise<void> {
+): Promise<Written> {
   const folders = new Set<string>();
   const files: string[] = [];
   for (const [at, tree] of trees.entries()) {
@@ -71,15 +75,21 @@ export async function stageTrees(
     for (const folder of written.folders) folders.add(folder);
     files.push(...written.files);
   }
-  const above = trees.map((tree) => dirname(join(m.paths.root, tree.dir)));
-  await m.port.syncAll([...files, ...new Set([...folders, ...above, ...besides])]);
+  for (const { dir } of trees) folders.add(dirname(join(m.paths.root, dir)));
+  return { folders: [...folders], files };
+}
+
+/**
+ * Reads staged trees back, before anything leads to them.
+ * @throws HaiveError VERIFY_FAILED naming the plugin and the path, PATH_OCCUPIED where a link leads elsewhere by now
+ */
+export async function checkTrees(m: Machine, trees: readonly StagedTree[], { folders }: Written): Promise<void> {
   // Again: a folder may have become a link while we wrote, and what is committed next is loaded from here.
   await stayHere(m, folders);
   for (const tree of trees) await readBack(m, tree);
 }
 
-/** @returns absolute paths: what has to be waited for */
-async function writeTree(m: Machine, { dir, rendered }: StagedTree): Promise<{ folders: string[]; files: string[] }> {
+async function writeTree(m: Machine, { dir, rendered }: StagedTree): Promise<Written> {
   const root = join(m.paths.root, dir);
   const needed = new Set<string>([root]);
   for (const file of rendered.files) {
@@ -111,7 +121,7 @@ async function stayHere(m: Machine, folders: Iterable<string>): Promise<void> {
   }
 }
 
-/** Reads every file again, before anything leads to it. @throws HaiveError VERIFY_FAILED naming the plugin and the path */
+/** Reads every file again. @throws HaiveError VERIFY_FAILED naming the plugin and the path */
 async function readBack(m: Machine, { name, dir, rendered }: StagedTree): Promise<void> {
   const disk = await scanTree(join(m.paths.root, dir));
   const ours = rendered.receiptFiles.filter((file) => !file.deleted);

@@ -5,21 +5,22 @@ import type { VersionRecord } from '../domain/version-record.ts';
 import { type Prepared, prepareAtomic, temporaryOf } from './atomic-file.ts';
 import { changesBetween } from './audit-changes.ts';
 import { appendLines, sealChanges } from './audit-log.ts';
-import { applyEffects, flipPointer, preparedFiles, removeFromSettings, temporaryFiles } from './effects.ts';
+import { applyEffects, copiesOf, flipPointer, preparedFiles, removeFromSettings, temporaryFiles } from './effects.ts';
 import { readFileOrNull, removeEmptyDir, removeFile, removeTree } from './file-port.ts';
 import { type Journal, journalPaths, readJournal, writeJournal } from './journal.ts';
 import { runKeeps, temporaryKeeps } from './keeps.ts';
 import { ensureRoot, type Machine, syncFoldersLater } from './machine.ts';
+import { checkCopies, prepareCopies } from './outside-copies.ts';
 import { planChange } from './plan-change.ts';
 import { type Layout, readReceipts, receiptsText, writeReceipts } from './receipts.ts';
 import type { Edit, Take } from './render.ts';
-import { checkSpace, stageTrees } from './stage.ts';
+import { checkSpace, checkTrees, stageTrees } from './stage.ts';
 
 /**
  * One change of this machine: all of it or nothing, whenever the process dies. The journal is written first and taken
- * away last. What commits is the rename of the pointer file; where nothing is written beforehand it is the journal itself, and
- * where plugins are removed its `applying`, because their keys leave settings.json before the pointer. Before the commit recovery
- * rolls back, after it forward.
+ * away last. What commits is the rename of the pointer file; where nothing is written beforehand it is the journal itself, and its
+ * `applying` where plugins are removed, because their keys leave settings.json before the pointer, or where no new tree moves the
+ * pointer. Before the commit recovery rolls back, after it forward.
  */
 
 /** One version to be installed, as the plan names it. */
@@ -90,7 +91,8 @@ export async function recover(m: Machine): Promise<'nothing' | 'rolled-back' | '
   const temporary = await temporaryFiles(m, journal.prev, journal.next);
   for (const path of [...temporary, ...temporaryKeeps(m, journal.keeps)]) await removeFile(m.port, path);
   const pointer = await readFileOrNull(m.paths.marketplace);
-  if (journal.phase === 'applying' || pointer?.toString('utf8') === journal.marketplace) {
+  const flipped = journal.staged.length > 0 && pointer?.toString('utf8') === journal.marketplace;
+  if (journal.phase === 'applying' || flipped) {
     await rollForward(m, journal);
     return 'rolled-forward';
   }
@@ -104,6 +106,8 @@ async function rollBack(m: Machine, journal: Journal): Promise<void> {
     await removeEmptyDir(m.port, dirname(join(m.paths.root, dir)));
   }
   for (const dir of [m.paths.versions, dirname(m.paths.marketplace)]) await removeEmptyDir(m.port, dir);
+  for (const dir of [...journal.missing].sort((a, b) => b.length - a.length))
+    await removeEmptyDir(m.port, join(m.paths.claudeDir, dir));
   await removeFile(m.port, m.paths.journal);
 }
 
@@ -153,12 +157,14 @@ export async function applyChange(
   plan.next.audit = sealed.head;
   // Keys that go do so before the pointer, and edits are put aside: from there on there is no way back.
   const removes = change.remove.length > 0 || plan.next.layout !== prev.layout || plan.keeps.length > 0;
+  const copies = await copiesOf(m, prev, plan.next, plan.keeps);
   const journal: Journal = {
-    phase: staged.length === 0 ? 'applying' : 'staging',
+    phase: staged.length === 0 && copies.length === 0 ? 'applying' : 'staging',
     staged,
     prev,
     next: plan.next,
     keeps: plan.keeps,
+    missing: plan.missing,
     audit: sealed.lines,
     marketplace: plan.marketplace,
   };
@@ -167,17 +173,21 @@ export async function applyChange(
   try {
     const prepared: Prepared = new Map();
     for (const text of plan.texts) await prepareAtomic(m.port, prepared, text);
+    // Only the journal knows of half-written copies among the files of others, so it is on the disk before them.
     await writeJournal(m, journal, false);
-    // One wait for all costs what one alone does.
-    const pending = [...prepared.keys(), ...journalPaths(m)];
+    if (copies.length > 0) await m.port.syncAll(journalPaths(m));
     const total = plan.trees.length;
-    if (total === 0) await m.port.syncAll(pending);
+    const trees = await stageTrees(m, plan.trees, ({ name }, done) =>
+      onProgress({ phase: 'staging', name, done, total }),
+    );
+    await prepareCopies(m, prepared, copies);
+    // One wait for all costs what one alone does.
+    await m.port.syncAll([...trees.files, ...trees.folders, ...prepared.keys(), ...journalPaths(m)]);
     committed = journal.phase === 'applying';
-    if (total > 0) {
-      await stageTrees(m, plan.trees, pending, ({ name }, done) => onProgress({ phase: 'staging', name, done, total }));
-    }
-    onProgress({ phase: 'applying', name: '', done: plan.trees.length, total: plan.trees.length });
-    if (removes && !committed) {
+    await checkTrees(m, plan.trees, trees);
+    await checkCopies(prepared, copies);
+    onProgress({ phase: 'applying', name: '', done: total, total });
+    if (!committed && (removes || staged.length === 0)) {
       journal.phase = 'applying';
       await writeJournal(m, journal, true);
     }

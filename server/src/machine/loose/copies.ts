@@ -1,8 +1,8 @@
-import { dirname, join } from 'node:path';
-import { writeAtomic } from '../atomic-file.ts';
-import { makeDirs, readFileOrNull, removeFile } from '../file-port.ts';
-import { hashOnDisk } from '../global-commands.ts';
+import { join } from 'node:path';
+import { hashOnDisk } from '../content-file.ts';
+import { readFileOrNull, removeFile, statOf } from '../file-port.ts';
 import type { Machine } from '../machine.ts';
+import { type OutsideCopy, writeCopy } from '../outside-copies.ts';
 import type { LooseFile } from '../receipts.ts';
 import type { LooseContext, LooseInstaller, Owned } from './installer.ts';
 import { looseBytes, looseHash, renameIn } from './layout-text.ts';
@@ -110,33 +110,54 @@ async function planFile(
   return file;
 }
 
-/**
- * A file that holds neither what we wrote nor what was taken up was edited meanwhile, and stays. A copy that does not read back as it
- * was written would be taken for an edit: it does not get into place, and recovery writes it again.
- */
 async function applyCopies(m: Machine, before: Owned<LooseFile>[], after: Owned<LooseFile>[]): Promise<void> {
-  const old = new Map(before.flatMap((o) => o.entries.map((entry) => [entry.path, entry] as const)));
   const wanted = new Set(after.flatMap((o) => o.entries.map((entry) => entry.path)));
-  for (const [path, { sha256 }] of old) {
+  for (const { path, sha256 } of before.flatMap((o) => o.entries)) {
     const absolute = join(m.paths.claudeDir, path);
-    if (!wanted.has(path) && (await hashOnDisk(absolute)) === sha256) await removeFile(m.port, absolute);
+    // Done again, a folder may lie there that the new version brought.
+    if (wanted.has(path) || statOf(absolute)?.isFile() !== true) continue;
+    if ((await hashOnDisk(absolute)) === sha256) await removeFile(m.port, absolute);
   }
-  for (const { root, entries } of after) {
-    for (const entry of entries) await applyCopy(m, root, old.get(entry.path), entry);
-  }
+  for (const copy of await copiesToWrite(m, before, after)) await writeCopy(m, copy);
 }
 
-async function applyCopy(m: Machine, root: string, was: LooseFile | undefined, entry: LooseFile): Promise<void> {
-  if (was !== undefined && JSON.stringify(was) === JSON.stringify(entry)) return;
-  const absolute = join(m.paths.claudeDir, entry.path);
+/**
+ * Copies of `after` that do not lie there yet. A file that holds neither what we wrote nor what was taken up was edited meanwhile,
+ * and stays.
+ * @param leaving hash by absolute path: what the change takes away before it writes
+ */
+export async function copiesToWrite(
+  m: Machine,
+  before: Owned<LooseFile>[],
+  after: Owned<LooseFile>[],
+  leaving: ReadonlyMap<string, string> = new Map(),
+): Promise<OutsideCopy[]> {
+  const old = new Map(before.flatMap((o) => o.entries.map((entry) => [entry.path, entry] as const)));
+  const copies: OutsideCopy[] = [];
+  for (const { plugin, root, entries } of after) {
+    for (const entry of entries) {
+      const { path, from, sha256, executable, renamed } = entry;
+      const was = old.get(path);
+      const absolute = join(m.paths.claudeDir, path);
+      if (!(await isToWrite(absolute, was, entry, leaving.get(absolute)))) continue;
+      const bytes = async (): Promise<Buffer | null> => {
+        const inTree = await readFileOrNull(join(root, from));
+        return inTree === null ? null : looseBytes(inTree, root, renamed);
+      };
+      copies.push({ plugin, path: absolute, sha256, mode: executable ? 0o755 : 0o644, bytes });
+    }
+  }
+  return copies;
+}
+
+async function isToWrite(
+  absolute: string,
+  was: LooseFile | undefined,
+  entry: LooseFile,
+  leaving: string | undefined,
+): Promise<boolean> {
+  if (was !== undefined && JSON.stringify(was) === JSON.stringify(entry)) return false;
   const disk = await hashOnDisk(absolute);
-  if (disk === entry.sha256) return;
-  const replaceable =
-    disk === null ? was === undefined || entry.over === '' : disk === was?.sha256 || disk === entry.over;
-  if (!replaceable) return;
-  const bytes = await readFileOrNull(join(root, entry.from));
-  if (bytes === null) return;
-  await makeDirs(m.port, dirname(absolute));
-  const mode = entry.executable ? 0o755 : 0o644;
-  await writeAtomic(m.port, absolute, looseBytes(bytes, root, entry.renamed), { mode, readBack: true });
+  if (disk === null || disk === leaving) return was === undefined || entry.over === '';
+  return disk !== entry.sha256 && (disk === was?.sha256 || disk === entry.over);
 }

@@ -1,12 +1,13 @@
 import { join } from 'node:path';
 import { readJson } from '../../domain/read-json.ts';
-import { temporaryOf } from '../atomic-file.ts';
 import type { Machine } from '../machine.ts';
+import type { OutsideCopy } from '../outside-copies.ts';
 import type { FileNotes, LooseFile, LooseReceipt, Receipt, Receipts } from '../receipts.ts';
 import { getElements, getKeyText, isEmptyObject } from '../settings-edit.ts';
 import { readText } from '../text-file.ts';
 import { AgentInstaller } from './agent-installer.ts';
 import { CommandInstaller } from './command-installer.ts';
+import { copiesToWrite } from './copies.ts';
 import { HookInstaller } from './hook-installer.ts';
 import type { LooseContext, LooseSource, Owned } from './installer.ts';
 import { MCPServerInstaller } from './mcp-server-installer.ts';
@@ -78,6 +79,19 @@ export async function applyCopies(m: Machine, prev: Receipts, next: Receipts): P
   for (const installer of COPIES) await installer.apply(m, before, after);
 }
 
+/**
+ * Commands, agents and skills that `applyCopies` would write.
+ * @param leaving hash by absolute path: what the change takes away before it writes
+ */
+export function looseToWrite(
+  m: Machine,
+  prev: Receipts,
+  next: Receipts,
+  leaving: ReadonlyMap<string, string>,
+): Promise<OutsideCopy[]> {
+  return copiesToWrite(m, owned(m, prev, 'files'), owned(m, next, 'files'), leaving);
+}
+
 /** The hooks' part of an edit of settings.json; removals of whole plugins come before the pointer, the rest behind it. */
 export function editHooks(
   m: Machine,
@@ -113,9 +127,9 @@ export function editClaudeJson(
   return null;
 }
 
-/** Half-written files that a crash may have left. */
-export function temporaryCopies(m: Machine, ...all: Receipts[]): string[] {
-  return all.flatMap((r) => looseFiles(r).map((file) => temporaryOf(join(m.paths.claudeDir, file.path))));
+/** Absolute paths of all copies, with what we wrote there. */
+export function copyPlaces(m: Machine, receipts: Receipts): [path: string, sha256: string][] {
+  return looseFiles(receipts).map(({ path, sha256 }) => [join(m.paths.claudeDir, path), sha256]);
 }
 
 /**
