@@ -34,7 +34,8 @@ export async function readKept<T>(
 }
 
 /**
- * Keeps what this process has just written, so that it need not be read again. Only for files that others write under the same lock.
+ * Keeps what this process has just written, so that it need not be read again. Only for files that others write under the same lock, or
+ * that are named by what they hold.
  * @param value what `understand` would make of the bytes; frozen from now on
  */
 export function keepWritten(path: string, value: unknown): void {
