@@ -10,11 +10,30 @@ const unbrotli = promisify(brotliDecompress);
 
 /** Bytes up to which a file is unpacked at once. */
 const SMALL = 64 * 1024;
+/** Bytes that come out at a time. */
+const PIECE = 1024 * 1024;
 
-/** The frames that a batch holds. @throws HaiveError HASH_MISMATCH, BODY_INVALID, BODY_TOO_LARGE when it does not unpack to frames */
-export async function* openBatch({ bytes }: Frame): AsyncGenerator<Frame> {
-  const whole = await inflate(bytes, MAX_BATCH);
-  yield* decodeFrames(Readable.from([whole, endFrame()]), MAX_BATCH);
+/**
+ * Frames one by one, those that a batch holds in its place. While one is worked on the next one arrives and is unpacked.
+ * @throws HaiveError HASH_MISMATCH, BODY_INVALID, BODY_TOO_LARGE when a batch does not unpack to frames; what `frames` throws
+ */
+export async function* openBatches(frames: AsyncGenerator<Frame>): AsyncGenerator<Frame> {
+  const next = async (): Promise<{ frame: Frame; whole: Promise<Buffer> | undefined } | undefined> => {
+    const { value: frame, done } = await frames.next();
+    if (done) return undefined;
+    const whole = frame.header.t === 'batch' ? inflate(frame.bytes, MAX_BATCH) : undefined;
+    whole?.catch(() => undefined);
+    return { frame, whole };
+  };
+  for (let ahead = next(); ; ) {
+    const one = await ahead;
+    if (one === undefined) return;
+    ahead = next();
+    // Thrown when its turn has come, or never when this one fails.
+    ahead.catch(() => undefined);
+    if (one.whole === undefined) yield one.frame;
+    else yield* decodeFrames(Readable.from([await one.whole, endFrame()]), MAX_BATCH);
+  }
 }
 
 /**
@@ -34,7 +53,9 @@ export async function keepPack(intake: Intake, record: VersionRecord, { bytes }:
 
 /** @param size bytes that come out at most @throws HaiveError HASH_MISMATCH */
 export async function inflate(bytes: Buffer, size: number): Promise<Buffer> {
-  const options = { maxOutputLength: Math.max(size, 1) };
+  const most = Math.max(size, 1);
+  // Of more than a few pieces each costs another trip through the thread pool.
+  const options = { maxOutputLength: most, chunkSize: Math.min(Math.max(most, 1024), PIECE) };
   try {
     // Of a small file a trip through the thread pool takes longer than the work.
     return size <= SMALL ? brotliDecompressSync(bytes, options) : await unbrotli(bytes, options);

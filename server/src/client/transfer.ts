@@ -11,7 +11,7 @@ import { getRecord, hasBlob, missingBlobs, putRecord, readBlob } from '../machin
 import { type Intake, openIntake } from '../machine/intake.ts';
 import type { Machine } from '../machine/machine.ts';
 import { checkSpace, roomOf } from '../machine/stage.ts';
-import { inflate, keepPack, openBatch } from './batch.ts';
+import { inflate, keepPack, openBatches } from './batch.ts';
 import { brokenOff } from './http.ts';
 import type { HubClient } from './hub-client.ts';
 import { admitKey, followsRotation, pin, readTrust, type Trust, trustOf, writeTrust } from './trust.ts';
@@ -174,7 +174,7 @@ interface Answering extends Asking {
 
 /** @returns true when differences came that did not fit: what they stood for is still lacking */
 async function askOnce(m: Machine, hub: HubClient, wanted: readonly Wanted[], asking: Asking): Promise<boolean> {
-  const { result, options } = asking;
+  const { options } = asking;
   const answer = await hub.open('transfer', {
     body: {
       versions: wanted.map((w) => w.digest),
@@ -199,12 +199,11 @@ async function askOnce(m: Machine, hub: HubClient, wanted: readonly Wanted[], as
   };
   const limit = Math.max(options.maxBytes, 8 * 1024 * 1024) + 64 * 1024;
   try {
-    for await (const frame of decodeFrames(answer.body as AsyncIterable<Buffer>, limit)) {
-      result.bytes += frame.bytes.length;
-      if (frame.header.t === 'batch') {
-        for await (const one of openBatch(frame)) await take(m, hub, one, so);
-      } else await take(m, hub, frame, so);
-      options.onBytes?.(result.bytes);
+    const arriving = counted(decodeFrames(answer.body as AsyncIterable<Buffer>, limit), asking);
+    for await (const frame of openBatches(arriving)) {
+      await take(m, hub, frame, so);
+      // Lets more arrive.
+      if (frame.header.t === 'pack') await new Promise(setImmediate);
     }
   } catch (thrown) {
     answer.body.destroy();
@@ -213,6 +212,14 @@ async function askOnce(m: Machine, hub: HubClient, wanted: readonly Wanted[], as
   }
   await so.intake.settle();
   return so.misfit && asking.differences;
+}
+
+async function* counted(frames: AsyncIterable<Frame>, { result, options }: Asking): AsyncGenerator<Frame> {
+  for await (const frame of frames) {
+    result.bytes += frame.bytes.length;
+    options.onBytes?.(result.bytes);
+    yield frame;
+  }
 }
 
 async function take(m: Machine, hub: HubClient, frame: Frame, so: Answering): Promise<void> {

@@ -38,7 +38,7 @@ export function createKeyPair(): { privatePem: string; publicKey: PublicKey } {
 
 /** The public half of a PEM private key, raw in base64. */
 export function publicKeyOf(privatePem: string): PublicKey {
-  return rawPublicKey(createPublicKey(createPrivateKey(privatePem)));
+  return signer(privatePem).publicKey;
 }
 
 function rawPublicKey(key: KeyObject): PublicKey {
@@ -60,17 +60,23 @@ export function sealJson(payloadType: string, value: unknown, privatePem: string
 }
 
 interface Signer {
-  pem: string;
   key: KeyObject;
+  publicKey: PublicKey;
   keyid: string;
 }
 
 // Reading a key costs more than signing with it, and a hub signs with one key all day.
-let lastSigner: Signer | undefined;
+const signers = new Map<string, Signer>();
 
 function signer(pem: string): Signer {
-  if (lastSigner?.pem !== pem) lastSigner = { pem, key: createPrivateKey(pem), keyid: keyIdOf(publicKeyOf(pem)) };
-  return lastSigner;
+  const known = signers.get(pem);
+  if (known !== undefined) return known;
+  const key = createPrivateKey(pem);
+  const publicKey = rawPublicKey(createPublicKey(key));
+  const read = { key, publicKey, keyid: keyIdOf(publicKey) };
+  if (signers.size >= 10) signers.clear();
+  signers.set(pem, read);
+  return read;
 }
 
 /** A signature over plain text, base64. Whoever signs text begins it with what it is for. */

@@ -43,8 +43,12 @@ export async function syncEach(paths: readonly string[]): Promise<void> {
   const worker = async (): Promise<void> => {
     while (next < paths.length) await syncOne(paths[next++] as string);
   };
-  const workers = Array.from({ length: Math.min(AT_ONCE, paths.length) }, worker);
-  for (const one of await Promise.allSettled(workers)) if (one.status === 'rejected') throw one.reason;
+  await allOf(Array.from({ length: Math.min(AT_ONCE, paths.length) }, worker));
+}
+
+/** Waits for the end of all, also where one fails. @throws what the first of them that failed threw */
+export async function allOf(running: readonly Promise<void>[]): Promise<void> {
+  for (const one of await Promise.allSettled(running)) if (one.status === 'rejected') throw one.reason;
 }
 
 /** Node has no syncfs(2); coreutils' `sync` does. False where there is none that can. */

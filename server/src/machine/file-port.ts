@@ -137,11 +137,12 @@ export async function readBytes(path: string): Promise<Buffer> {
 
 /** A file's bytes and what it is, by one look; null for a link, and for what is no file. Errors as of `readBytes`. */
 export async function readFile(path: string): Promise<{ bytes: Buffer; stat: fs.Stats } | null> {
-  const { O_RDONLY, O_NOFOLLOW = 0 } = fs.constants;
+  const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = fs.constants;
   // Windows opens what a link leads to, whatever is asked.
   if (O_NOFOLLOW === 0 && fs.lstatSync(path).isSymbolicLink()) return null;
   try {
-    const read = await readWhole(path, O_RDONLY | O_NOFOLLOW);
+    // A named pipe would have us wait for its writer.
+    const read = await readWhole(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     return read.stat.isFile() ? read : null;
   } catch (error) {
     if (errnoOf(error) === 'ELOOP' || errnoOf(error) === 'EMLINK') return null;

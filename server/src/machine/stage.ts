@@ -6,7 +6,7 @@ import { readBlob } from './blob-store.ts';
 import { errnoOf, lookAt, makeDirs, readFileOrNull } from './file-port.ts';
 import type { Machine } from './machine.ts';
 import type { RenderedFile, RenderedTree, Source } from './render.ts';
-import { scanTree } from './tree.ts';
+import { hashInTree } from './tree.ts';
 
 /** A tree as it is written: where, and what. */
 export interface StagedTree {
@@ -123,13 +123,13 @@ async function stayHere(m: Machine, folders: Iterable<string>): Promise<void> {
 
 /** Reads every file again. @throws HaiveError VERIFY_FAILED naming the plugin and the path */
 async function readBack(m: Machine, { name, dir, rendered }: StagedTree): Promise<void> {
-  const disk = await scanTree(join(m.paths.root, dir));
+  const root = join(m.paths.root, dir);
   const ours = rendered.receiptFiles.filter((file) => !file.deleted);
   for (const { path, sha256 } of [
     ...ours.map((f) => ({ path: f.path, sha256: f.rendered ?? f.sha256 })),
     ...rendered.extras,
   ]) {
-    if (disk.get(path)?.sha256 === sha256) continue;
+    if ((await hashInTree(`${root}/${path}`)) === sha256) continue;
     throw new HaiveError('VERIFY_FAILED', `${name}: ${path} does not read back as it was written`, {
       details: { name, path },
     });

@@ -5,6 +5,7 @@ import type { VersionRecord } from '../domain/version-record.ts';
 import { type Prepared, prepareAtomic, temporaryOf } from './atomic-file.ts';
 import { changesBetween } from './audit-changes.ts';
 import { appendLines, sealChanges } from './audit-log.ts';
+import { allOf } from './disk-sync.ts';
 import { applyEffects, copiesOf, flipPointer, preparedFiles, removeFromSettings, temporaryFiles } from './effects.ts';
 import { readFileOrNull, removeEmptyDir, removeFile, removeTree } from './file-port.ts';
 import { type Journal, journalPaths, readJournal, writeJournal } from './journal.ts';
@@ -181,11 +182,10 @@ export async function applyChange(
       onProgress({ phase: 'staging', name, done, total }),
     );
     await prepareCopies(m, prepared, copies);
-    // One wait for all costs what one alone does.
-    await m.port.syncAll([...trees.files, ...trees.folders, ...prepared.keys(), ...journalPaths(m)]);
+    // One wait for all costs what one alone does, and what is read back meanwhile costs nothing.
+    const paths = [...trees.files, ...trees.folders, ...prepared.keys(), ...journalPaths(m)];
+    await allOf([m.port.syncAll(paths), checkTrees(m, plan.trees, trees), checkCopies(prepared, copies)]);
     committed = journal.phase === 'applying';
-    await checkTrees(m, plan.trees, trees);
-    await checkCopies(prepared, copies);
     onProgress({ phase: 'applying', name: '', done: total, total });
     if (!committed && (removes || staged.length === 0)) {
       journal.phase = 'applying';

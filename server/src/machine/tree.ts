@@ -1,6 +1,6 @@
 import { lstatSync, readlinkSync } from 'node:fs';
 import { sha256Of } from './blob-store.ts';
-import { fileError, listDir, readFile } from './file-port.ts';
+import { errnoOf, fileError, listDir, readFile } from './file-port.ts';
 
 /** What lies in a folder, as it is now. */
 export interface DiskFile {
@@ -35,6 +35,16 @@ async function scan(root: string, prefix: string, files: Map<string, DiskFile>):
     const path = prefix === '' ? entry.name : `${prefix}/${entry.name}`;
     if (entry.isDirectory()) await scan(root, path, files);
     else files.set(path, await look(`${root}/${path}`, path, entry.isFile()));
+  }
+}
+
+/** The `sha256` of `scanTree` for one path; null where nothing lies there. @throws HaiveError IO_ERROR, READ_ONLY (no right to read) */
+export async function hashInTree(absolute: string): Promise<string | null> {
+  try {
+    return (await look(absolute, absolute, true)).sha256;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return null;
+    throw error;
   }
 }
 

@@ -23,6 +23,8 @@ export interface StoredBlob {
 const SMALLEST = 512;
 /** Up to this many bytes decompressing takes less time than a thread of the pool needs to hear of it. */
 const AT_ONCE = 64 * 1024;
+/** Bytes that come out at a time: each piece costs a trip through the thread pool. */
+const PIECE = 1024 * 1024;
 
 /** Compresses once, for storage and for every transfer (brotli-5); keeps the bytes as they are where that is not smaller. */
 export async function encodeBlob(sha256: string, bytes: Buffer): Promise<StoredBlob> {
@@ -42,7 +44,7 @@ export async function encodeBlob(sha256: string, bytes: Buffer): Promise<StoredB
 export async function decodeBlob(blob: Pick<StoredBlob, 'sha256' | 'size' | 'encoding' | 'data'>): Promise<Buffer> {
   if (blob.encoding === 'identity') return blob.data;
   try {
-    const options = { maxOutputLength: Math.max(1, blob.size) };
+    const options = { maxOutputLength: Math.max(1, blob.size), chunkSize: Math.min(Math.max(1024, blob.size), PIECE) };
     const bytes =
       blob.size <= AT_ONCE ? brotliDecompressSync(blob.data, options) : await decompress(blob.data, options);
     if (bytes.length === blob.size) return bytes;

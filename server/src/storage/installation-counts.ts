@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { inChunks } from './chunks.ts';
+import { chunksOf, inChunks } from './chunks.ts';
 import type { Tx } from './tables.ts';
 
 /** On how many machines each plugin is installed, kept up by whoever writes installations: each with the machine's row locked. */
@@ -20,12 +20,14 @@ export async function moveCounts(tx: Tx, before: ReadonlySet<string>, after: Rea
   const went = [...before].filter((name) => !after.has(name)).map((name) => ({ name, machines: -1 }));
   // In one order, so that two machines never wait for each other crosswise.
   const moved = [...came, ...went].sort((a, b) => (a.name < b.name ? -1 : 1));
-  for (const row of moved) {
+  for (const rows of chunksOf(moved)) {
     await tx
       .insertInto('installation_counts')
-      .values(row)
+      .values(rows)
       .onConflict((oc) =>
-        oc.column('name').doUpdateSet((eb) => ({ machines: eb('installation_counts.machines', '+', row.machines) })),
+        oc
+          .column('name')
+          .doUpdateSet((eb) => ({ machines: eb('installation_counts.machines', '+', eb.ref('excluded.machines')) })),
       )
       .execute();
   }

@@ -2,25 +2,54 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { brotliCompress, constants } from 'node:zlib';
 import { encodeFrame, MAX_BATCH } from '../../contract/frames.ts';
+import type { Envelope } from '../../domain/dsse.ts';
+import { toRecordDelta } from '../../domain/record-delta.ts';
 import type { VersionRecord } from '../../domain/version-record.ts';
 import { decodeBlob, readBlobs } from '../../storage/blob-queries.ts';
 import type { Store } from '../../storage/store.ts';
-import { createMadeOnce, type MadeOnce } from './made-once.ts';
+import { madeOncePerStore } from './made-once.ts';
 
 const compress = promisify(brotliCompress);
 
-const CACHE_BYTES = 64 * 1024 * 1024;
 /** Of files in one batch: twice as much saves another fiftieth, and is lost when a connection breaks off. */
 const FULL = 2 * 1024 * 1024;
 /** Larger versions travel file by file, as they are stored. */
 const MAX_VERSION = 8 * 1024 * 1024;
-const caches = new WeakMap<Store, MadeOnce<Buffer>>();
+const made = madeOncePerStore<Buffer>(64 * 1024 * 1024, (batch) => batch.length + 200);
+const opened = madeOncePerStore<Whole>(16 * 1024 * 1024, ({ frame }) => 6 * frame.length);
 
 /** A version that travels whole: its record's frame, and what that says. */
 export interface Whole {
-  digest: string;
   frame: Buffer;
   record: VersionRecord;
+}
+
+/**
+ * Opens a stored record. Its frame tells it as differences from nothing, which says the same in fewer bytes than base64. Made once.
+ * @param stored the envelope as JSON
+ * @param key the signer's public key, as far as it is known
+ */
+export function openWhole(store: Store, stored: string, key: string | undefined): Promise<Whole> {
+  return opened(store).get(`${key} ${stored}`, async () => {
+    const { signatures, payload } = JSON.parse(stored) as Envelope;
+    const bytes = Buffer.from(payload, 'base64');
+    const record = JSON.parse(bytes.toString('utf8')) as VersionRecord;
+    const told = toRecordDelta({ files: [] }, bytes);
+    const frame =
+      told === null
+        ? recordFrame(record.digest, key, stored)
+        : recordFrame(record.digest, key, JSON.stringify({ signatures, record: told }), '');
+    return { record, frame };
+  });
+}
+
+/** @param base the digest of what `body` tells differences from, where it does */
+export function recordFrame(digest: string, key: string | undefined, body: string, base?: string): Buffer {
+  const keyed = key === undefined ? {} : { key };
+  return encodeFrame(
+    { t: 'record', digest, ...keyed, ...(base === undefined ? {} : { base }), n: 0 },
+    Buffer.from(body),
+  );
 }
 
 /** The sha256 of a version's blobs, each once, in the order in which a pack holds them. */
@@ -54,14 +83,9 @@ export function inBatches(versions: readonly Whole[]): Whole[][] {
  * @returns null where a blob is gone
  */
 export async function batchOf(store: Store, versions: readonly Whole[]): Promise<Buffer | null> {
-  let cache = caches.get(store);
-  if (cache === undefined) {
-    cache = createMadeOnce<Buffer>(CACHE_BYTES, (batch) => batch.length + 200);
-    caches.set(store, cache);
-  }
   const key = createHash('sha256');
   for (const { frame } of versions) key.update(frame);
-  const batch = await cache.get(key.digest('hex'), () => makeBatch(store, versions));
+  const batch = await made(store).get(key.digest('hex'), () => makeBatch(store, versions));
   return batch.length === 0 ? null : batch;
 }
 

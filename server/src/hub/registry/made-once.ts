@@ -1,3 +1,5 @@
+import type { Store } from '../../storage/store.ts';
+
 /** What takes time to make and may be made again: kept by key up to a sum of bytes, the longest unused thrown out first. */
 export interface MadeOnce<T> {
   /** The kept value, or what `make` gives now; whoever asks meanwhile waits for the same making. */
@@ -5,7 +7,7 @@ export interface MadeOnce<T> {
 }
 
 /** @param sizeOf bytes that a value takes */
-export function createMadeOnce<T>(maxBytes: number, sizeOf: (value: T) => number): MadeOnce<T> {
+function createMadeOnce<T>(maxBytes: number, sizeOf: (value: T) => number): MadeOnce<T> {
   const kept = new Map<string, T>();
   const making = new Map<string, Promise<T>>();
   let bytes = 0;
@@ -43,5 +45,15 @@ export function createMadeOnce<T>(maxBytes: number, sizeOf: (value: T) => number
       }
       return made;
     },
+  };
+}
+
+/** One of these for each store. */
+export function madeOncePerStore<T>(maxBytes: number, sizeOf: (value: T) => number): (store: Store) => MadeOnce<T> {
+  const all = new WeakMap<Store, MadeOnce<T>>();
+  return (store) => {
+    const known = all.get(store) ?? createMadeOnce(maxBytes, sizeOf);
+    all.set(store, known);
+    return known;
   };
 }

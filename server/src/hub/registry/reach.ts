@@ -15,20 +15,21 @@ export async function allMachineFacts(tx: Tx): Promise<MachineFacts[]> {
   return machines.map((m) => machineFacts(m, installed.get(m.id) ?? [], overrides.get(m.id) ?? []));
 }
 
-/** Kept of one registry: a fleet has few kinds of machines, and one that has more is computed anew. */
+/** Kept of the same plugins: a fleet has few kinds of machines, and one that has more is computed anew. */
 const MAX_STATES = 500;
-const states = new WeakMap<Registry, Map<string, DesiredState>>();
+const states = new WeakMap<Registry['plugins'], Map<string, DesiredState>>();
 
 /**
- * Desired states of many machines; machines that differ in nothing that matters are computed once for a registry, whoever asks.
+ * Desired states of many machines; machines that differ in nothing that matters are computed once, whoever asks.
  * Never change what it answers.
  */
 export function desiredStates(registry: Registry): (machine: MachineFacts) => DesiredState {
-  const known = states.get(registry) ?? new Map<string, DesiredState>();
-  states.set(registry, known);
+  const { plugins, quorums } = registry;
+  const known = states.get(plugins) ?? new Map<string, DesiredState>();
+  states.set(plugins, known);
   return (machine) => {
     const { groups, capabilities, haivemindVersion, installed, overrides } = machine;
-    const facts = JSON.stringify([groups, capabilities, haivemindVersion, installed, overrides]);
+    const facts = JSON.stringify([quorums, groups, capabilities, haivemindVersion, installed, overrides]);
     const key = createHash('sha256').update(facts).digest('base64');
     let state = known.get(key);
     if (state === undefined) {

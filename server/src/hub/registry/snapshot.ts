@@ -23,7 +23,7 @@ export interface CatalogueVersion extends RegistryVersion {
   updatedAt: string;
 }
 
-/** The registry as it was at `seq`. Never changed: a later seq gets a catalogue of its own. */
+/** The registry as it was at `seq`. Never changed: a later seq gets a catalogue of its own, of the same plugins where none changed. */
 export interface Catalogue extends Registry {
   plugins: ReadonlyMap<string, readonly CatalogueVersion[]>;
   byId: ReadonlyMap<string, CatalogueVersion>;
@@ -75,11 +75,12 @@ async function load(store: Store, known: Catalogue | undefined): Promise<Catalog
   return store.snapshot(async (tx) => {
     const seq = await seqOf(tx);
     const changed = known === undefined ? undefined : await changedNames(tx, known.seq, seq);
-    const rows = changed?.length === 0 ? undefined : await readCatalogue(tx, changed);
+    // Most events are of machines: then the plugins are the same ones, and what was made of them stays good.
+    if (known !== undefined && changed?.length === 0) return { ...known, seq, quorums: await listQuorums(tx) };
+    const rows = await readCatalogue(tx, changed);
     const plugins = new Map<string, readonly CatalogueVersion[]>(changed === undefined ? [] : known?.plugins);
     for (const name of changed ?? []) plugins.delete(name);
-    const said = rows === undefined ? new Map() : await approvers(tx);
-    if (rows !== undefined) for (const [name, versions] of toVersions(rows, said)) plugins.set(name, versions);
+    for (const [name, versions] of toVersions(rows, await approvers(tx))) plugins.set(name, versions);
     const byId = new Map<string, CatalogueVersion>();
     for (const versions of plugins.values()) for (const version of versions) byId.set(version.id, version);
     return { seq, plugins, byId, quorums: await listQuorums(tx) };

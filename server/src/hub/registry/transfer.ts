@@ -3,7 +3,6 @@ import type { Body } from '../../contract/endpoints.ts';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../../contract/frames.ts';
 import type { Envelope } from '../../domain/dsse.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { toRecordDelta } from '../../domain/record-delta.ts';
 import type { VersionRecord } from '../../domain/version-record.ts';
 import { type BlobEncoding, readBlobs } from '../../storage/blob-queries.ts';
 import { chunksOf } from '../../storage/chunks.ts';
@@ -11,7 +10,7 @@ import { blobsOfDigests, recordsByDigest } from '../../storage/plugin-queries.ts
 import { publicKeysOf } from '../../storage/publisher-key-queries.ts';
 import type { Store } from '../../storage/store.ts';
 import type { UseCase } from '../context.ts';
-import { batchOf, fitsBatch, inBatches, packOrder, type Whole } from './batches.ts';
+import { batchOf, fitsBatch, inBatches, openWhole, packOrder, recordFrame, type Whole } from './batches.ts';
 import { type Catalogue, loadCatalogue } from './snapshot.ts';
 import { framesOf, type StoredVersion, updateBetween } from './update-frames.ts';
 import { visibility } from './visibility.ts';
@@ -85,9 +84,9 @@ async function* frames(store: Store, ask: Ask): AsyncGenerator<Buffer> {
         continue;
       }
     }
-    const version = forms.includes('batch') ? { digest, ...openRecord(record, key) } : undefined;
+    const version = forms.includes('batch') ? await openWhole(store, record, key) : undefined;
     if (version !== undefined && isWhollyWanted(version.record, wanted)) whole.push(version);
-    else yield encodeFrame({ t: 'record', digest, ...keyed(key), n: 0 }, Buffer.from(record));
+    else yield recordFrame(digest, key, record);
   }
   yield* batchFrames(store, whole, wanted);
   for (const batch of batches(wanted)) {
@@ -100,21 +99,6 @@ async function* frames(store: Store, ask: Ask): AsyncGenerator<Buffer> {
     }
   }
   yield endFrame();
-}
-
-const keyed = (key: string | undefined): { key?: string } => (key === undefined ? {} : { key });
-
-/** A record, and its frame as differences from nothing, which says the same in fewer bytes than base64. */
-function openRecord(stored: string, key: string | undefined): Omit<Whole, 'digest'> {
-  const { signatures, payload } = JSON.parse(stored) as Envelope;
-  const bytes = Buffer.from(payload, 'base64');
-  const record = JSON.parse(bytes.toString('utf8')) as VersionRecord;
-  const { digest } = record;
-  const told = toRecordDelta({ files: [] }, bytes);
-  if (told === null)
-    return { record, frame: encodeFrame({ t: 'record', digest, ...keyed(key), n: 0 }, Buffer.from(stored)) };
-  const body = Buffer.from(JSON.stringify({ signatures, record: told }));
-  return { record, frame: encodeFrame({ t: 'record', digest, ...keyed(key), base: '', n: 0 }, body) };
 }
 
 /** A version of which the caller has nothing, and that shares nothing with what was said before, travels whole. */

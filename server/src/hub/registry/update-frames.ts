@@ -5,7 +5,7 @@ import { toRecordDelta } from '../../domain/record-delta.ts';
 import type { FileEntry, VersionRecord } from '../../domain/version-record.ts';
 import { decodeBlob, readBlobs, type StoredBlob } from '../../storage/blob-queries.ts';
 import type { Store } from '../../storage/store.ts';
-import { createMadeOnce, type MadeOnce } from './made-once.ts';
+import { madeOncePerStore } from './made-once.ts';
 
 /** A stored version: its digest and its record's envelope as JSON. */
 export interface StoredVersion {
@@ -21,17 +21,11 @@ export interface Update {
   deltas: ReadonlyMap<string, { of: number; from: number; bytes: Buffer }>;
 }
 
-const CACHE_BYTES = 32 * 1024 * 1024;
-const caches = new WeakMap<Store, MadeOnce<Update>>();
+const updates = madeOncePerStore<Update>(32 * 1024 * 1024, sizeOf);
 
 /** Made once for each pair of versions: a fleet mostly makes the same step. The caller may read both. */
 export function updateBetween(store: Store, base: StoredVersion, next: StoredVersion): Promise<Update> {
-  let cache = caches.get(store);
-  if (cache === undefined) {
-    cache = createMadeOnce<Update>(CACHE_BYTES, sizeOf);
-    caches.set(store, cache);
-  }
-  return cache.get(`${base.digest} ${next.digest}`, () => makeUpdate(store, base, next));
+  return updates(store).get(`${base.digest} ${next.digest}`, () => makeUpdate(store, base, next));
 }
 
 function sizeOf({ record, deltas }: Update): number {
