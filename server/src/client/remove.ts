@@ -49,7 +49,7 @@ export async function removePlugin(
     }
     checkDependents(receipts, name);
     // The hub rings, and a session of this machine may have been faster: it knows of the removal, not of what was asked besides.
-    const done = await carryOut(ctx, hub, name, purge).finally(async () => {
+    const done = await removeThrough(ctx, hub, name, purge).finally(async () => {
       if (purge.length > 0) await purgeOverlay(ctx.machine, name);
     });
     const { plugins: left } = await readReceipts(ctx.machine);
@@ -61,7 +61,7 @@ export async function removePlugin(
 }
 
 /** Tells the hub, and does what it says then; without it what is known here. */
-async function carryOut(
+async function removeThrough(
   ctx: ClientContext,
   hub: HubClient,
   name: string,

@@ -93,6 +93,34 @@ export async function writeAtomic(
   if (fsync && options.settled !== false) await port.fsync(dirname(target));
 }
 
+/**
+ * The second half of what `prepareAtomic` began, without the bytes.
+ * @returns false where nothing lies ready, or something else: that is for `writeAtomic`
+ * @throws HaiveError READ_ONLY, IO_ERROR
+ */
+export async function placePrepared(
+  port: FilePort,
+  path: string,
+  wanted: { sha256: string; mode: number },
+  prepared: Prepared | undefined,
+): Promise<boolean> {
+  const target = await realTarget(path);
+  const existing = await modeOf(target);
+  if (existing !== null) checkWritable(target, existing);
+  const temporary = temporaryOf(target);
+  const ready = prepared?.get(temporary);
+  if (ready?.sha256 !== wanted.sha256 || ready.mode !== (existing ?? wanted.mode)) return false;
+  prepared?.delete(temporary);
+  try {
+    await port.rename(temporary, target);
+  } catch (error) {
+    await removeFile(port, temporary).catch(() => false);
+    throw error;
+  }
+  await port.fsync(dirname(target));
+  return true;
+}
+
 /** @param options.exact the process's umask may not take bits away: the file had them */
 async function writeTemporary(
   port: FilePort,

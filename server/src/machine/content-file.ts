@@ -1,5 +1,6 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { HaiveError } from '../domain/errors.ts';
 import { makeDirs, readFileOrNull, removeFile, statOf } from './file-port.ts';
 import { ensureRoot, type Machine } from './machine.ts';
 
@@ -15,6 +16,13 @@ export async function hashOnDisk(path: string): Promise<string | null> {
   return bytes === null ? null : sha256Of(bytes);
 }
 
+/** A file of a plugin holds something else than what was written into it a moment ago. */
+export function spoilt(name: string, path: string): HaiveError {
+  return new HaiveError('VERIFY_FAILED', `${name}: ${path} does not read back as it was written`, {
+    details: { name, path },
+  });
+}
+
 /**
  * Puts a file whole, under a temporary name of its own first.
  * @throws HaiveError DISK_FULL, READ_ONLY, IO_ERROR
@@ -24,7 +32,7 @@ export async function putFile(m: Machine, dir: string, path: string, bytes: Uint
     await ensureRoot(m);
     await makeDirs(m.port, dir);
   }
-  const temporary = join(dir, `.${process.pid}-${randomBytes(6).toString('hex')}.hv-tmp`);
+  const temporary = join(dir, `.${process.pid}-${randomUUID()}.hv-tmp`);
   try {
     await m.port.writeFile(temporary, bytes);
     await m.port.rename(temporary, path);

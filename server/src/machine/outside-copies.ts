@@ -1,7 +1,6 @@
 import { dirname } from 'node:path';
-import { HaiveError } from '../domain/errors.ts';
-import { type Prepared, prepareAtomic, realTarget, temporaryOf, writeAtomic } from './atomic-file.ts';
-import { hashOnDisk } from './content-file.ts';
+import { type Prepared, placePrepared, prepareAtomic, realTarget, temporaryOf, writeAtomic } from './atomic-file.ts';
+import { hashOnDisk, spoilt } from './content-file.ts';
 import { makeDirs } from './file-port.ts';
 import type { Machine } from './machine.ts';
 
@@ -37,14 +36,13 @@ export async function checkCopies(prepared: Prepared, copies: readonly OutsideCo
   for (const { plugin: name, path, sha256 } of copies) {
     const temporary = temporaryOf(await realTarget(path));
     if (!prepared.has(temporary) || (await hashOnDisk(temporary)) === sha256) continue;
-    throw new HaiveError('VERIFY_FAILED', `${name}: ${path} does not read back as it was written`, {
-      details: { name, path },
-    });
+    throw spoilt(name, path);
   }
 }
 
-/** Puts a copy in its place: the one that lies ready, or one that is read again before it gets there. */
-export async function writeCopy(m: Machine, { path, mode, bytes }: OutsideCopy): Promise<void> {
+/** Puts a copy in its place: the one that lies ready, or one that is made anew and read again before it gets there. */
+export async function writeCopy(m: Machine, { path, sha256, mode, bytes }: OutsideCopy): Promise<void> {
+  if (await placePrepared(m.port, path, { sha256, mode }, m.prepared)) return;
   const text = await bytes();
   if (text === null) return;
   await makeDirs(m.port, dirname(path));

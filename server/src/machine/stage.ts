@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { shortDigest, type VersionRecord } from '../domain/version-record.ts';
 import { readBlob } from './blob-store.ts';
+import { spoilt } from './content-file.ts';
 import { errnoOf, lookAt, makeDirs, readFileOrNull } from './file-port.ts';
 import type { Machine } from './machine.ts';
 import type { RenderedFile, RenderedTree, Source } from './render.ts';
@@ -130,9 +131,7 @@ async function readBack(m: Machine, { name, dir, rendered }: StagedTree): Promis
     ...rendered.extras,
   ]) {
     if ((await hashInTree(`${root}/${path}`)) === sha256) continue;
-    throw new HaiveError('VERIFY_FAILED', `${name}: ${path} does not read back as it was written`, {
-      details: { name, path },
-    });
+    throw spoilt(name, path);
   }
 }
 
