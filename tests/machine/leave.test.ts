@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { leaveMachine } from '../../server/src/machine/leave.ts';
 import { withLock } from '../../server/src/machine/lock.ts';
+import { recover } from '../../server/src/machine/transaction.ts';
 import { makeRig, type Rig } from './rig.ts';
 
 let rig: Rig;
@@ -71,6 +72,45 @@ describe('leaving', () => {
     expect(await rig.read('dotfiles/settings.json')).toContain('ops@collective');
     await leave();
     expect(await everything()).toEqual(before);
+  });
+
+  it.each<[string, string, Record<string, string>]>([
+    ['up from the real folder', 'dotfiles/shared.json', { 'dotfiles/claude/settings.json': '../shared.json' }],
+    [
+      'over several hops',
+      'elsewhere/shared.json',
+      {
+        'dotfiles/claude/settings.json': '../more/settings.json',
+        'dotfiles/more': '../elsewhere/deep',
+        'elsewhere/deep/settings.json': '../shared.json',
+      },
+    ],
+    [
+      'up from a folder that is a link',
+      'elsewhere/shared.json',
+      { 'dotfiles/claude/settings.json': 'side/../shared.json', 'dotfiles/claude/side': '../../elsewhere/deep' },
+    ],
+  ])('settings that are a link below a ~/.claude that is one are followed %s', async (_, real, links) => {
+    for (const dir of ['dotfiles/claude', 'elsewhere/deep']) await mkdir(rig.path(dir), { recursive: true });
+    await symlink('dotfiles/claude', rig.path('.claude'));
+    for (const [path, text] of Object.entries(links)) await symlink(text, rig.path(path));
+    // A link whose target does not exist yet, then one whose does; a stranger's file lies where a reader of mere text would look.
+    for (const files of [{}, { [real]: ODD, 'shared.json': ODD, 'dotfiles/claude/shared.json': ODD }]) {
+      for (const [path, text] of Object.entries(files)) await rig.write(path, text);
+      const before = await everything();
+      const at = real.lastIndexOf('/') + 1;
+      const prepared = `${real.slice(0, at)}.${real.slice(at)}.hv-tmp`;
+      await rig.write(prepared, 'of a crash');
+      await withLock(rig.machine, 'sync', () => recover(rig.machine));
+      await expect(rig.read(prepared)).rejects.toMatchObject({ code: 'ENOENT' });
+      await joinAndUse();
+      expect(await rig.read(real)).toContain('ops@collective');
+      expect(await rig.read('.claude/settings.json')).toContain('ops@collective');
+      for (const path of Object.keys(files)) if (path !== real) expect(await rig.read(path)).toBe(ODD);
+      expect((await lstat(rig.path('dotfiles/claude/settings.json'))).isSymbolicLink()).toBe(true);
+      await leave();
+      expect(await everything()).toEqual(before);
+    }
   });
 
   it('takes only our keys where the client wrote in between', async () => {

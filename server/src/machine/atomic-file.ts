@@ -1,5 +1,5 @@
 import * as fs from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { sha256Of } from './content-file.ts';
 import { errnoOf, type FilePort, fileError, lookAt, readBytes, removeFile, statOf } from './file-port.ts';
@@ -10,13 +10,24 @@ export async function realTarget(path: string): Promise<string> {
   for (let hops = 0; hops < 40; hops++) {
     try {
       if (lookAt(here)?.isSymbolicLink() !== true) return here;
-      here = resolve(dirname(here), fs.readlinkSync(here));
+      here = leadsTo(here, fs.readlinkSync(here));
     } catch (error) {
       if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'EINVAL' || errnoOf(error) === 'UNKNOWN') return here;
       throw fileError(error, path);
     }
   }
   throw new HaiveError('IO_ERROR', `${path} is a circle of links`);
+}
+
+/** As the operating system does: from the real folder of the link, and each `..` up from where a folder really lies. */
+function leadsTo(link: string, text: string): string {
+  const from = isAbsolute(text) ? text : fs.realpathSync.native(dirname(link)) + sep + text;
+  try {
+    return join(fs.realpathSync.native(dirname(from)), basename(from));
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    return resolve(from);
+  }
 }
 
 /** The name of the half-written file beside `path`; only the holder of the lock writes it, so one name is enough. */
