@@ -1,5 +1,5 @@
 import type { Reply } from '../contract/endpoints.ts';
-import { HaiveError } from '../domain/errors.ts';
+import { ERRORS, type ErrorCode, HaiveError } from '../domain/errors.ts';
 import { parsePluginRef } from '../domain/names.ts';
 import { withLock } from '../machine/lock.ts';
 import { readReceipts, updateReceipts } from '../machine/receipts.ts';
@@ -78,7 +78,12 @@ export async function installPlugin(
     if (here === undefined) {
       const wait = sync.waiting.find((w) => w.name === answer.name);
       const why = failed?.message ?? wait?.detail ?? "the hub's plan does not hold it";
-      throw new HaiveError(asCode(failed?.code), `${answer.name} was not installed: ${why}`);
+      const { hint } = failed ?? {};
+      throw new HaiveError(
+        asCode(failed?.code),
+        `${answer.name} was not installed: ${why}`,
+        hint === undefined ? {} : { hint },
+      );
     }
     return { ...answer, version: here.version, sync };
   } finally {
@@ -91,17 +96,8 @@ const passedOn = ({ onProgress, discardEdits }: InstallOptions): Pick<SyncOption
   ...(discardEdits === undefined ? {} : { discardEdits }),
 });
 
-const PASSED_ON = [
-  'DEPENDENCY_CONFLICT',
-  'DEPENDENCY_MISSING',
-  'SIGNATURE_INVALID',
-  'POLICY_REFUSED',
-  'APPROVAL_REQUIRED',
-  'CONFIRMATION_REQUIRED',
-] as const;
-
-const asCode = (code: string | undefined): (typeof PASSED_ON)[number] | 'NOT_ELIGIBLE' =>
-  PASSED_ON.find((known) => known === code) ?? 'NOT_ELIGIBLE';
+const asCode = (code: string | undefined): ErrorCode =>
+  code !== undefined && Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : 'NOT_ELIGIBLE';
 
 function target(ref: string, version: string | undefined): { id: string; version: string } {
   const parsed = parsePluginRef(ref);

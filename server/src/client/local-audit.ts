@@ -1,9 +1,10 @@
 import { stat } from 'node:fs/promises';
-import { HaiveError, toHaiveError } from '../domain/errors.ts';
+import { ERRORS, type ErrorCode, formatError, HaiveError, toHaiveError } from '../domain/errors.ts';
 import type { LocalChange, LocalEntry, LocalProof } from '../domain/local-audit.ts';
 import { noteChanges, proveLocalAudit, readLocalAudit } from '../machine/audit-log.ts';
 import { statOf } from '../machine/file-port.ts';
 import { withLock } from '../machine/lock.ts';
+import type { Machine } from '../machine/machine.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import { recover } from '../machine/transaction.ts';
 import type { ClientContext } from './context.ts';
@@ -65,6 +66,19 @@ export async function noteRefusals(
       ...{ what: 'refuse', target: r.name, from: r.from, before: null, after: after(r), result: r.code },
     })),
   );
+}
+
+/** By digest, in words: why versions of which nothing came since were refused here, and what to do about it. */
+export async function lastRefusals(m: Machine): Promise<Map<string, string>> {
+  const last = new Map((await readLocalAudit(m)).map((entry) => [entry.target, entry]));
+  const found = new Map<string, string>();
+  for (const { what, result: code, after } of last.values()) {
+    if (what !== 'refuse') continue;
+    const { digest, why } = after as { digest: string; why: string };
+    const error = formatError({ code, message: why, hint: ERRORS[code as ErrorCode]?.hint ?? '' });
+    found.set(digest, `refused when last tried: ${error}`);
+  }
+  return found;
 }
 
 /** One plugin of a change that is under way. */

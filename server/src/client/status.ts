@@ -4,6 +4,7 @@ import { inspect } from '../machine/drift.ts';
 import { missingServers, missingServerText } from '../machine/mcp-servers.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import { type ClientContext, hubFor } from './context.ts';
+import { lastRefusals } from './local-audit.ts';
 import { notInstalled } from './not-installed.ts';
 import { cachedPlan, fetchPlan } from './plan.ts';
 
@@ -55,6 +56,9 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
   const receipts = await readReceipts(machine);
   const disk = new Map((await inspect(machine)).map((p) => [p.name, p]));
   const planned = new Map((plan?.plugins ?? []).map((entry) => [entry.name, entry]));
+  const behind = [...planned.values()].some((entry) => receipts.plugins[entry.name]?.digest !== entry.digest);
+  const refusals = behind ? await lastRefusals(machine) : new Map<string, string>();
+  const refusalOf = (digest: string): string | null => receipts.refused[digest]?.reason ?? refusals.get(digest) ?? null;
   const rows: StatusRow[] = [];
   for (const receipt of Object.values(receipts.plugins)) {
     const entry = planned.get(receipt.name);
@@ -72,7 +76,7 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
       missing: here?.missing ?? [],
       conflicts: (here?.conflicts ?? []).map((path) => conflictOf(receipt.name, path)),
       previous: receipt.previous.map((p) => p.version),
-      notice: noticeOf(plan, receipt.name) ?? (same ? null : (receipts.refused[entry.digest]?.reason ?? null)),
+      notice: noticeOf(plan, receipt.name) ?? (same ? null : refusalOf(entry.digest)),
       error: receipt.error ?? null,
     });
   }
@@ -90,7 +94,7 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
       missing: [],
       conflicts: [],
       previous: [],
-      notice: receipts.refused[entry.digest]?.reason ?? null,
+      notice: refusalOf(entry.digest),
       error: null,
     });
   }

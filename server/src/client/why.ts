@@ -2,6 +2,8 @@ import type { Reply } from '../contract/endpoints.ts';
 import { missingServers, missingServerText } from '../machine/mcp-servers.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import type { ClientContext } from './context.ts';
+import { lastRefusals } from './local-audit.ts';
+import { cachedPlan } from './plan.ts';
 import { ask } from './registry.ts';
 import { leavingText } from './sync/result.ts';
 import { syncMachine, tryLater } from './sync.ts';
@@ -38,6 +40,10 @@ async function localReasons(ctx: ClientContext, name: string): Promise<string[]>
         wait.why === 'policy' ? `${what} waits for \`hv sync\`: ${wait.detail}` : `${what} waits: ${wait.detail}`,
       );
     }
+    const wanted = (await cachedPlan(ctx))?.plan.plugins.find((entry) => entry.name === name);
+    const tried = wanted === undefined ? undefined : (await lastRefusals(ctx.machine)).get(wanted.digest);
+    const told = waiting.some((w) => w.name === name && w.why === 'refused');
+    if (tried !== undefined && !told) reasons.push(`${wanted?.version} was ${tried}`);
   } catch (thrown) {
     if (!tryLater(thrown)) throw thrown;
     const kept = Object.values(refused).map((r) => r.reason);

@@ -428,7 +428,7 @@ export function toHaiveError(thrown: unknown): HaiveError {
 }
 
 /** The form every interface prints: `CODE: message. hint`. */
-export function formatError(error: HaiveError): string {
+export function formatError(error: { code: string; message: string; hint: string }): string {
   const stop = /[.!?]$/.test(error.message) ? '' : '.';
   return `${error.code}: ${error.message}${stop} ${error.hint}`.trim();
 }

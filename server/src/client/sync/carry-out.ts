@@ -40,7 +40,7 @@ export async function carryOut(
     for (const [digest, error] of failed) {
       const entry = plan.plugins.find((p) => p.digest === digest);
       const about = entry === undefined ? { name: digest } : { name: entry.name, version: entry.version };
-      result.problems.push({ ...about, code: error.code, message: error.message, where: 'machine' });
+      result.problems.push({ ...about, code: error.code, message: error.message, hint: error.hint, where: 'machine' });
     }
     const switching = receipts.layout !== ctx.config.plugins.layout && Object.keys(receipts.plugins).length > 0;
     const idle = picked.install.length === 0 && picked.remove.length === 0 && !switching;

@@ -5,6 +5,7 @@ import { inRange } from '../../domain/resolve.ts';
 import { inspect } from '../../machine/drift.ts';
 import type { Receipts } from '../../machine/receipts.ts';
 import type { ClientContext } from '../context.ts';
+import { lastRefusals } from '../local-audit.ts';
 import type { SyncOptions } from './options.ts';
 
 /** What of a plan this machine does now, what waits for a yes, and what goes: the plan seen with the receipts, the policy and who asks. */
@@ -53,6 +54,15 @@ export async function pick(
   });
   // Neither is what is installed and was to be laid again; it stays as it is.
   picked.install = picked.install.filter((entry) => !failed.has(entry.digest));
+  if (asked && picked.waiting.some((wait) => wait.why === 'policy')) {
+    // Nobody is promised that a sync brings what the last one refused.
+    const refusals = await lastRefusals(ctx.machine);
+    const digests = new Map(plan.plugins.map((entry) => [entry.name, entry.digest]));
+    picked.waiting = picked.waiting.map((wait) => {
+      const detail = refusals.get(digests.get(wait.name) ?? '');
+      return wait.why !== 'policy' || detail === undefined ? wait : { ...wait, why: 'refused', detail };
+    });
+  }
   return picked;
 }
 

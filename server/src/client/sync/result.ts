@@ -10,6 +10,8 @@ export interface SyncProblem {
   version?: string;
   code: string;
   message: string;
+  /** What to do about what this machine refused. */
+  hint?: string;
   /** `hub`: it could not plan it · `machine`: what came failed its checks here. */
   where: 'hub' | 'machine';
 }

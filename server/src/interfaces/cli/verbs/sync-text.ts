@@ -1,6 +1,6 @@
 import { leavingText } from '../../../client/sync/result.ts';
 import type { SyncResult } from '../../../client/sync.ts';
-import { toHaiveError } from '../../../domain/errors.ts';
+import { formatError, toHaiveError } from '../../../domain/errors.ts';
 import { clean, type Style, warnings } from '../output.ts';
 
 /** A sync's result as lines for people. */
@@ -24,7 +24,9 @@ export function syncLines(result: SyncResult, style: Style): string[] {
     lines.push(`${style.yellow('…')} ${wait.name} ${from} → ${wait.to ?? 'removed'}: ${detail}`);
   }
   for (const problem of result.problems) {
-    lines.push(style.red(`! ${problem.name}: ${problem.code}: ${clean(problem.message)}`));
+    const { name, code, message, hint } = problem;
+    const text = hint === undefined ? `${code}: ${message}` : formatError({ code, message, hint });
+    lines.push(style.red(`! ${name}: ${clean(text)}`));
   }
   for (const edit of result.edits) {
     const what =
