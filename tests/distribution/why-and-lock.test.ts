@@ -105,11 +105,20 @@ describe('one machine among many', () => {
     await expect(syncFrozen(machine.ctx, file)).rejects.toMatchObject({ code: 'LOCK_MISMATCH' });
     await changedLock({ version: '9.0.0', digest: `sha256:${'0'.repeat(64)}` });
     await expect(syncFrozen(machine.ctx, file)).rejects.toMatchObject({ code: 'VERSION_NOT_FOUND' });
+    // What is here already, under a version that it is not.
+    await changedLock({ version: '7.0.0' });
+    await expect(syncFrozen(machine.ctx, file)).rejects.toMatchObject({ code: 'VERSION_NOT_FOUND' });
+    await changedLock({ version: '1.1.0' });
+    await publish(t.url, t.admin, { name: 'top', version: '1.1.0' });
+    await expect(syncFrozen(machine.ctx, file)).rejects.toMatchObject({ code: 'LOCK_MISMATCH' });
     for (const text of ['{', '{"format":2,"plugins":[]}', '{"format":1,"plugins":[{"name":"../x"}]}']) {
       await writeFile(file, text);
       await expect(syncFrozen(machine.ctx, file)).rejects.toMatchObject({ code: 'LOCK_INVALID' });
     }
-    await expect(syncFrozen(machine.ctx, `${file}.gone`)).rejects.toMatchObject({ code: 'IO_ERROR' });
+    const gone = await syncFrozen(machine.ctx, `${file}.gone`).catch((thrown) => thrown);
+    expect(gone).toMatchObject({ code: 'LOCK_INVALID', message: expect.stringContaining('no lockfile') });
+    expect(gone.hint).toContain('`hv lock`');
+    await expect(syncFrozen(machine.ctx, machine.home.project)).rejects.toMatchObject({ code: 'IO_ERROR' });
     expect(await set(machine)).toEqual(before);
   });
 });

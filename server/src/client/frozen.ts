@@ -25,6 +25,10 @@ export async function syncFrozen(
   onProgress?: (progress: SyncProgress) => void,
 ): Promise<SyncResult> {
   const text = await readFile(file, 'utf8').catch((cause) => {
+    if (cause.code === 'ENOENT')
+      throw new HaiveError('LOCK_INVALID', `There is no lockfile ${file}`, {
+        hint: 'Write one with `hv lock` on a machine that has the set, or name another with --lock FILE.',
+      });
     throw fileError(cause, file);
   });
   const locked = parseLock(text, file);

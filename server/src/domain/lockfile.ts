@@ -52,7 +52,7 @@ export function parseLock(text: string, where: string): Locked[] {
 }
 
 export interface LockDifference {
-  /** Locked, but absent or another version. */
+  /** Locked, but absent, or another version or other bytes. */
   install: Locked[];
   /** There, but not locked: names. */
   exclude: string[];
@@ -63,7 +63,10 @@ export function againstLock(locked: readonly Locked[], have: readonly Locked[]):
   const there = new Map(have.map((p) => [p.name, p]));
   const wanted = new Set(locked.map((p) => p.name));
   return {
-    install: locked.filter((p) => there.get(p.name)?.digest !== p.digest),
+    install: locked.filter(({ name, version, digest }) => {
+      const here = there.get(name);
+      return here?.digest !== digest || here.version !== version;
+    }),
     exclude: have.map((p) => p.name).filter((name) => !wanted.has(name)),
   };
 }
