@@ -7,7 +7,7 @@ import { type DevResult, devOnce, devStop, devWatch } from '../../server/src/cli
 import { readReceipts } from '../../server/src/machine/receipts.ts';
 import { md } from '../packaging/one-fault.ts';
 import { Collective } from '../support/collective.ts';
-import { hvOk } from '../support/hv.ts';
+import { hv, hvOk } from '../support/hv.ts';
 import { pluginFiles } from '../support/plugin-files.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 import { treeSnapshot } from '../support/tree-snapshot.ts';
@@ -84,6 +84,22 @@ it('shows a folder without a version, then its edits, and takes every trace back
   await expect(devStop(ctx)).rejects.toMatchObject({ code: 'NOT_FOUND' });
 }, 60_000);
 
+it('says in status and doctor what is shown without being installed, and doctor --fix leaves it there', async () => {
+  const collective = await Collective.start();
+  try {
+    const machine = await collective.machine('dev-2');
+    await write(seedForm('draft'));
+    await devOnce(await open(machine), folder);
+    const status = await hvOk(machine, ['status']);
+    expect(status).toMatchObject({ in_step: true, plugins: [{}, { name: 'pp', state: 'shown', shown_from: folder }] });
+    expect((await hvOk(machine, ['doctor', '--fix'])).ok).toBe(true);
+    expect((await hvOk(machine, ['status', 'pp'])).plugins).toHaveLength(1);
+    expect(await readFile(join(machine.home, '.claude', 'settings.json'), 'utf8')).toContain('pp@collective');
+  } finally {
+    await collective.close();
+  }
+}, 60_000);
+
 it('shows what was saved, once it has come to rest', async () => {
   await write(seedForm('one'));
   const ended = new AbortController();
@@ -133,7 +149,12 @@ it('stands in for the installed plugin through a sync, and gives it back', async
     const own = await open(machine);
     await devOnce(own, folder);
     expect(await commands()).toEqual(['pp:draft']);
-    await hvOk(machine, ['sync']);
+    const from = `shown from ${folder} by \`hv dev\` (\`hv dev --stop\` ends it)`;
+    expect((await hv(machine, ['status'])).stdout).toMatch(/· in step(.|\n)*pp +1\.0\.0 +verified/);
+    expect((await hv(machine, ['status'])).stdout).toContain(from);
+    expect((await hv(machine, ['doctor'])).stdout).toContain(`shown by \`hv dev\`: pp from ${folder}`);
+    const { changed } = await hvOk(machine, ['sync']);
+    expect(changed.reinstalled).toEqual([]);
     expect(await commands()).toEqual(['pp:draft']);
     await devStop(own, { name: 'pp', dir: 'nowhere' });
     expect(await commands()).toEqual(['pp:published']);

@@ -45,7 +45,8 @@ export async function findTampering(m: Machine): Promise<Tampering> {
   const suffix = enabledKey('');
   const names = Object.keys(enabled).filter((key) => key.endsWith(suffix));
   const native = receipts.layout === 'native' ? receipts.plugins : {};
-  found.strayKeys = names.filter((key) => native[key.slice(0, -suffix.length)] === undefined);
+  const shown = { ...native, ...receipts.dev };
+  found.strayKeys = names.filter((key) => shown[key.slice(0, -suffix.length)] === undefined);
   const known = text === null ? undefined : getKeyText(text, ['extraKnownMarketplaces', MARKETPLACE], where);
   if (Object.keys(native).length > 0) {
     found.marketplaceLost = known === undefined;

@@ -8,7 +8,17 @@ import { lastRefusals } from './local-audit.ts';
 import { notInstalled } from './not-installed.ts';
 import { cachedPlan, fetchPlan } from './plan.ts';
 
-export type StatusState = 'verified' | 'loaded' | 'failed' | 'disabled' | 'edited' | 'missing' | 'damaged' | 'waiting';
+/** `shown`: not installed, but shown by `hv dev`. */
+export type StatusState =
+  | 'verified'
+  | 'loaded'
+  | 'failed'
+  | 'disabled'
+  | 'edited'
+  | 'missing'
+  | 'damaged'
+  | 'waiting'
+  | 'shown';
 
 export interface StatusRow {
   name: string;
@@ -21,6 +31,8 @@ export interface StatusRow {
   /** Made by a rollback here. */
   held: boolean;
   origin: string;
+  /** The folder that `hv dev` shows in its place. */
+  shown_from: string | null;
   /** Files that differ from what was installed, and that are gone. */
   edited: string[];
   missing: string[];
@@ -72,6 +84,7 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
       available: same ? null : entry.version,
       held: receipts.holds[receipt.name] !== undefined,
       origin: entry?.origin ?? receipt.origin,
+      shown_from: receipts.dev?.[receipt.name]?.from ?? null,
       edited: here?.edited ?? [],
       missing: here?.missing ?? [],
       conflicts: (here?.conflicts ?? []).map((path) => conflictOf(receipt.name, path)),
@@ -82,21 +95,14 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
   }
   for (const entry of planned.values()) {
     if (receipts.plugins[entry.name] !== undefined) continue;
-    rows.push({
-      name: entry.name,
-      version: entry.version,
-      digest: entry.digest,
-      state: 'waiting',
-      available: entry.version,
-      held: false,
-      origin: entry.origin,
-      edited: [],
-      missing: [],
-      conflicts: [],
-      previous: [],
-      notice: refusalOf(entry.digest),
-      error: null,
-    });
+    const { name, version, digest, origin } = entry;
+    const notice = refusalOf(digest);
+    const shown_from = receipts.dev?.[name]?.from ?? null;
+    rows.push({ ...NOT_HERE, name, version, digest, state: 'waiting', available: version, origin, shown_from, notice });
+  }
+  for (const [name, { version, from }] of Object.entries(receipts.dev ?? {})) {
+    if (receipts.plugins[name] !== undefined || planned.has(name)) continue;
+    rows.push({ ...NOT_HERE, name, version, digest: '', state: 'shown', origin: 'dev', shown_from: from });
   }
   rows.sort((a, b) => (a.name < b.name ? -1 : 1));
   if (name !== undefined && !rows.some((row) => row.name === name)) {
@@ -107,6 +113,7 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
     code: 'MCP_SERVER_MISSING' as const,
     message: missingServerText(plugin, servers),
   }));
+  const wanted = rows.filter((row) => row.state !== 'shown');
   const broken = rows.some((row) => ['failed', 'missing', 'damaged', 'waiting'].includes(row.state));
   return {
     machine:
@@ -115,12 +122,24 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
         : { ...config.machine, groups: config.groups, capabilities: config.capabilities },
     hub,
     layout: receipts.layout,
-    in_step: plan !== null && !broken && rows.every((row) => row.available === null && planned.has(row.name)),
+    in_step: plan !== null && !broken && wanted.every((row) => row.available === null && planned.has(row.name)),
     plugins: name === undefined ? rows : rows.filter((row) => row.name === name),
     problems: [...(plan?.problems ?? []), ...lacks].filter((p) => name === undefined || p.name === name),
     refused: Object.entries(receipts.refused).map(([digest, r]) => ({ digest, reason: r.reason })),
   };
 }
+
+/** What a row says of a plugin that is not installed. */
+const NOT_HERE = {
+  available: null,
+  held: false,
+  edited: [],
+  missing: [],
+  conflicts: [],
+  previous: [],
+  notice: null,
+  error: null,
+};
 
 function conflictOf(name: string, path: string): StatusRow['conflicts'][number] {
   const file = /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;

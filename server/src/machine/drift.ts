@@ -56,7 +56,9 @@ export async function inspect(
   for (const receipt of all) {
     // Where the tree is not all that lies there, the rest is looked at too.
     const known = readBack?.has(receipt.name) === true && (receipt.loose ?? receipt.confined) === undefined;
-    found.push(await inspectOne(m, receipt, enabled, live, known));
+    // What `hv dev` shows stands in its place: the pointer leads there on purpose.
+    const pointed = live.has(`./${receipts.dev?.[receipt.name]?.dir ?? receipt.dir}`);
+    found.push(await inspectOne(m, receipt, enabled, pointed, known));
   }
   return found;
 }
@@ -65,7 +67,7 @@ async function inspectOne(
   m: Machine,
   receipt: Receipt,
   enabled: ReadonlySet<string>,
-  live: ReadonlySet<string>,
+  pointed: boolean,
   known: boolean,
 ): Promise<PluginOnDisk> {
   const dir = join(m.paths.root, receipt.dir);
@@ -94,7 +96,7 @@ async function inspectOne(
   const conflicts = receipt.conflicts.map((c) => c.path).filter((path) => disk.has(`${path}.hv-new`));
   let state: DiskState = edited.length > 0 || missing.length > 0 ? 'edited' : 'verified';
   if (!enabled.has(name)) state = 'disabled';
-  if (missing.includes(MANIFEST) || !live.has(`./${receipt.dir}`)) state = 'damaged';
+  if (missing.includes(MANIFEST) || !pointed) state = 'damaged';
   if (gone) state = 'missing';
   return { name, version, digest, state, edited: edited.sort(), missing, conflicts };
 }

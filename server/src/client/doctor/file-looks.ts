@@ -90,7 +90,11 @@ export const FILE_LOOKS: Looks = {
     }
     const edited = rows.filter((p) => p.state === 'edited').map((p) => p.name);
     const off = rows.filter((p) => p.state === 'disabled').map((p) => p.name);
+    const shown = Object.entries((await readReceipts(ctx.machine)).dev ?? {}).map(
+      ([name, d]) => `${name} from ${d.from}`,
+    );
     const notes = [
+      ...(shown.length > 0 ? [`shown by \`hv dev\`: ${shown.join(', ')} (\`hv dev --stop\` ends it)`] : []),
       ...(edited.length > 0 ? [`edited here: ${edited.join(', ')}`] : []),
       ...(off.length > 0 ? [`disabled: ${off.join(', ')}`] : []),
     ];

@@ -59,6 +59,7 @@ export function status(s: StatusResult): string {
   const head = `${s.machine.name}: ${s.plugins.length} plugins, ${s.in_step ? 'in step' : 'not in step'}.${away}`;
   const lines = s.plugins.map((p) => {
     const notes = [
+      ...(p.shown_from === null ? [] : [`shown from ${p.shown_from} by \`hv dev\`; \`hv dev --stop\` ends it`]),
       ...(p.available === null ? [] : [`${p.available} is available`]),
       ...(p.held ? ['held by a rollback'] : []),
       ...(p.edited.length === 0 ? [] : [`${p.edited.length} files edited`]),

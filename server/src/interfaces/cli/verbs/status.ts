@@ -65,8 +65,11 @@ function paint(row: StatusRow, style: Style): string {
     : style.yellow(row.state);
 }
 
+const shownText = (from: string): string => `shown from ${clean(from)} by \`hv dev\` (\`hv dev --stop\` ends it)`;
+
 function note(row: StatusRow): string {
   const parts = [
+    ...(row.shown_from === null ? [] : [shownText(row.shown_from)]),
     ...(row.held ? ['held by a rollback'] : []),
     ...(row.available !== null && row.state !== 'waiting' ? [`${row.available} waits`] : []),
     ...(row.edited.length > 0 ? [`${row.edited.length} file(s) edited here`] : []),
