@@ -1,16 +1,18 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ClientContext, openClient } from '../../server/src/client/context.ts';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
+import { leaveHub } from '../../server/src/client/join.ts';
 import { removePlugin } from '../../server/src/client/remove.ts';
 import { machineStatus } from '../../server/src/client/status.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
+import { collectVersions } from '../../server/src/machine/leases.ts';
 import { withLock } from '../../server/src/machine/lock.ts';
 import { putAside } from '../../server/src/machine/moved-away.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
-import { joinedMachine, type ScriptedHub, scriptedHub, serve, version } from './scripted-hub.ts';
+import { joinedMachine, type ScriptedHub, scriptedHub, serve, transfers, version } from './scripted-hub.ts';
 
 const command = (text: string) => ({ 'commands/a.md': `---\ndescription: a\n---\n${text}` });
 const needs = (name: string) => ({ dependencies: [{ name, range: '^1.0.0', kind: 'required' as const }] });
@@ -82,6 +84,97 @@ it('a migration that died after it put things aside is named by doctor, and fini
   expect(await resultOf(m.ctx, 'migration')).toBe('ok');
 });
 
+/** What lies below ~/.claude beside the settings, links included. */
+async function left(): Promise<string[]> {
+  const entries = await readdir(m.ctx.machine.paths.claudeDir, { recursive: true, withFileTypes: true }).catch(
+    () => [],
+  );
+  return entries
+    .filter((entry) => !entry.isDirectory() && !/^(settings|installed_plugins)\.json$/.test(entry.name))
+    .map(({ name }) => name);
+}
+
+describe('receipts that were lost', () => {
+  const bare = (v: string) =>
+    version('alpha', v, {
+      '.claude-plugin/plugin.json': JSON.stringify({ name: 'alpha', version: v, haivemind: { global_commands: true } }),
+      ...command(`run ${'$'}{CLAUDE_PLUGIN_ROOT}`),
+      'other.md': v,
+    });
+  const mine = () => join(m.ctx.machine.paths.pluginsDir, 'alpha', 'other.md');
+  const kept = async (): Promise<string[]> => {
+    const edits = join(m.ctx.machine.paths.backups, 'edits');
+    return (await readdir(edits, { recursive: true }).catch(() => [])).filter((path) => path.endsWith('other.md'));
+  };
+
+  beforeEach(async () => {
+    serve(hub, [bare('1.0.0')]);
+    await syncMachine(m.ctx, { mode: 'explicit' });
+    await writeFile(mine(), 'mine');
+  });
+
+  it.each(['deleted', 'damaged'])(
+    '%s: edits stay, and are carried over the next update; nothing is fetched again',
+    async (how) => {
+      const { paths } = m.ctx.machine;
+      if (how === 'deleted') await rm(paths.receipts);
+      else await writeFile(paths.receipts, '{');
+      const before = transfers(hub).length;
+      if (how === 'damaged') expect((await runDoctor(m.ctx, { fix: true })).failed).toEqual([]);
+      const { warnings } = await syncMachine(m.ctx, { mode: 'explicit' });
+      expect(warnings.join()).not.toContain('PATH_OCCUPIED');
+      expect(transfers(hub)).toHaveLength(before);
+      expect(await readFile(mine(), 'utf8')).toBe('mine');
+      expect((await machineStatus(m.ctx)).plugins[0]).toMatchObject({ state: 'edited', edited: ['other.md'] });
+      serve(hub, [bare('2.0.0')], { counter: 2 });
+      await syncMachine(m.ctx, { mode: 'explicit' });
+      expect((await machineStatus(m.ctx)).plugins[0]).toMatchObject({ version: '2.0.0' });
+      expect(await readFile(mine(), 'utf8')).toBe('mine');
+      expect(await readFile(join(paths.commandsDir, 'a.md'), 'utf8')).toContain('/alpha/2.0.0-');
+      await leaveHub(m.ctx);
+      expect(new Set(await left())).toEqual(new Set(['other.md']));
+    },
+  );
+
+  it('and leaving takes all of ours, but no edit', async () => {
+    await rm(m.ctx.machine.paths.receipts);
+    expect((await leaveHub(m.ctx)).warnings.join()).toContain('1 file(s)');
+    expect(await left()).toEqual(['other.md']);
+    expect(await readFile(join(m.ctx.machine.paths.backups, 'edits', (await kept())[0] ?? ''), 'utf8')).toBe('mine');
+  });
+
+  it('with the records: what was edited is kept when the old folder goes, and doctor says so', async () => {
+    const { paths } = m.ctx.machine;
+    await writeFile(paths.receipts, '');
+    await rm(paths.records, { recursive: true });
+    const { fixed, failed } = await runDoctor(m.ctx, { fix: true });
+    expect(failed).toEqual([]);
+    expect(fixed.join('\n')).toMatch(/what was edited in versions\/alpha\/1\.0\.0-[0-9a-f]+ cannot be told/);
+    expect((await machineStatus(m.ctx)).plugins[0]).toMatchObject({ name: 'alpha', state: 'verified' });
+    expect(await kept()).toEqual([]);
+    await withLock(m.ctx.machine, 'sync', () => collectVersions(m.ctx.machine, { graceMs: -1 }));
+    expect(await kept()).toHaveLength(1);
+  });
+
+  it('of a newer program are left alone, and no repair is claimed', async () => {
+    const { paths } = m.ctx.machine;
+    await writeFile(paths.receipts, '{"format":99}');
+    const { ok, fixed, failed } = await runDoctor(m.ctx, { fix: true });
+    expect([ok, fixed]).toEqual([false, []]);
+    expect(failed.map(({ message }) => message)).toContainEqual(expect.stringContaining('FORMAT_UNSUPPORTED'));
+    expect(await readFile(paths.receipts, 'utf8')).toBe('{"format":99}');
+  });
+});
+
+it('a repair that failed is not called one', async () => {
+  await hub.close();
+  const { ok, fixed, failed } = await runDoctor(m.ctx, { fix: true });
+  expect([ok, fixed]).toEqual([false, []]);
+  expect(failed).toEqual([
+    { message: expect.stringContaining('the sync failed: HUB_UNREACHABLE'), fix: expect.any(String) },
+  ]);
+});
+
 describe.each(['native', 'loose'] as const)('in the layout %s', (layout) => {
   const hooks = JSON.stringify({
     hooks: { SessionStart: [{ hooks: [{ type: 'command', command: '$' + '{CLAUDE_PLUGIN_ROOT}/run' }] }] },
@@ -125,6 +218,25 @@ describe.each(['native', 'loose'] as const)('in the layout %s', (layout) => {
     expect(groups?.SessionStart ?? []).toHaveLength(layout === 'loose' ? 1 : 0);
     expect(await readFile(join(m.home, 'mine'), 'utf8')).toBe('mine');
   });
+
+  it.each(['{', '', 'null', '[1]'])(
+    'receipts that are damaged (%j) are put aside, and what is installed found again',
+    async (text) => {
+      const { paths } = m.ctx.machine;
+      await writeFile(paths.receipts, text);
+      const damaged = expect.objectContaining({ code: 'IO_ERROR', hint: expect.stringContaining('hv doctor --fix') });
+      await expect(syncMachine(m.ctx, { mode: 'explicit' })).rejects.toEqual(damaged);
+      const { fixed, failed } = await runDoctor(m.ctx, { fix: true });
+      expect(failed).toEqual([]);
+      const aside = /lies in (\S.*\.json);/.exec(fixed[0] ?? '')?.[1] ?? '';
+      expect(await readFile(aside, 'utf8')).toBe(text);
+      expect((await machineStatus(m.ctx)).plugins).toEqual([
+        expect.objectContaining({ name: 'alpha', version: '1.0.0', state: 'verified' }),
+      ]);
+      await leaveHub(m.ctx);
+      expect(await left()).toEqual([]);
+    },
+  );
 
   it('an old backup of ~/.claude is named and mended', async () => {
     await writeFile(m.ctx.machine.paths.settings, '{"model":"opus"}');

@@ -159,6 +159,23 @@ describe('what belongs to the user', () => {
     expect(await readdir(rig.path('.claude/commands'))).toEqual(['stop.md']);
   });
 
+  it('a bare command that lies there exactly as we write it is taken up where no receipts are', async () => {
+    await rig.write('.claude/commands/go.md', 'go');
+    await rig.write('.claude/commands/stop.md', 'my stop');
+    const files = { 'commands/go.md': 'go', 'commands/stop.md': 'stop' };
+    const one = await rig.store('ops', '1.0.0', files, { globalCommands: true });
+    const { warnings } = await rig.apply({ install: [one] });
+    expect(warnings).toEqual([expect.stringMatching(/PATH_OCCUPIED: .*stop\.md is not ours/)]);
+    await rig.apply({ remove: ['ops'] });
+    expect(await readdir(rig.path('.claude/commands'))).toEqual(['stop.md']);
+    // Beside plugins that are known it is somebody's own.
+    await rig.apply({ install: [await rig.store('other', '1.0.0', { a: '1' })] });
+    await rig.write('.claude/commands/go.md', 'go');
+    expect((await rig.apply({ install: [one] })).warnings).toHaveLength(2);
+    await rig.apply({ remove: ['ops'] });
+    expect(await rig.read('.claude/commands/go.md')).toBe('go');
+  });
+
   it('the stock core is set aside while the collective has one, and given back', async () => {
     const text = '{"enabledPlugins":{"haivemind-core@haivemind":true , "x@y": true}}';
     await rig.write('.claude/settings.json', text);

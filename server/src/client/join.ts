@@ -16,6 +16,7 @@ import { connectHub, hubIsAway, hubUrl } from './hub-client.ts';
 import { noteBefore } from './local-audit.ts';
 import { forgetMachineKey, machineKey, machineProof } from './machine-key.ts';
 import { fetchAuthority } from './pinned-authority.ts';
+import { regain } from './regain.ts';
 import { type SyncProgress, type SyncResult, syncMachine } from './sync.ts';
 import { readTrust, writeTrust } from './trust.ts';
 
@@ -199,6 +200,7 @@ export async function leaveHub(ctx: ClientContext): Promise<LeaveResult> {
     'leave',
     async () => {
       ctx.config = await readConfig(machine);
+      await regain(ctx);
       await recover(machine);
       return leaveMachine(machine);
     },

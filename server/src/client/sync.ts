@@ -3,6 +3,7 @@ import type { Plan, PlanEntry } from '../domain/plan.ts';
 import { getRecord } from '../machine/blob-store.ts';
 import { readConfig, updateConfig } from '../machine/config-file.ts';
 import { keepCoreOwner } from '../machine/core-owner.ts';
+import { statOf } from '../machine/file-port.ts';
 import { withLock } from '../machine/lock.ts';
 import type { Machine } from '../machine/machine.ts';
 import { knownRevoked, quarantine } from '../machine/quarantine.ts';
@@ -13,6 +14,7 @@ import { type ClientContext, hubFor } from './context.ts';
 import { type HubClient, hubIsAway } from './hub-client.ts';
 import { noteSpooledFailures, notingFailure } from './local-audit.ts';
 import { fetchPlan, keepPlan, type PlanAnswer } from './plan.ts';
+import { regain } from './regain.ts';
 import { flushSpool } from './spool.ts';
 import { carryOut } from './sync/carry-out.ts';
 import { collect } from './sync/collect.ts';
@@ -108,6 +110,7 @@ async function run(ctx: ClientContext, hub: HubClient, options: SyncOptions, sig
   const warnings: string[] = [];
   const recovered = await recover(machine);
   if (recovered !== 'nothing') warnings.push(`An interrupted change was ${recovered.replace('-', ' ')}`);
+  if (statOf(machine.paths.receipts) === null) warnings.push(...(await regain(ctx)));
   const aligned = await alignConfinement(machine);
   if (aligned.length > 0)
     warnings.push(`Laid out again, as the policy's sandbox says now: ${aligned.join(', ')}; restart open sessions`);

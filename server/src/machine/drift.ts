@@ -135,7 +135,8 @@ function objectAt(value: Record<string, unknown>, key: string): Record<string, u
   return typeof there === 'object' && there !== null ? (there as Record<string, unknown>) : {};
 }
 
-async function pointedDirs(m: Machine): Promise<Set<string>> {
+/** Trees that the pointer leads to, as `./versions/…`. @throws HaiveError READ_ONLY, IO_ERROR */
+export async function pointedDirs(m: Machine): Promise<Set<string>> {
   const bytes = await readFileOrNull(m.paths.marketplace);
   try {
     const { plugins } = JSON.parse(bytes?.toString('utf8') ?? '{}') as { plugins?: { source?: unknown }[] };

@@ -216,6 +216,7 @@ export async function planGlobalCommands(
   const ours = new Map(
     Object.values(prev.plugins).flatMap((p) => p.globalCommands.map((c) => [c.path, { name: p.name, ...c }] as const)),
   );
+  const fresh = Object.keys(prev.plugins).length === 0;
   for (const { from, to } of globalCommandFiles(receipt.files)) {
     const bytes = await contents(from);
     if (bytes === null) continue;
@@ -223,14 +224,17 @@ export async function planGlobalCommands(
     const disk = await hashOnDisk(path);
     const copy = prev.plugins[receipt.name]?.loose?.files.find((f) => f.path === `commands/${to}`);
     const before = ours.get(to) ?? (copy === undefined ? undefined : { name: receipt.name, sha256: copy.sha256 });
-    if (before === undefined ? disk !== null : before.name !== receipt.name) {
+    const sha256 = sha256Of(renderGlobalCommand(m, receipt.dir, bytes));
+    // Exactly what we write: the receipts were lost, and it is taken up again.
+    const regained = fresh && disk === sha256;
+    if (before === undefined ? disk !== null && !regained : before.name !== receipt.name) {
       result.warnings.push(`PATH_OCCUPIED: ${path} is not ours; use /${receipt.name}:${to.slice(0, -3)}`);
       continue;
     }
     if (before !== undefined && disk !== null && disk !== before.sha256) {
       result.warnings.push(`PATH_OCCUPIED: ${path} was edited here and stays as it is`);
     }
-    receipt.globalCommands.push({ path: to, sha256: sha256Of(renderGlobalCommand(m, receipt.dir, bytes)) });
+    receipt.globalCommands.push({ path: to, sha256 });
   }
 }
 

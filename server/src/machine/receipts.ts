@@ -4,6 +4,7 @@ import type { Dependency } from '../domain/manifest.ts';
 import type { Origin } from '../domain/plan.ts';
 import { writeAtomic } from './atomic-file.ts';
 import type { DevTree } from './dev-override.ts';
+import { readFileOrNull } from './file-port.ts';
 import { keepWritten, readKept } from './kept-reads.ts';
 import type { Machine } from './machine.ts';
 
@@ -169,26 +170,37 @@ export async function readReceipts(m: Machine): Promise<Receipts> {
   return readKept(m.paths.receipts, (bytes) => understand(bytes, m.paths.receipts));
 }
 
-function understand(bytes: Buffer | null, where: string): Receipts {
-  if (bytes === null) return noReceipts();
-  let value: unknown;
-  try {
-    value = JSON.parse(bytes.toString('utf8'));
-  } catch (cause) {
-    throw new HaiveError('IO_ERROR', `${where} is damaged`, {
-      cause,
-      hint: 'Run `hv doctor --fix`, which installs everything again.',
-    });
-  }
-  return checkReceipts(value, where);
+/** `whole` are also those of a newer program. @throws HaiveError READ_ONLY, IO_ERROR */
+export async function stateOfReceipts(m: Machine): Promise<'whole' | 'damaged' | 'missing'> {
+  const bytes = await readFileOrNull(m.paths.receipts);
+  if (bytes === null) return 'missing';
+  return haveFormat(parsed(bytes)) ? 'whole' : 'damaged';
 }
 
-/** @throws HaiveError FORMAT_UNSUPPORTED, IO_ERROR */
-export function checkReceipts(value: unknown, where: string): Receipts {
-  if (typeof value !== 'object' || value === null || !('format' in value)) {
-    throw new HaiveError('IO_ERROR', `${where} is damaged`);
+function understand(bytes: Buffer | null, where: string): Receipts {
+  if (bytes === null) return noReceipts();
+  const value = parsed(bytes);
+  if (haveFormat(value)) return checkReceipts(value, where);
+  throw new HaiveError('IO_ERROR', `${where} is damaged`, {
+    hint: 'Run `hv doctor --fix`: it puts the file aside and finds out again what is installed.',
+  });
+}
+
+/** Undefined for what is no JSON. */
+function parsed(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return undefined;
   }
-  const receipts = value as Receipts;
+}
+
+const haveFormat = (value: unknown): value is Receipts =>
+  typeof value === 'object' && value !== null && 'format' in value;
+
+/** @throws HaiveError FORMAT_UNSUPPORTED, IO_ERROR */
+export function checkReceipts(receipts: unknown, where: string): Receipts {
+  if (!haveFormat(receipts)) throw new HaiveError('IO_ERROR', `${where} is damaged`);
   if (receipts.format !== RECEIPTS_FORMAT) {
     throw new HaiveError('FORMAT_UNSUPPORTED', `${where} has format ${receipts.format}, not ${RECEIPTS_FORMAT}`);
   }

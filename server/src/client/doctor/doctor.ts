@@ -5,6 +5,7 @@ import type { ClientContext } from '../context.ts';
 import { checkLoadedQuietly } from '../loaded.ts';
 import { mendTampering } from '../mend.ts';
 import { finishMigrations } from '../migrate/migrate.ts';
+import { regain } from '../regain.ts';
 import { type SyncProgress, syncMachine } from '../sync.ts';
 import { CLIENT_LOOKS } from './client-looks.ts';
 import { FILE_LOOKS } from './file-looks.ts';
@@ -21,6 +22,8 @@ export interface DoctorResult {
   checks: DoctorCheck[];
   /** What `--fix` did. */
   fixed: string[];
+  /** What it could not do, and what to do about it. */
+  failed: { message: string; fix: string }[];
 }
 
 const LOOKS: Looks = { ...HUB_LOOKS, ...FILE_LOOKS, ...CLIENT_LOOKS };
@@ -33,12 +36,12 @@ export async function runDoctor(
   ctx: ClientContext,
   options: { fix?: boolean; onProgress?: (progress: SyncProgress) => void } = {},
 ): Promise<DoctorResult> {
-  const fixed = options.fix === true ? await mend(ctx, options.onProgress) : [];
+  const { fixed, failed } = options.fix === true ? await mend(ctx, options.onProgress) : { fixed: [], failed: [] };
   const checks: DoctorCheck[] = [];
   for (const [check, look] of Object.entries(LOOKS)) {
     checks.push({ check, ...(await look(ctx).catch(asFailure)) });
   }
-  return { ok: checks.every((c) => c.result !== 'fail'), checks, fixed };
+  return { ok: failed.length === 0 && checks.every((c) => c.result !== 'fail'), checks, fixed, failed };
 }
 
 function asFailure(thrown: unknown): Found {
@@ -46,16 +49,34 @@ function asFailure(thrown: unknown): Found {
   return fail(`${error.code}: ${error.message}`, error.hint);
 }
 
-async function mend(ctx: ClientContext, onProgress?: (progress: SyncProgress) => void): Promise<string[]> {
+type Mended = Pick<DoctorResult, 'fixed' | 'failed'>;
+
+async function mend(ctx: ClientContext, onProgress?: (progress: SyncProgress) => void): Promise<Mended> {
   const done: string[] = [];
-  const recovered = await withLock(ctx.machine, 'doctor', () => recover(ctx.machine), { waitMs: 10_000 });
+  const failed: Mended['failed'] = [];
+  const attempt = async (what: string, run: () => Promise<void>): Promise<void> => {
+    try {
+      await run();
+    } catch (thrown) {
+      if (!(thrown instanceof HaiveError)) throw thrown;
+      failed.push({ message: `${what}: ${thrown.code}: ${thrown.message}`, fix: thrown.hint });
+    }
+  };
+  const locked = <T>(run: () => Promise<T>): Promise<T> => withLock(ctx.machine, 'doctor', run, { waitMs: 10_000 });
+  const recovered = await locked(async () => {
+    // An interrupted change is finished from its journal and the receipts together.
+    done.push(...(await regain(ctx)));
+    return recover(ctx.machine);
+  });
   if (recovered !== 'nothing') done.push(`an interrupted change was ${recovered.replace('-', ' ')}`);
-  done.push(...(await mendKeys(ctx)));
+  await attempt('the keys could not be mended', async () => {
+    done.push(...(await locked(() => mendTampering(ctx.machine))));
+  });
   for (const { name, version, backTo, left } of (await checkLoadedQuietly(ctx))?.failed ?? []) {
     if (!left) done.push(`${name} ${version} does not load; ${backTo === null ? 'it is gone' : `${backTo} is back`}`);
   }
-  if (ctx.config.token === undefined) return done;
-  try {
+  if (ctx.config.token === undefined) return { fixed: done, failed };
+  await attempt('the sync failed', async () => {
     const { finished } = await finishMigrations(ctx);
     if (finished.length > 0) done.push(`took away what ${finished.join(', ')} replaced`);
     const sync = await syncMachine(ctx, {
@@ -67,18 +88,6 @@ async function mend(ctx: ClientContext, onProgress?: (progress: SyncProgress) =>
     const names = [...installed, ...updated, ...reinstalled].map((p) => p.name);
     if (names.length > 0) done.push(`installed ${names.join(', ')}`);
     if (removed.length > 0) done.push(`removed ${removed.join(', ')}`);
-  } catch (thrown) {
-    if (!(thrown instanceof HaiveError)) throw thrown;
-    done.push(`the sync failed: ${thrown.code}: ${thrown.message}`);
-  }
-  return done;
-}
-
-async function mendKeys(ctx: ClientContext): Promise<string[]> {
-  try {
-    return await withLock(ctx.machine, 'doctor', () => mendTampering(ctx.machine), { waitMs: 10_000 });
-  } catch (thrown) {
-    if (!(thrown instanceof HaiveError)) throw thrown;
-    return [`the keys could not be mended: ${thrown.code}: ${thrown.message}`];
-  }
+  });
+  return { fixed: done, failed };
 }

@@ -83,13 +83,13 @@ function note(row: StatusRow): string {
 export const doctor: Verb = async (call) => {
   const { style } = call;
   const fix = call.options.fix === true;
-  const { ok, checks, fixed } = await runDoctor(await call.open(), { fix, onProgress: syncProgress(call) });
+  const { ok, checks, fixed, failed } = await runDoctor(await call.open(), { fix, onProgress: syncProgress(call) });
+  const advice = (fix: string): string => (fix === '' ? '' : style.dim(` → ${clean(fix)}`));
   const mark = { ok: style.green('✓'), warn: style.yellow('!'), fail: style.red('✗') };
   const lines = [
     ...fixed.map((text) => `${style.green('fixed')} ${clean(text)}`),
-    ...checks.map(
-      (c) => `${mark[c.result]} ${c.check}: ${clean(c.message)}${c.fix === '' ? '' : style.dim(` → ${clean(c.fix)}`)}`,
-    ),
+    ...failed.map(({ message, fix }) => `${style.red('failed')} ${clean(message)}${advice(fix)}`),
+    ...checks.map((c) => `${mark[c.result]} ${c.check}: ${clean(c.message)}${advice(c.fix)}`),
   ];
-  return { json: { ok, checks, fixed }, text: lines.join('\n'), exit: ok ? 0 : 1 };
+  return { json: { ok, checks, fixed, failed }, text: lines.join('\n'), exit: ok ? 0 : 1 };
 };

@@ -1,0 +1,26 @@
+import { regainReceipts } from '../machine/regain-receipts.ts';
+import type { ClientContext } from './context.ts';
+import { cachedPlan } from './plan.ts';
+
+/**
+ * Finds out again what is installed where receipts.json was deleted or damaged. The lock must be held.
+ * @returns what was done, for people; nothing where the receipts are there
+ * @throws HaiveError READ_ONLY, DISK_FULL, IO_ERROR
+ */
+export async function regain(ctx: ClientContext): Promise<string[]> {
+  const { machine, config } = ctx;
+  const plan = (await cachedPlan(ctx))?.plan.plugins ?? [];
+  const found = await regainReceipts(machine, { layout: config.plugins.layout, plan });
+  if (found === null) return [];
+  const { aside, plugins, unknown } = found;
+  const lost = aside === null ? 'receipts.json was gone' : `receipts.json was damaged and lies in ${aside}`;
+  const here =
+    plugins.length === 0 ? 'what the plan wants is installed again' : `${plugins.join(', ')} stay as they are`;
+  const done = [`${lost}; ${here}; rollbacks that held a version are forgotten`];
+  if (unknown.length > 0) {
+    done.push(
+      `what was edited in ${unknown.join(', ')} cannot be told any more: it stays for now, and what the new version lacks is kept in ${machine.paths.backups}/edits when it goes`,
+    );
+  }
+  return done;
+}
