@@ -2,7 +2,9 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { keyIdOf } from '../../server/src/domain/dsse.ts';
 import { scanPlugin } from '../../server/src/domain/safety/index.ts';
+import { publish as publishVerb, register as registerVerb } from '../../server/src/interfaces/cli/verbs/publishing.ts';
 import { review } from '../../server/src/interfaces/cli/verbs/review.ts';
+import { writeFiles } from '../client/harness/hand-made-plugin.ts';
 import { ask, ENGINES, hooks, type PluginWish, publish, register, type TestHub, testHub } from '../hub/support.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 import { verbCall } from '../support/verb-call.ts';
@@ -63,6 +65,26 @@ describe.each(ENGINES)('a review, on %s', (engine) => {
     vi.mocked(scanPlugin).mockClear();
     expect((await hv([])).json).toEqual(json);
     expect(scanPlugin).not.toHaveBeenCalled();
+  });
+
+  it('tells a contributor what becomes of a version, and sends nothing that may not be published', async () => {
+    await writeFiles(home.project, {
+      'offer/.claude-plugin/plugin.json': { name: 'offer', version: '1.0.0', description: 'An offer' },
+      'offer/commands/go.md': '---\ndescription: Goes\n---\nGo\n',
+    });
+    const call = (token: string) => verbCall(home, t.url, token, { args: ['./offer'], options: { all: true } });
+    await expect(publishVerb(call(contributor))).rejects.toMatchObject({
+      code: 'FORBIDDEN',
+      message: expect.stringContaining('nothing was sent'),
+      hint: expect.stringContaining('hv register'),
+    });
+    expect(await statusOf('plugin_offer_1.0.0')).toBeUndefined();
+    const { text, json } = await registerVerb(call(contributor));
+    expect(text).toContain('waits for an operator, who looks at it with: hv review offer@1.0.0');
+    expect(text).not.toContain('hv publish');
+    expect(json).toMatchObject({ status: 'registered', may_publish: false });
+    expect((await registerVerb(call(publisher))).text).toContain('hv publish offer@1.0.0');
+    expect((await hv(['offer@1.0.0'], { reject: true, reason: 'r' })).json).toMatchObject({ version: '1.0.0' });
   });
 
   it('is an operator’s alone: others neither see, publish nor reject', async () => {

@@ -1,6 +1,7 @@
 import { brotliCompressSync, constants } from 'node:zlib';
-import type { Reply } from '../contract/endpoints.ts';
+import { ENDPOINTS, type Reply } from '../contract/endpoints.ts';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../contract/frames.ts';
+import type { Role } from '../contract/roles.ts';
 import { type Envelope, sealJson } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
 import type { Finding } from '../domain/findings.ts';
@@ -30,6 +31,8 @@ export type PluginSource = { path: string } | { archive: Buffer } | { url: strin
 export interface RegisterResult extends Reply<'register'> {
   /** What translation changed. */
   changes: Change[];
+  /** False for a contributor's token: an operator looks at the version. */
+  may_publish: boolean;
 }
 
 export interface PublishTarget {
@@ -47,6 +50,8 @@ export interface PublishResult extends Reply<'publish'> {
   /** False when the same bytes were registered before. */
   created: boolean;
 }
+
+const PUBLISHERS: readonly Role[] = ENDPOINTS.publish.access;
 
 type Progress = ((progress: PublishProgress) => void) | undefined;
 
@@ -76,17 +81,31 @@ export async function registerPlugin(
   try {
     if ('path' in source) {
       onProgress?.({ step: 'read' });
-      return await sendPacked(ctx, hub, await packFolder(ctx, source.path), onProgress);
+      const sent = await sendPacked(ctx, hub, await packFolder(ctx, source.path), onProgress);
+      return { ...sent, may_publish: await mayPublish(hub) };
     }
     const body =
       'archive' in source
         ? { type: 'application/zip', bytes: source.archive }
         : { type: 'application/json', bytes: Buffer.from(JSON.stringify({ plugin_url: source.url })) };
     const answer = await hub.call('register', { body: body.bytes, headers: { 'content-type': body.type } });
-    return { ...answer, changes: [] };
+    return { ...answer, changes: [], may_publish: await mayPublish(hub) };
   } finally {
     hub.close();
   }
+}
+
+async function mayPublish(hub: HubClient): Promise<boolean> {
+  const { token } = await hub.call('whoami');
+  return token.roles.some((role) => role === 'admin' || PUBLISHERS.includes(role));
+}
+
+/** Asked before anything is sent: what is registered has used up its number. @throws HaiveError FORBIDDEN */
+async function requireMayPublish(hub: HubClient): Promise<void> {
+  if (await mayPublish(hub)) return;
+  throw new HaiveError('FORBIDDEN', 'This token may register plugins, not publish them; nothing was sent', {
+    hint: 'Run `hv register` with the same folder: an operator looks at it and publishes it (`hv review`).',
+  });
 }
 
 async function sendPacked(
@@ -94,7 +113,7 @@ async function sendPacked(
   hub: HubClient,
   packed: Packed,
   onProgress: Progress,
-): Promise<RegisterResult> {
+): Promise<Omit<RegisterResult, 'may_publish'>> {
   const key = await publisherKey(ctx.machine);
   const envelope = sealJson(RECORD_PAYLOAD_TYPE, packed.record, key.privatePem);
   const { missing } = await hub.call('blobsMissing', { body: { sha256: [...packed.blobs.keys()] } });
@@ -197,6 +216,7 @@ export async function publishFolder(
 ): Promise<PublishResult> {
   onProgress?.({ step: 'read' });
   const packed = await packFolder(ctx, path);
+  await ask(ctx, 'author', (hub) => requireMayPublish(hub));
   const accept = (await acceptFirst(ctx, packed, target.accept)) || target.accept;
   const registered = await ask(ctx, 'author', (hub) => sendPacked(ctx, hub, packed, onProgress));
   onProgress?.({ step: 'publish' });

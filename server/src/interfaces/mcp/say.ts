@@ -147,7 +147,9 @@ export function registered(result: RegisterResult): string {
   const head = `${result.id} is ${result.created ? 'registered' : 'registered already, with the same bytes'} (${result.status}).`;
   const changes = result.changes.map((c) => `translated ${c.file}: ${c.why}`);
   const findings = result.findings.map((f) => `${f.severity} ${f.file}: ${f.message} ${f.fix}`.trim());
-  return [head, rows([...changes, ...findings])].filter((part) => part !== '').join('\n');
+  const waits =
+    result.may_publish || result.status !== 'registered' ? '' : 'It waits for an operator, who publishes it.';
+  return [head, waits, rows([...changes, ...findings])].filter((part) => part !== '').join('\n');
 }
 
 export function published(result: Reply<'publish'>): string {

@@ -1,7 +1,13 @@
 import { lstat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { FirstSurface } from '../../../client/acceptance.ts';
-import { type PublishResult, publishFolder, publishRegistered, registerPlugin } from '../../../client/publish.ts';
+import {
+  type PublishResult,
+  publishFolder,
+  publishRegistered,
+  type RegisterResult,
+  registerPlugin,
+} from '../../../client/publish.ts';
 import { type PublishPreview, previewPublish } from '../../../client/publish-preview.ts';
 import { HaiveError } from '../../../domain/errors.ts';
 import { type Finding, MENDED_BY_PUBLISHING } from '../../../domain/findings.ts';
@@ -41,10 +47,17 @@ export const register: Verb = async (call) => {
       `${call.style.green('✓')} ${said} ${result.id}`,
       ...changeSummary(result.changes, call.style),
       ...findingLines(result.findings.filter(leftToAuthor), call.style),
-      call.style.dim(`Publish it with: hv publish ${result.name}@${result.version} --groups …`),
+      call.style.dim(nextStep(result)),
     ].join('\n'),
   };
 };
+
+function nextStep({ name, version, status, may_publish }: RegisterResult): string {
+  if (may_publish) return `Publish it with: hv publish ${name}@${version} --groups …`;
+  return status === 'registered'
+    ? `It waits for an operator, who looks at it with: hv review ${name}@${version}`
+    : `It is ${status}.`;
+}
 
 export const publish: Verb = async (call) => {
   if (call.options.watch !== true) return publishOnce(call);
