@@ -51,7 +51,13 @@ function program(): Command {
     .description('Write a backup, also while the hub runs')
     .action(async (file: string, _flags: unknown, command: Command) => {
       const { backupTo } = await import('./offline.ts');
-      print(all(command).json, await backupTo(readHubConfig(all(command)), file), (r) => `Backup written to ${r.file}`);
+      const made = await backupTo(readHubConfig(all(command)), file);
+      print(
+        all(command).json,
+        made,
+        (r) =>
+          `Backup of ${r.database} written to ${r.file}: ${r.rows} rows, ${r.versions} plugin versions, ${r.bytes} bytes`,
+      );
     });
   withDatabase(strict(hub.command('restore <file>')))
     .description('Fill an empty database from a backup')

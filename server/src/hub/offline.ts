@@ -1,6 +1,9 @@
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { BodyIn } from '../contract/endpoints.ts';
+import { HaiveError } from '../domain/errors.ts';
 import { restore } from '../storage/backup.ts';
-import { openStore, type Store } from '../storage/store.ts';
+import { type BackupSize, databaseOf, openStore, type Store } from '../storage/store.ts';
 import { listTokens } from '../storage/token-queries.ts';
 import type { HubConfig } from './config.ts';
 import type { HubContext } from './context.ts';
@@ -11,8 +14,10 @@ import { dropToken, mintToken, tokenRow } from './tokens.ts';
 /** What is done straight on the database, by whoever may read its file, with or without a hub running. */
 const OPERATOR = { name: 'hub command line', tokenId: '' };
 
-async function withStore<T>(config: HubConfig, work: (store: Store) => Promise<T>): Promise<T> {
-  const store = await openStore({ dataDir: config.dataDir, databaseUrl: config.databaseUrl, clock: () => new Date() });
+/** @param mustExist false makes the registry where there is none */
+async function withStore<T>(config: HubConfig, work: (store: Store) => Promise<T>, mustExist = true): Promise<T> {
+  const { dataDir, databaseUrl } = config;
+  const store = await openStore({ dataDir, databaseUrl, mustExist, clock: () => new Date() });
   try {
     return await work(store);
   } finally {
@@ -29,17 +34,34 @@ async function withHub<T>(config: HubConfig, work: (hub: HubContext) => Promise<
   });
 }
 
-/** @throws HaiveError DATABASE_UNAVAILABLE, IO_ERROR */
-export function backupTo(config: HubConfig, file: string): Promise<{ file: string }> {
+/**
+ * @returns which database was read, and how much was written
+ * @throws HaiveError DATABASE_UNAVAILABLE (also where there is no registry), PATH_OCCUPIED, IO_ERROR, DISK_FULL, READ_ONLY
+ */
+export function backupTo(config: HubConfig, file: string): Promise<BackupSize & { file: string; database: string }> {
   return withStore(config, async (store) => {
-    await store.backup(file);
-    return { file };
+    const database = databaseOf(config);
+    if (store.dialect === 'sqlite') await refuseOwnFile(file, database);
+    return { file, database, ...(await store.backup(file)) };
   });
+}
+
+/** A backup takes the place of what was there, which must not be the registry itself. */
+async function refuseOwnFile(file: string, database: string): Promise<void> {
+  const there = await stat(file).catch(() => undefined);
+  for (const own of [database, `${database}-wal`, `${database}-shm`]) {
+    const found = await stat(own).catch(() => undefined);
+    const same = there !== undefined && found !== undefined && there.dev === found.dev && there.ino === found.ino;
+    if (!same && resolve(file) !== own) continue;
+    throw new HaiveError('PATH_OCCUPIED', `${file} belongs to the registry that is to be saved`, {
+      hint: 'Give the backup another name.',
+    });
+  }
 }
 
 /** @throws HaiveError BACKUP_INVALID, PATH_OCCUPIED */
 export function restoreFrom(config: HubConfig, file: string): Promise<{ file: string; rows: number }> {
-  return withStore(config, async (store) => ({ file, ...(await restore(file, store)) }));
+  return withStore(config, async (store) => ({ file, ...(await restore(file, store)) }), false);
 }
 
 export function createTokenOffline(config: HubConfig, wish: BodyIn<'createToken'>) {

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
@@ -11,7 +11,7 @@ import { HaiveError } from '../domain/errors.ts';
 import { chunksOf } from './chunks.ts';
 import { handoff } from './handoff.ts';
 import { recount } from './installation-counts.ts';
-import type { Store } from './store.ts';
+import type { BackupSize, Store } from './store.ts';
 import type { Tables } from './tables.ts';
 
 /**
@@ -71,25 +71,28 @@ type Row = Record<string, unknown>;
  * Writes everything of one moment to `file` while others go on reading and writing; the file appears only when complete.
  * @throws HaiveError DATABASE_UNAVAILABLE, and what the file system says (IO_ERROR, DISK_FULL, READ_ONLY)
  */
-export async function backup(store: Store, file: string): Promise<void> {
+export async function backup(store: Store, file: string): Promise<BackupSize> {
   const temp = `${file}.${randomBytes(6).toString('hex')}.tmp`;
+  const count = { rows: 0, versions: 0 };
   try {
     await pipeline(
-      Readable.from(linesOf(store), { objectMode: false }),
+      Readable.from(linesOf(store, count), { objectMode: false }),
       createGzip({ level: 6 }),
       createWriteStream(temp, { mode: 0o600, flags: 'wx', flush: true }),
     );
+    const { size } = await stat(temp);
     await rename(temp, file);
     const folder = await open(dirname(file), 'r').catch(() => undefined);
     await folder?.sync().catch(() => undefined);
     await folder?.close();
+    return { ...count, bytes: size };
   } catch (thrown) {
     await rm(temp, { force: true });
     throw fileError(thrown, file);
   }
 }
 
-async function* linesOf(store: Store): AsyncGenerator<Buffer> {
+async function* linesOf(store: Store, count: { rows: number; versions: number }): AsyncGenerator<Buffer> {
   const hash = createHash('sha256');
   const line = (value: unknown): Buffer => {
     const bytes = Buffer.from(`${JSON.stringify(value)}\n`);
@@ -98,7 +101,6 @@ async function* linesOf(store: Store): AsyncGenerator<Buffer> {
   };
   // The pages come out of one transaction; a generator cannot yield from inside its callback, so they cross by a handoff.
   const pages = handoff<Buffer>();
-  let rows = 0;
   const walk = store.longSnapshot(async (tx) => {
     const migrations = await sql<{ name: string }>`select name from schema_migrations order by name`.execute(tx);
     await pages.put(
@@ -110,7 +112,8 @@ async function* linesOf(store: Store): AsyncGenerator<Buffer> {
     );
     for (const [table, keys] of TABLES) {
       for await (const row of rowsOf(tx, table, keys)) {
-        rows++;
+        count.rows++;
+        if (table === 'plugins') count.versions++;
         await pages.put(line({ t: table, r: toJson(row) }));
       }
     }
@@ -121,7 +124,7 @@ async function* linesOf(store: Store): AsyncGenerator<Buffer> {
   } finally {
     await walked;
   }
-  yield Buffer.from(`${JSON.stringify({ end: true, rows, sha256: hash.digest('hex') })}\n`);
+  yield Buffer.from(`${JSON.stringify({ end: true, rows: count.rows, sha256: hash.digest('hex') })}\n`);
 }
 
 async function* rowsOf(tx: Transaction<Tables>, table: TableName, keys: readonly string[]): AsyncGenerator<Row> {

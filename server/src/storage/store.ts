@@ -1,10 +1,11 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Kysely, sql, type Transaction } from 'kysely';
 import { HaiveError } from '../domain/errors.ts';
 import type { EngineName } from './dialect.ts';
 import { createGroupCommit } from './group-commit.ts';
-import { FACTS_COUNTER } from './meta-queries.ts';
-import { migrate } from './migrate.ts';
+import { FACTS_COUNTER, getMeta } from './meta-queries.ts';
+import { appliedMigrations, migrate } from './migrate.ts';
 import { openPostgres } from './postgres.ts';
 import { openSqlite } from './sqlite.ts';
 import type { Tables } from './tables.ts';
@@ -41,8 +42,16 @@ export interface Store {
   /** @param payload at most 7,800 bytes @throws HaiveError BODY_TOO_LARGE */
   notify(channel: string, payload: string): Promise<void>;
   /** Writes a backup while the store is in use (storage/backup). */
-  backup(file: string): Promise<void>;
+  backup(file: string): Promise<BackupSize>;
   close(): Promise<void>;
+}
+
+export interface BackupSize {
+  rows: number;
+  /** Plugin versions among them. */
+  versions: number;
+  /** Of the file. */
+  bytes: number;
 }
 
 /** Grows with every change of what plans and tokens depend on. */
@@ -60,6 +69,8 @@ export interface StoreOptions {
   file?: string | undefined;
   /** postgres://… */
   databaseUrl?: string | undefined;
+  /** Refuse a database that no hub has started on, instead of making one. */
+  mustExist?: boolean | undefined;
   clock: () => Date;
 }
 
@@ -91,11 +102,15 @@ interface Engine {
  * @throws HaiveError NATIVE_MODULE, DATABASE_UNAVAILABLE, SCHEMA_NEWER, CONFIG_INVALID, DISK_FULL, READ_ONLY
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
+  if (options.mustExist && options.databaseUrl === undefined && !existsSync(databaseOf(options))) {
+    throw noRegistry(options);
+  }
   const engine =
     options.databaseUrl === undefined
-      ? await sqliteEngine(options.file ?? join(options.dataDir, 'plugins.db'))
+      ? await sqliteEngine(databaseOf(options))
       : await postgresEngine(checkUrl(options.databaseUrl));
   try {
+    if (options.mustExist && !(await hasRegistry(engine))) throw noRegistry(options);
     await migrate(engine.write as unknown as Kysely<unknown>, engine.dialect, engine.schema);
   } catch (thrown) {
     await engine.close();
@@ -121,7 +136,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     },
     async backup(file) {
       const { backup } = await import('./backup.ts');
-      await backup(store, file);
+      return backup(store, file);
     },
     close() {
       closed ??= engine.close();
@@ -129,6 +144,31 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     },
   };
   return store;
+}
+
+/** Which database is meant, in words: the SQLite file, or PostgreSQL's address without login and options. */
+export function databaseOf(options: Pick<StoreOptions, 'dataDir' | 'file' | 'databaseUrl'>): string {
+  const { databaseUrl } = options;
+  if (databaseUrl === undefined) return options.file ?? join(options.dataDir, 'plugins.db');
+  if (!URL.canParse(databaseUrl)) return 'PostgreSQL';
+  const { host, pathname } = new URL(databaseUrl);
+  return `postgres://${host}${pathname}`;
+}
+
+/** True where a hub has started on the database: it has an identity. */
+async function hasRegistry({ read, schema }: Engine): Promise<boolean> {
+  if ((await appliedMigrations(read as unknown as Kysely<unknown>, schema)).length === 0) return false;
+  return (await getMeta(read, 'hub_id')) !== undefined;
+}
+
+function noRegistry(options: StoreOptions): HaiveError {
+  const hint =
+    options.databaseUrl === undefined
+      ? "Name the hub's data folder with --data-dir or HAIVEMIND_DATA_DIR"
+      : 'Look at HAIVEMIND_DATABASE_URL or --database-url, and at its search_path';
+  return new HaiveError('DATABASE_UNAVAILABLE', `There is no registry at ${databaseOf(options)}`, {
+    hint: `${hint}; a new registry is made by the first start of \`hv hub\`.`,
+  });
 }
 
 function checkUrl(url: string): string {

@@ -1,0 +1,81 @@
+// The folder of the registry: one that is not there, is not a folder, or may not be written.
+import { link, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readHubConfig } from '../../server/src/hub/config.ts';
+import { backupTo, createTokenOffline, listTokensOffline, revokeTokenOffline } from '../../server/src/hub/offline.ts';
+import { openStore } from '../../server/src/storage/store.ts';
+import { createDatabase } from '../contract/engines.ts';
+import { type TempHome, tempHome } from '../support/temp-home.ts';
+import { ENGINES, testHub } from './support.ts';
+
+let home: TempHome;
+beforeEach(async () => {
+  home = await tempHome('hub');
+});
+afterEach(() => home.remove());
+
+const configOf = (dataDir: string, more = {}) => ({
+  ...readHubConfig({ dataDir }, home.env(), home.project),
+  ...more,
+});
+
+describe('a registry that is not there', () => {
+  it('is neither made nor saved by what works on one that is', async () => {
+    const config = configOf('nodir');
+    const file = join(home.project, 'b');
+    await writeFile(file, 'an older backup');
+    const refused = { code: 'DATABASE_UNAVAILABLE', message: expect.stringContaining(join(home.project, 'nodir')) };
+    await expect(backupTo(config, file)).rejects.toMatchObject(refused);
+    await expect(createTokenOffline(config, { name: 'x', roles: ['admin'] })).rejects.toMatchObject(refused);
+    await expect(listTokensOffline(config)).rejects.toMatchObject({ hint: expect.stringContaining('--data-dir') });
+    await expect(revokeTokenOffline(config, 't_x')).rejects.toMatchObject(refused);
+    expect(await readdir(home.project)).toEqual(['b']);
+    expect(await readFile(file, 'utf8')).toBe('an older backup');
+  });
+
+  it('is not seen in a database that no hub has started on', async () => {
+    const config = configOf('data');
+    await (await openStore({ ...config, clock: () => new Date() })).close();
+    await expect(backupTo(config, join(home.project, 'b'))).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
+    expect(await readdir(home.project)).toEqual(['data']);
+  });
+
+  it('gets no tables in an empty schema of PostgreSQL', async () => {
+    const database = await createDatabase('postgres');
+    const config = configOf('data', { databaseUrl: database.options.databaseUrl });
+    for (const _twice of [1, 2]) {
+      const refusal = backupTo(config, join(home.project, 'b'));
+      await expect(refusal).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE', message: /no registry/ });
+    }
+    await database.drop();
+    expect(await readdir(home.project)).toEqual([]);
+  });
+});
+
+describe.each(ENGINES)('a backup of %s', (engine) => {
+  it('says what it read and how much it wrote', async () => {
+    const t = await testHub(engine);
+    const file = join(home.project, 'b');
+    await writeFile(file, 'an older backup');
+    const made = await backupTo(t.config, file);
+    expect(made).toMatchObject({ file, bytes: (await stat(file)).size, versions: 0 });
+    expect(made.rows).toBeGreaterThan(5);
+    if (engine === 'sqlite') expect(made.database).toBe(join(t.config.dataDir, 'plugins.db'));
+    else expect(made.database).toMatch(/^postgres:\/\/[^@?]+$/);
+    await t.close();
+  });
+});
+
+it('a backup does not go over the registry itself', async () => {
+  const t = await testHub('sqlite');
+  const registry = join(t.config.dataDir, 'plugins.db');
+  const alias = join(t.config.dataDir, 'alias');
+  await link(registry, alias);
+  for (const file of [registry, `${registry}-wal`, alias]) {
+    await expect(backupTo(t.config, file)).rejects.toMatchObject({ code: 'PATH_OCCUPIED' });
+  }
+  await rm(alias);
+  expect(await listTokensOffline(t.config)).not.toEqual([]);
+  await t.close();
+});
