@@ -1,9 +1,10 @@
-import { HaiveError } from '../domain/errors.ts';
+import { formatError, HaiveError } from '../domain/errors.ts';
 import type { Plan } from '../domain/plan.ts';
 import { inspect } from '../machine/drift.ts';
 import { missingServers, missingServerText } from '../machine/mcp-servers.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import { type ClientContext, hubFor } from './context.ts';
+import { hubIsAway } from './hub-client.ts';
 import { lastRefusals } from './local-audit.ts';
 import { notInstalled } from './not-installed.ts';
 import { cachedPlan, fetchPlan } from './plan.ts';
@@ -47,6 +48,7 @@ export interface StatusRow {
 
 export interface StatusResult {
   machine: { id: string; name: string; groups: string[]; capabilities: string[] } | null;
+  /** With `reachable` an error is what the hub, or what it sent, refuses this machine for; what is to be done is in it. */
   hub: { url: string; reachable: boolean; error: string | null } | null;
   /** How plugins lie here. */
   layout: 'native' | 'loose';
@@ -122,7 +124,12 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
         : { ...config.machine, groups: config.groups, capabilities: config.capabilities },
     hub,
     layout: receipts.layout,
-    in_step: plan !== null && !broken && wanted.every((row) => row.available === null && planned.has(row.name)),
+    // What a hub that refuses this machine wants of it is not known.
+    in_step:
+      plan !== null &&
+      !broken &&
+      !(hub?.reachable === true && hub.error !== null) &&
+      wanted.every((row) => row.available === null && planned.has(row.name)),
     plugins: name === undefined ? rows : rows.filter((row) => row.name === name),
     problems: [...(plan?.problems ?? []), ...lacks].filter((p) => name === undefined || p.name === name),
     refused: Object.entries(receipts.refused).map(([digest, r]) => ({ digest, reason: r.reason })),
@@ -172,7 +179,10 @@ async function knownPlan(ctx: ClientContext): Promise<{ plan: Plan | null; hub: 
   } catch (thrown) {
     if (!(thrown instanceof HaiveError)) throw thrown;
     const cached = await cachedPlan(ctx);
-    return { plan: cached?.plan ?? null, hub: { url, reachable: false, error: `${thrown.code}: ${thrown.message}` } };
+    const { code, message } = thrown;
+    const hint = code === 'TOKEN_INVALID' ? 'Run `hv leave`, then join again.' : thrown.hint;
+    const error = formatError({ code, message, hint });
+    return { plan: cached?.plan ?? null, hub: { url, reachable: !hubIsAway(thrown), error } };
   } finally {
     hub.close();
   }

@@ -76,7 +76,10 @@ export const HANDLERS: Handlers = {
       return { text: say.fleet(all), data: { ...data, machines: all.slice(0, MAX_LISTED) } };
     }
     const status = await machineStatus(ctx, name);
-    const advice = name === undefined && status.hub?.reachable === true ? await adviceBeside(ctx) : null;
+    const advice =
+      name === undefined && status.hub?.reachable === true && status.hub.error === null
+        ? await adviceBeside(ctx)
+        : null;
     const { recommendations = [], unused = [], popular = [] } = advice ?? {};
     const text = [say.status(status), ...(advice === null ? [] : [say.advice(advice)])].filter((part) => part !== '');
     const data = { ...status, machine: status.machine?.name ?? null, recommendations, unused, popular };

@@ -55,7 +55,8 @@ export function info(p: PluginInfo): string {
 export function status(s: StatusResult): string {
   if (s.machine === null)
     return 'This machine has joined no hub: paste the join line that the hub prints at its start.';
-  const away = s.hub?.reachable === false ? ` The hub is away (${s.hub.error ?? 'no answer'}).` : '';
+  const refuses = s.hub?.error == null ? '' : ` The hub answers, and cannot be followed: ${s.hub.error}`;
+  const away = s.hub?.reachable === false ? ` The hub is away (${s.hub.error ?? 'no answer'}).` : refuses;
   const head = `${s.machine.name}: ${s.plugins.length} plugins, ${s.in_step ? 'in step' : 'not in step'}.${away}`;
   const lines = s.plugins.map((p) => {
     const notes = [

@@ -1,6 +1,6 @@
 import { adviceBeside } from '../../../client/advice.ts';
 import { runDoctor } from '../../../client/doctor/doctor.ts';
-import { machineStatus, type StatusRow } from '../../../client/status.ts';
+import { machineStatus, type StatusResult, type StatusRow } from '../../../client/status.ts';
 import { clean, type Style, table, warnings } from '../output.ts';
 import type { Verb } from '../verb.ts';
 import { statusOfFleet } from './fleet-status.ts';
@@ -13,17 +13,17 @@ export const status: Verb = async (call) => {
   if (named !== undefined || fleet === true || outOfStep === true) return statusOfFleet(call);
   const ctx = await call.open();
   const result = await machineStatus(ctx, call.args[0]);
-  const whole = call.args[0] === undefined && result.hub?.reachable === true;
+  const whole = call.args[0] === undefined && result.hub?.reachable === true && result.hub.error === null;
   const advice = whole ? await adviceBeside(ctx) : null;
   const { machine, hub, plugins, problems } = result;
   const lines: string[] = [];
   if (machine === null) lines.push('This machine has not joined a hub.', style.dim('Join with: hv join URL --token T'));
   else {
     const groups = machine.groups.length === 0 ? '' : ` (${machine.groups.join(', ')})`;
-    const link = hub?.reachable === true ? hub.url : style.yellow(`${hub?.url ?? 'no hub'} does not answer`);
     lines.push(
-      `${style.bold(machine.name)}${groups} · ${link} · ${result.in_step ? style.green('in step') : style.yellow('not in step')}`,
+      `${style.bold(machine.name)}${groups} · ${linkText(hub, style)} · ${result.in_step ? style.green('in step') : style.yellow('not in step')}`,
     );
+    if (hub?.reachable === true && hub.error !== null) lines.push(style.red(`! ${clean(hub.error)}`));
   }
   if (plugins.length > 0) {
     const rows = plugins.map((row) => [row.name, row.version, paint(row, style), note(row)]);
@@ -57,6 +57,13 @@ export const status: Verb = async (call) => {
     text: lines.join('\n'),
   };
 };
+
+function linkText(hub: StatusResult['hub'], style: Style): string {
+  if (hub?.reachable !== true) return style.yellow(`${hub?.url ?? 'no hub'} does not answer`);
+  if (hub.error === null) return hub.url;
+  const what = hub.error.startsWith('TOKEN_INVALID') ? "refuses this machine's token" : 'cannot be followed';
+  return style.red(`${hub.url} ${what}`);
+}
 
 function paint(row: StatusRow, style: Style): string {
   if (row.state === 'verified' || row.state === 'loaded') return style.green(row.state);
