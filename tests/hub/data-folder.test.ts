@@ -1,13 +1,16 @@
 // The folder of the registry: one that is not there, is not a folder, or may not be written.
-import { link, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { link, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readHubConfig } from '../../server/src/hub/config.ts';
 import { backupTo, createTokenOffline, listTokensOffline, revokeTokenOffline } from '../../server/src/hub/offline.ts';
+import { startHub } from '../../server/src/hub/server.ts';
 import { openStore } from '../../server/src/storage/store.ts';
 import { createDatabase } from '../contract/engines.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
-import { ENGINES, testHub } from './support.ts';
+import { ask, ENGINES, testHub } from './support.ts';
 
 let home: TempHome;
 beforeEach(async () => {
@@ -78,4 +81,24 @@ it('a backup does not go over the registry itself', async () => {
   await rm(alias);
   expect(await listTokensOffline(t.config)).not.toEqual([]);
   await t.close();
+});
+
+describe('the first admin token', () => {
+  const starts = (more: object) => startHub(configOf('data', more), { coreRoot: '/nowhere' });
+
+  it('is shown by the first start that comes up, not made by those that fail', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    await expect(starts({ port })).rejects.toMatchObject({ code: 'PORT_IN_USE' });
+    await expect(starts({ host: 'nowhere.invalid', port: 0 })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    // Listens, but cannot write hub.json.
+    const nowhere = { home: join(home.project, 'hub-home'), port: 0 };
+    await mkdir(join(nowhere.home, 'hub.json'), { recursive: true });
+    await expect(starts(nowhere)).rejects.toMatchObject({ code: 'IO_ERROR' });
+    other.close();
+    const hub = await starts({ port: 0 });
+    (await ask(hub.url, 'GET', '/api/tokens', { token: hub.adminToken ?? 'none' })).expect(200);
+    await hub.close();
+  });
 });

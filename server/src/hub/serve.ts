@@ -18,11 +18,9 @@ export async function serve(config: HubConfig, json: boolean): Promise<void> {
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   hub = await startHub(config);
-  if (stopping) {
-    await end(hub);
-    return;
-  }
+  // Also before an early end: what it says of the admin token is said by no later start.
   process.stdout.write(json ? `${readyJson(hub)}\n` : readyText(hub));
+  if (stopping) await end(hub);
 }
 
 async function end(hub: RunningHub): Promise<void> {

@@ -56,7 +56,7 @@ export interface HubDeps {
 }
 
 /**
- * Starts a hub: database, first tokens, haivemind-core, then the listener.
+ * Starts a hub: database, haivemind-core, the listener, then the first tokens.
  * @throws HaiveError DATABASE_UNAVAILABLE, SCHEMA_NEWER, NATIVE_MODULE, PORT_IN_USE, CONFIG_INVALID, IO_ERROR, READ_ONLY
  */
 export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<RunningHub> {
@@ -133,7 +133,6 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
     });
     await app.ready();
 
-    const adminToken = await firstAdminToken(hub);
     const root = deps.coreRoot ?? join(distDir, '..', '..');
     await publishCore(hub, useCases, root);
     await registerBuiltins(hub, useCases, root);
@@ -145,6 +144,9 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
     });
     const url = config.publicUrl ?? addressOf(config, port);
     const { token } = await writeHubFile(hub, url);
+    const line = bundle === null ? null : joinLine(url, token, bundle.sha256, await ownAuthority(config));
+    // The last step: it is shown once, and a start that fails shows nothing.
+    const adminToken = await firstAdminToken(hub);
     log.info({ url, hub: identity.id, engine: store.dialect }, 'the hub is ready');
     let closing: Promise<void> | undefined;
     return {
@@ -153,7 +155,7 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
       context: hub,
       adminToken,
       joinToken: token,
-      joinLine: bundle === null ? null : joinLine(url, token, bundle.sha256, await ownAuthority(config)),
+      joinLine: line,
       close() {
         closing ??= unwind();
         return closing;
