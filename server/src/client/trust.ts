@@ -108,7 +108,7 @@ export function admitKey(
       'SIGNATURE_INVALID',
       `${plugin} is signed by ${keyid}, but this machine knows it by ${pinned.join(', ')}`,
       {
-        hint: `If its publisher really changed: hv trust add ${plugin} ${keyid}. If not, tell the operator.`,
+        hint: `If its publisher really changed: \`hv trust add ${plugin} ${keyid}\`, then \`hv sync\`. If not, tell the operator. A publisher who changes keys with \`hv trust rotate\` is followed without that.`,
         details: { plugin, keyid, pinned: [...pinned] },
       },
     );

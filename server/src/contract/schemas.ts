@@ -110,6 +110,8 @@ export const Published = z.object({
   seq: z.number().int(),
   /** Set while machines of some groups wait for more operators to approve the digest. */
   withheld: Withheld.optional(),
+  /** Set when the version before it has another key, which names this one nowhere: machines that know that one refuse this version. */
+  changed_key: z.object({ keyid: z.string(), before: z.string(), version: z.string() }).optional(),
   /** Set when the publication waits until an operator approves the digest. */
   held: z
     .object({

@@ -8,6 +8,7 @@ import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
 import { requireAcceptance } from '../trust/acceptance.ts';
 import { hold, mustWait } from '../trust/approvals.ts';
+import { changedKey } from '../trust/changed-key.ts';
 import { withheldFrom } from '../trust/quorums.ts';
 import { requireTargets } from '../trust/token-limits.ts';
 import { maySee, requireName, requirePublisher } from './access.ts';
@@ -70,6 +71,7 @@ export const publish: UseCase<'publish'> = async (hub, call) => {
   const groups = published.targets.map((t) => t.group).sort();
   const now = after.plugins.get(name)?.find((v) => v.id === id) ?? published;
   const withheld = withheldFrom(after, now, groups);
+  const changed = await changedKey(hub, version);
   const reply: Reply<'publish'> = {
     id,
     name,
@@ -80,6 +82,7 @@ export const publish: UseCase<'publish'> = async (hub, call) => {
     machines,
     seq: after.seq,
     ...(withheld === null ? {} : { withheld }),
+    ...(changed === null ? {} : { changed_key: changed }),
   };
   return reply;
 };

@@ -164,7 +164,12 @@ export function published(result: Reply<'publish'>): string {
     withheld === undefined
       ? ''
       : ` ${withheld.groups.join(', ')} waits until ${withheld.approvals} operators approved it, so far ${withheld.by.length}.`;
-  return `${result.id} is published to ${to}: ${result.machines.length} machines should have it now.${more}`;
+  const key = result.changed_key;
+  const refused =
+    key === undefined
+      ? ''
+      : ` It is signed by another key than ${key.version}: machines refuse it until \`hv trust add ${result.name} ${key.keyid}\` there.`;
+  return `${result.id} is published to ${to}: ${result.machines.length} machines should have it now.${more}${refused}`;
 }
 
 export function advice({ recommendations, unused, popular }: Advice): string {

@@ -110,7 +110,7 @@ export function askAcceptance(call: VerbCall): ((first: FirstSurface) => Promise
 }
 
 function publishedText(
-  result: Pick<PublishResult, 'name' | 'version' | 'groups' | 'machines' | 'held' | 'withheld'>,
+  result: Pick<PublishResult, 'name' | 'version' | 'groups' | 'machines' | 'held' | 'withheld' | 'changed_key'>,
   style: Style,
   dry: boolean,
 ): string {
@@ -126,7 +126,25 @@ function publishedText(
   const to = result.groups.includes('*') ? 'everybody' : result.groups.join(', ');
   const head = dry ? style.dim('would publish') : `${style.green('✓')} Published`;
   const said = `${head} ${style.bold(`${result.name} ${result.version}`)} to ${to}: ${machineText(result.machines)}`;
-  return [said, ...withheldLines(result.withheld, `${result.name}@${result.version}`, style)].join('\n');
+  return [
+    said,
+    ...withheldLines(result.withheld, `${result.name}@${result.version}`, style),
+    ...changedKeyLines(result, style),
+  ].join('\n');
+}
+
+function changedKeyLines({ name, changed_key }: Pick<PublishResult, 'name' | 'changed_key'>, style: Style): string[] {
+  if (changed_key === undefined) return [];
+  const { keyid, before, version } = changed_key;
+  return [
+    style.yellow(
+      `! it is signed by ${keyid}, ${name} ${version} by ${before}: machines that know that key refuse this one`,
+    ),
+    style.dim(`  until somebody runs there: hv trust add ${name} ${keyid}`),
+    style.dim(
+      '  Publish with the key of before (~/.haivemind/keys/publisher.pem); `hv trust rotate` where it lies changes it everywhere.',
+    ),
+  ];
 }
 
 function machineText(machines: readonly string[]): string {
