@@ -168,3 +168,35 @@ it('removal keeps edits as an overlay unless they are purged', async () => {
   await hvOk(home, ['install', 'notes@1.0.0']);
   expect(await readFile(at('commands/a.md'), 'utf8')).toBe(published(text));
 });
+
+it('what an overlay lays over a plugin is told, shown, and taken away again', async () => {
+  const own = `${text}of this machine\n`;
+  await writeFile(at('commands/a.md'), published(own));
+  await hvOk(home, ['remove', 'notes']);
+  const back = await hv(home, ['install', 'notes@1.0.0']);
+  expect(back.stdout).toContain('notes/commands/a.md: this machine');
+  const [shown] = (await hvOk(home, ['diff', 'notes'])).edits;
+  expect(shown).toMatchObject({ path: 'commands/a.md', kind: 'changed', overlay: true });
+  expect(shown.diff).toContain('+of this machine');
+  expect(await stateOf()).toMatchObject({ state: 'verified', edited: [], overlaid: ['commands/a.md'] });
+
+  const whole = await hv(home, ['repair', 'notes']);
+  expect(whole.stdout).toContain('hv repair notes commands/a.md takes it away');
+  expect(await readFile(at('commands/a.md'), 'utf8')).toBe(published(own));
+  expect((await hv(home, ['repair', 'notes', 'commands/b.md', '--json'])).json.error).toMatchObject({
+    code: 'NOT_FOUND',
+    hint: expect.stringContaining('hv diff notes'),
+  });
+  await hvOk(home, ['repair', 'notes', 'commands/a.md']);
+  expect(await readFile(at('commands/a.md'), 'utf8')).toBe(published(text));
+  expect((await hvOk(home, ['diff', 'notes'])).edits).toEqual([]);
+
+  const rows = await hvOk(home, ['backups']);
+  const kept = rows.filter((row: { files: string[] }) => row.files.includes('commands/a.md')).at(-1);
+  await hvOk(home, ['backups', 'restore', kept.id]);
+  await hvOk(home, ['repair', 'notes']);
+  expect(await stateOf()).toMatchObject({ overlaid: expect.arrayContaining(['commands/a.md']) });
+  await rm(join(home.home, '.claude/plugins/.haivemind/overlays'), { recursive: true, force: true });
+  await hvOk(home, ['repair', 'notes']);
+  expect(await readFile(at('commands/a.md'), 'utf8')).toBe(published(text));
+});

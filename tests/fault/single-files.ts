@@ -17,6 +17,7 @@ import { openIntake } from '../../server/src/machine/intake.ts';
 import { takeLease } from '../../server/src/machine/leases.ts';
 import { clearLive, isLive, readLive, writeLive } from '../../server/src/machine/live-state.ts';
 import type { Machine } from '../../server/src/machine/machine.ts';
+import { dropOverlaid } from '../../server/src/machine/overlay.ts';
 import { publisherKey, readPublisherKey } from '../../server/src/machine/publisher-key.ts';
 import { readText, writeText } from '../../server/src/machine/text-file.ts';
 import { recover } from '../../server/src/machine/transaction.ts';
@@ -81,6 +82,14 @@ export const SINGLE_FILES: Scenario[] = [
         for (const { sha256 } of few.record.files)
           if (missing.every((blob) => blob.sha256 !== sha256)) await readBlob(machine, sha256);
       }),
+  },
+  {
+    name: 'take a file out of the overlay',
+    repeated: true,
+    async prepare(rig) {
+      await rig.write('.claude/plugins/.haivemind/overlays/a/deep/x', 'mine');
+      return (m) => dropOverlaid(m, { name: 'a', dir: 'versions/a/1.0.0-0123456789ab' }, 'deep/x');
+    },
   },
   {
     name: 'configure',

@@ -274,6 +274,45 @@ describe('updates and edits', () => {
     expect(await rig.read('.claude/plugins/ops/a')).toBe('a3');
   });
 
+  it('what was edited where it lies wins over the overlay, and is merged with what is published', async () => {
+    const lines = (third: string): string => `1\n2\n${third}\n4\n5\n6\n`;
+    await rig.write(`${ROOT}/overlays/ops/a`, `${lines('3')}laid over\n`);
+    await rig.write(`${ROOT}/overlays/ops/own`, 'own');
+    const first = await rig.apply({ install: [await rig.store('ops', '1.0.0', { a: lines('3') })] });
+    expect(first.edits).toEqual(['a', 'own'].map((path) => ({ name: 'ops', path, outcome: 'overlaid' })));
+    await rig.write('.claude/plugins/ops/a', `0\n${lines('3')}laid over\n`);
+    await rig.write('.claude/plugins/ops/own', 'own, edited');
+    const { edits } = await rig.apply({ install: [await rig.store('ops', '2.0.0', { a: lines('three') })] });
+    expect(edits).toEqual([
+      { name: 'ops', path: 'a', outcome: 'merged' },
+      { name: 'ops', path: 'own', outcome: 'kept' },
+    ]);
+    expect(await rig.read('.claude/plugins/ops/a')).toBe(`0\n${lines('three')}laid over\n`);
+    expect(await rig.read('.claude/plugins/ops/own')).toBe('own, edited');
+    expect(await rig.read(`${ROOT}/overlays/ops/own`)).toBe('own');
+  });
+
+  it('a file that both sides made is a conflict, and one that was deleted and then changed by the version is told', async () => {
+    await rig.apply({ install: [await rig.store('ops', '1.0.0', { a: 'a1', b: 'b1', gone: 'same' })] });
+    await rig.write('.claude/plugins/ops/both', 'mine');
+    for (const path of ['b', 'gone']) await rm(rig.path('.claude/plugins/ops', path));
+    const { edits } = await rig.apply({
+      install: [await rig.store('ops', '2.0.0', { a: 'a1', b: 'b2', gone: 'same', both: 'theirs' })],
+    });
+    expect(edits).toEqual([
+      { name: 'ops', path: 'b', outcome: 'returned' },
+      { name: 'ops', path: 'both', outcome: 'conflict' },
+      { name: 'ops', path: 'gone', outcome: 'kept' },
+    ]);
+    expect(await inspect(rig.machine)).toMatchObject([{ conflicts: ['both'], edited: ['both'] }]);
+    await rig.apply({
+      install: [await rig.store('ops', '3.0.0', { a: 'a3', b: 'b2', gone: 'same', both: 'theirs 3' })],
+    });
+    expect(await inspect(rig.machine)).toMatchObject([{ conflicts: ['both'] }]);
+    expect(await rig.read('.claude/plugins/ops/both')).toBe('mine');
+    expect(await rig.read('.claude/plugins/ops/both.hv-new')).toBe('theirs 3');
+  });
+
   it('a file of the user where the new version has a folder is kept aside', async () => {
     await rig.apply({ install: [await rig.store('ops', '1.0.0', { a: 'a' })] });
     await rig.write('.claude/plugins/ops/docs', 'mine');

@@ -6,6 +6,7 @@ import { readFileOrNull } from '../machine/file-port.ts';
 import { withLock } from '../machine/lock.ts';
 import { textOf } from '../machine/loose/layout-text.ts';
 import type { Machine } from '../machine/machine.ts';
+import { dropOverlaid, isOverlayNew, overlaidPaths } from '../machine/overlay.ts';
 import { type Receipt, readReceipts } from '../machine/receipts.ts';
 import { editedPaths, OURS_SUFFIX, readLive, type Take } from '../machine/render.ts';
 import { applyChange, recover } from '../machine/transaction.ts';
@@ -21,6 +22,8 @@ export interface LocalEdit {
   kind: 'changed' | 'added' | 'deleted';
   /** The published version could not be merged: it lies beside the edit. */
   conflict: boolean;
+  /** It comes from this machine's overlay, which lies on top of every version. */
+  overlay: boolean;
   /** Unified diff from what was published; empty where either side is no text. */
   diff: string;
 }
@@ -40,15 +43,18 @@ export async function localEdits(ctx: ClientContext, name: string): Promise<Loca
   const receipt = await receiptOf(machine, name);
   const live = await readLive(machine, receipt);
   const edits: LocalEdit[] = [];
-  for (const path of live === null ? [] : editedPaths(live)) {
+  const edited = live === null ? [] : editedPaths(live);
+  const overlaid = overlaidPaths(receipt).filter((path) => live?.disk.has(path) && !edited.includes(path));
+  for (const path of [...edited, ...overlaid].sort()) {
     if (path.endsWith(OURS_SUFFIX)) continue;
+    const overlay = overlaid.includes(path);
     const file = receipt.files.find((f) => f.path === path);
     const there = live?.disk.get(path);
     const before = file === undefined ? Buffer.alloc(0) : await readBlob(machine, file.sha256).catch(() => null);
     const after = there === undefined ? Buffer.alloc(0) : (there.bytes ?? (await readFileOrNull(there.absolute)));
     const kind = there === undefined ? 'deleted' : file === undefined ? 'added' : 'changed';
     const conflict = receipt.conflicts.some((c) => c.path === path) && live?.disk.has(`${path}${OURS_SUFFIX}`) === true;
-    edits.push({ path, kind, conflict, diff: diffOf(path, before, after) });
+    edits.push({ path, kind, conflict, overlay, diff: diffOf(path, before, after) });
   }
   return { name, version: receipt.version, edits };
 }
@@ -70,11 +76,14 @@ export interface RepairResult {
   version: string;
   /** Paths that are as published again, or (`keep`) settled as they are. */
   paths: string[];
+  /** Paths where this machine's overlay still lies on what was published. */
+  overlaid: string[];
   warnings: string[];
 }
 
 /**
- * Puts the published files back, all or those named; what they replace is kept below `backups/edits`. Works without the hub as
+ * Puts the published files back, all or those named; what they replace is kept below `backups/edits`. This machine's overlay lies on
+ * top again; a file of it that is named is taken out of it. Works without the hub as
  * long as the bytes are here. Keys that are gone from other people's files come back with a whole repair.
  * @param options.keep settles conflicts the other way: the edits stay and the published files beside them go
  * @throws HaiveError NOT_INSTALLED, NOT_FOUND (a path that was not changed), LOCKED, and those of files and of syncMachine
@@ -96,7 +105,7 @@ export async function repairPlugin(
     if (!lost || paths.length > 0 || options.keep === true) throw thrown;
     const progress = options.onProgress === undefined ? {} : { onProgress: options.onProgress };
     const sync = await syncMachine(ctx, { mode: 'explicit', only: [name], force: true, ...progress });
-    return { name, version: (await receiptOf(machine, name)).version, paths: [], warnings: sync.warnings };
+    return { ...(await standing(machine, name)), paths: [], warnings: sync.warnings };
   }
 }
 
@@ -107,19 +116,26 @@ async function repairHere(m: Machine, name: string, paths: readonly string[], ke
   const live = await readLive(m, receipt);
   const edited = live === null ? (drift?.missing ?? []) : editedPaths(live).filter((p) => !p.endsWith(OURS_SUFFIX));
   const chosen = paths.length > 0 ? [...paths] : keep ? (drift?.conflicts ?? []) : edited;
+  const overlaid = overlaidPaths(receipt);
   for (const path of chosen) {
-    if (!edited.includes(path)) throw new HaiveError('NOT_FOUND', `${path} of ${name} was not changed here`);
+    if (edited.includes(path) || (overlaid.includes(path) && !keep)) continue;
+    throw new HaiveError('NOT_FOUND', `${path} of ${name} was not changed here`, {
+      hint: `Run \`hv diff ${name}\`; it lists what was.`,
+    });
   }
   const whole = paths.length === 0 && !keep;
   const enable = whole && (lost?.length ?? 0) > 0 ? { enable: [name] } : {};
-  const broken = whole && (drift?.state === 'missing' || drift?.state === 'damaged');
+  const lay = whole && live !== null && (await isOverlayNew(m, receipt));
+  const broken = lay || (whole && (drift?.state === 'missing' || drift?.state === 'damaged'));
   if (chosen.length === 0 && !broken && enable.enable === undefined) {
-    return { name, version: receipt.version, paths: [], warnings: [] };
+    return { ...(await standing(m, name)), paths: [], warnings: [] };
   }
   const kept = await getRecord(m, receipt.digest);
   if (kept === null) throw new HaiveError('BLOB_MISSING', `The record of ${name}@${receipt.version} is not here`);
   const { id, version, digest, origin, dependencies, force, keyid } = receipt;
   const entry = { id, name, version, digest, origin, dependencies, force };
+  const dropped = keep ? [] : paths.filter((path) => overlaid.includes(path));
+  for (const path of dropped) await dropOverlaid(m, receipt, path);
   const take: Take = Object.fromEntries(chosen.map((path) => [path, keep ? 'mine' : 'published']));
   const { warnings } = await applyChange(m, {
     install: chosen.length > 0 || broken ? [{ entry, record: kept.record, keyid }] : [],
@@ -128,5 +144,10 @@ async function repairHere(m: Machine, name: string, paths: readonly string[], ke
     ...(whole ? { overwriteEdits: true } : { take: { [name]: take } }),
     ...enable,
   });
-  return { name, version, paths: chosen.sort(), warnings };
+  return { ...(await standing(m, name)), paths: chosen.sort(), warnings };
+}
+
+async function standing(m: Machine, name: string): Promise<Pick<RepairResult, 'name' | 'version' | 'overlaid'>> {
+  const receipt = await receiptOf(m, name);
+  return { name, version: receipt.version, overlaid: overlaidPaths(receipt) };
 }

@@ -37,6 +37,8 @@ export interface StatusRow {
   /** Files that differ from what was installed, and that are gone. */
   edited: string[];
   missing: string[];
+  /** Files that this machine's overlay put there. */
+  overlaid: string[];
   /** Files where an update met an edit and both were kept, each with the commands that settle it. */
   conflicts: { path: string; take_published: string; keep_mine: string }[];
   /** Earlier versions that `hv rollback` can go back to at once. */
@@ -89,6 +91,7 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
       shown_from: receipts.dev?.[receipt.name]?.from ?? null,
       edited: here?.edited ?? [],
       missing: here?.missing ?? [],
+      overlaid: here?.overlaid ?? [],
       conflicts: (here?.conflicts ?? []).map((path) => conflictOf(receipt.name, path)),
       previous: receipt.previous.map((p) => p.version),
       notice: noticeOf(plan, receipt.name) ?? (same ? null : refusalOf(entry.digest)),
@@ -142,6 +145,7 @@ const NOT_HERE = {
   held: false,
   edited: [],
   missing: [],
+  overlaid: [],
   conflicts: [],
   previous: [],
   notice: null,

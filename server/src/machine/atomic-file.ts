@@ -89,19 +89,30 @@ export async function writeAtomic(
   options.prepared?.delete(temporary);
   const isReady = ready?.mode === mode && ready.sha256 === sha256Of(bytes);
   if (!isReady) await writeTemporary(port, temporary, bytes, { mode, exact: existing !== null, fsync });
+  const check = async (): Promise<void> => {
+    if (isReady || options.readBack !== true || (await readBytes(temporary)).equals(Buffer.from(bytes))) return;
+    throw new HaiveError('VERIFY_FAILED', `${path} does not read back as it was written`, {
+      details: { path },
+      hint: 'Look at the disk; the next `hv sync` writes it again.',
+    });
+  };
+  await putInPlace(port, temporary, target, { check, settled: fsync && options.settled !== false });
+}
+
+async function putInPlace(
+  port: FilePort,
+  temporary: string,
+  target: string,
+  { check, settled }: { check?: () => Promise<void>; settled: boolean },
+): Promise<void> {
   try {
-    if (!isReady && options.readBack === true && !(await readBytes(temporary)).equals(Buffer.from(bytes))) {
-      throw new HaiveError('VERIFY_FAILED', `${path} does not read back as it was written`, {
-        details: { path },
-        hint: 'Look at the disk; the next `hv sync` writes it again.',
-      });
-    }
+    await check?.();
     await port.rename(temporary, target);
   } catch (error) {
     await removeFile(port, temporary).catch(() => false);
     throw error;
   }
-  if (fsync && options.settled !== false) await port.fsync(dirname(target));
+  if (settled) await port.fsync(dirname(target));
 }
 
 /**
@@ -122,13 +133,7 @@ export async function placePrepared(
   const ready = prepared?.get(temporary);
   if (ready?.sha256 !== wanted.sha256 || ready.mode !== (existing ?? wanted.mode)) return false;
   prepared?.delete(temporary);
-  try {
-    await port.rename(temporary, target);
-  } catch (error) {
-    await removeFile(port, temporary).catch(() => false);
-    throw error;
-  }
-  await port.fsync(dirname(target));
+  await putInPlace(port, temporary, target, { settled: true });
   return true;
 }
 

@@ -6,6 +6,7 @@ import { readFileOrNull } from './file-port.ts';
 import { missingKeys } from './loose/index.ts';
 import type { Machine } from './machine.ts';
 import { enabledKey, MARKETPLACE } from './marketplace.ts';
+import { overlaidPaths } from './overlay.ts';
 import { type Receipt, readReceipts } from './receipts.ts';
 import { layCopiesOver, MANIFEST } from './render.ts';
 import { parseSettings } from './settings-edit.ts';
@@ -29,6 +30,8 @@ export interface PluginOnDisk {
   missing: string[];
   /** Paths where both sides changed the same lines: ours lies beside as `.hv-new`. */
   conflicts: string[];
+  /** Paths that this machine's overlay put there. */
+  overlaid: string[];
 }
 
 /**
@@ -98,7 +101,7 @@ async function inspectOne(
   if (!enabled.has(name)) state = 'disabled';
   if (missing.includes(MANIFEST) || !pointed) state = 'damaged';
   if (gone) state = 'missing';
-  return { name, version, digest, state, edited: edited.sort(), missing, conflicts };
+  return { name, version, digest, state, edited: edited.sort(), missing, conflicts, overlaid: overlaidPaths(receipt) };
 }
 
 /** What a tree holds right after it was written and read back. */

@@ -11,7 +11,7 @@ import { marketplaceText } from './marketplace.ts';
 import { planGlobalCommands, planInstall, readManifest, retire } from './plan-install.ts';
 import { contentsOnDisk, giveLoose, hasCopyEdits, looseDirs } from './plan-loose.ts';
 import { type Receipts, receiptsText } from './receipts.ts';
-import { MANIFEST, readLive } from './render.ts';
+import { editedPaths, MANIFEST, readLive } from './render.ts';
 import type { StagedTree } from './stage.ts';
 import type { Change, ChangeResult } from './transaction.ts';
 
@@ -160,6 +160,8 @@ async function removePlugin(m: Machine, plan: ChangePlan, change: Change, name: 
     if (keeps.length > 0 && change.reason !== 'leave') {
       plan.result.warnings.push(`${name}: ${keeps.length} changed file(s) are kept in ${join(m.paths.root, to)}`);
     }
+    const links = editedPaths(live).filter((path) => live.disk.get(path)?.kind === 'link');
+    if (links.length > 0) plan.result.warnings.push(`${name}: links are not kept: ${links.join(', ')}`);
   }
   retire(m, plan.next, name, [receipt, ...receipt.previous]);
   delete plan.next.plugins[name];

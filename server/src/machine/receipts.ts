@@ -37,7 +37,7 @@ export interface TreeReceipt {
   /** Files of ours beyond the version's: additions of the overlay, `.hv-new` beside a conflict. */
   extras: { path: string; sha256: string }[];
   /** Paths where the user's file stayed and ours lies beside it; `base` is the sha256 both started from. */
-  conflicts: { path: string; base: string }[];
+  conflicts: { path: string; base: string | null }[];
   keyid: string;
   id: string;
   description: string;

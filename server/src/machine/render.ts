@@ -7,14 +7,18 @@ import { releaseFiles } from './confine.ts';
 import { readFileOrNull } from './file-port.ts';
 import { treeBytes } from './loose/layout-text.ts';
 import type { Machine } from './machine.ts';
+import { applyOverlay } from './overlay.ts';
 import type { Receipt, ReceiptFile } from './receipts.ts';
 import { type DiskFile, scanTree } from './tree.ts';
 
-/** What becomes of one edit of the user's. */
+/**
+ * What becomes of one edit of the user's; `overlaid`: the machine's overlay lies on what is published; `returned`: it was
+ * deleted, and is back because the new version changed it.
+ */
 export interface Edit {
   name: string;
   path: string;
-  outcome: 'kept' | 'merged' | 'conflict';
+  outcome: 'kept' | 'merged' | 'conflict' | 'overlaid' | 'returned';
 }
 
 export type Source = { blob: string } | { bytes: Buffer } | { copy: string } | { link: string };
@@ -34,7 +38,7 @@ export interface RenderedTree {
   receiptFiles: ReceiptFile[];
   /** Files of ours beyond the version: additions of the overlay, `.hv-new` beside a conflict. */
   extras: { path: string; sha256: string }[];
-  conflicts: { path: string; base: string }[];
+  conflicts: { path: string; base: string | null }[];
   edits: Edit[];
 }
 
@@ -135,7 +139,7 @@ export async function renderTree(
     else await renderFile(m, record, live, tree, published, receiptFile, take);
   }
   if (live !== null) await carryAdditions(record, live, tree, inVersion, take);
-  await applyOverlay(m, record.name, tree);
+  await applyOverlay(m, record, live, tree, take);
   return tree;
 }
 
@@ -159,6 +163,8 @@ async function renderFile(
   const lost = there === undefined && path === MANIFEST;
   if (decision === 'take-next' || lost || there?.kind === 'other') {
     tree.files.push(published);
+    if (there === undefined && base !== null && !lost)
+      tree.edits.push({ name: record.name, path, outcome: 'returned' });
     return;
   }
   if (there === undefined) {
@@ -183,7 +189,7 @@ async function renderFile(
     const beside = `${path}${OURS_SUFFIX}`;
     tree.files.push({ ...published, path: beside });
     tree.extras.push({ path: beside, sha256: receiptFile.sha256 });
-    if (base !== null) tree.conflicts.push({ path, base });
+    tree.conflicts.push({ path, base });
   }
   tree.edits.push({ name: record.name, path, outcome: decision === 'conflict' ? 'conflict' : 'kept' });
 }
@@ -248,18 +254,4 @@ function freePath(path: string, taken: ReadonlySet<string>, folders: ReadonlySet
     }
   }
   return path;
-}
-
-async function applyOverlay(m: Machine, name: string, tree: RenderedTree): Promise<void> {
-  for (const [path, over] of await scanTree(join(m.paths.overlays, name))) {
-    if (over.kind !== 'file') continue;
-    const bytes = (await readFileOrNull(over.absolute)) ?? Buffer.alloc(0);
-    const file: RenderedFile = { path, source: { bytes }, executable: (over.mode & 0o111) !== 0 };
-    const at = tree.files.findIndex((f) => f.path === path);
-    if (at >= 0) tree.files[at] = file;
-    else tree.files.push(file);
-    const known = tree.receiptFiles.find((f) => f.path === path);
-    if (known === undefined) tree.extras.push({ path, sha256: over.sha256 });
-    else Object.assign(known, { rendered: over.sha256, overlay: true });
-  }
 }

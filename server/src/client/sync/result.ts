@@ -2,6 +2,7 @@ import type { Picked, Waiting } from '../../domain/pick-changes.ts';
 import type { Plan, PlanEntry } from '../../domain/plan.ts';
 import type { Quarantined } from '../../machine/quarantine.ts';
 import type { Receipts } from '../../machine/receipts.ts';
+import type { Edit } from '../../machine/render.ts';
 import type { ChangeResult } from '../../machine/transaction.ts';
 
 export interface SyncProblem {
@@ -30,7 +31,7 @@ export interface SyncResult {
   /** Of a dry run: what would go although nobody asked for that (revoked, forbidden by the policy), and why. */
   leaving: { name: string; why: string }[];
   /** The user's own edits that an update met. */
-  edits: { name: string; path: string; outcome: string }[];
+  edits: Edit[];
   /** Revoked versions that were taken out of reach, and how many processes that ran from them were ended. */
   revoked: Quarantined[];
   /** True when the hub said that nothing changed since the last plan. */

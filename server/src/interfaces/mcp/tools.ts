@@ -187,6 +187,9 @@ export const TOOLS = {
           held: z.boolean().describe('true: a rollback keeps this version'),
           edited: z.array(z.string()).describe('files with changes of the user'),
           missing: z.array(z.string()),
+          overlaid: z
+            .array(z.string())
+            .describe("files that this machine's overlay put in the place of published ones"),
           previous: z.array(z.string()).describe('versions that rollback_plugin can go back to at once'),
           notice: z.string().nullable(),
           error: z.object({ code: z.string(), message: z.string() }).nullable(),

@@ -15,8 +15,8 @@ export const diff: Verb = async (call) => {
     return surface({ ...call, args: betweenVersions(first, second) });
   }
   const result = await localEdits(await call.open(), argument(call, 0, 'plugin'));
-  const lines = result.edits.flatMap(({ path, kind, conflict, diff: text }) => [
-    style.bold(`${kind} ${clean(path)}${conflict ? ' (conflict)' : ''}`),
+  const lines = result.edits.flatMap(({ path, kind, conflict, overlay, diff: text }) => [
+    style.bold(`${kind} ${clean(path)}${conflict ? ' (conflict)' : overlay ? ' (overlay of this machine)' : ''}`),
     ...(text === '' ? [style.dim('  not text')] : text.split('\n').map((line) => coloured(line, style))),
   ]);
   if (lines.length === 0) lines.push(`${result.name} ${result.version} is as it was published.`);
@@ -49,6 +49,11 @@ export const repair: Verb = async (call) => {
   const lines = [
     `${style.green('✓')} ${name} ${result.version}${keep ? '' : ' is as it was published'}`,
     ...result.paths.map((path) => `  ${clean(path)}: ${done}`),
+    ...result.overlaid.map((path) =>
+      style.yellow(
+        `~ ${clean(path)} is this machine's own (overlay); ${clean(`hv repair ${name} ${path}`)} takes it away`,
+      ),
+    ),
     ...warnings(result.warnings, style),
   ];
   return { json: result, text: lines.join('\n') };

@@ -40,6 +40,7 @@ export const status: Verb = async (call) => {
   if (call.args[0] !== undefined) {
     for (const row of plugins) {
       for (const path of row.edited) lines.push(style.yellow(`~ ${path} was edited here`));
+      for (const path of row.overlaid) lines.push(style.yellow(`~ ${clean(path)} is this machine's own (overlay)`));
       for (const path of row.missing) lines.push(style.red(`- ${path} is gone`));
       if (row.previous.length > 0) lines.push(style.dim(`rollback can go to: ${row.previous.join(', ')}`));
     }
@@ -80,6 +81,7 @@ function note(row: StatusRow): string {
     ...(row.held ? ['held by a rollback'] : []),
     ...(row.available !== null && row.state !== 'waiting' ? [`${row.available} waits`] : []),
     ...(row.edited.length > 0 ? [`${row.edited.length} file(s) edited here`] : []),
+    ...(row.overlaid.length > 0 ? [`${row.overlaid.length} file(s) of this machine's overlay`] : []),
     ...(row.missing.length > 0 ? [`${row.missing.length} file(s) gone`] : []),
     ...(row.error === null ? [] : [`${row.error.code}: ${clean(row.error.message)}`]),
     ...(row.notice === null ? [] : [clean(row.notice)]),

@@ -29,19 +29,21 @@ export function syncLines(result: SyncResult, style: Style): string[] {
     lines.push(style.red(`! ${name}: ${clean(text)}`));
   }
   for (const edit of result.edits) {
-    const what =
-      edit.outcome === 'conflict'
-        ? 'your file stays, the new one lies beside it as .hv-new'
-        : edit.outcome === 'merged'
-          ? 'your edits were merged with the new version'
-          : 'your edit stays';
-    lines.push(style.yellow(`~ ${edit.name}/${edit.path}: ${what}`));
+    lines.push(style.yellow(`~ ${edit.name}/${clean(edit.path)}: ${EDIT_TEXT[edit.outcome]}`));
   }
   lines.push(...warnings([...result.warnings, ...result.leaving.map(leavingText)], style));
   if (lines.length === 0) lines.push('In step with the hub.');
   if (result.reloadNeeded) lines.push(style.dim('Open sessions take it up with /reload-plugins.'));
   return lines;
 }
+
+const EDIT_TEXT = {
+  kept: 'your edit stays',
+  merged: 'your edits were merged with the new version',
+  conflict: 'your file stays, the new one lies beside it as .hv-new',
+  overlaid: "this machine's own file (overlay) lies on the published one; see hv diff",
+  returned: 'you had deleted it; the new version changed it, so it is back',
+};
 
 /** The same as JSON. */
 export function syncJson(result: SyncResult): Record<string, unknown> {
