@@ -368,6 +368,21 @@ describe('rollback', () => {
     expect((await readReceipts(rig.machine)).holds).toEqual({});
   });
 
+  it('goes back step by step to the oldest kept version, and never forwards', async () => {
+    const versions = [];
+    for (const version of ['1.1.0', '1.2.0', '1.3.0']) versions.push(await rig.store('ops', version, { a: version }));
+    for (const install of versions) await rig.apply({ install: [install] });
+    for (const version of ['1.2.0', '1.1.0']) {
+      expect(await planRollback(rig.machine, 'ops')).toMatchObject({ version });
+      const back = versions.filter((v) => v.record.version === version);
+      await rig.apply({ install: back, reason: 'rollback' });
+    }
+    const forwards = await planRollback(rig.machine, 'ops').catch((thrown) => thrown);
+    expect(forwards).toMatchObject({ code: 'ROLLBACK_UNAVAILABLE', message: expect.stringContaining('older') });
+    expect(forwards.hint).toContain('--to VERSION');
+    expect(await planRollback(rig.machine, 'ops', '1.3.0')).toMatchObject({ version: '1.3.0' });
+  });
+
   it('leads away from the version that was seen, also where another process has updated the plugin since', async () => {
     const [one, two, three] = [
       await rig.store('ops', '1.0.0', { a: '1' }),

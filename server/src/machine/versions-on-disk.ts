@@ -6,8 +6,8 @@ import type { Machine } from './machine.ts';
 import { readReceipts, type TreeReceipt } from './receipts.ts';
 
 /**
- * Where a rollback would lead: the version named, or the newest kept one that is older than what is live (the last one
- * that was live, where none is older).
+ * Where a rollback would lead: the version named, or the newest kept one that is older than what is live. Without a name it never leads
+ * forwards.
  * @param seen the version that was live when it was asked for: that is what one wants to get away from, also where another process
  *   has updated the plugin since
  * @throws HaiveError NOT_INSTALLED, ROLLBACK_UNAVAILABLE
@@ -23,12 +23,13 @@ export async function planRollback(m: Machine, name: string, to?: string, seen?:
   const away = seen ?? receipt.version;
   const target =
     to === undefined
-      ? (kept.find((tree) => compare(tree.version, away) < 0) ?? kept.find((tree) => tree.version !== away))
+      ? kept.filter((tree) => compare(tree.version, away) < 0).sort((a, b) => compare(b.version, a.version))[0]
       : kept.find((tree) => tree.version === to);
   if (target !== undefined) return target;
   const have = kept.map((tree) => tree.version).join(', ') || 'none';
-  throw new HaiveError('ROLLBACK_UNAVAILABLE', `${name}${to === undefined ? '' : ` ${to}`} is not kept here`, {
-    hint: `Kept on this machine: ${have}. \`hv install ${name}@VERSION\` brings any other from the hub.`,
+  const what = to === undefined ? `Nothing older than ${name} ${away} is kept here` : `${name} ${to} is not kept here`;
+  throw new HaiveError('ROLLBACK_UNAVAILABLE', what, {
+    hint: `Kept on this machine: ${have}. \`hv rollback ${name} --to VERSION\` brings one of them, or any other from the hub.`,
     details: { kept: kept.map((tree) => tree.version) },
   });
 }

@@ -1,3 +1,4 @@
+import compare from 'semver/functions/compare.js';
 import { leavingText } from '../../../client/sync/result.ts';
 import type { SyncResult } from '../../../client/sync.ts';
 import { formatError, toHaiveError } from '../../../domain/errors.ts';
@@ -9,7 +10,9 @@ export function syncLines(result: SyncResult, style: Style): string[] {
   const mark = result.dryRun ? style.dim('would ') : '';
   const lines = [
     ...installed.map((p) => `${mark}${style.green('+')} ${p.name} ${p.version}`),
-    ...updated.map((p) => `${mark}${style.green('↑')} ${p.name} ${p.from} → ${p.to}`),
+    ...updated.map(
+      (p) => `${mark}${compare(p.to, p.from) < 0 ? style.yellow('↓') : style.green('↑')} ${p.name} ${p.from} → ${p.to}`,
+    ),
     ...reinstalled.map((p) => `${mark}${style.green('=')} ${p.name} ${p.version} (again)`),
     ...removed.map((name) => `${mark}${style.red('-')} ${name}`),
   ];
