@@ -1,7 +1,7 @@
 // A machine's own key: its token alone is good for nothing but hearing that nothing changed.
-import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
 import { openClient } from '../../server/src/client/context.ts';
 import { joinHub, leaveHub } from '../../server/src/client/join.ts';
@@ -9,6 +9,7 @@ import { syncMachine } from '../../server/src/client/sync.ts';
 import { createKeyPair } from '../../server/src/domain/dsse.ts';
 import { PROOF_HEADER, signProof } from '../../server/src/domain/machine-proof.ts';
 import { askHub } from '../../server/src/interfaces/hook/ask-hub.ts';
+import { type FilePort, realFilePort } from '../../server/src/machine/file-port.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 import { ask, ENGINES, publish, type TestHub, testHub } from './support.ts';
 
@@ -130,6 +131,36 @@ describe.each(ENGINES)("a machine's own key, on %s", (engine) => {
     expect((await ask(t.url, 'GET', PLAN, { token })).code).toBe('PROOF_REQUIRED');
   });
 
+  it('is enough to come back where the first answer was of no use, and nothing else is', async () => {
+    const lost = createKeyPair();
+    const once = await t.token(['join'], { max_uses: 1 });
+    const ask_ = (more: object, pem?: string) =>
+      ask(t.url, 'POST', JOIN, {
+        token: once,
+        headers: pem === undefined ? {} : proof('POST', JOIN, { pem, token: once }),
+        body: { name: 'lost', platform: 'p', haivemind_version: '1.0.0', groups: ['a'], ...more },
+      });
+    const first = (await ask_({ public_key: lost.publicKey }, lost.privatePem)).expect(200);
+    // Who only knows the key's public half, or signs with another, is no nearer to the name.
+    expect((await ask_({})).code).toBe('NAME_TAKEN');
+    expect((await ask_({ public_key: stranger.publicKey }, stranger.privatePem)).code).toBe('NAME_TAKEN');
+    expect((await ask_({ public_key: lost.publicKey })).code).toBe('PROOF_REQUIRED');
+    expect((await ask_({ public_key: lost.publicKey }, stranger.privatePem)).code).toBe('PROOF_INVALID');
+    const again = (await ask_({ public_key: lost.publicKey }, lost.privatePem)).expect(200);
+    expect(again.machine).toEqual(first.machine);
+    const plan = (token: unknown) =>
+      ask(t.url, 'GET', PLAN, {
+        token: String(token),
+        headers: proof('GET', PLAN, { pem: lost.privatePem, token: String(token) }),
+      });
+    expect([(await plan(first.token)).status, (await plan(again.token)).status]).toEqual([401, 200]);
+    // The token was good for one machine, and it is one; it does not bring that one more.
+    expect((await ask_({ public_key: lost.publicKey, groups: ['b'] }, lost.privatePem)).code).toBe('TOKEN_INVALID');
+    expect((await ask_({ public_key: stranger.publicKey, name: 'more' }, stranger.privatePem)).code).toBe(
+      'TOKEN_INVALID',
+    );
+  });
+
   it('is none of a machine that joined before, until it joins again', async () => {
     const old = await t.machine('old');
     (await ask(t.url, 'GET', PLAN, { token: old.token })).expect(200);
@@ -144,6 +175,62 @@ describe.each(ENGINES)("a machine's own key, on %s", (engine) => {
     (await ask(t.url, 'DELETE', '/api/machines/old', admin)).expect(200);
     const body = { public_key: stranger.publicKey };
     (await join_('old', body, joinProof(stranger.privatePem))).expect(200);
+  });
+});
+
+describe('a join that fails on the side of the machine', () => {
+  let t: TestHub;
+  let home: TempHome;
+  beforeEach(async () => {
+    t = await testHub('sqlite');
+    home = await tempHome('halfway ü');
+  });
+  afterEach(async () => {
+    await t?.close();
+    await home?.remove();
+  });
+  const open = (port?: FilePort) =>
+    openClient(
+      {
+        ...{ home: home.home, claudeConfigDir: undefined, haivemindHome: undefined, hubUrl: undefined },
+        ...{ token: undefined, caFile: undefined, path: '' },
+      },
+      port === undefined ? {} : { port },
+    );
+  const names = async () => {
+    const { machines } = (await ask(t.url, 'GET', '/api/machines', { token: t.admin })).expect(200);
+    return (machines as { name: string }[]).map(({ name }) => name);
+  };
+
+  it.each([
+    ['.claude/settings.json', 'READ_ONLY', (path: string) => chmod(path, 0o444)],
+    ['.claude', 'IO_ERROR', async () => undefined],
+    ['.haivemind/config.json', 'READ_ONLY', (path: string) => chmod(path, 0o444)],
+  ])('because of %s does so before the hub hears of it', async (path, code, spoil) => {
+    const place = join(home.home, path);
+    await mkdir(dirname(place), { recursive: true });
+    await writeFile(place, '{}');
+    await spoil(place);
+    const options = { url: t.url, token: await t.token(['join']), name: 'm10' };
+    await expect(joinHub(await open(), options)).rejects.toMatchObject({ code });
+    expect(await names()).toEqual([]);
+    await rm(place);
+    expect((await joinHub(await open(), options)).syncError).toBeNull();
+  });
+
+  it.each(['audit.jsonl', 'config.json'])('at %s, after it, may be made again', async (file) => {
+    const real = realFilePort();
+    const full = Object.assign(new Error('EROFS'), { code: 'EROFS' });
+    const failing: FilePort = {
+      ...real,
+      writeFile: (path, bytes, options) =>
+        path.includes(file) ? Promise.reject(full) : real.writeFile(path, bytes, options),
+    };
+    const options = { url: t.url, token: await t.token(['join'], { max_uses: 1 }), name: 'm10' };
+    await expect(joinHub(await open(failing), options)).rejects.toMatchObject({ code: 'READ_ONLY' });
+    expect(await names()).toEqual(['m10']);
+    expect(await joinHub(await open(), options)).toMatchObject({ syncError: null, machine: { name: 'm10' } });
+    expect(await names()).toEqual(['m10']);
   });
 });
 

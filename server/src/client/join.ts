@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { HAIVEMIND_VERSION } from '../contract/version.ts';
 import { LAUNCHER } from '../domain/confine.ts';
 import { HaiveError } from '../domain/errors.ts';
+import { checkReplaceable } from '../machine/atomic-file.ts';
 import { readConfig, updateConfig } from '../machine/config-file.ts';
 import { makeDirs, readFileOrNull, removeEmptyDir, removeFile, removeTree } from '../machine/file-port.ts';
 import { hostIdentity } from '../machine/host-identity.ts';
@@ -56,7 +57,7 @@ export function defaultMachineName(): string {
 /**
  * Joins a hub: trades a token that may join for this machine's own, pins the hub's key, and installs haivemind-core and what the
  * policy allows. A machine that is a member of that hub already takes its place again.
- * @throws HaiveError TLS_REQUIRED, ALREADY_JOINED, NAME_TAKEN, UNAUTHENTICATED, TOKEN_INVALID, FORBIDDEN, SIGNATURE_INVALID, CERTIFICATE_MISMATCH, SETTINGS_INVALID, HUB_UNREACHABLE …
+ * @throws HaiveError TLS_REQUIRED, ALREADY_JOINED, NAME_TAKEN, UNAUTHENTICATED, TOKEN_INVALID, FORBIDDEN, SIGNATURE_INVALID, CERTIFICATE_MISMATCH, SETTINGS_INVALID, READ_ONLY, HUB_UNREACHABLE …
  */
 export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise<JoinResult> {
   const host = await readHostToken(ctx);
@@ -78,7 +79,7 @@ export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise
       hint: 'The hub prints the whole line at its start: `hv join URL --token T`.',
     });
   }
-  await checkSettings(ctx);
+  await checkFiles(ctx);
   const pinned = options.caFingerprint === undefined ? undefined : await fetchAuthority(url, options.caFingerprint);
   const hub = connectHub({ url, token, ca: pinned ?? (await hubAuthorities(ctx)), prove: machineProof(ctx) });
   try {
@@ -151,8 +152,9 @@ async function withOwnKey<T>({ machine }: ClientContext, join: (publicKey: strin
 }
 
 /** What cannot be written to later is better known before the hub hears of this machine. */
-async function checkSettings(ctx: ClientContext): Promise<void> {
-  const { settings } = ctx.machine.paths;
+async function checkFiles(ctx: ClientContext): Promise<void> {
+  const { config, receipts, settings, installedPlugins } = ctx.machine.paths;
+  for (const path of [config, receipts, settings, installedPlugins]) await checkReplaceable(path);
   const bytes = await readFileOrNull(settings);
   if (bytes !== null) parseSettings(bytes.toString('utf8'), settings);
 }

@@ -23,7 +23,8 @@ import { sortedUnique } from './sorted-unique.ts';
 import { useJoinToken } from './trust/token-limits.ts';
 
 /**
- * Makes a machine and its token. A machine that shows its own earlier token gets its name back with a new one.
+ * Makes a machine and its token. A machine that shows its own earlier token, or its key, gets its name back with a new one: by the key
+ * alone comes one whose join failed on its own side after the hub had taken it in.
  * @throws HaiveError NAME_TAKEN, NAME_RESERVED
  */
 export const join: UseCase<'join'> = async (hub, call) => {
@@ -35,18 +36,22 @@ export const join: UseCase<'join'> = async (hub, call) => {
   try {
     const { result } = await change(hub, principal, async (step) => {
       const known = await findMachine(step.tx, body.name);
-      if (known !== undefined && !(await isOwnToken(step.tx, known.id, body.machine_token))) {
+      const key = known === undefined ? undefined : await machineKeyOf(step.tx, known.id);
+      // Whether it holds that key is looked at below.
+      const showsKey = key !== undefined && key === body.public_key;
+      if (known !== undefined && !showsKey && !(await isOwnToken(step.tx, known.id, body.machine_token))) {
         throw new HaiveError('NAME_TAKEN', `A machine called ${body.name} has joined already`, {
           hint: `Choose another name with --name, or remove that machine first: hv machines remove ${body.name}`,
         });
       }
-      const key = known === undefined ? undefined : await machineKeyOf(step.tx, known.id);
       // Not even the machine's own token takes its place without its key.
       const proves = (publicKey: string): boolean =>
         holdsProof(publicKey, { ...JOIN, headers: headersOf(call) }, new Date(step.at));
       for (const due of new Set([key, body.public_key]))
         if (due !== undefined && !proves(due)) throw proofMissing(new Date(step.at));
-      await useJoinToken(step.tx, principal.tokenId, body.groups);
+      // One that comes back for what it has is not another machine.
+      const counts = known === undefined || body.groups.some((group) => !known.groups.includes(group));
+      await useJoinToken(step.tx, principal.tokenId, body.groups, counts);
       const ended = known === undefined ? [] : await tokenIdsOf(step.tx, known.id);
       const machine = known === undefined ? await admit(step, body) : await admitAgain(step, known, body);
       if (body.public_key !== undefined) await putMachineKey(step.tx, machine.id, body.public_key, step.at);

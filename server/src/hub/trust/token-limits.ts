@@ -29,14 +29,14 @@ export async function putLimits(tx: Tx, tokenId: string, limits: Omit<TokenLimit
 }
 
 /**
- * Counts one join with this token. The count is raised by the database, so that two joins at once cannot both be the last.
+ * Checks a join with this token and, where it `counts`, counts it. The count is raised by the database, so that two joins at once cannot both be the last.
  * @throws HaiveError TOKEN_INVALID when it is used up, GROUP_NOT_ALLOWED when it may not give one of the groups
  */
-export async function useJoinToken(tx: Tx, tokenId: string, groups: readonly string[]): Promise<void> {
+export async function useJoinToken(tx: Tx, tokenId: string, groups: readonly string[], counts: boolean): Promise<void> {
   const limits = await findLimits(tx, tokenId);
   if (limits === undefined) return;
   refuseGroups(limits.groups, groups, 'may not join machines to');
-  if (limits.maxUses === null) return;
+  if (limits.maxUses === null || !counts) return;
   const done = await tx
     .updateTable('token_limits')
     .set((eb) => ({ uses: eb('uses', '+', 1) }))
