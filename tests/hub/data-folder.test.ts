@@ -1,14 +1,23 @@
 // The folder of the registry: one that is not there, is not a folder, or may not be written.
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { link, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readHubConfig } from '../../server/src/hub/config.ts';
-import { backupTo, createTokenOffline, listTokensOffline, revokeTokenOffline } from '../../server/src/hub/offline.ts';
+import {
+  backupTo,
+  createTokenOffline,
+  listTokensOffline,
+  restoreFrom,
+  revokeTokenOffline,
+} from '../../server/src/hub/offline.ts';
 import { startHub } from '../../server/src/hub/server.ts';
 import { openStore } from '../../server/src/storage/store.ts';
 import { createDatabase } from '../contract/engines.ts';
+import { buildDist } from '../support/repository.ts';
+import { runProcess } from '../support/run-process.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 import { ask, ENGINES, testHub } from './support.ts';
 
@@ -100,5 +109,41 @@ describe('the first admin token', () => {
     const hub = await starts({ port: 0 });
     (await ask(hub.url, 'GET', '/api/tokens', { token: hub.adminToken ?? 'none' })).expect(200);
     await hub.close();
+  });
+});
+
+describe('a data folder that cannot be', () => {
+  const starts = (dataDir: string) => startHub(configOf(dataDir, { port: 0 }), { coreRoot: '/nowhere' });
+
+  it.each([
+    ['a file', 'file', 'PATH_OCCUPIED'],
+    ['below a file', 'file/below/data', 'PATH_OCCUPIED'],
+    ['a link that leads nowhere', 'dangling', 'PATH_OCCUPIED'],
+    ['where the system takes no folder', '/proc/foo', 'READ_ONLY'],
+  ])('%s: %s is refused with %s', async (_what, dataDir, code) => {
+    await writeFile(join(home.project, 'file'), '');
+    await symlink(join(home.project, 'gone'), join(home.project, 'dangling'));
+    const path = resolve(home.project, dataDir);
+    const refused = { code, message: expect.stringContaining(path), hint: expect.stringContaining('--data-dir') };
+    await expect(starts(dataDir)).rejects.toMatchObject(refused);
+    await expect(restoreFrom(configOf(dataDir), 'backup')).rejects.toMatchObject(refused);
+    expect((await readdir(home.project)).sort()).toEqual(['dangling', 'file']);
+  });
+
+  // Root may write everywhere but on what is mounted for reading.
+  it.runIf(spawnSync('unshare', ['-m', 'true']).status === 0)('on a read-only mount says so', async () => {
+    const cli = join(await buildDist(), 'cli.mjs');
+    const ro = join(home.project, 'ro');
+    await mkdir(join(ro, 'data'), { recursive: true });
+    const mounted = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && shift && exec "$@"';
+    for (const dataDir of [join(ro, 'data'), join(ro, 'new', 'data')]) {
+      const hub = [process.execPath, cli, 'hub', '--port', '0', '--data-dir', dataDir, '--json'];
+      const args = ['-m', 'sh', '-c', mounted, 'sh', ro, ...hub];
+      const run = await runProcess('unshare', args, { cwd: home.project, env: home.env() });
+      expect([run.code, JSON.parse(run.stdout).error]).toMatchObject([
+        74,
+        { code: 'READ_ONLY', message: expect.stringContaining(dataDir) },
+      ]);
+    }
   });
 });

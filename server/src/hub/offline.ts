@@ -7,6 +7,7 @@ import { type BackupSize, databaseOf, openStore, type Store } from '../storage/s
 import { listTokens } from '../storage/token-queries.ts';
 import type { HubConfig } from './config.ts';
 import type { HubContext } from './context.ts';
+import { makeDataFolder } from './data-folder.ts';
 import { loadIdentity } from './identity.ts';
 import { createLog } from './log.ts';
 import { dropToken, mintToken, tokenRow } from './tokens.ts';
@@ -17,6 +18,7 @@ const OPERATOR = { name: 'hub command line', tokenId: '' };
 /** @param mustExist false makes the registry where there is none */
 async function withStore<T>(config: HubConfig, work: (store: Store) => Promise<T>, mustExist = true): Promise<T> {
   const { dataDir, databaseUrl } = config;
+  if (!mustExist && databaseUrl === undefined) await makeDataFolder(dataDir);
   const store = await openStore({ dataDir, databaseUrl, mustExist, clock: () => new Date() });
   try {
     return await work(store);

@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Fastify from 'fastify';
@@ -10,6 +10,7 @@ import { authorityOf, joinLine, loadBundle } from './bundle.ts';
 import { startCollectiveSweep } from './collective/sweep.ts';
 import type { HubConfig } from './config.ts';
 import type { HubContext, Log } from './context.ts';
+import { makeDataFolder } from './data-folder.ts';
 import { closeDiscovery } from './discovery/discovery-of.ts';
 import { type LocalChroma, startLocalChroma } from './discovery/local-chroma.ts';
 import { withFastPlan } from './fast-plan.ts';
@@ -57,13 +58,13 @@ export interface HubDeps {
 
 /**
  * Starts a hub: database, haivemind-core, the listener, then the first tokens.
- * @throws HaiveError DATABASE_UNAVAILABLE, SCHEMA_NEWER, NATIVE_MODULE, PORT_IN_USE, CONFIG_INVALID, IO_ERROR, READ_ONLY
+ * @throws HaiveError DATABASE_UNAVAILABLE, SCHEMA_NEWER, NATIVE_MODULE, PORT_IN_USE, CONFIG_INVALID, PATH_OCCUPIED, READ_ONLY, DISK_FULL, IO_ERROR
  */
 export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<RunningHub> {
   const clock = deps.clock ?? (() => new Date());
   const log = deps.log ?? createLog(config.logLevel, undefined, clock);
   const distDir = deps.distDir ?? dirname(fileURLToPath(import.meta.url));
-  if (config.databaseUrl === undefined) await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  if (config.databaseUrl === undefined) await makeDataFolder(config.dataDir);
   const store = await openStore({ dataDir: config.dataDir, databaseUrl: config.databaseUrl, clock });
   let chroma: LocalChroma | undefined;
   const undo: (() => Promise<unknown>)[] = [

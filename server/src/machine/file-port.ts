@@ -255,18 +255,33 @@ export async function removeTree(port: FilePort, path: string): Promise<void> {
 /**
  * Makes a folder and those above it, one by one.
  * @returns the folders that were made, outermost first
+ * @throws HaiveError READ_ONLY where nobody can make one, and what the port says
  */
 export async function makeDirs(port: FilePort, path: string): Promise<string[]> {
+  try {
+    return await makeDir(port, path);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
+  }
+  const above = await makeDirs(port, dirname(path));
+  try {
+    return [...above, ...(await makeDir(port, path))];
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    // Where the system alone makes folders (/proc) it says for ever that the one above is missing.
+    throw new HaiveError('READ_ONLY', `${path} cannot be made: the system takes no folder there`, { cause: error });
+  }
+}
+
+async function makeDir(port: FilePort, path: string): Promise<string[]> {
   try {
     if (statOf(path)?.isDirectory()) return [];
     await port.mkdir(path);
     return [path];
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') return [];
-    if (errnoOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
+    throw error;
   }
-  const above = await makeDirs(port, dirname(path));
-  return [...above, ...(await makeDirs(port, path))];
 }
 
 export { writeAtomic } from './atomic-file.ts';

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -88,6 +88,9 @@ describe('writeScaffold', () => {
     ).rejects.toMatchObject({
       code: 'PATH_UNSAFE',
     });
-    expect((await readdir(root)).sort()).toEqual(['empty', 'file']);
+    await symlink(join(root, 'gone'), join(root, 'link'));
+    await expect(writeScaffold(join(root, 'link'), files)).rejects.toMatchObject({ code: 'PATH_OCCUPIED' });
+    await expect(writeScaffold('/proc/foo', files)).rejects.toMatchObject({ code: 'READ_ONLY' });
+    expect((await readdir(root)).sort()).toEqual(['empty', 'file', 'link']);
   });
 });

@@ -1,11 +1,20 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { withDeclaration } from '../domain/declare.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { MANIFEST_PATH, MCP_PATH } from '../domain/file-types.ts';
 import { checkPluginName } from '../domain/names.ts';
 import type { SourceFile } from '../domain/package.ts';
 import { checkPath } from '../domain/safe-path.ts';
-import { errnoOf, type FilePort, listDir, realFilePort, withFileErrors } from './file-port.ts';
+import {
+  errnoOf,
+  type FilePort,
+  fileError,
+  listDir,
+  makeDirs,
+  realFilePort,
+  statOf,
+  withFileErrors,
+} from './file-port.ts';
 import { SCAFFOLD_PARTS } from './scaffold-parts.ts';
 import { TEMPLATES } from './scaffold-templates.ts';
 
@@ -88,14 +97,14 @@ export async function writeScaffold(
   port: FilePort = withFileErrors(realFilePort()),
 ): Promise<void> {
   for (const { path } of files) checkPath(path);
-  await port.mkdir(dir, { recursive: true }).catch((error: unknown) => {
-    if (errnoOf(error) === 'EEXIST' || errnoOf(error) === 'ENOTDIR') throw occupied(dir);
-    throw error;
+  await makeDirs(port, dir).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOTDIR') throw occupied(dir);
+    throw fileError(error, dir);
   });
-  if ((await listDir(dir)).length > 0) throw occupied(dir);
+  if (!statOf(dir)?.isDirectory() || (await listDir(dir)).length > 0) throw occupied(dir);
   for (const { path, bytes, executable } of files) {
     const target = join(dir, ...path.split('/'));
-    await port.mkdir(join(target, '..'), { recursive: true });
+    await makeDirs(port, dirname(target));
     await port.writeFile(target, bytes, { mode: executable ? 0o755 : 0o644, exclusive: true });
   }
 }

@@ -9,6 +9,7 @@ import { createGunzip, createGzip } from 'node:zlib';
 import { type Insertable, sql, type Transaction } from 'kysely';
 import { HaiveError } from '../domain/errors.ts';
 import { chunksOf } from './chunks.ts';
+import { fileError } from './file-error.ts';
 import { handoff } from './handoff.ts';
 import { recount } from './installation-counts.ts';
 import type { BackupSize, Store } from './store.ts';
@@ -284,16 +285,4 @@ async function* verifiedLines(file: string): AsyncGenerator<Line> {
     unzipped.destroy();
   }
   throw invalid('ends too early');
-}
-
-function fileError(thrown: unknown, file: string): unknown {
-  const code = (thrown as { code?: string }).code;
-  if (thrown instanceof HaiveError || typeof code !== 'string') return thrown;
-  if (code === 'ENOSPC' || code === 'EDQUOT')
-    return new HaiveError('DISK_FULL', `No space for ${file}`, { cause: thrown });
-  if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM')
-    return new HaiveError('READ_ONLY', `${file} cannot be written`, { cause: thrown });
-  if (/^E[A-Z]+$/.test(code))
-    return new HaiveError('IO_ERROR', `${file} cannot be written (${code})`, { cause: thrown });
-  return thrown;
 }

@@ -4,6 +4,7 @@ import type BetterSqlite3 from 'better-sqlite3';
 import { type Dialect, SqliteDialect } from 'kysely';
 import { HaiveError } from '../domain/errors.ts';
 import { guarded, storageError } from './dialect.ts';
+import { fileError } from './file-error.ts';
 import { FACTS_COUNTER } from './meta-queries.ts';
 import type { Stamp } from './store.ts';
 
@@ -96,7 +97,7 @@ export async function openSqlite(file: string): Promise<SqliteFile> {
     };
   } catch (thrown) {
     for (const db of opened) db.close();
-    const error = storageError(thrown);
+    const error = fileError(storageError(thrown), file);
     if (error instanceof HaiveError) throw error;
     throw new HaiveError('DATABASE_UNAVAILABLE', `The database ${file} cannot be opened`, { cause: thrown });
   }
