@@ -107,7 +107,10 @@ export const MACHINE_ENDPOINTS = {
     summary: 'Pin, hold, exclude or install one plugin on one machine (self, or an operator)',
     access: ['operator', 'machine'],
     body: z.object({ kind: s.OverrideKind, range: z.string().max(100).default('*') }),
-    reply: s.Override.extend({ seq: z.number().int() }),
+    reply: s.Override.extend({
+      seq: z.number().int(),
+      warnings: z.array(z.string()).default([]).describe('what fits nothing yet'),
+    }),
   },
   clearOverride: {
     method: 'DELETE',

@@ -149,6 +149,21 @@ describe('desired state', () => {
     ).toMatchObject([{ code: 'VERSION_NOT_FOUND' }]);
   });
 
+  it('keeps what is installed where nothing is in the range that was asked for, and says so', () => {
+    const r = registry(version('a', '2.0.0'), version('a', '1.0.0'));
+    const installed = [{ name: 'a', version: '1.0.0' }];
+    for (const kind of ['pin', 'install', 'hold'] as const) {
+      const overrides = [override({ name: 'a', kind, range: '1.0.1' })];
+      const state = desiredState(r, machine({ overrides, installed }));
+      expect(state.plugins).toMatchObject([{ name: 'a', version: '1.0.0' }]);
+      expect(state.problems).toMatchObject([{ name: 'a', code: 'VERSION_NOT_FOUND' }]);
+      expect(desiredState(r, machine({ overrides })).plugins).toEqual([]);
+    }
+    const revoked = registry(version('a', '1.0.0', { status: 'revoked' }));
+    const overrides = [override({ name: 'a', kind: 'pin', range: '1.0.1' })];
+    expect(desiredState(revoked, machine({ overrides, installed })).plugins).toEqual([]);
+  });
+
   it('drops a plugin whose dependency is excluded', () => {
     const r = registry(version('app', '1.0.0', { needs: { base: '*' } }), version('base', '1.0.0'));
     const state = desiredState(r, machine({ overrides: [override({ name: 'base', kind: 'exclude' })] }));

@@ -116,7 +116,8 @@ function wantedVersions(
     return false;
   });
   const candidates = narrow(fitting, range, explicit === undefined);
-  if (candidates.length > 0) return { name, origin: explicit === undefined ? 'published' : 'explicit', candidates };
+  const origin: Origin = explicit === undefined ? 'published' : 'explicit';
+  if (candidates.length > 0) return { name, origin, candidates };
   if (reasons.length > 0) problems.push({ name, code: 'NOT_ELIGIBLE', message: reasons[0] ?? '' });
   else if (explicit !== undefined) {
     problems.push({
@@ -125,7 +126,9 @@ function wantedVersions(
       message: `No version of ${name} that may be installed here is in ${range}`,
     });
   }
-  return null;
+  // A range that nothing fulfils takes away nothing that works.
+  const kept = fitting.filter((version) => version.version === here);
+  return kept.length > 0 ? { name, origin, candidates: kept } : null;
 }
 
 /** Keeps the versions in range. A float prefers stable versions and takes a prerelease only where nothing else was published. */

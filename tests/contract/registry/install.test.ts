@@ -157,4 +157,24 @@ describe.each(ENGINES)('install, uninstall and overrides on %s', (engine) => {
       t.call('setOverride', { params: { machine: 'nowhere', name: 'p' }, body: { kind: 'pin' } }),
     ).rejects.toMatchObject({ code: 'MACHINE_NOT_FOUND' });
   });
+
+  it('refuses what an operator misspells, warns of a range that fits nothing yet, and keeps what runs', async () => {
+    const m = await t.addMachine('m', ['web']);
+    await publish('p', '1.0.0', ['web']);
+    await publish('p', '2.0.0', ['web']);
+    const set = (name: string, kind: 'pin' | 'hold' | 'exclude' | 'install', range = '*', as = operator) =>
+      t.call('setOverride', { as, params: { machine: 'm', name }, body: { kind, range } });
+    for (const kind of ['pin', 'hold', 'install'] as const) {
+      await expect(set('p', kind, '2.0.1')).rejects.toMatchObject({ code: 'VERSION_NOT_FOUND' });
+      await expect(set('q', kind, '2.0.0')).rejects.toMatchObject({ code: 'PLUGIN_NOT_FOUND' });
+    }
+    await expect(set('q', 'exclude')).rejects.toMatchObject({ code: 'PLUGIN_NOT_FOUND' });
+    expect(await desired('m')).toEqual(['p@2.0.0']);
+    expect(await set('p', 'pin', '2.0.0')).toMatchObject({ warnings: [] });
+    expect(await set('p', 'pin', '^3.0.0')).toMatchObject({ warnings: ['p has no version ^3.0.0 yet'] });
+    await publish('p', '3.1.0', ['web']);
+    expect(await desired('m')).toEqual(['p@3.1.0']);
+    // A rollback's hold, of a version that the hub does not have.
+    expect(await set('p', 'hold', '0.9.0', m)).toMatchObject({ kind: 'hold' });
+  });
 });

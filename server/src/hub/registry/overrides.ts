@@ -6,8 +6,10 @@ import { isOperator } from '../auth.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
 import { requireMachine } from './access.ts';
-import { versionsOf } from './choose-version.ts';
-import { loadCatalogue } from './snapshot.ts';
+import { inRange, versionsOf } from './choose-version.ts';
+import { type Catalogue, loadCatalogue } from './snapshot.ts';
+
+type Kind = Parameters<UseCase<'setOverride'>>[1]['body']['kind'];
 
 /** Pins, holds, excludes or installs one plugin on one machine. */
 export const setOverride: UseCase<'setOverride'> = async (hub, call) => {
@@ -20,15 +22,31 @@ export const setOverride: UseCase<'setOverride'> = async (hub, call) => {
   if (kind === 'hold' && semverValid(range) === null) {
     throw new HaiveError('VERSION_INVALID', 'A hold names one exact version', { hint: 'Use `pin` for a range.' });
   }
-  if (kind === 'install') versionsOf(await loadCatalogue(hub.store), name);
+  const catalogue = await loadCatalogue(hub.store);
+  // A machine repeats what it was told (a rollback's hold, a lockfile), also of what is gone here.
+  const warnings = isOperator(principal) ? refuseUnknown(catalogue, name, kind, range) : [];
+  if (kind === 'install') versionsOf(catalogue, name);
   const { seq, result } = await change(hub, principal, async ({ tx, at }) => {
     const row = { machineId: machine.id, name, kind, range, forceNonce: null };
     await keepOverride(tx, { ...row, byOperator: isOperator(principal), by: principal.name, at });
     const data = { machine_id: machine.id, machine_ids: [machine.id], plugin: name, kind, range };
     return { result: at, trace: { type: 'override.set', target: machine.name, data } };
   });
-  return { name, kind, range, by: principal.name, at: result, seq };
+  return { name, kind, range, by: principal.name, at: result, seq, warnings };
 };
+
+/**
+ * What is misspelled would do nothing, for ever.
+ * @returns what is right and fits nothing yet
+ * @throws HaiveError PLUGIN_NOT_FOUND, VERSION_NOT_FOUND for an exact version that there is not
+ */
+function refuseUnknown(catalogue: Catalogue, name: string, kind: Kind, range: string): string[] {
+  const versions = versionsOf(catalogue, name).filter((v) => v.status !== 'deleted');
+  if (kind === 'exclude' || range === '*' || inRange(versions, range).length > 0) return [];
+  const message = `${name} has no version ${range}`;
+  if (semverValid(range) !== null) throw new HaiveError('VERSION_NOT_FOUND', message);
+  return [`${message} yet`];
+}
 
 /** Back to what the groups say. */
 export const clearOverride: UseCase<'clearOverride'> = async (hub, call) => {
