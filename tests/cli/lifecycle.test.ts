@@ -211,6 +211,13 @@ describe('hv', () => {
     expect(JSON.parse(await settings()).enabledPlugins).not.toHaveProperty('devops-essentials@collective');
     const back = await hvOk(machine, ['install', 'devops-essentials@1.2.0']);
     expect(back).toMatchObject({ version: '1.2.0', pinned: true, sync: { problems: [] } });
+    expect(await stateOf('devops-essentials')).toMatchObject({ version: '1.2.0', pinned: true });
+    const { warnings } = await hvOk(machine, ['update', 'devops-essentials']);
+    expect(warnings).toEqual([expect.stringMatching(/pinned to 1\.2\.0: `hv install devops-essentials` frees it/)]);
+    expect((await hv(machine, ['status'])).stdout).toContain('pinned; `hv install devops-essentials` frees it');
+    await hvOk(machine, ['install', 'devops-essentials']);
+    expect(await stateOf('devops-essentials')).toMatchObject({ version: '1.3.0', pinned: false });
+    await hvOk(machine, ['install', 'devops-essentials@1.2.0']);
     const wrong = await hv(machine, ['install', 'devops-essentials@^9', '--json']);
     expect(wrong).toMatchObject({ code: 66, json: { error: { code: 'VERSION_NOT_FOUND' } } });
     const gone = await hv(machine, ['remove', 'no-such', '--json']);

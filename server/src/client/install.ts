@@ -7,6 +7,7 @@ import { installBringing } from './bring.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import type { HubClient } from './hub-client.ts';
 import { notInstalled } from './not-installed.ts';
+import { cachedPlan, isPinned } from './plan.ts';
 import { type SyncOptions, type SyncProgress, type SyncResult, syncMachine } from './sync.ts';
 
 export interface InstallOptions {
@@ -152,5 +153,10 @@ export async function updatePlugins(
   const force = options.force === true;
   const confirmed = options.confirmed === true ? only : [];
   const asked = { only, force, confirmed, since: receipts, ...passedOn(options) };
-  return syncMachine(ctx, { mode: 'explicit', reason: 'update', ...asked });
+  const result = await syncMachine(ctx, { mode: 'explicit', reason: 'update', ...asked });
+  for (const entry of (await cachedPlan(ctx))?.plan.plugins ?? []) {
+    if (names.includes(entry.name) && isPinned(entry))
+      result.warnings.push(`${entry.name} is pinned to ${entry.version}: \`hv install ${entry.name}\` frees it`);
+  }
+  return result;
 }

@@ -3,7 +3,7 @@ import { Envelope as EnvelopeSchema } from '../contract/schemas.ts';
 import { checkEpoch } from '../domain/approval.ts';
 import { type Envelope, openJson } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
-import { PLAN_FORMAT, PLAN_PAYLOAD_TYPE, type Plan } from '../domain/plan.ts';
+import { PLAN_FORMAT, PLAN_PAYLOAD_TYPE, type Plan, type PlanEntry } from '../domain/plan.ts';
 import { type DeltaPlan, fromDelta, PLAN_IM } from '../domain/plan-delta.ts';
 import { writeAtomic } from '../machine/atomic-file.ts';
 import { readFileOrNull } from '../machine/file-port.ts';
@@ -111,6 +111,9 @@ export async function cachedPlan(ctx: ClientContext): Promise<{ plan: Plan; enve
 /** Whose plan it was checked to be, for whom. */
 const checkedBy = ({ config: { hub, machine } }: ClientContext): string =>
   `${hub?.id} ${hub?.public_key} ${machine?.id}`;
+
+/** Whether somebody asked for exactly this version on this machine. */
+export const isPinned = ({ origin, pinned }: PlanEntry): boolean => origin === 'explicit' && pinned;
 
 /** Keeps a plan for the 304s to come. The lock must be held. */
 export async function keepPlan(ctx: ClientContext, answer: PlanAnswer): Promise<void> {

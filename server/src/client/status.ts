@@ -7,7 +7,7 @@ import { type ClientContext, hubFor } from './context.ts';
 import { hubIsAway } from './hub-client.ts';
 import { lastRefusals } from './local-audit.ts';
 import { notInstalled } from './not-installed.ts';
-import { cachedPlan, fetchPlan } from './plan.ts';
+import { cachedPlan, fetchPlan, isPinned } from './plan.ts';
 
 /** `shown`: not installed, but shown by `hv dev`. */
 export type StatusState =
@@ -31,6 +31,8 @@ export interface StatusRow {
   available: string | null;
   /** Made by a rollback here. */
   held: boolean;
+  /** `hv install NAME@VERSION` asked for exactly this version: no update moves it until `hv install NAME`. */
+  pinned: boolean;
   origin: string;
   /** The folder that `hv dev` shows in its place. */
   shown_from: string | null;
@@ -87,6 +89,7 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
       state: receipt.error !== undefined ? 'failed' : stateOf(here?.state, receipt.state),
       available: same ? null : entry.version,
       held: receipts.holds[receipt.name] !== undefined,
+      pinned: entry !== undefined && isPinned(entry) && receipts.holds[receipt.name] === undefined,
       origin: entry?.origin ?? receipt.origin,
       shown_from: receipts.dev?.[receipt.name]?.from ?? null,
       edited: here?.edited ?? [],
@@ -143,6 +146,7 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
 const NOT_HERE = {
   available: null,
   held: false,
+  pinned: false,
   edited: [],
   missing: [],
   overlaid: [],

@@ -63,6 +63,7 @@ export function status(s: StatusResult): string {
       ...(p.shown_from === null ? [] : [`shown from ${p.shown_from} by \`hv dev\`; \`hv dev --stop\` ends it`]),
       ...(p.available === null ? [] : [`${p.available} is available`]),
       ...(p.held ? ['held by a rollback'] : []),
+      ...(p.pinned ? ['pinned; installing it without a version frees it'] : []),
       ...(p.edited.length === 0 ? [] : [`${p.edited.length} files edited`]),
       ...(p.missing.length === 0 ? [] : [`${p.missing.length} files missing`]),
       ...(p.notice === null ? [] : [p.notice]),

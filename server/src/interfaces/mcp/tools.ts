@@ -185,6 +185,7 @@ export const TOOLS = {
           state: z.string(),
           available: z.string().nullable().describe('the version that the collective wants here, when it differs'),
           held: z.boolean().describe('true: a rollback keeps this version'),
+          pinned: z.boolean().describe('true: exactly this version was asked for here'),
           edited: z.array(z.string()).describe('files with changes of the user'),
           missing: z.array(z.string()),
           overlaid: z

@@ -79,6 +79,7 @@ function note(row: StatusRow): string {
   const parts = [
     ...(row.shown_from === null ? [] : [shownText(row.shown_from)]),
     ...(row.held ? ['held by a rollback'] : []),
+    ...(row.pinned ? [`pinned; \`hv install ${row.name}\` frees it`] : []),
     ...(row.available !== null && row.state !== 'waiting' ? [`${row.available} waits`] : []),
     ...(row.edited.length > 0 ? [`${row.edited.length} file(s) edited here`] : []),
     ...(row.overlaid.length > 0 ? [`${row.overlaid.length} file(s) of this machine's overlay`] : []),
