@@ -81,7 +81,10 @@ it('shows a folder without a version, then its edits, and takes every trace back
   expect((await session()).init.slash_commands.filter((c) => c.startsWith('pp:'))).toEqual([]);
   expect(await readFile(join(home.home, '.claude', 'settings.json'), 'utf8')).toBe('{ "model": "opus" }');
   expect((await readReceipts(ctx.machine)).dev).toBeUndefined();
-  await expect(devStop(ctx)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  await expect(devStop(ctx)).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+    hint: expect.stringContaining('No plugin is'),
+  });
 }, 60_000);
 
 it('says in status and doctor what is shown without being installed, and doctor --fix leaves it there', async () => {

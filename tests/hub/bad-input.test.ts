@@ -126,6 +126,7 @@ describe.each(ENGINES)('bad input, on %s', (engine) => {
     expect([answer.status, answer.code], answer.text).toEqual([status, code]);
     expect(answer.json.request_id).toBe(answer.headers.get('x-request-id'));
     expect(answer.json.hint).not.toBe('');
+    if (code === 'NOT_FOUND') expect(answer.json.hint).toContain('/openapi.json');
     expect(await everything(t)).toBe(before);
   });
 

@@ -55,7 +55,11 @@ describe('the configuration', () => {
   ])('is refused with %s: %s', async (code, text, message) => {
     await rig.write('.haivemind/config.json', text);
     await expect(readConfig(rig.machine)).rejects.toMatchObject({ code, message: expect.stringContaining(message) });
-    await expect(updateConfig(rig.machine, (raw) => raw)).rejects.toMatchObject({ code });
+    const hint = message === 'not a JSON object' ? 'Mend it by hand' : '';
+    await expect(updateConfig(rig.machine, (raw) => raw)).rejects.toMatchObject({
+      code,
+      hint: expect.stringContaining(hint),
+    });
     expect(await rig.read('.haivemind/config.json')).toBe(text);
   });
 });
@@ -82,7 +86,10 @@ describe('the publisher key', () => {
     expect((await stat(rig.machine.paths.publisherKey)).mode & 0o777).toBe(0o600);
     expect(await readdir(rig.machine.paths.keys)).toEqual(['publisher.pem']);
     await writeFile(rig.machine.paths.publisherKey, 'no key');
-    await expect(publisherKey(rig.machine)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    await expect(publisherKey(rig.machine)).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      hint: expect.stringContaining('hv trust add'),
+    });
   });
 });
 

@@ -230,7 +230,10 @@ describe('git and addresses', () => {
         'near null SOURCE_UNSUPPORTED',
         'one 1.0.0 imported',
       ]);
-      await expect(run({}, `${base}/none.json`)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+      await expect(run({}, `${base}/none.json`)).rejects.toMatchObject({
+        code: 'NOT_FOUND',
+        hint: expect.stringContaining('address of the marketplace'),
+      });
     } finally {
       server.close();
     }
@@ -247,6 +250,7 @@ describe('git and addresses', () => {
     }
     await rm(market, { recursive: true });
     await writeFiles(market, catalogue(at('one')));
-    await expect(run({ only: ['two'] })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    const has = { code: 'NOT_FOUND', hint: 'It has one.' };
+    await expect(run({ only: ['zzz'] })).rejects.toMatchObject(has);
   });
 });

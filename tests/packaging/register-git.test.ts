@@ -61,7 +61,8 @@ it('takes the newest commit, a tag, a commit and a folder of it, and records whi
 });
 
 it('connects to no closed address, follows no redirect, and says what is not there', async () => {
-  expect((await register(repo.url)).code).toBe('FORBIDDEN');
+  const closed = await register(repo.url);
+  expect([closed.code, closed.json.hint]).toEqual(['FORBIDDEN', expect.stringContaining('allowed_source_hosts')]);
   expect((await register(`http://localhost:${repo.port}/repo.git`)).code).toBe('FORBIDDEN');
   expect(repo.requests).toEqual([]);
   hub.config.allowedSourceHosts = [`127.0.0.1:${repo.port}`];

@@ -10,6 +10,7 @@ import { readJson } from '../domain/read-json.ts';
 import { type Change, translate } from '../domain/translate.ts';
 import { showDev, stopDev } from '../machine/dev-override.ts';
 import { withLock } from '../machine/lock.ts';
+import { readReceipts } from '../machine/receipts.ts';
 import { readAuthorFiles } from './author-files.ts';
 import type { ClientContext } from './context.ts';
 import { allFindings } from './validate.ts';
@@ -58,8 +59,13 @@ export async function devStop(ctx: ClientContext, which?: { dir: string; name: s
   const stopped = await withLock(ctx.machine, 'dev', () =>
     stopDev(ctx.machine, (name, from) => which === undefined || name === which.name || from === which.dir),
   );
-  if (stopped.length === 0) throw new HaiveError('NOT_FOUND', 'Nothing of it is shown by `hv dev` here');
-  return stopped;
+  if (stopped.length > 0) return stopped;
+  const shown = Object.entries((await readReceipts(ctx.machine)).dev ?? {}).map(
+    ([name, { from }]) => `${name} from ${from}`,
+  );
+  throw new HaiveError('NOT_FOUND', 'Nothing of it is shown by `hv dev` here', {
+    hint: shown.length === 0 ? 'No plugin is: nothing has to be ended.' : `Shown is ${shown.join(', ')}.`,
+  });
 }
 
 export interface DevWatch {

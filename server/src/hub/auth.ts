@@ -126,6 +126,7 @@ export function requireAccess(principal: Principal, endpoint: Pick<Endpoint, 'ac
     `This needs the role ${needed.join(' or ')}; the token has ${principal.roles.join(', ')}`,
     {
       details: { needs: needed, has: [...principal.roles] },
+      hint: 'Use a token with a role that the message names.',
     },
   );
 }

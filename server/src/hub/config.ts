@@ -283,7 +283,7 @@ function readPluginsBlock(file: string): z.output<typeof PluginsBlock> {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new HaiveError('CONFIG_INVALID', `${file} is not JSON`, { cause });
+    throw new HaiveError('CONFIG_INVALID', `${file} is not JSON`, { cause, hint: 'Mend the file by hand.' });
   }
   const parsed = z.object({ plugins: PluginsBlock.optional() }).safeParse(value);
   if (parsed.success) return parsed.data.plugins ?? {};

@@ -115,7 +115,7 @@ async function fetchOnce(url: URL, limits: FetchLimits, signal: AbortSignal): Pr
     }
     if (answer.statusCode !== 200) {
       answer.body.destroy();
-      throw new HaiveError('NOT_FOUND', `${url.host} answers ${answer.statusCode}`);
+      throw new HaiveError('NOT_FOUND', `${url.host} answers ${answer.statusCode}`, { hint: 'Check plugin_url.' });
     }
     return await collect(answer.body, limits.maxBytes);
   } catch (thrown) {
@@ -152,7 +152,7 @@ function guardedLookup(allowed: boolean): LookupFunction {
 
 export function closed(host: string): HaiveError {
   return new HaiveError('FORBIDDEN', `${host} is a private, loopback or link-local address`, {
-    hint: 'The operator can allow the host (allowedSourceHosts); or send the archive itself.',
+    hint: "The operator can allow the host (`plugins.allowed_source_hosts` in the hub's config.json); or send the archive itself.",
   });
 }
 

@@ -223,7 +223,10 @@ function unknownAddress(request: FastifyRequest, reply: FastifyReply): HaiveErro
   const methods = Object.values(ENDPOINTS as Record<string, Endpoint>)
     .filter((endpoint) => patternOf(endpoint.path).test(path))
     .map((endpoint) => endpoint.method);
-  if (methods.length === 0) return new HaiveError('NOT_FOUND', `Nothing is at ${path.slice(0, 200)}`);
+  if (methods.length === 0)
+    return new HaiveError('NOT_FOUND', `Nothing is at ${path.slice(0, 200)}`, {
+      hint: 'Check the path against /openapi.json.',
+    });
   const allowed = [...new Set(methods.flatMap((m) => (m === 'GET' ? ['GET', 'HEAD'] : [m])))];
   reply.header('allow', allowed.join(', '));
   return new HaiveError(

@@ -34,7 +34,10 @@ export async function upgrade(
   const requestId = requestIdOf(request.headers);
   socket.on('error', () => socket.destroy());
   try {
-    if (!isLivePath(request.url)) throw new HaiveError('NOT_FOUND', 'No live channel is at this address');
+    if (!isLivePath(request.url))
+      throw new HaiveError('NOT_FOUND', 'No live channel is at this address', {
+        hint: 'Check the path against /openapi.json.',
+      });
     if (parts.isDraining()) throw new HaiveError('SHUTTING_DOWN', 'The hub is stopping');
     checkProtocol(request.headers[PROTOCOL_HEADER] as string | undefined, 'machine');
     const address = clientAddress(request, parts.behindProxy);

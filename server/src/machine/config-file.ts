@@ -95,7 +95,10 @@ function rawOf(bytes: Buffer | null, where: string): Record<string, unknown> {
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
     throw new Error('not an object');
   } catch (cause) {
-    throw new HaiveError('CONFIG_INVALID', `${where} is not a JSON object`, { cause });
+    throw new HaiveError('CONFIG_INVALID', `${where} is not a JSON object`, {
+      cause,
+      hint: 'Mend it by hand: it holds the token of this machine. If it is lost, move the file away, let an operator run `hv machines remove`, and join again.',
+    });
   }
 }
 

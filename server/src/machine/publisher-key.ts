@@ -21,7 +21,10 @@ export async function readPublisherKey(m: Machine): Promise<PublisherKey | null>
     if (Buffer.from(publicKey, 'base64').length !== 32) throw new Error('not Ed25519');
     return { privatePem, publicKey, keyid: keyIdOf(publicKey) };
   } catch (cause) {
-    throw new HaiveError('CONFIG_INVALID', `${m.paths.publisherKey} is no Ed25519 private key`, { cause });
+    throw new HaiveError('CONFIG_INVALID', `${m.paths.publisherKey} is no Ed25519 private key`, {
+      cause,
+      hint: 'Bring it back from a backup, or move it away: the next publication then makes another key, which machines take after `hv trust add NAME KEYID`.',
+    });
   }
 }
 

@@ -85,7 +85,10 @@ async function within(root: string, folder: string): Promise<string> {
   try {
     real = await realpath(folder);
   } catch (cause) {
-    throw new HaiveError('NOT_FOUND', `There is nothing at ${relative(root, folder)}`, { cause });
+    throw new HaiveError('NOT_FOUND', `There is nothing at ${relative(root, folder)}`, {
+      cause,
+      hint: 'Mend the source of this entry in the marketplace.',
+    });
   }
   const way = relative(await realpath(root), real);
   if (way === '..' || way.startsWith(`..${sep}`))

@@ -43,7 +43,12 @@ function git(args: string[], what: string): Promise<string> {
     execFile('git', [...SAFE, ...args], OPTIONS, (error, stdout, stderr) => {
       if (error === null) done(stdout);
       else if (error.code === 'ENOENT')
-        fail(new HaiveError('NOT_FOUND', 'There is no git on this machine', { cause: error }));
+        fail(
+          new HaiveError('NOT_FOUND', 'There is no git on this machine', {
+            cause: error,
+            hint: 'Install git, or name a folder of this machine.',
+          }),
+        );
       else if (error.killed === true) fail(new HaiveError('TIMEOUT', `${what} took too long`, { cause: error }));
       else {
         const reason = stderr.trim().split('\n').at(-1)?.slice(0, 200) ?? '';

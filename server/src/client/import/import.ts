@@ -2,6 +2,7 @@ import type { Reply } from '../../contract/endpoints.ts';
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
 import type { Surface } from '../../domain/surface.ts';
 import { isUndeclared } from '../../domain/surface-change.ts';
+import { meantHint } from '../../domain/validate/suggest.ts';
 import { type ClientContext, hubFor } from '../context.ts';
 import type { HubClient } from '../hub-client.ts';
 import { type PublishTarget, targetBody } from '../publish.ts';
@@ -52,6 +53,14 @@ export interface ImportReport {
 
 export type ImportProgress = (done: number, total: number, name: string) => void;
 
+function absentFrom(names: readonly string[], absent: readonly string[]): HaiveError {
+  const has = `It has ${names.slice(0, 10).join(', ')}${names.length > 10 ? ` and ${names.length - 10} more` : ''}.`;
+  return new HaiveError('NOT_FOUND', `The marketplace has no ${absent.join(', ')}`, {
+    hint: has,
+    ...meantHint(absent[0] ?? '', names),
+  });
+}
+
 /**
  * Takes every plugin of a marketplace into the registry. One that cannot be taken never stops the rest; what the registry has
  * already is left alone, so a run that was stopped goes on where it was.
@@ -70,7 +79,11 @@ export async function importMarketplace(
     const { rows, pluginRoot } = parseCatalogue(source.catalogue, source.origin);
     const wanted = options.only === undefined ? rows : rows.filter((r) => options.only?.includes(r.name));
     const absent = (options.only ?? []).filter((name) => !rows.some((r) => r.name === name));
-    if (absent.length > 0) throw new HaiveError('NOT_FOUND', `The marketplace has no ${absent.join(', ')}`);
+    if (absent.length > 0)
+      throw absentFrom(
+        rows.map((r) => r.name),
+        absent,
+      );
     const plugins: ImportedPlugin[] = [];
     const maxBytes = ctx.config.plugins.max_plugin_size_mb * 1024 * 1024;
     for (const row of wanted) {

@@ -101,7 +101,9 @@ async function fetchText(address: string): Promise<string> {
       }
       if (answer.status === 200) return (await readAll(answer, MAX_CATALOGUE)).toString('utf8');
       answer.body.resume();
-      throw new HaiveError('NOT_FOUND', `${url.host} answers ${answer.status}`);
+      throw new HaiveError('NOT_FOUND', `${url.host} answers ${answer.status}`, {
+        hint: 'Check the address of the marketplace: it leads to a marketplace.json or a git repository.',
+      });
     }
     throw new HaiveError('BAD_REQUEST', `${address.slice(0, 200)} redirects too often or elsewhere`);
   } finally {

@@ -19,7 +19,9 @@ export function requireName(principal: Principal, name: string): void {
   if (isOperator(principal)) return;
   if (name === CORE) throw new HaiveError('FORBIDDEN', `${CORE} is published by operators only`);
   if (principal.namePattern === null || nameMatches(principal.namePattern, name)) return;
-  throw new HaiveError('FORBIDDEN', `This token may act on plugins named ${principal.namePattern}, not on ${name}`);
+  throw new HaiveError('FORBIDDEN', `This token may act on plugins named ${principal.namePattern}, not on ${name}`, {
+    hint: 'Choose a name that fits, or ask an admin for a token of another pattern (`hv token create --pattern`).',
+  });
 }
 
 /**
@@ -40,7 +42,9 @@ export function refuseLookalike(catalogue: Pick<Catalogue, 'plugins'>, principal
 /** @throws HaiveError FORBIDDEN when the caller's roles are not enough to publish (a contributor only registers) */
 export function requirePublisher(principal: Principal): void {
   if (isOperator(principal) || principal.roles.includes('publisher')) return;
-  throw new HaiveError('FORBIDDEN', 'Publishing needs the role operator or publisher');
+  throw new HaiveError('FORBIDDEN', 'Publishing needs the role operator or publisher', {
+    hint: 'Use a token with a role that the message names.',
+  });
 }
 
 /**
