@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hv, hvOk } from '../support/hv.ts';
@@ -141,6 +141,39 @@ describe('hv on the command line', () => {
     expect(await hvOk(home, ['config', 'get', 'auto_install_updates'])).toEqual({
       'plugins.auto_install_updates': false,
     });
+    await writeFile(join(home.home, '.haivemind', 'config.json'), '{}');
+  });
+
+  it('takes every key of the plugins block as docs/configuration.md writes it, and refuses what cannot be', async () => {
+    const file = join(import.meta.dirname, '..', '..', 'docs', 'configuration.md');
+    const block = (await readFile(file, 'utf8')).split('## The `plugins` block')[1]?.split('\n## ')[0] ?? '';
+    const keys = [...block.matchAll(/^\| `(\w+)` \|/gm)].map((row) => row[1] ?? '');
+    expect(keys).toContain('limits');
+    const { json } = await hv(home, ['config', 'get', 'nothing', '--json']);
+    for (const key of keys) expect(json.error.hint).toContain(`plugins.${key}`);
+    const set = (key: string, value: string) => hv(home, ['config', 'set', key, value, '--json']);
+    const taken: [string, unknown][] = [
+      ['allowed_sources', ['haivemind', 'local']],
+      ['findings', { SECRET_FOUND: 'error' }],
+      ['limits', { token_burst: 5 }],
+      ['approval_groups', ['web-*']],
+      ['allowed_source_hosts', ['git.example']],
+    ];
+    for (const [key, value] of taken) {
+      expect((await set(key, JSON.stringify(value))).json).toEqual({ [`plugins.${key}`]: value });
+    }
+    expect((await hv(home, ['config', 'get', 'findings'])).stdout).toBe('{"SECRET_FOUND":"error"}\n');
+    for (const [key, value] of [
+      ['allowed_sources', '["haivemind"'],
+      ['allowed_sources', '[1]'],
+      ['findings', 'error'],
+      ['findings', '{"SECRET_FOUND":"loud"}'],
+      ['approvals', 'sometimes'],
+      ['hub_url', 'foo bar'],
+    ] as const) {
+      expect((await set(key, value)).json).toMatchObject({ error: { code: 'CONFIG_INVALID' } });
+    }
+    expect(await hvOk(home, ['status'])).toMatchObject({ machine: null });
     await writeFile(join(home.home, '.haivemind', 'config.json'), '{"plugins":{"sync_interval":"soon"}}');
     const broken = await hv(home, ['status', '--json']);
     expect(broken).toMatchObject({ code: 78, json: { error: { code: 'CONFIG_INVALID' } } });

@@ -1,19 +1,21 @@
+import { APPROVAL_MODES } from '../domain/approval.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { updateConfig } from '../machine/config-file.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import { tryToAnnounce } from './collective/announce.ts';
 import type { ClientContext } from './context.ts';
+import { hubUrl } from './hub-client.ts';
 import { noteBefore } from './local-audit.ts';
 
 interface Key {
-  kind: 'boolean' | 'integer' | 'number' | 'text' | 'list';
+  kind: 'boolean' | 'integer' | 'number' | 'text' | 'list' | 'object' | 'address' | 'approvals';
   /** `hub` keys are read by the hub on its host; `machine` keys here. */
   readBy: 'machine' | 'hub' | 'both';
 }
 
 /** The keys a person may set: the seed's `plugins` block and the few of a machine's own. docs/configuration.md describes each. */
 export const CONFIG_KEYS: Record<string, Key> = {
-  hub_url: { kind: 'text', readBy: 'machine' },
+  hub_url: { kind: 'address', readBy: 'machine' },
   plain_http: { kind: 'boolean', readBy: 'machine' },
   memory_server: { kind: 'text', readBy: 'machine' },
   role: { kind: 'text', readBy: 'machine' },
@@ -29,6 +31,11 @@ export const CONFIG_KEYS: Record<string, Key> = {
   'plugins.machine_group_auto_install': { kind: 'boolean', readBy: 'machine' },
   'plugins.max_plugin_size_mb': { kind: 'number', readBy: 'both' },
   'plugins.backup_before_update': { kind: 'boolean', readBy: 'machine' },
+  'plugins.findings': { kind: 'object', readBy: 'both' },
+  'plugins.approvals': { kind: 'approvals', readBy: 'hub' },
+  'plugins.approval_groups': { kind: 'list', readBy: 'hub' },
+  'plugins.limits': { kind: 'object', readBy: 'hub' },
+  'plugins.allowed_source_hosts': { kind: 'list', readBy: 'hub' },
   'plugins.usage': { kind: 'boolean', readBy: 'machine' },
   'plugins.layout': { kind: 'text', readBy: 'machine' },
   'plugins.name_clash': { kind: 'text', readBy: 'machine' },
@@ -60,7 +67,7 @@ function canonical(key: string, alsoReadOnly: boolean): string {
 
 /**
  * Sets a key, or takes it out (`null`), so that its default holds again.
- * @param text the value as typed: true/false, a number, text, or a,b,c
+ * @param text the value as typed: true/false, a number, text, a,b,c or a list or object in JSON
  * @throws HaiveError USAGE (key), CONFIG_INVALID (value)
  */
 export async function setConfig(
@@ -101,6 +108,9 @@ function parse(name: string, text: string): unknown {
     new HaiveError('CONFIG_INVALID', `${name} wants ${form}, not ${JSON.stringify(text)}`, {
       hint: 'docs/configuration.md describes each key.',
     });
+  const refuse = (form: string): never => {
+    throw wrong(form);
+  };
   switch (kind) {
     case 'boolean':
       if (/^(true|on|yes|1)$/i.test(text)) return true;
@@ -113,12 +123,36 @@ function parse(name: string, text: string): unknown {
       if (!(Number(text) > 0) || !Number.isFinite(Number(text))) throw wrong('a number above 0');
       return Number(text);
     case 'list':
-      return text
-        .split(',')
-        .map((item) => item.trim())
-        .filter((item) => item !== '');
+      return listOf(text) ?? refuse('a,b,c or a JSON list of names');
+    case 'object':
+      return objectOf(text) ?? refuse('an object in JSON');
+    case 'approvals':
+      return APPROVAL_MODES.find((mode) => mode === text) ?? refuse(`one of ${APPROVAL_MODES.join(', ')}`);
+    case 'address':
+      return hubUrl(text);
     default:
       if (text.trim() === '') throw wrong('some text');
       return text;
+  }
+}
+
+/** Names, or null where one of them cannot be a name, host or group. */
+function listOf(text: string): string[] | null {
+  const items = text.trimStart().startsWith('[') ? jsonOf(text) : text.split(',').map((item) => item.trim());
+  if (!Array.isArray(items)) return null;
+  const names = items.filter((item) => item !== '');
+  return names.every((item) => typeof item === 'string' && /^[^\s"'[\]{},]+$/.test(item)) ? names : null;
+}
+
+function objectOf(text: string): object | null {
+  const value = jsonOf(text);
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : null;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
   }
 }

@@ -10,6 +10,9 @@ const APPROVAL_TYPE = 'application/vnd.haivemind.approval+json';
 const EPOCH_TYPE = 'application/vnd.haivemind.epoch+json';
 const ROTATION_TYPE = 'application/vnd.haivemind.key-rotation+json';
 
+/** What waits for an approval; docs/configuration.md describes each. */
+export const APPROVAL_MODES = ['never', 'widening', 'code', 'always'] as const;
+
 export interface Approval {
   hub: string;
   name: string;

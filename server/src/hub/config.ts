@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import * as z from 'zod';
+import { APPROVAL_MODES } from '../domain/approval.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { FindingPolicy } from '../domain/finding-policy.ts';
 import { isLoopback } from '../domain/loopback.ts';
@@ -82,7 +83,6 @@ export interface RequestRate {
   burst: number;
 }
 
-const APPROVAL_MODES = ['never', 'widening', 'code', 'always'] as const;
 export type ApprovalMode = (typeof APPROVAL_MODES)[number];
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';

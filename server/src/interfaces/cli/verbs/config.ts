@@ -4,7 +4,13 @@ import type { Verb } from '../verb.ts';
 import { argument } from './options.ts';
 
 const show = (value: unknown): string =>
-  Array.isArray(value) ? value.join(',') : value === undefined ? '' : String(value);
+  Array.isArray(value)
+    ? value.join(',')
+    : value === undefined
+      ? ''
+      : typeof value === 'object'
+        ? JSON.stringify(value)
+        : String(value);
 
 export const config: Verb = async (call) => {
   const [action = 'get', key, value] = call.args;
