@@ -56,7 +56,12 @@ describe('edits', () => {
     expect(await readFile(at('commands/b.md'), 'utf8')).toContain('description: B');
     expect(await readFile(at('commands/a.md'), 'utf8')).toContain('my line 4');
 
-    await hvOk(home, ['repair', 'notes']);
+    await rm(at('commands/b.md'));
+    const one = await hv(home, ['repair', 'notes', 'commands/b.md']);
+    expect(one.stdout).not.toContain('is as it was published');
+    expect(one.stdout).toContain('commands/a.md stays as it was edited here');
+
+    expect((await hv(home, ['repair', 'notes'])).stdout).toContain('is as it was published');
     expect(await readFile(at('commands/a.md'), 'utf8')).toBe(published(text));
     expect(await stateOf()).toMatchObject({ state: 'verified', edited: [], missing: [] });
     const rows = await hvOk(home, ['backups']);

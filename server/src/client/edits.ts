@@ -76,6 +76,8 @@ export interface RepairResult {
   version: string;
   /** Paths that are as published again, or (`keep`) settled as they are. */
   paths: string[];
+  /** Paths that nobody named and that stay as they were edited here. */
+  edited: string[];
   /** Paths where this machine's overlay still lies on what was published. */
   overlaid: string[];
   warnings: string[];
@@ -147,7 +149,11 @@ async function repairHere(m: Machine, name: string, paths: readonly string[], ke
   return { ...(await standing(m, name)), paths: chosen.sort(), warnings };
 }
 
-async function standing(m: Machine, name: string): Promise<Pick<RepairResult, 'name' | 'version' | 'overlaid'>> {
+async function standing(m: Machine, name: string): Promise<Omit<RepairResult, 'paths' | 'warnings'>> {
   const receipt = await receiptOf(m, name);
-  return { name, version: receipt.version, overlaid: overlaidPaths(receipt) };
+  const overlaid = overlaidPaths(receipt);
+  const live = await readLive(m, receipt);
+  const changed = live === null ? [] : editedPaths(live);
+  const edited = changed.filter((path) => !path.endsWith(OURS_SUFFIX) && !overlaid.includes(path));
+  return { name, version: receipt.version, edited, overlaid };
 }

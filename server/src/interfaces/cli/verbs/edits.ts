@@ -47,8 +47,9 @@ export const repair: Verb = async (call) => {
   const { style } = call;
   const done = keep ? 'your edit stays' : 'as published';
   const lines = [
-    `${style.green('✓')} ${name} ${result.version}${keep ? '' : ' is as it was published'}`,
+    `${style.green('✓')} ${name} ${result.version}${keep || result.edited.length > 0 ? '' : ' is as it was published'}`,
     ...result.paths.map((path) => `  ${clean(path)}: ${done}`),
+    ...(keep ? [] : result.edited.map((path) => style.yellow(`~ ${clean(path)} stays as it was edited here`))),
     ...result.overlaid.map((path) =>
       style.yellow(
         `~ ${clean(path)} is this machine's own (overlay); ${clean(`hv repair ${name} ${path}`)} takes it away`,
