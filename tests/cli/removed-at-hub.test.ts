@@ -30,3 +30,14 @@ it('leaving and joining again mends it', async () => {
   await collective.join(desk, 'desk');
   expect(await hvOk(desk, ['status'])).toMatchObject({ in_step: true, hub: { reachable: true, error: null } });
 });
+
+it('a machine whose token was revoked comes back by what doctor says', async () => {
+  const env = { HAIVEMIND_HUB_URL: collective.hub.url, HAIVEMIND_TOKEN: collective.hub.adminToken ?? '' };
+  const { tokens } = await hvOk(collective.operator, ['token', 'list'], { env });
+  const own = tokens.filter((t: { roles: string[]; revoked_at: unknown }) => t.roles[0] === 'machine' && !t.revoked_at);
+  for (const { id } of own) await hvOk(collective.operator, ['token', 'revoke', id], { env });
+  expect((await hv(desk, ['doctor'])).stdout).toMatch(/hv machines remove desk`.*then run `hv join/);
+  await hvOk(collective.operator, ['machines', 'remove', 'desk'], { env });
+  await collective.join(desk, 'desk');
+  expect(await hvOk(desk, ['status'])).toMatchObject({ in_step: true, hub: { reachable: true, error: null } });
+});

@@ -57,7 +57,10 @@ describe('time that passed differently', () => {
     try {
       await updateConfig(machine.ctx.machine, (raw) => ({ ...raw, hub_url: old.url }));
       machine.ctx.config.hub_url = old.url;
-      await expect(syncMachine(machine.ctx, { mode: 'agent' })).rejects.toMatchObject({ code: 'PLAN_REPLAYED' });
+      await expect(syncMachine(machine.ctx, { mode: 'agent' })).rejects.toMatchObject({
+        code: 'PLAN_REPLAYED',
+        hint: expect.stringContaining('`hv trust epoch`'),
+      });
       await expect(syncMachine(machine.ctx, { mode: 'explicit' })).rejects.toMatchObject({ code: 'PLAN_REPLAYED' });
       expect(await have(machine)).toEqual({ aa: '1.1.0', bb: '1.0.0' });
       expect((await machineStatus(machine.ctx)).hub?.error).toMatch(/^PLAN_REPLAYED/);

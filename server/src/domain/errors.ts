@@ -28,7 +28,12 @@ export const ERRORS = {
   BODY_INVALID: row(400, 65, 'A body is not what its content type says.', 'Send the declared format, complete.'),
   BODY_TOO_LARGE: row(413, 65, 'A body is over the limit.', 'Send less at once, or raise the limit on the hub.'),
   UNAUTHENTICATED: row(401, 77, 'No token was sent.', 'Set HAIVEMIND_TOKEN or run `hv login URL --token T`.'),
-  TOKEN_INVALID: row(401, 77, 'The token is unknown, expired or revoked.', 'Ask an admin for a new token.'),
+  TOKEN_INVALID: row(
+    401,
+    77,
+    'The token is unknown, expired or revoked.',
+    'Ask an admin for a new token. A machine gets its own by joining: an operator runs `hv machines remove NAME` where it is still listed, then run `hv join URL --token T` on it.',
+  ),
   PROOF_REQUIRED: row(
     401,
     77,
@@ -262,7 +267,7 @@ export const ERRORS = {
     409,
     77,
     'A plan is older than one this machine has already seen.',
-    "Tell the hub's operator: it may be restored from an old backup.",
+    'If the hub was restored from a backup, its operator runs `hv trust epoch` once; machines follow it then. If not, tell the operator.',
   ),
   FORMAT_UNSUPPORTED: row(
     422,

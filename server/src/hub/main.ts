@@ -63,7 +63,12 @@ function program(): Command {
     .description('Fill an empty database from a backup')
     .action(async (file: string, _flags: unknown, command: Command) => {
       const { restoreFrom } = await import('./offline.ts');
-      print(all(command).json, await restoreFrom(readHubConfig(all(command)), file), (r) => `Restored ${r.rows} rows`);
+      print(all(command).json, await restoreFrom(readHubConfig(all(command)), file), (r) =>
+        [
+          `Restored ${r.rows} rows`,
+          'Machines that have seen newer plans refuse this hub until an operator has run `hv trust epoch` on it.',
+        ].join('\n'),
+      );
     });
 
   const token = strict(hub.command('token')).description("Tokens, straight in the hub's database");

@@ -50,7 +50,11 @@ export const HUB_LOOKS: Looks = {
     } catch (thrown) {
       const error = toHaiveError(thrown);
       if (error.code === 'TOKEN_INVALID') {
-        return fail('The hub does not know this machine any more', 'Run `hv leave`, then join again.');
+        const name = ctx.config.machine?.name ?? 'NAME';
+        return fail(
+          "The hub refuses this machine's token",
+          `An operator runs \`hv machines remove ${name}\` where \`hv machines\` still lists it; then run \`hv join URL --token T\` here.`,
+        );
       }
       throw error;
     } finally {
