@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { circleOf, dependentsOn } from '../domain/dependents.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { parsePluginRef } from '../domain/names.ts';
 import { lookAt, removeTree } from '../machine/file-port.ts';
@@ -18,6 +19,8 @@ export interface RemoveResult {
   name: string;
   /** Names of the machines that were told. */
   machines: string[];
+  /** Plugins that leave with it, because it needs them and they need it. */
+  along: string[];
   /** Plugins that went from this machine. */
   removed: string[];
   warnings: string[];
@@ -44,17 +47,17 @@ export async function removePlugin(
       if (!offered) {
         if (purge.length === 0 || !(await purgeOverlay(ctx.machine, name))) throw notInstalled(name, receipts);
         const said = `${name} was not installed any more; the edits kept of it are gone`;
-        return { name, machines: [], removed: [], warnings: [said] };
+        return { name, machines: [], along: [], removed: [], warnings: [said] };
       }
     }
-    checkDependents(receipts, name);
+    const circle = checkDependents(receipts, name);
     // The hub rings, and a session of this machine may have been faster: it knows of the removal, not of what was asked besides.
-    const done = await removeThrough(ctx, hub, name, purge).finally(async () => {
+    const done = await removeThrough(ctx, hub, name, circle, purge).finally(async () => {
       if (purge.length > 0) await purgeOverlay(ctx.machine, name);
     });
     const { plugins: left } = await readReceipts(ctx.machine);
     const removed = Object.keys(receipts.plugins).filter((here) => left[here] === undefined);
-    return { name, removed, ...done };
+    return { name, removed, along: circle.filter((one) => one !== name && removed.includes(one)), ...done };
   } finally {
     hub.close();
   }
@@ -65,6 +68,7 @@ async function removeThrough(
   ctx: ClientContext,
   hub: HubClient,
   name: string,
+  circle: string[],
   purge: string[],
 ): Promise<Pick<RemoveResult, 'machines' | 'warnings'>> {
   try {
@@ -75,13 +79,14 @@ async function removeThrough(
     const later = 'The hub was not told yet; it will be with the next sync';
     return { machines: [], warnings: [...(hubIsAway(thrown) ? [later] : []), ...warnings] };
   }
-  const sync = await syncMachine(ctx, { mode: 'explicit', only: [name], reason: 'remove', purge });
+  const sync = await syncMachine(ctx, { mode: 'explicit', only: circle, reason: 'remove', purge });
   if ((await readReceipts(ctx.machine)).plugins[name] !== undefined) {
     const why = sync.waiting.find((w) => w.name === name)?.detail ?? 'another plugin needs it';
     throw new HaiveError('DEPENDENT_INSTALLED', `${name} stays: ${why}`);
   }
   const machines = ctx.config.machine === undefined ? [] : [ctx.config.machine.name];
-  return { machines, warnings: sync.warnings };
+  const moved = sync.changed.updated.map((u) => `${u.name} ${u.from} → ${u.to}, which does without ${name}`);
+  return { machines, warnings: [...moved, ...sync.warnings] };
 }
 
 /** Of what is not installed any more. @returns whether there was one to take away */
@@ -105,19 +110,20 @@ async function removeElsewhere(ctx: ClientContext, name: string, machines: strin
   try {
     const body = machines.includes('*') ? {} : { target_machines: machines };
     const answer = await hub.call('uninstall', { params: { id: name }, body });
-    return { name, machines: answer.machines, removed: [], warnings: [] };
+    return { name, machines: answer.machines, along: answer.along, removed: [], warnings: [] };
   } finally {
     hub.close();
   }
 }
 
-function checkDependents(receipts: Receipts, name: string): void {
-  const dependents = Object.values(receipts.plugins)
-    .filter((p) => p.name !== name && p.dependencies.some((d) => d.name === name && d.kind === 'required'))
-    .map((p) => p.name);
-  if (dependents.length > 0) {
-    throw new HaiveError('DEPENDENT_INSTALLED', `${dependents.join(', ')} needs ${name}`, { details: { dependents } });
-  }
+/** @returns what goes: the plugin, and what it needs and is needed by */
+function checkDependents(receipts: Receipts, name: string): string[] {
+  const needs = new Map(Object.values(receipts.plugins).map((p) => [p.name, p.dependencies]));
+  const circle = circleOf(name, needs).filter((one) => one === name || receipts.plugins[one] !== undefined);
+  const dependents = dependentsOn(circle, needs);
+  if (dependents.length === 0) return circle;
+  const of = circle.length === 1 ? name : `${name} (with ${circle.filter((one) => one !== name).join(', ')})`;
+  throw new HaiveError('DEPENDENT_INSTALLED', `${dependents.join(', ')} needs ${of}`, { details: { dependents } });
 }
 
 /** @returns warnings */
@@ -127,11 +133,11 @@ async function removeHere(ctx: ClientContext, name: string, tellLater: boolean, 
     const receipts = await readReceipts(ctx.machine);
     if (tellLater) await spool(ctx.machine, { call: 'uninstall', name });
     if (receipts.plugins[name] === undefined) return [];
-    checkDependents(receipts, name);
+    const circle = checkDependents(receipts, name);
     // Somebody may have named what came along: the plan knows, though nothing had to change here for that.
     const plan = (await cachedPlan(ctx))?.plan.plugins ?? [];
     const named = new Set(plan.filter((entry) => entry.origin !== 'dependency').map((entry) => entry.name));
-    const remove = [name, ...orphans(receipts, name, named)];
+    const remove = [...circle, ...orphans(receipts, circle, named)];
     const { warnings } = await notingFailure(ctx, (trying) => {
       trying(remove.map((gone) => ({ what: 'remove', name: gone, version: receipts.plugins[gone]?.version ?? '' })));
       return applyChange(ctx.machine, { install: [], remove, reason: 'remove', purge });
@@ -140,9 +146,9 @@ async function removeHere(ctx: ClientContext, name: string, tellLater: boolean, 
   });
 }
 
-/** What came only because this plugin, or another of these, needs it; what somebody named stays. */
-function orphans(receipts: Receipts, name: string, named: ReadonlySet<string>): string[] {
-  const gone = new Set([name]);
+/** What came only because one of these plugins, or another that goes, needs it; what somebody named stays. */
+function orphans(receipts: Receipts, circle: readonly string[], named: ReadonlySet<string>): string[] {
+  const gone = new Set(circle);
   for (let again = true; again; ) {
     again = false;
     for (const plugin of Object.values(receipts.plugins)) {
@@ -155,6 +161,5 @@ function orphans(receipts: Receipts, name: string, named: ReadonlySet<string>): 
       again = true;
     }
   }
-  gone.delete(name);
-  return [...gone].sort();
+  return [...gone].filter((name) => !circle.includes(name)).sort();
 }

@@ -1,8 +1,8 @@
 import { formatError, HaiveError } from '../domain/errors.ts';
-import type { Plan } from '../domain/plan.ts';
+import { isUnfit, type Plan } from '../domain/plan.ts';
 import { inspect } from '../machine/drift.ts';
 import { missingServers, missingServerText } from '../machine/mcp-servers.ts';
-import { readReceipts } from '../machine/receipts.ts';
+import { type Receipts, readReceipts } from '../machine/receipts.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import { hubIsAway } from './hub-client.ts';
 import { lastRefusals } from './local-audit.ts';
@@ -97,7 +97,7 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
       overlaid: here?.overlaid ?? [],
       conflicts: (here?.conflicts ?? []).map((path) => conflictOf(receipt.name, path)),
       previous: receipt.previous.map((p) => p.version),
-      notice: noticeOf(plan, receipt.name) ?? (same ? null : refusalOf(entry.digest)),
+      notice: noticeOf(plan, receipts, receipt.name) ?? (same ? null : refusalOf(entry.digest)),
       error: receipt.error ?? null,
     });
   }
@@ -133,6 +133,7 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
     // What a hub that refuses this machine wants of it is not known.
     in_step:
       plan !== null &&
+      plan.problems.length === 0 &&
       !broken &&
       !(hub?.reachable === true && hub.error !== null) &&
       wanted.every((row) => row.available === null && planned.has(row.name)),
@@ -166,13 +167,18 @@ function stateOf(disk: string | undefined, receipt: 'verified' | 'loaded' | 'fai
   return disk === 'verified' ? receipt : (disk as StatusState);
 }
 
-function noticeOf(plan: Plan | null, name: string): string | null {
+function noticeOf(plan: Plan | null, { plugins }: Receipts, name: string): string | null {
   if (plan === null) return null;
   const entry = plan.plugins.find((p) => p.name === name);
   if (entry === undefined) {
-    return (
-      plan.problems.find((p) => p.name === name)?.message ?? 'the hub no longer plans it here; `hv sync` removes it'
+    const problem = plan.problems.find((p) => p.name === name);
+    if (problem !== undefined) return problem.message;
+    // What stays for want of a dependency keeps the others that it has.
+    const keepers = plan.problems.filter(
+      (p) => isUnfit(p) && plugins[p.name]?.dependencies.some((d) => d.name === name && d.kind === 'required'),
     );
+    const then = keepers.length === 0 ? '`hv sync` removes it' : `${keepers.map((p) => p.name).join(', ')} needs it`;
+    return `the hub no longer plans it here; ${then}`;
   }
   return entry.status === 'published' || entry.status === 'registered' ? null : entry.status;
 }

@@ -108,6 +108,7 @@ export const MACHINE_ENDPOINTS = {
     access: ['operator', 'machine'],
     body: z.object({ kind: s.OverrideKind, range: z.string().max(100).default('*') }),
     reply: s.Override.extend({
+      along: s.Along,
       seq: z.number().int(),
       warnings: z.array(z.string()).default([]).describe('what fits nothing yet'),
     }),

@@ -188,6 +188,6 @@ export const REGISTRY_ENDPOINTS = {
     summary: 'Take a plugin out of the desired state of machines',
     access: ['operator', 'machine'],
     body: z.object({ target_machines: z.array(z.string()).optional() }),
-    reply: z.object({ name: z.string(), machines: z.array(z.string()), seq: z.number().int() }),
+    reply: z.object({ name: z.string(), machines: z.array(z.string()), along: s.Along, seq: z.number().int() }),
   },
 } as const satisfies Record<string, Endpoint>;

@@ -21,6 +21,10 @@ export const PlanReply = Envelope.extend({
     .optional(),
 });
 
+export const Along = z
+  .array(z.string())
+  .default([])
+  .describe('plugins that leave with it, because it needs them and they need it');
 export const VersionStatus = z.enum(['registered', 'published', 'deprecated', 'yanked', 'revoked', 'deleted']);
 
 export const DependencySchema = z.object({

@@ -1,4 +1,5 @@
 import semver from 'semver';
+import { circleOf, type Needs } from './dependents.ts';
 import { nameMatches } from './names.ts';
 import type { Origin, PlanEntry, PlanProblem } from './plan.ts';
 import type { MachineFacts, MachineOverride, Quorum, Registry, RegistryVersion } from './registry.ts';
@@ -8,7 +9,8 @@ import { type Candidate, type Conflict, type Resolution, resolve } from './resol
  * What one machine should have, as a function of the registry, its groups and capabilities, and its overrides.
  * Wanted plugins are those published to its groups and those it was told to install, minus the excluded, closed over
  * required dependencies. A plugin that fits with nothing else is left out with a problem; what is installed already is
- * the last to be left out.
+ * the last to be left out. What is published and can only be had together with an excluded plugin, because each needs the
+ * other, is left out with it.
  */
 export interface DesiredState {
   /** Dependencies before dependents. */
@@ -45,7 +47,8 @@ export function desiredState(registry: Registry, machine: MachineFacts): Desired
   }
   const candidates = (name: string): readonly Candidate[] =>
     wanted.get(name)?.candidates ?? dependencyVersions(registry, machine, here, name);
-  const resolution = resolveDropping(wanted, candidates, machine, problems);
+  const leftOut = (name: string): boolean => goesAlong(registry, machine, here, name);
+  const resolution = resolveDropping(wanted, candidates, machine, problems, leftOut);
   return { plugins: toEntries(resolution, registry, wanted, machine), problems };
 }
 
@@ -55,6 +58,7 @@ function resolveDropping(
   candidates: (name: string) => readonly Candidate[],
   machine: MachineFacts,
   problems: PlanProblem[],
+  leftOut: (name: string) => boolean,
 ): Resolution {
   const installed = new Set(machine.installed.map((p) => p.name));
   const keepRank = (name: string): number =>
@@ -65,9 +69,25 @@ function resolveDropping(
     if (outcome.ok) return outcome.resolution;
     const spare = [...outcome.conflict.roots].sort((a, b) => keepRank(a) - keepRank(b) || (a < b ? 1 : -1))[0];
     if (spare === undefined) return new Map();
-    problems.push(conflictProblem(spare, outcome.conflict));
+    const silent = outcome.conflict.missing && wanted.get(spare)?.origin === 'published' && leftOut(spare);
+    if (!silent) problems.push(conflictProblem(spare, outcome.conflict));
     roots = roots.filter((name) => name !== spare);
   }
+}
+
+/** Whether a plugin goes along with an excluded one: by what is installed, else by the newest that may come. */
+function goesAlong(registry: Registry, machine: MachineFacts, here: Here, name: string): boolean {
+  const excluded = machine.overrides.flatMap((o) => (o.kind === 'exclude' ? [o.name] : []));
+  if (excluded.length === 0) return false;
+  const all = { ...machine, overrides: [] };
+  const needs: Needs = new Map(
+    [...registry.plugins].map(([other, versions]) => {
+      const found =
+        versions.find((v) => v.version === here.get(other)) ?? dependencyVersions(registry, all, here, other)[0];
+      return [other, found?.dependencies ?? []];
+    }),
+  );
+  return circleOf(name, needs).some((other) => excluded.includes(other));
 }
 
 function conflictProblem(name: string, conflict: Conflict): PlanProblem {

@@ -1,5 +1,5 @@
 import type { Dependency } from './manifest.ts';
-import type { PlanEntry, PlanProblem } from './plan.ts';
+import { isUnfit, type PlanEntry, type PlanProblem } from './plan.ts';
 import { inRange } from './resolve.ts';
 
 /** What this machine has of one plugin, from its receipts. */
@@ -114,7 +114,7 @@ function withoutEntry(slot: Slot, input: PickInput): Slot {
     slot.take = 'none';
     return slot;
   }
-  const unfit = input.problems.find((p) => p.name === slot.name && p.code.startsWith('DEPENDENCY_'));
+  const unfit = input.problems.find((p) => p.name === slot.name && isUnfit(p));
   if (unfit !== undefined) slot.wait = { why: 'dependency', detail: unfit.message };
   else if (input.only === undefined || input.only.includes(slot.name) || orphaned(slot.name, input)) slot.take = 'none';
   return slot;

@@ -48,6 +48,9 @@ export interface PlanProblem {
   message: string;
 }
 
+/** Whether a plugin is wanted and did not fit with the others; a machine that has it keeps it. */
+export const isUnfit = (problem: Pick<PlanProblem, 'code'>): boolean => problem.code.startsWith('DEPENDENCY_');
+
 /** One machine's desired state, signed by the hub's key: it gives freshness, the publisher's key gives content. */
 export interface Plan {
   format: number;

@@ -3,6 +3,9 @@ import type { Tx } from './tables.ts';
 
 export type OverrideKind = 'install' | 'pin' | 'hold' | 'exclude';
 
+/** The kinds that say that a machine is to have a plugin. */
+export const WISHES: readonly OverrideKind[] = ['install', 'pin', 'hold'];
+
 export interface OverrideRecord {
   machineId: string;
   name: string;

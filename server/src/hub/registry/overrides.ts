@@ -1,12 +1,14 @@
 import semverValid from 'semver/functions/valid.js';
 import { HaiveError } from '../../domain/errors.ts';
 import { checkPluginName, checkRange } from '../../domain/names.ts';
-import { clearOverrides, setOverride as keepOverride } from '../../storage/override-queries.ts';
+import { clearOverrides, setOverride as keepOverride, WISHES } from '../../storage/override-queries.ts';
 import { isOperator } from '../auth.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
+import { loadMachineFacts } from '../machine-facts.ts';
 import { requireMachine } from './access.ts';
 import { inRange, versionsOf } from './choose-version.ts';
+import { leaving } from './leaving.ts';
 import { type Catalogue, loadCatalogue } from './snapshot.ts';
 
 type Kind = Parameters<UseCase<'setOverride'>>[1]['body']['kind'];
@@ -26,13 +28,18 @@ export const setOverride: UseCase<'setOverride'> = async (hub, call) => {
   // A machine repeats what it was told (a rollback's hold, a lockfile), also of what is gone here.
   const warnings = isOperator(principal) ? refuseUnknown(catalogue, name, kind, range) : [];
   if (kind === 'install') versionsOf(catalogue, name);
+  const { along, wishes } =
+    kind === 'exclude'
+      ? leaving(catalogue, await loadMachineFacts(hub.store.read, machine.id), name)
+      : { along: [], wishes: [] };
   const { seq, result } = await change(hub, principal, async ({ tx, at }) => {
     const row = { machineId: machine.id, name, kind, range, forceNonce: null };
     await keepOverride(tx, { ...row, byOperator: isOperator(principal), by: principal.name, at });
-    const data = { machine_id: machine.id, machine_ids: [machine.id], plugin: name, kind, range };
+    for (const wish of wishes) await clearOverrides(tx, [machine.id], wish, WISHES);
+    const data = { machine_id: machine.id, machine_ids: [machine.id], plugin: name, kind, range, along };
     return { result: at, trace: { type: 'override.set', target: machine.name, data } };
   });
-  return { name, kind, range, by: principal.name, at: result, seq, warnings };
+  return { name, kind, range, by: principal.name, at: result, along, seq, warnings };
 };
 
 /**

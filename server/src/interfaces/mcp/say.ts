@@ -132,7 +132,8 @@ export function installed(result: InstallResult): string {
 export function removed(result: RemoveResult): string {
   const here = result.removed.length === 0 ? '' : ` Gone from this machine: ${result.removed.join(', ')}. ${RELOAD}`;
   const told = result.machines.length === 0 ? '' : ` Machines: ${result.machines.join(', ')}.`;
-  return [`${result.name} was removed.${here}${told}`, ...result.warnings].join('\n');
+  const along = result.along.length === 0 ? '' : ` With it: ${result.along.join(', ')}.`;
+  return [`${result.name} was removed.${along}${here}${told}`, ...result.warnings].join('\n');
 }
 
 export function rolledBack(result: RollbackResult): string {

@@ -272,6 +272,7 @@ export const TOOLS = {
     output: z.object({
       name: z.string(),
       machines: z.array(z.string()),
+      along: z.array(z.string()).describe('plugins that leave with it: it needs them and they need it'),
       removed: z.array(z.string()).describe('plugins that went from this machine'),
       warnings: z.array(z.string()),
       reload_needed: z.boolean(),

@@ -64,7 +64,9 @@ export const remove: Verb = async (call) => {
   const lines =
     machines === undefined
       ? [`${style.green('✓')} Removed ${result.removed.join(', ') || result.name}`]
-      : [`${style.green('✓')} ${result.name} leaves ${result.machines.join(', ') || 'no machine'}`];
+      : [
+          `${style.green('✓')} ${[result.name, ...result.along].join(', ')} leaves ${result.machines.join(', ') || 'no machine'}`,
+        ];
   return { json: result, text: [...lines, ...warnings(result.warnings, style)].join('\n') };
 };
 

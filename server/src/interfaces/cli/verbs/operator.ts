@@ -44,7 +44,8 @@ function override(kind: 'install' | 'pin' | 'hold' | 'exclude'): (call: VerbCall
     const set = await ask(await call.open(), 'operator', (hub) =>
       hub.call('setOverride', { params: { machine, name }, body }),
     );
-    const done = `${call.style.green('✓')} ${machine}: ${kind} ${name} ${set.range}`;
+    const what = [name, ...set.along].join(', ');
+    const done = `${call.style.green('✓')} ${machine}: ${kind} ${what} ${set.range}`;
     return { json: { machine, ...set }, text: [done, ...warnings(set.warnings, call.style)].join('\n') };
   };
 }
