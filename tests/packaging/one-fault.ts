@@ -301,6 +301,12 @@ export const FAULTS: [what: string, finding: string, contents: Record<string, un
 
 /** What translation mends: an error in the client, a warning here. */
 export const MENDED: [what: string, finding: string, contents: Record<string, unknown>][] = [
+  ['dependencies as a map', `warning DEPENDENCIES_FORM ${MANIFEST_PATH}`, M({ dependencies: { a: '^1.0.0' } })],
+  [
+    'a map of dependencies under haivemind',
+    `warning DEPENDENCIES_FORM ${MANIFEST_PATH}`,
+    M({ haivemind: { dependencies: { a: '^1.0.0' } } }),
+  ],
   [
     'dependencies as an object',
     `warning DEPENDENCIES_FORM ${MANIFEST_PATH}`,

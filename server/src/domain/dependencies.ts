@@ -49,6 +49,32 @@ function written(name: string, range?: string, marketplace?: string): WrittenDep
   return { name, range, marketplace, optional: false };
 }
 
+const LISTS: readonly string[] = ['plugins', 'optional', 'mcp_servers'];
+
+/** An entry of a map, as `{"name": "x", …}`. */
+export interface MapEntry {
+  key: string;
+  entry: Json;
+}
+
+/**
+ * Splits a block of dependencies: what it says as a map (`{"x": "^1.0.0"}`, `{"x": {"version": "^1.0.0"}}`), its lists, and keys that
+ * mean nothing here.
+ */
+export function splitBlock(block: Json): { map: MapEntry[]; lists: Json; unknown: Json } {
+  const map: MapEntry[] = [];
+  const lists: Json = {};
+  const unknown: Json = {};
+  for (const [key, value] of Object.entries(block)) {
+    if (LISTS.includes(key)) lists[key] = value;
+    else if (typeof value === 'string') map.push({ key, entry: { name: key, version: value } });
+    else if (isObject(value) && typeof (value.version ?? value.range) === 'string')
+      map.push({ key, entry: { ...value, name: key } });
+    else unknown[key] = value;
+  }
+  return { map, lists, unknown };
+}
+
 /** A marketplace is a word; a range starts with a digit, an operator or a star. */
 export function looksLikeRange(text: string): boolean {
   return /^[\d^~<>=*v]/.test(text) && isRange(text);

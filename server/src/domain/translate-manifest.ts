@@ -1,4 +1,4 @@
-import { readEntry, type WrittenDependency } from './dependencies.ts';
+import { type MapEntry, readEntry, splitBlock, type WrittenDependency } from './dependencies.ts';
 import { editJson } from './json-edit.ts';
 import { isJsonObject, type JsonObject } from './read-json.ts';
 import type { Report } from './translate.ts';
@@ -100,6 +100,9 @@ function refused(key: string, value: unknown): boolean {
 function translateDependencies(json: string, report: Report): string {
   const manifest = JSON.parse(json) as JsonObject;
   const { dependencies, haivemind } = manifest;
+  if (haivemind !== undefined && !isJsonObject(haivemind)) return json;
+  const block = isJsonObject(haivemind?.dependencies) ? haivemind.dependencies : {};
+  const there = splitBlock(block);
   const native: unknown[] = [];
   const optional: WrittenDependency[] = [];
   let rest: JsonObject = {};
@@ -114,29 +117,36 @@ function translateDependencies(json: string, report: Report): string {
 
   if (Array.isArray(dependencies)) {
     if (!sort(dependencies, false)) return json;
-    if (optional.length === 0 && JSON.stringify(native) === JSON.stringify(dependencies)) return json;
+    const same = optional.length === 0 && JSON.stringify(native) === JSON.stringify(dependencies);
+    if (same && there.map.length === 0) return json;
   } else if (isJsonObject(dependencies)) {
-    const { plugins = [], optional: more = [], ...others } = dependencies;
+    const { map, lists, unknown } = splitBlock(dependencies);
+    const { plugins = [], optional: more = [], ...others } = lists;
     if (!Array.isArray(plugins) || !Array.isArray(more)) return json;
-    if (!sort(plugins, false) || !sort(more, true)) return json;
-    rest = others;
-  } else {
+    if (!sort(plugins, false) || !sort(more, true) || !sort(map.map(entryOf), false)) return json;
+    rest = { ...others, ...unknown };
+  } else if (dependencies !== undefined || there.map.length === 0) {
     return json;
   }
-  if (haivemind !== undefined && !isJsonObject(haivemind)) return json;
-  const kept = isJsonObject(haivemind?.dependencies) ? haivemind.dependencies : {};
+  if (!sort(there.map.map(entryOf), false)) return json;
+  const kept = { ...there.lists, ...there.unknown };
   const merged = mergeKept(kept, optional, rest);
   if (merged === undefined) return json;
 
   let text = editJson(json, ['dependencies'], native.length === 0 ? undefined : native);
-  if (JSON.stringify(merged) !== JSON.stringify(kept)) text = editJson(text, ['haivemind', 'dependencies'], merged);
+  if (there.map.length > 0 || JSON.stringify(merged) !== JSON.stringify(kept)) {
+    text = editJson(text, ['haivemind', 'dependencies'], Object.keys(merged).length === 0 ? undefined : merged);
+  }
   const parts = [
     ...(native.length === 0 ? [] : [`"dependencies": ${JSON.stringify(native)}`]),
     ...(Object.keys(merged).length === 0 ? [] : [`"haivemind": {"dependencies": ${JSON.stringify(merged)}}`]),
   ];
-  report('dependencies', `"dependencies": ${JSON.stringify(dependencies)}`, parts.join(', '), WHY_DEPENDENCIES);
+  const before = there.map.length > 0 ? { dependencies, haivemind: { dependencies: block } } : { dependencies };
+  report('dependencies', JSON.stringify(before).slice(1, -1), parts.join(', '), WHY_DEPENDENCIES);
   return text;
 }
+
+const entryOf = ({ entry }: MapEntry): JsonObject => entry;
 
 function nativeForm(entry: unknown, read: WrittenDependency): unknown {
   const { range, marketplace } = read;

@@ -90,6 +90,22 @@ describe('dependencies', () => {
       dependencies: { mcp_servers: ['other', 'haivemind'], optional: ['d@1', 'e@>=1'], tools: ['jq'] },
     });
   });
+  it('writes a map as the list that is enforced, wherever it stands', () => {
+    const map = { a: '^1.0.0', b: '*', c: { version: '~2', optional: true }, tools: ['jq'] };
+    const list = [
+      { name: 'a', version: '^1.0.0' },
+      { name: 'b', version: '*' },
+    ];
+    const kept = { dependencies: { optional: ['c@~2'], tools: ['jq'] } };
+    expect(manifestAfter({ dependencies: map }).manifest).toEqual(
+      manifestWith({ dependencies: list, haivemind: kept }),
+    );
+    const { manifest } = manifestAfter({ haivemind: { dependencies: { ...map, mcp_servers: ['m'] } } });
+    expect(manifest.dependencies).toEqual(list);
+    expect(manifest.haivemind).toEqual({ dependencies: { mcp_servers: ['m'], ...kept.dependencies } });
+    const both = manifestAfter({ dependencies: ['z'], haivemind: { dependencies: { a: 'latest' }, use_cases: ['u'] } });
+    expect(both.manifest).toEqual(manifestWith({ dependencies: ['z', 'a'], haivemind: { use_cases: ['u'] } }));
+  });
   it('drops an empty object and mends ranges in a native list', () => {
     expect(manifestAfter({ dependencies: {} }).manifest).toEqual(manifestWith());
     const { manifest } = manifestAfter({ dependencies: ['a@^1.0.0', 'b@market', { name: 'c', version: '^1' }] });
@@ -291,12 +307,13 @@ describe('properties', () => {
             plugins: fc.array(dependency, { maxLength: 3 }),
             optional: fc.array(dependency, { maxLength: 2 }),
             mcp_servers: fc.array(fc.string()),
+            mapped: fc.constantFrom('^1.0.0', 'banana', '', { version: '1' }, 3),
           },
           { requiredKeys: [] },
         ),
         fc.constant('nonsense'),
       ),
-      haivemind: fc.constantFrom({}, { dependencies: { optional: ['z'] } }, 3),
+      haivemind: fc.constantFrom({}, { dependencies: { optional: ['z'] } }, { dependencies: { y: '1', z: [] } }, 3),
       agents: places,
       commands: places,
       hooks: fc.oneof(places, fc.constant({ PreToolUse: [{ matcher: 'Bash(x)', hooks: [{ type: 'command' }] }] })),

@@ -1,11 +1,12 @@
-import { looksLikeRange } from '../dependencies.ts';
+import { looksLikeRange, readEntry, splitBlock } from '../dependencies.ts';
 import { MANIFEST_PATH } from '../file-types.ts';
 import { isRange, loadsInClient } from '../names.ts';
-import { isJsonObject } from '../read-json.ts';
+import { isJsonObject, type JsonObject } from '../read-json.ts';
 import { plainName } from '../translate-identity.ts';
 import { checkName } from './identity.ts';
 import type { Subject } from './subject.ts';
 
+const LIST = 'Write a list: [{"name": "x", "version": "^1.0.0"}].';
 const MARKETPLACE = /^[A-Za-z0-9][\w.-]*$/;
 
 /**
@@ -19,16 +20,51 @@ export function checkDependencies(subject: Subject, dependencies: unknown): unkn
       MANIFEST_PATH,
       { json: ['dependencies'] },
       'Claude Code refuses `dependencies` as an object.',
-      'Write a list: [{"name": "x", "version": "^1.0.0"}].',
+      LIST,
     );
+    return checkBlock(subject, dependencies, ['dependencies']);
   }
   if (!Array.isArray(dependencies)) return dependencies;
-  return dependencies.filter((entry, i) => checkEntry(subject, entry, i));
+  return dependencies.filter((entry, i) => checkEntry(subject, entry, ['dependencies', i]));
+}
+
+/** `haivemind.dependencies`, which keeps what the native list cannot say. @returns as `checkDependencies` */
+export function checkKeptDependencies(subject: Subject, block: unknown): unknown {
+  if (!isJsonObject(block)) return block;
+  const path = ['haivemind', 'dependencies'];
+  const names = splitBlock(block).map.map(({ key }) => key);
+  if (names.length > 0) {
+    const message = `Nothing enforces ${names.join(', ').slice(0, 80)} in haivemind.dependencies.`;
+    subject.error('DEPENDENCIES_FORM', MANIFEST_PATH, { json: path }, message, `Move it to dependencies. ${LIST}`);
+  }
+  return checkBlock(subject, block, path);
+}
+
+/** Ranges and keys of dependencies written as an object. */
+function checkBlock(subject: Subject, block: JsonObject, path: (string | number)[]): JsonObject {
+  const { map, lists, unknown } = splitBlock(block);
+  for (const key of Object.keys(unknown)) {
+    const message = `hAIveMind does not know dependencies of the kind ${JSON.stringify(key.slice(0, 60))}; nothing looks for them.`;
+    const fix = 'Remove it, or write a range of versions if it is a plugin.';
+    subject.warn('UNKNOWN_FIELD', MANIFEST_PATH, { json: [...path, key] }, message, fix);
+  }
+  const good = map.filter(({ key, entry }) => checkEntry(subject, entry, [...path, key]));
+  const { plugins, optional } = lists;
+  const inRange = (list: unknown, name: string): unknown =>
+    Array.isArray(list)
+      ? list.filter((entry, i) => checkVersionOf(subject, readEntry(entry)?.range, [...path, name, i]))
+      : list;
+  return {
+    ...Object.fromEntries(good.map(({ key, entry }) => [key, entry])),
+    ...lists,
+    ...(plugins === undefined ? {} : { plugins: inRange(plugins, 'plugins') }),
+    ...(optional === undefined ? {} : { optional: inRange(optional, 'optional') }),
+  };
 }
 
 /** @returns false where the entry cannot be read any further */
-function checkEntry(subject: Subject, entry: unknown, i: number): boolean {
-  const place = { json: ['dependencies', i] };
+function checkEntry(subject: Subject, entry: unknown, path: (string | number)[]): boolean {
+  const place = { json: path };
   const bad = (message: string, fix: string) => subject.error('DEPENDENCIES_FORM', MANIFEST_PATH, place, message, fix);
   const shown = JSON.stringify(entry ?? null).slice(0, 80);
   if (typeof entry === 'string' && /@[\^~<>=*\d]/.test(entry)) {
@@ -64,12 +100,12 @@ function checkEntry(subject: Subject, entry: unknown, i: number): boolean {
     subject.registryRule('NAME_RESERVED', MANIFEST_PATH, place, message, 'Name its marketplace, or another plugin.');
     return false;
   }
-  return !isJsonObject(entry) || checkVersionOf(subject, entry.version, i);
+  return !isJsonObject(entry) || checkVersionOf(subject, entry.version, [...path, 'version']);
 }
 
-function checkVersionOf(subject: Subject, version: unknown, i: number): boolean {
+function checkVersionOf(subject: Subject, version: unknown, path: (string | number)[]): boolean {
   if (version === undefined || version === '') return true;
-  const place = { json: ['dependencies', i, 'version'] };
+  const place = { json: path };
   const shown = JSON.stringify(version).slice(0, 80);
   if (typeof version !== 'string') {
     const message = `${shown} is no text, so Claude Code takes any version.`;

@@ -4,7 +4,7 @@ import { MANIFEST_PATH } from '../file-types.ts';
 import { parseManifest } from '../manifest.ts';
 import { isJsonObject, type JsonObject } from '../read-json.ts';
 import { checkPaths } from './component-paths.ts';
-import { checkDependencies } from './dependencies.ts';
+import { checkDependencies, checkKeptDependencies } from './dependencies.ts';
 import { checkIdentity } from './identity.ts';
 import { manifestFaults } from './manifest-fields.ts';
 import type { Subject } from './subject.ts';
@@ -39,8 +39,16 @@ export function validateManifest(subject: Subject): void {
   // what was spoken of apart must not hide what else is wrong
   const apart = checkIdentity(subject, manifest);
   const dependencies = checkDependencies(subject, manifest.dependencies);
+  const block = isJsonObject(manifest.haivemind)
+    ? {
+        haivemind: {
+          ...manifest.haivemind,
+          dependencies: checkKeptDependencies(subject, manifest.haivemind.dependencies),
+        },
+      }
+    : {};
   try {
-    parseManifest(Buffer.from(JSON.stringify({ ...manifest, ...apart, dependencies })));
+    parseManifest(Buffer.from(JSON.stringify({ ...manifest, ...apart, ...block, dependencies })));
   } catch (error) {
     const code = error instanceof HaiveError ? error : undefined;
     const field = code?.details?.field;

@@ -39,6 +39,25 @@ describe('validatePlugin', () => {
     const [json] = validatePlugin(pluginFiles({ ...good, '.mcp.json': '{\n  "a": x\n}' }));
     expect([json?.code, json?.line]).toEqual(['JSON_INVALID', 2]);
   });
+  it('refuses what is no range and says what nothing reads, in whatever form dependencies are written', () => {
+    const found = (manifest: Record<string, unknown>) =>
+      summary(M(manifest))
+        .map((line) => line.split(' ').slice(0, 2).join(' '))
+        .sort();
+    for (const block of [
+      { a: 'banana' },
+      { a: { version: 'banana' } },
+      { plugins: [{ name: 'a', range: 'banana' }] },
+    ]) {
+      expect(found({ dependencies: block })).toEqual(['error DEPENDENCY_UNSATISFIABLE', 'warning DEPENDENCIES_FORM']);
+    }
+    const kept = found({ haivemind: { dependencies: { a: 'banana' } } });
+    expect(kept).toEqual(['error DEPENDENCY_UNSATISFIABLE', 'warning DEPENDENCIES_FORM']);
+    const unread = ['warning DEPENDENCIES_FORM', 'warning UNKNOWN_FIELD'];
+    expect(found({ dependencies: { a: '^1.0.0', tools: ['jq'] } })).toEqual(unread);
+    expect(found({ haivemind: { dependencies: { tools: ['jq'] } } })).toEqual(['warning UNKNOWN_FIELD']);
+    expect(validatePlugin(pluginFiles(M({ dependencies: { tools: ['jq'] } }))).at(-1)?.fix).not.toMatch(/^Publishing/);
+  });
   it('suggests what was meant', () => {
     const message = (contents: Record<string, unknown>) => validatePlugin(pluginFiles(contents))[0]?.message;
     expect(message(M({ dependancies: [] }))).toContain('Did you mean dependencies?');
