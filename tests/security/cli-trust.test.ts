@@ -103,6 +103,10 @@ describe('hv and trust', () => {
     await c.publish('devops-essentials');
     const ref = 'devops-essentials@1.2.0';
     expect(await hvOk(c.operator, ['yank', ref, '--reason', 'r'], admin)).toMatchObject({ status: 'yanked' });
+    expect(await hvOk(c.operator, ['info', ref], admin)).toMatchObject({ status: 'yanked', status_reason: 'r' });
+    expect((await hv(c.operator, ['info', ref], admin)).stdout).toMatch(/yanked +r\n/);
+    const other = await hv(c.operator, ['deprecate', ref, '--undo', '--json'], admin);
+    expect(other).toMatchObject({ code: 69, json: { error: { code: 'STATUS_FORBIDS' } } });
     expect(await hvOk(c.operator, ['yank', ref, '--undo'], admin)).toMatchObject({ status: 'published' });
     await hvOk(machine, ['install', 'devops-essentials']);
     expect((await hvOk(machine, ['trust'])).plugins['devops-essentials']).toHaveLength(1);

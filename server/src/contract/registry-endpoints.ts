@@ -143,7 +143,14 @@ export const REGISTRY_ENDPOINTS = {
     path: `/api/plugins/${plugin}/status`,
     summary: 'Deprecate, yank or publish again',
     access: ['operator', 'publisher'],
-    body: z.object({ status: z.enum(['published', 'deprecated', 'yanked']), reason: z.string().max(500).default('') }),
+    body: z.object({
+      status: z.enum(['published', 'deprecated', 'yanked']),
+      reason: z.string().max(500).default(''),
+      lifts: z
+        .enum(['deprecated', 'yanked'])
+        .optional()
+        .describe('with published: lift only this; what was deprecated before it was yanked is deprecated again'),
+    }),
     reply: z.object({ id: z.string(), status: s.VersionStatus, seq: z.number().int() }),
   },
   install: {

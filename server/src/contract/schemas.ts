@@ -68,6 +68,7 @@ export const FileRow = z.object({
 });
 
 export const PluginDetails = PluginSummary.extend({
+  status_reason: z.string().optional().describe('why it was deprecated, yanked or revoked'),
   machine_groups: z.array(z.string()),
   manifest: z.record(z.string(), z.unknown()),
   original_manifest: z.record(z.string(), z.unknown()).nullable(),

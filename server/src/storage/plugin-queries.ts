@@ -7,7 +7,7 @@ import type { PluginsTable, PublicationsTable, Tx } from './tables.ts';
 export type PluginRow = PluginsTable;
 
 export interface NewPlugin {
-  row: Omit<PluginsTable, 'status' | 'status_reason' | 'updated_at' | 'published_at'>;
+  row: Omit<PluginsTable, 'status' | 'status_reason' | 'deprecated_before' | 'updated_at' | 'published_at'>;
   files: readonly (FileEntry & { type: FileType })[];
   dependencies: readonly Dependency[];
   /** Where the manifest lets it go. */
@@ -33,7 +33,11 @@ export async function insertPlugin(tx: Tx, plugin: NewPlugin): Promise<void> {
   const { id, created_at } = plugin.row;
   await tx
     .insertInto('plugins')
-    .values({ ...plugin.row, status: 'registered', status_reason: '', updated_at: created_at, published_at: null })
+    .values({
+      ...plugin.row,
+      ...{ status: 'registered', status_reason: '', deprecated_before: null },
+      ...{ updated_at: created_at, published_at: null },
+    })
     .execute();
   for (const chunk of chunksOf(plugin.files, 100)) {
     await tx
@@ -105,7 +109,7 @@ export async function filesOf(tx: Tx, pluginId: string): Promise<PluginFileRow[]
 
 /** Everything the in-memory catalogue is made of, for all plugins or the named ones. */
 export interface CatalogueRows {
-  plugins: Omit<PluginsTable, 'record' | 'original_manifest'>[];
+  plugins: Omit<PluginsTable, 'record' | 'original_manifest' | 'deprecated_before'>[];
   dependencies: { plugin_id: string; name: string; range: string; kind: string }[];
   machineGroups: { plugin_id: string; machine_group: string }[];
   publications: Pick<PublicationsTable, 'plugin_id' | 'target' | 'notify' | 'by'>[];
@@ -192,16 +196,24 @@ export async function blobsOfDigests(tx: Tx, digests: readonly string[]): Promis
   );
 }
 
+/** @param deprecatedBefore of a version that is yanked: why it was deprecated until then; null when it was not */
 export async function setPluginStatus(
   tx: Tx,
   id: string,
   status: VersionStatus,
   reason: string,
   at: string,
+  deprecatedBefore: string | null = null,
 ): Promise<void> {
   await tx
     .updateTable('plugins')
-    .set({ status, status_reason: reason, updated_at: at, ...(status === 'published' ? { published_at: at } : {}) })
+    .set({
+      status,
+      status_reason: reason,
+      deprecated_before: deprecatedBefore,
+      updated_at: at,
+      ...(status === 'published' ? { published_at: at } : {}),
+    })
     .where('id', '=', id)
     .execute();
 }

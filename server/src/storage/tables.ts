@@ -83,6 +83,8 @@ export interface PluginsTable {
   /** registered, published, deprecated, yanked, revoked, deleted; a deleted row is the tombstone. */
   status: string;
   status_reason: string;
+  /** Of a yanked version that was deprecated before: why it was. */
+  deprecated_before: string | null;
   created_at: string;
   updated_at: string;
   published_at: string | null;

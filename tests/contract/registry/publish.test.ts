@@ -150,6 +150,42 @@ describe.each(ENGINES)('publish, status and removal on %s', (engine) => {
     expect((await t.call('list', { as: reader })).plugins).toHaveLength(1);
   });
 
+  it('keeps a yank until it is lifted, and lifts one status at a time', async () => {
+    await t.register(pack('alpha', '1.0.0'));
+    await publish('alpha', { all: true });
+    const id = 'plugin_alpha_1.0.0';
+    const set = (body: {
+      status: 'published' | 'deprecated' | 'yanked';
+      reason?: string;
+      lifts?: 'deprecated' | 'yanked';
+    }) => t.call('setStatus', { as: publisher, params: { id }, body });
+    const stands = async () => {
+      const { status, status_reason } = await t.call('info', { as: publisher, params: { id } });
+      return `${status}: ${status_reason}`;
+    };
+    await set({ status: 'deprecated', reason: 'old' });
+    await set({ status: 'yanked', reason: 'broken' });
+    await set({ status: 'yanked', reason: 'very broken' });
+    await expect(set({ status: 'deprecated', reason: 'older' })).rejects.toMatchObject({
+      code: 'STATUS_FORBIDS',
+      hint: expect.stringContaining('hv yank alpha@1.0.0 --undo'),
+    });
+    await expect(set({ status: 'published', lifts: 'deprecated' })).rejects.toMatchObject({ code: 'STATUS_FORBIDS' });
+    expect(await stands()).toBe('yanked: very broken');
+    expect(await set({ status: 'published', lifts: 'yanked' })).toMatchObject({ status: 'deprecated' });
+    expect(await stands()).toBe('deprecated: old');
+    await expect(set({ status: 'published', lifts: 'yanked' })).rejects.toMatchObject({
+      code: 'STATUS_FORBIDS',
+      hint: expect.stringContaining('hv deprecate alpha@1.0.0 --undo'),
+    });
+    expect(await set({ status: 'published', lifts: 'deprecated' })).toMatchObject({ status: 'published' });
+    expect(await stands()).toBe('published: ');
+    // Said twice, as when an answer was lost.
+    expect(await set({ status: 'published', lifts: 'deprecated' })).toMatchObject({ status: 'published' });
+    await set({ status: 'yanked', reason: 'again' });
+    expect(await set({ status: 'published', lifts: 'yanked' })).toMatchObject({ status: 'published' });
+  });
+
   it('deletes one version or all, for good, and frees the bytes', async () => {
     for (const v of ['1.0.0', '1.1.0', '2.0.0']) await t.register(pack('alpha', v));
     expect(await t.call('remove', { as: publisher, params: { id: 'plugin_alpha_1.0.0' } })).toMatchObject({

@@ -21,6 +21,7 @@ export const info: UseCase<'info'> = async (hub, call) => {
   const counts = await installationCounts(read, [version.name]);
   return {
     ...toSummary(version, counts.get(version.name) ?? 0),
+    status_reason: version.statusReason,
     machine_groups: version.machineGroups,
     manifest: JSON.parse(row.manifest) as Record<string, unknown>,
     original_manifest:

@@ -90,7 +90,10 @@ export const publish: UseCase<'publish'> = async (hub, call) => {
 function refuseStatus(version: Pick<CatalogueVersion, 'name' | 'version' | 'status'>): void {
   if (version.status === 'registered' || version.status === 'published' || version.status === 'deprecated') return;
   throw new HaiveError('STATUS_FORBIDS', `${version.name}@${version.version} is ${version.status}`, {
-    hint: version.status === 'yanked' ? 'Set its status to published first.' : 'Register a new version.',
+    hint:
+      version.status === 'yanked'
+        ? `Lift that first: \`hv yank ${version.name}@${version.version} --undo\`.`
+        : 'Register a new version.',
   });
 }
 

@@ -7,7 +7,15 @@ import { maySee, requireName, requirePublisher } from './access.ts';
 import { findVersion } from './choose-version.ts';
 import { loadCatalogue } from './snapshot.ts';
 
-/** Deprecates, yanks, or offers again where it was offered before. */
+type Body = Parameters<UseCase<'setStatus'>>[1]['body'];
+
+interface Standing {
+  name: string;
+  version: string;
+  status: VersionStatus;
+}
+
+/** Deprecates, yanks, or offers again where it was offered before. A yank stays until it is lifted. */
 export const setStatus: UseCase<'setStatus'> = async (hub, call) => {
   const { principal, body } = call;
   requirePublisher(principal);
@@ -15,24 +23,51 @@ export const setStatus: UseCase<'setStatus'> = async (hub, call) => {
   const found = findVersion(catalogue, call.params.id ?? '', (v) => maySee(principal, v));
   const { id, name, version } = found;
   requireName(principal, name);
-  refuse(found);
-  if (found.status === body.status && found.statusReason === body.reason) {
+  refuse(found, body);
+  if (found.status === body.status && (body.lifts !== undefined || found.statusReason === body.reason)) {
     return { id, status: found.status, seq: catalogue.seq };
   }
-  const { seq } = await change(hub, principal, async ({ tx, at }) => {
-    const now = await tx.selectFrom('plugins').select('status').where('id', '=', id).executeTakeFirstOrThrow();
-    refuse({ name, version, status: now.status as VersionStatus });
-    await setPluginStatus(tx, id, body.status, body.reason, at);
-    const data = { id, name, version, from: now.status, to: body.status, reason: body.reason };
-    return { result: undefined, trace: { type: 'plugin.status', target: id, data } };
+  const { seq, result: to } = await change(hub, principal, async ({ tx, at }) => {
+    const row = await tx
+      .selectFrom('plugins')
+      .select(['status', 'status_reason', 'deprecated_before'])
+      .where('id', '=', id)
+      .executeTakeFirstOrThrow();
+    const from = row.status as VersionStatus;
+    refuse({ name, version, status: from }, body);
+    const before = from === 'deprecated' ? row.status_reason : row.deprecated_before;
+    const restored = body.lifts === 'yanked' && from === 'yanked' && before !== null;
+    const to = restored ? 'deprecated' : body.status;
+    const reason = restored ? before : body.reason;
+    await setPluginStatus(tx, id, to, reason, at, to === 'yanked' ? before : null);
+    return { result: to, trace: { type: 'plugin.status', target: id, data: { id, name, version, from, to, reason } } };
   });
-  return { id, status: body.status, seq };
+  return { id, status: to, seq };
 };
 
-function refuse(found: { name: string; version: string; status: VersionStatus }): void {
-  const { status } = found;
+function refuse(standing: Standing, body: Body): void {
+  refuseNotOffered(standing);
+  refuseOther(standing, body);
+}
+
+function refuseNotOffered({ name, version, status }: Standing): void {
   if (status === 'published' || status === 'deprecated' || status === 'yanked') return;
-  throw new HaiveError('STATUS_FORBIDS', `${found.name}@${found.version} is ${status}`, {
+  throw new HaiveError('STATUS_FORBIDS', `${name}@${version} is ${status}`, {
     hint: status === 'registered' ? 'Publish it first.' : 'Register a new version.',
   });
+}
+
+/** What is said of one status does not undo another. */
+function refuseOther({ name, version, status }: Standing, body: Body): void {
+  const ref = `${name}@${version}`;
+  if (status === 'yanked' && body.status === 'deprecated') {
+    throw new HaiveError('STATUS_FORBIDS', `${ref} is yanked, which says more than deprecated`, {
+      hint: `To deprecate it instead, first \`hv yank ${ref} --undo\`.`,
+    });
+  }
+  if (body.status === 'published' && body.lifts !== undefined && status !== 'published' && status !== body.lifts) {
+    throw new HaiveError('STATUS_FORBIDS', `${ref} is ${status}, not ${body.lifts}`, {
+      hint: `To lift that: \`hv ${status === 'yanked' ? 'yank' : 'deprecate'} ${ref} --undo\`.`,
+    });
+  }
 }

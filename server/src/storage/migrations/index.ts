@@ -11,6 +11,7 @@ import { machineKeys } from './0070-machine-keys.ts';
 import { installationsOfMachine } from './0080-installations-of-machine.ts';
 import { quorums } from './0090-quorums.ts';
 import { installationCounts } from './0100-installation-counts.ts';
+import { yankedAdvice } from './0110-yanked-advice.ts';
 
 /** All migrations in order. A name, once released, is never changed or removed. */
 export function migrationsFor(engine: EngineName): Record<string, Migration> {
@@ -26,5 +27,6 @@ export function migrationsFor(engine: EngineName): Record<string, Migration> {
     '0080-installations-of-machine': installationsOfMachine,
     '0090-quorums': quorums(engine),
     '0100-installation-counts': installationCounts(engine),
+    '0110-yanked-advice': yankedAdvice,
   };
 }

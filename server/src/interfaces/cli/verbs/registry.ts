@@ -84,6 +84,7 @@ export const info: Verb = async (call) => {
   const lines = [
     `${style.bold(p.name)} ${p.version}${p.status === 'published' ? '' : ` ${style.yellow(p.status)}`}`,
     ...(p.description === '' ? [] : [clean(p.description)]),
+    ...(p.status_reason ? field(p.status, p.status_reason) : []),
     ...field('id', p.id),
     ...field('author', p.author),
     ...field('publisher', `${p.publisher}${p.imported ? ' (imported by the hub)' : ''}`),

@@ -103,9 +103,11 @@ const status =
     const body = {
       status: back ? ('published' as const) : to,
       reason: (call.options.reason as string | undefined) ?? '',
+      ...(back ? { lifts: to } : {}),
     };
     const done = await ask(await call.open(), 'operator', (hub) => hub.call('setStatus', { params: { id }, body }));
-    return { json: done, text: `${call.style.green('✓')} ${done.id} ${back ? 'is offered again' : said}` };
+    const again = done.status === 'published' ? 'is offered again' : `is ${done.status} again, as it was before`;
+    return { json: done, text: `${call.style.green('✓')} ${done.id} ${back ? again : said}` };
   };
 
 export const yank = status('yanked', 'is offered to nobody any more; it stays where it is installed');
