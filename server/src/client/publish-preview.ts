@@ -1,3 +1,4 @@
+import semver from 'semver';
 import type { Reply } from '../contract/endpoints.ts';
 import { groupReaches, ineligible } from '../domain/desired-state.ts';
 import { HaiveError } from '../domain/errors.ts';
@@ -21,6 +22,8 @@ export interface PublishPreview {
   groups: string[];
   /** Names of machines that would get it; null when the token may not see machines. */
   machines: string[] | null;
+  /** Machines that it fits and that should have a newer version, by that one. */
+  instead?: Reply<'publish'>['instead'];
   changes: Change[];
   findings: Finding[];
   /** What it can do on a machine. */
@@ -41,6 +44,9 @@ export async function previewPublish(ctx: ClientContext, path: string, target: P
   const groups = targetGroups(packed, target);
   const hub = await hubFor(ctx, 'author');
   try {
+    const fits = await reached(hub, packed, groups);
+    const instead = fits === null ? [] : await newerOn(hub, packed, new Set(fits));
+    const others = new Set(instead.flatMap((other) => other.machines));
     return {
       id: pluginId(name, version),
       name,
@@ -48,7 +54,8 @@ export async function previewPublish(ctx: ClientContext, path: string, target: P
       digest,
       dry_run: true,
       groups,
-      machines: await reached(hub, packed, groups),
+      machines: fits?.filter((machine) => !others.has(machine)) ?? null,
+      ...(instead.length === 0 ? {} : { instead }),
       changes: packed.changes,
       findings: packed.findings,
       surface: packed.surface,
@@ -107,6 +114,28 @@ async function reached(hub: HubClient, packed: Packed, groups: readonly string[]
     if (thrown instanceof HaiveError && thrown.code === 'FORBIDDEN') return null;
     throw thrown;
   }
+}
+
+/** Which of the machines should have a newer version than this one. */
+async function newerOn(
+  hub: HubClient,
+  { record }: Packed,
+  machines: ReadonlySet<string>,
+): Promise<NonNullable<PublishPreview['instead']>> {
+  const { name, version } = record;
+  const by = new Map<string, string[]>();
+  for (let after: string | undefined; ; ) {
+    const query = { plugin: name, limit: 1000, ...(after === undefined ? {} : { after }) };
+    const page = await hub.call('fleet', { query });
+    for (const { name: machine, plugins } of page.machines) {
+      const desired = plugins.find((p) => p.name === name)?.desired;
+      if (desired == null || !machines.has(machine) || !semver.gt(desired, version)) continue;
+      by.set(desired, [...(by.get(desired) ?? []), machine]);
+    }
+    if (page.next === null) break;
+    after = page.next;
+  }
+  return [...by].map(([newer, names]) => ({ version: newer, machines: names }));
 }
 
 async function difference(hub: HubClient, packed: Packed): Promise<PublishPreview['difference']> {

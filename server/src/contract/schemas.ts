@@ -112,6 +112,8 @@ export const Published = z.object({
   groups: z.array(z.string()),
   /** Names of the machines whose desired state now holds this version. */
   machines: z.array(z.string()),
+  /** Machines that it fits and that should have another version of the plugin all the same, by that version. */
+  instead: z.array(z.object({ version: z.string(), machines: z.array(z.string()) })).optional(),
   seq: z.number().int(),
   /** Set while machines of some groups wait for more operators to approve the digest. */
   withheld: Withheld.optional(),

@@ -13,7 +13,7 @@ import { withheldFrom } from '../trust/quorums.ts';
 import { requireTargets } from '../trust/token-limits.ts';
 import { maySee, requireName, requirePublisher } from './access.ts';
 import { findVersion } from './choose-version.ts';
-import { allMachineFacts, machinesHolding, withVersion } from './reach.ts';
+import { allMachineFacts, machinesHolding, machinesOfOthers, withVersion } from './reach.ts';
 import { type Catalogue, type CatalogueVersion, loadCatalogue } from './snapshot.ts';
 
 /** Offers a registered version to groups, beside those it was offered to before. */
@@ -66,7 +66,9 @@ export const publish: UseCase<'publish'> = async (hub, call) => {
     ],
   };
   const after = body.dry_run ? withVersion(catalogue, published) : await loadCatalogue(hub.store);
-  const machines = machinesHolding(after, await allMachineFacts(hub.store.read), version.id);
+  const facts = await allMachineFacts(hub.store.read);
+  const machines = machinesHolding(after, facts, version.id);
+  const instead = machinesOfOthers(after, facts, published);
   const { id, name, digest, status } = body.dry_run ? version : published;
   const groups = published.targets.map((t) => t.group).sort();
   const now = after.plugins.get(name)?.find((v) => v.id === id) ?? published;
@@ -80,6 +82,7 @@ export const publish: UseCase<'publish'> = async (hub, call) => {
     status,
     groups,
     machines,
+    ...(instead.length === 0 ? {} : { instead }),
     seq: after.seq,
     ...(withheld === null ? {} : { withheld }),
     ...(changed === null ? {} : { changed_key: changed }),

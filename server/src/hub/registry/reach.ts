@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type DesiredState, desiredState } from '../../domain/desired-state.ts';
+import { type DesiredState, desiredState, groupReaches, ineligible } from '../../domain/desired-state.ts';
 import type { MachineFacts, Registry, RegistryVersion } from '../../domain/registry.ts';
 import { allInstallations } from '../../storage/installation-queries.ts';
 import { allMachines } from '../../storage/machine-queries.ts';
@@ -49,6 +49,25 @@ export function machinesHolding(registry: Registry, machines: readonly MachineFa
     .map((m) => m.name)
     .sort();
 }
+
+/** Names of the machines that a version is offered to and fits, whose desired state holds another one of its plugin, by that one. */
+export function machinesOfOthers(
+  registry: Registry,
+  machines: readonly MachineFacts[],
+  version: RegistryVersion,
+): Instead {
+  const stateOf = desiredStates(registry);
+  const by = new Map<string, string[]>();
+  for (const machine of machines) {
+    const other = stateOf(machine).plugins.find((p) => p.name === version.name);
+    if (other === undefined || other.id === version.id || ineligible(version, machine) !== null) continue;
+    if (!version.targets.some(({ group }) => groupReaches(group, machine.groups))) continue;
+    by.set(other.version, [...(by.get(other.version) ?? []), machine.name]);
+  }
+  return [...by].map(([other, names]) => ({ version: other, machines: names.sort() }));
+}
+
+type Instead = { version: string; machines: string[] }[];
 
 /** The registry as it would be with one version changed. */
 export function withVersion(registry: Registry, changed: RegistryVersion): Registry {

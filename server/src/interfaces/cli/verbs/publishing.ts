@@ -1,5 +1,6 @@
 import { lstat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import semver from 'semver';
 import type { FirstSurface } from '../../../client/acceptance.ts';
 import {
   type PublishResult,
@@ -110,7 +111,10 @@ export function askAcceptance(call: VerbCall): ((first: FirstSurface) => Promise
 }
 
 function publishedText(
-  result: Pick<PublishResult, 'name' | 'version' | 'groups' | 'machines' | 'held' | 'withheld' | 'changed_key'>,
+  result: Pick<
+    PublishResult,
+    'name' | 'version' | 'groups' | 'machines' | 'instead' | 'held' | 'withheld' | 'changed_key'
+  >,
   style: Style,
   dry: boolean,
 ): string {
@@ -125,7 +129,7 @@ function publishedText(
   }
   const to = result.groups.includes('*') ? 'everybody' : result.groups.join(', ');
   const head = dry ? style.dim('would publish') : `${style.green('✓')} Published`;
-  const said = `${head} ${style.bold(`${result.name} ${result.version}`)} to ${to}: ${machineText(result.machines)}`;
+  const said = `${head} ${style.bold(`${result.name} ${result.version}`)} to ${to}: ${reachText(result)}`;
   return [
     said,
     ...withheldLines(result.withheld, `${result.name}@${result.version}`, style),
@@ -147,8 +151,20 @@ function changedKeyLines({ name, changed_key }: Pick<PublishResult, 'name' | 'ch
   ];
 }
 
+function reachText({
+  version,
+  machines,
+  instead = [],
+}: Pick<PublishResult, 'version' | 'machines' | 'instead'>): string {
+  if (instead.length === 0) return machines.length === 0 ? 'no machine fits yet' : machineText(machines);
+  const others = instead.map((other) => {
+    const why = semver.gt(other.version, version) ? ', which is newer' : '';
+    return `${machineText(other.machines)} should have ${other.version}${why}`;
+  });
+  return [machines.length === 0 ? 'no machine gets it' : machineText(machines), ...others].join('; ');
+}
+
 function machineText(machines: readonly string[]): string {
-  if (machines.length === 0) return 'no machine fits yet';
   const some = machines.slice(0, 6).join(', ');
   return `${machines.length} machine${machines.length === 1 ? '' : 's'} (${some}${machines.length > 6 ? ', …' : ''})`;
 }
