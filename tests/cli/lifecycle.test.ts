@@ -236,6 +236,12 @@ describe('hv', () => {
     expect(machines).toMatchObject([{ name: 'b', groups: ['orchestrators'] }]);
     const { groups } = await hvOk(collective.operator, ['groups'], admin);
     expect(groups.find((g: { name: string }) => g.name === 'orchestrators')).toMatchObject({ machines: ['b'] });
+    const one = await hvOk(collective.operator, ['groups', 'orchestrators'], admin);
+    expect(one.groups).toMatchObject([{ name: 'orchestrators' }]);
+    const none = await hv(collective.operator, ['groups', 'nope', '--json'], admin);
+    expect(none).toMatchObject({ code: 66, json: { error: { code: 'NOT_FOUND' } } });
+    const two = await hv(collective.operator, ['groups', 'extra', '--approvals', 'two', '--json'], admin);
+    expect(two.json.error.message).toContain('wants 0 or');
     const set = await hvOk(collective.operator, ['machines', 'set', 'b', '--groups', 'orchestrators,extra'], admin);
     expect(set.groups).toEqual(['extra', 'orchestrators']);
   });

@@ -57,6 +57,8 @@ describe.each(ENGINES)('the status of a fleet on %s', (engine) => {
       (
         (await ask(t.url, 'GET', `/api/status?${query}`, { token: t.admin })).expect(200).machines as { name: string }[]
       ).map((m) => m.name);
+    expect(await names('plugin=bb&machine=m-behind')).toEqual([]);
+    expect((await ask(t.url, 'GET', '/api/status?plugin=zz', { token: t.admin })).code).toBe('PLUGIN_NOT_FOUND');
     expect(await names('plugin=aa')).toEqual(['m-behind', 'm-failed', 'm-in-step']);
     expect(await names('machine=m-torn')).toEqual(['m-torn']);
     expect(await names('out_of_step=true')).toEqual(['m-behind', 'm-failed', 'm-torn']);

@@ -112,6 +112,12 @@ describe('the first admin token', () => {
   });
 });
 
+it('a restore of a file that is not there says so and makes nothing', async () => {
+  const missing = { code: 'BACKUP_INVALID', message: expect.stringContaining('There is no file') };
+  await expect(restoreFrom(configOf('data'), join(home.project, 'nofile'))).rejects.toMatchObject(missing);
+  expect(await readdir(home.project)).toEqual([]);
+});
+
 describe('a data folder that cannot be', () => {
   const starts = (dataDir: string) => startHub(configOf(dataDir, { port: 0 }), { coreRoot: '/nowhere' });
 
@@ -126,7 +132,7 @@ describe('a data folder that cannot be', () => {
     const path = resolve(home.project, dataDir);
     const refused = { code, message: expect.stringContaining(path), hint: expect.stringContaining('--data-dir') };
     await expect(starts(dataDir)).rejects.toMatchObject(refused);
-    await expect(restoreFrom(configOf(dataDir), 'backup')).rejects.toMatchObject(refused);
+    await expect(restoreFrom(configOf(dataDir), join(home.project, 'file'))).rejects.toMatchObject(refused);
     expect((await readdir(home.project)).sort()).toEqual(['dangling', 'file']);
   });
 

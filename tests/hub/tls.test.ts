@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -46,9 +47,16 @@ describe('a hub with a certificate', () => {
   it('does not start with a certificate that is none', async () => {
     await writeFile(file('bad'), 'nonsense');
     const starts = testHub('sqlite', { config: { tls: { cert: file('bad'), key: file('key') } } });
-    await expect(starts).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    await expect(starts).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining(file('bad')),
+    });
     const missing = testHub('sqlite', { config: { tls: { cert: file('none'), key: file('key') } } });
-    await expect(missing).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    await expect(missing).rejects.toMatchObject({ code: 'CONFIG_INVALID', message: /none.* does not exist/ });
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    await writeFile(file('other'), privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    const other = testHub('sqlite', { config: { tls: { cert: file('cert'), key: file('other') } } });
+    await expect(other).rejects.toMatchObject({ code: 'CONFIG_INVALID', message: /not the one of the certificate/ });
   });
 });
 

@@ -6,8 +6,9 @@ import { listOverrides } from '../storage/override-queries.ts';
 import type { HubContext, UseCases } from './context.ts';
 import { machineFacts } from './machine-facts.ts';
 import { isOnline, type Presence, reachMachine } from './machines.ts';
+import { versionsOf } from './registry/choose-version.ts';
 import { byMachine, desiredStates } from './registry/reach.ts';
-import { loadRegistry } from './registry/snapshot.ts';
+import { loadCatalogue, loadRegistry } from './registry/snapshot.ts';
 
 type State = z.output<typeof MachineState>;
 type Row = State['plugins'][number];
@@ -15,7 +16,7 @@ type Row = State['plugins'][number];
 /** Machines are read so many at a time, until enough of them are in the answer. */
 const PAGE = 500;
 
-/** `fleet`: what machines reported, against what they should have. */
+/** `fleet`: what machines reported, against what they should have; PLUGIN_NOT_FOUND for a name that neither they nor the registry know. */
 export function fleetUseCase(presence: Presence): Pick<UseCases, 'fleet'> {
   return {
     async fleet(hub, { principal, query }) {
@@ -43,7 +44,12 @@ export function fleetUseCase(presence: Presence): Pick<UseCases, 'fleet'> {
           if (found.length === limit) return { machines: found, next: found.at(-1)?.name ?? null };
           found.push(state);
         }
-        if (query.machine !== undefined || page.length < PAGE) return { machines: found, next: null };
+        if (query.machine !== undefined || page.length < PAGE) {
+          // A machine may have what the registry does not know any more.
+          const none = found.length === 0 && query.after === undefined;
+          if (plugin !== undefined && none) versionsOf(await loadCatalogue(hub.store), plugin);
+          return { machines: found, next: null };
+        }
       }
     },
   };

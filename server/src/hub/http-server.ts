@@ -37,12 +37,33 @@ export function createNodeServer(config: HubConfig, handler: Handler): Server {
 }
 
 function secure(options: object, tls: { cert: string; key: string }, handler: Handler): Server {
+  const cert = pemOf(tls.cert, 'certificate');
+  const key = pemOf(tls.key, 'key');
   try {
-    const files = { cert: readFileSync(tls.cert), key: readFileSync(tls.key), minVersion: 'TLSv1.2' as const };
-    return createHttps({ ...options, ...files }, handler);
+    return createHttps({ ...options, cert, key, minVersion: 'TLSv1.2' }, handler);
   } catch (cause) {
-    throw new HaiveError('CONFIG_INVALID', 'The TLS certificate or key cannot be used', { cause });
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const why = code?.includes('KEY_VALUES_MISMATCH') ? 'the key is not the one of the certificate' : message;
+    const what = `The certificate ${tls.cert} and the key ${tls.key} cannot be used: ${why}`;
+    throw new HaiveError('CONFIG_INVALID', what, { hint: TLS_HINT, cause });
   }
+}
+
+const TLS_HINT = 'Name PEM files that belong together with --tls-cert and --tls-key.';
+
+function pemOf(file: string, what: 'certificate' | 'key'): Buffer {
+  const refused = (why: string, cause?: unknown): HaiveError =>
+    new HaiveError('CONFIG_INVALID', `The TLS ${what} ${file} ${why}`, { hint: TLS_HINT, cause });
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    throw refused(code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`, cause);
+  }
+  const head = what === 'key' ? /-----BEGIN [A-Z ]*PRIVATE KEY-----/ : /-----BEGIN [A-Z ]*CERTIFICATE-----/;
+  if (!head.test(bytes.toString('latin1'))) throw refused(`holds no PEM ${what}`);
+  return bytes;
 }
 
 /** Answers what node's parser gave up on, before there was a request. */

@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
-import { ROLES, type Role } from '../contract/roles.ts';
+import { GIVEN_ROLES, ROLES, type Role } from '../contract/roles.ts';
 import { formatError, HaiveError, toHaiveError } from '../domain/errors.ts';
 import { type HubFlags, readHubConfig } from './config.ts';
 import { serve } from './serve.ts';
@@ -74,7 +74,7 @@ function program(): Command {
   const token = strict(hub.command('token')).description("Tokens, straight in the hub's database");
   withDatabase(strict(token.command('create <name>')))
     .description('Make a token and print its secret, once')
-    .requiredOption('--roles <a,b>', `some of ${ROLES.filter((r) => r !== 'machine').join(', ')}`)
+    .requiredOption('--roles <a,b>', `some of ${GIVEN_ROLES.join(', ')}`)
     .option('--name-pattern <pattern>', 'publisher: the plugin names it may publish')
     .option('--expires-in-days <n>', 'when it ends')
     .action(async (name: string, flags: TokenFlags, command: Command) => {
@@ -112,7 +112,7 @@ interface TokenFlags {
 function tokenWish(name: string, flags: TokenFlags) {
   const roles = flags.roles.split(',').map((role) => role.trim());
   const unknown = roles.find((role) => !ROLES.includes(role as Role));
-  if (unknown !== undefined) throw new HaiveError('USAGE', `${unknown} is none of the roles ${ROLES.join(', ')}`);
+  if (unknown !== undefined) throw new HaiveError('USAGE', `${unknown} is none of the roles ${GIVEN_ROLES.join(', ')}`);
   const days = flags.expiresInDays === undefined ? undefined : Number(flags.expiresInDays);
   if (days !== undefined && !(days > 0 && days <= 3650)) {
     throw new HaiveError('USAGE', '--expires-in-days takes a number of days up to 3650');

@@ -61,8 +61,13 @@ async function refuseOwnFile(file: string, database: string): Promise<void> {
   }
 }
 
-/** @throws HaiveError BACKUP_INVALID, PATH_OCCUPIED */
-export function restoreFrom(config: HubConfig, file: string): Promise<{ file: string; rows: number }> {
+/** @throws HaiveError BACKUP_INVALID (also where there is no such file; nothing is made then), PATH_OCCUPIED */
+export async function restoreFrom(config: HubConfig, file: string): Promise<{ file: string; rows: number }> {
+  if ((await stat(file).catch(() => undefined)) === undefined) {
+    throw new HaiveError('BACKUP_INVALID', `There is no file ${resolve(file)}`, {
+      hint: 'Name the backup to restore.',
+    });
+  }
   return withStore(config, async (store) => ({ file, ...(await restore(file, store)) }), false);
 }
 

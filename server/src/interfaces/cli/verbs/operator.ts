@@ -1,7 +1,7 @@
 import { keepRotated } from '../../../client/login.ts';
 import { ask } from '../../../client/registry.ts';
 import type { Role } from '../../../contract/roles.ts';
-import { ROLES } from '../../../contract/roles.ts';
+import { GIVEN_ROLES, ROLES } from '../../../contract/roles.ts';
 import { HaiveError } from '../../../domain/errors.ts';
 import { parsePluginRef } from '../../../domain/names.ts';
 import { clean, shorten, table, warnings } from '../output.ts';
@@ -139,8 +139,7 @@ async function removeMachine(call: VerbCall): Promise<VerbOutput> {
 }
 
 export const groups: Verb = async (call) => {
-  const given = call.options.approvals;
-  const approvals = given === '0' ? 0 : countOption(given, 'approvals');
+  const approvals = countOption(call.options.approvals, 'approvals', 0);
   if (approvals !== undefined) {
     const group = argument(call, 0, 'group');
     const body = { approvals };
@@ -152,7 +151,12 @@ export const groups: Verb = async (call) => {
     return { json: done, text: `${call.style.green('✓')} ${text}` };
   }
   const answer = await ask(await call.open(), 'operator', (hub) => hub.call('groups'));
-  const rows = answer.groups.map((g) => [
+  const one = call.args[0] === 'all' ? '*' : call.args[0];
+  const shown = one === undefined ? answer.groups : answer.groups.filter((g) => g.name === one);
+  if (one !== undefined && shown.length === 0) {
+    throw new HaiveError('NOT_FOUND', `There is no group ${one}`, { hint: '`hv groups` lists those there are.' });
+  }
+  const rows = shown.map((g) => [
     call.style.bold(g.name === '*' ? 'all' : g.name),
     shorten(g.machines.join(', '), 60),
     shorten(g.plugins.join(', '), 60),
@@ -160,7 +164,7 @@ export const groups: Verb = async (call) => {
   ]);
   const text =
     rows.length === 0 ? 'No groups.' : table(['GROUP', 'MACHINES', 'PLUGINS', 'APPROVALS'], rows, call.style);
-  return { json: answer, text };
+  return { json: { ...answer, groups: shown }, text };
 };
 
 export const token: Verb = (call) =>
@@ -191,10 +195,11 @@ async function listTokens(call: VerbCall): Promise<VerbOutput> {
 async function createToken(call: VerbCall): Promise<VerbOutput> {
   const name = argument(call, 1, 'name');
   const roles = listOption(call.options.roles, 'roles');
-  if (roles === undefined) throw new HaiveError('USAGE', '--roles is missing', { hint: `Roles: ${ROLES.join(', ')}.` });
+  if (roles === undefined)
+    throw new HaiveError('USAGE', '--roles is missing', { hint: `Roles: ${GIVEN_ROLES.join(', ')}.` });
   const unknown = roles.filter((r) => !ROLES.includes(r as Role));
   if (unknown.length > 0) {
-    throw new HaiveError('USAGE', `${unknown.join(', ')} is no role`, { hint: `Roles: ${ROLES.join(', ')}.` });
+    throw new HaiveError('USAGE', `${unknown.join(', ')} is no role`, { hint: `Roles: ${GIVEN_ROLES.join(', ')}.` });
   }
   const days = countOption(call.options.expires, 'expires');
   const pattern = call.options.pattern as string | undefined;

@@ -14,11 +14,12 @@ export function listOption(value: unknown, name: string): string[] | undefined {
   return items;
 }
 
-/** @throws HaiveError USAGE when it is no whole number above 0 */
-export function countOption(value: unknown, name: string): number | undefined {
+/** @throws HaiveError USAGE when it is no whole number from `least` on */
+export function countOption(value: unknown, name: string, least: 0 | 1 = 1): number | undefined {
   if (value === undefined) return undefined;
-  if (!/^\d+$/.test(String(value)) || Number(value) < 1) {
-    throw new HaiveError('USAGE', `--${name} wants a whole number above 0, not ${String(value)}`);
+  if (!/^\d+$/.test(String(value)) || Number(value) < least) {
+    const from = least === 0 ? '0 or a whole number above it' : 'a whole number above 0';
+    throw new HaiveError('USAGE', `--${name} wants ${from}, not ${String(value)}`);
   }
   return Number(value);
 }
