@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { keyIdOf } from '../../server/src/domain/dsse.ts';
 import { scanPlugin } from '../../server/src/domain/safety/index.ts';
 import { publish as publishVerb, register as registerVerb } from '../../server/src/interfaces/cli/verbs/publishing.ts';
+import { info as infoVerb } from '../../server/src/interfaces/cli/verbs/registry.ts';
 import { review } from '../../server/src/interfaces/cli/verbs/review.ts';
 import { writeFiles } from '../client/harness/hand-made-plugin.ts';
 import { ask, ENGINES, hooks, type PluginWish, publish, register, type TestHub, testHub } from '../hub/support.ts';
@@ -126,6 +127,9 @@ describe.each(ENGINES)('a review, on %s', (engine) => {
     expect(await statusOf(id)).toBe('registered');
     expect((await hv(['back@1.0.0'], { reject: true, reason: 'reads keys' })).json).toMatchObject({ digest });
     expect(await statusOf(id)).toBe('deleted');
+    expect((await infoVerb(verbCall(home, t.url, publisher, { args: ['back@1.0.0'] }))).text).toMatch(
+      /deleted +rejected: reads keys/,
+    );
     const again = await register(t.url, publisher, wish);
     expect([again.code, again.json.detail]).toEqual(['VERSION_DELETED', expect.stringContaining('reads keys')]);
     const next = await send({ ...wish, version: '1.0.1' }, publisher);
