@@ -45,7 +45,8 @@ export async function previewPublish(ctx: ClientContext, path: string, target: P
   const hub = await hubFor(ctx, 'author');
   try {
     const fits = await reached(hub, packed, groups);
-    const instead = fits === null ? [] : await newerOn(hub, packed, new Set(fits));
+    const before = await difference(hub, packed);
+    const instead = fits === null || before === null ? [] : await newerOn(hub, packed, new Set(fits));
     const others = new Set(instead.flatMap((other) => other.machines));
     return {
       id: pluginId(name, version),
@@ -60,7 +61,7 @@ export async function previewPublish(ctx: ClientContext, path: string, target: P
       findings: packed.findings,
       surface: packed.surface,
       must_accept: isUndeclared(packed.manifest.raw, packed.surface) && !(await isSettled(hub, name)),
-      difference: await difference(hub, packed),
+      difference: before,
     };
   } finally {
     hub.close();

@@ -133,7 +133,7 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
     // What a hub that refuses this machine wants of it is not known.
     in_step:
       plan !== null &&
-      plan.problems.length === 0 &&
+      !plan.problems.some(isUnfit) &&
       !broken &&
       !(hub?.reachable === true && hub.error !== null) &&
       wanted.every((row) => row.available === null && planned.has(row.name)),
