@@ -1,17 +1,9 @@
 import { Readable } from 'node:stream';
-import { promisify } from 'node:util';
-import { brotliDecompress, brotliDecompressSync } from 'node:zlib';
+import { unbrotli } from '../contract/brotli.ts';
 import { decodeFrames, endFrame, type Frame, MAX_BATCH } from '../contract/frames.ts';
 import { HaiveError } from '../domain/errors.ts';
 import type { VersionRecord } from '../domain/version-record.ts';
 import type { Intake } from '../machine/intake.ts';
-
-const unbrotli = promisify(brotliDecompress);
-
-/** Bytes up to which a file is unpacked at once. */
-const SMALL = 64 * 1024;
-/** Bytes that come out at a time. */
-const PIECE = 1024 * 1024;
 
 /**
  * Frames one by one, those that a batch holds in its place. While one is worked on the next one arrives and is unpacked.
@@ -53,12 +45,8 @@ export async function keepPack(intake: Intake, record: VersionRecord, { bytes }:
 
 /** @param size bytes that come out at most @throws HaiveError HASH_MISMATCH */
 export async function inflate(bytes: Buffer, size: number): Promise<Buffer> {
-  const most = Math.max(size, 1);
-  // Of more than a few pieces each costs another trip through the thread pool.
-  const options = { maxOutputLength: most, chunkSize: Math.min(Math.max(most, 1024), PIECE) };
   try {
-    // Of a small file a trip through the thread pool takes longer than the work.
-    return size <= SMALL ? brotliDecompressSync(bytes, options) : await unbrotli(bytes, options);
+    return await unbrotli(bytes, size);
   } catch (cause) {
     throw new HaiveError('HASH_MISMATCH', 'Compressed bytes do not unpack to their announced size', { cause });
   }

@@ -8,7 +8,7 @@ import { checkPluginName } from '../domain/names.ts';
 import { invalidPlugin } from '../domain/package.ts';
 import { readJson } from '../domain/read-json.ts';
 import { type Change, translate } from '../domain/translate.ts';
-import { showDev, stopDev } from '../machine/dev-override.ts';
+import { showDev, shownTrees, stopDev } from '../machine/dev-override.ts';
 import { withLock } from '../machine/lock.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import { readAuthorFiles } from './author-files.ts';
@@ -60,9 +60,7 @@ export async function devStop(ctx: ClientContext, which?: { dir: string; name: s
     stopDev(ctx.machine, (name, from) => which === undefined || name === which.name || from === which.dir),
   );
   if (stopped.length > 0) return stopped;
-  const shown = Object.entries((await readReceipts(ctx.machine)).dev ?? {}).map(
-    ([name, { from }]) => `${name} from ${from}`,
-  );
+  const shown = shownTrees(await readReceipts(ctx.machine));
   throw new HaiveError('NOT_FOUND', 'Nothing of it is shown by `hv dev` here', {
     hint: shown.length === 0 ? 'No plugin is: nothing has to be ended.' : `Shown is ${shown.join(', ')}.`,
   });

@@ -47,8 +47,7 @@ export function desiredState(registry: Registry, machine: MachineFacts): Desired
   }
   const candidates = (name: string): readonly Candidate[] =>
     wanted.get(name)?.candidates ?? dependencyVersions(registry, machine, here, name);
-  const leftOut = (name: string): boolean => goesAlong(registry, machine, here, name);
-  const resolution = resolveDropping(wanted, candidates, machine, problems, leftOut);
+  const resolution = resolveDropping(wanted, candidates, machine, problems, goesAlong(registry, machine, here));
   return { plugins: toEntries(resolution, registry, wanted, machine), problems };
 }
 
@@ -75,19 +74,22 @@ function resolveDropping(
   }
 }
 
-/** Whether a plugin goes along with an excluded one: by what is installed, else by the newest that may come. */
-function goesAlong(registry: Registry, machine: MachineFacts, here: Here, name: string): boolean {
+/** Tells whether a plugin goes along with an excluded one: by what is installed, else by the newest that may come. */
+function goesAlong(registry: Registry, machine: MachineFacts, here: Here): (name: string) => boolean {
   const excluded = machine.overrides.flatMap((o) => (o.kind === 'exclude' ? [o.name] : []));
-  if (excluded.length === 0) return false;
+  if (excluded.length === 0) return () => false;
   const all = { ...machine, overrides: [] };
-  const needs: Needs = new Map(
-    [...registry.plugins].map(([other, versions]) => {
-      const found =
-        versions.find((v) => v.version === here.get(other)) ?? dependencyVersions(registry, all, here, other)[0];
-      return [other, found?.dependencies ?? []];
-    }),
-  );
-  return circleOf(name, needs).some((other) => excluded.includes(other));
+  const needsOf = (other: string, versions: readonly RegistryVersion[]): RegistryVersion['dependencies'] => {
+    const found =
+      versions.find((v) => v.version === here.get(other)) ?? dependencyVersions(registry, all, here, other)[0];
+    return found?.dependencies ?? [];
+  };
+  let needs: Needs | undefined;
+  return (name) => {
+    // Looked through once, and only where something has to be left out.
+    needs ??= new Map([...registry.plugins].map(([other, versions]) => [other, needsOf(other, versions)]));
+    return circleOf(name, needs).some((other) => excluded.includes(other));
+  };
 }
 
 function conflictProblem(name: string, conflict: Conflict): PlanProblem {

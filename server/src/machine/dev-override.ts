@@ -43,6 +43,10 @@ export interface DevChange {
 const KNOWN = ['extraKnownMarketplaces', MARKETPLACE];
 const enabled = (name: string): string[] => ['enabledPlugins', enabledKey(name)];
 
+/** What is shown here, each as `NAME from FOLDER`, for people. */
+export const shownTrees = ({ dev = {} }: Receipts): string[] =>
+  Object.entries(dev).map(([name, { from }]) => `${name} from ${from}`);
+
 /**
  * Shows a plugin's files to the client's next sessions. The lock must be held.
  * @throws HaiveError LAYOUT_UNSUPPORTED in the loose layout, SETTINGS_INVALID, READ_ONLY, DISK_FULL, IO_ERROR

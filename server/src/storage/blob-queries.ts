@@ -1,12 +1,12 @@
 import { promisify } from 'node:util';
-import { brotliCompress, brotliDecompress, brotliDecompressSync, constants } from 'node:zlib';
+import { brotliCompress, constants } from 'node:zlib';
+import { unbrotli } from '../contract/brotli.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { chunksOf, inChunks } from './chunks.ts';
 import type { Store } from './store.ts';
 import type { Tx } from './tables.ts';
 
 const compress = promisify(brotliCompress);
-const decompress = promisify(brotliDecompress);
 
 export type BlobEncoding = 'identity' | 'br';
 
@@ -21,11 +21,6 @@ export interface StoredBlob {
 
 /** Below this the few bytes that compression gains are not worth a visit to the thread pool. */
 const SMALLEST = 512;
-/** Up to this many bytes decompressing takes less time than a thread of the pool needs to hear of it. */
-const AT_ONCE = 64 * 1024;
-/** Bytes that come out at a time: each piece costs a trip through the thread pool. */
-const PIECE = 1024 * 1024;
-
 /** Compresses once, for storage and for every transfer (brotli-5); keeps the bytes as they are where that is not smaller. */
 export async function encodeBlob(sha256: string, bytes: Buffer): Promise<StoredBlob> {
   if (bytes.length < SMALLEST) return { sha256, size: bytes.length, encoding: 'identity', data: bytes };
@@ -44,9 +39,7 @@ export async function encodeBlob(sha256: string, bytes: Buffer): Promise<StoredB
 export async function decodeBlob(blob: Pick<StoredBlob, 'sha256' | 'size' | 'encoding' | 'data'>): Promise<Buffer> {
   if (blob.encoding === 'identity') return blob.data;
   try {
-    const options = { maxOutputLength: Math.max(1, blob.size), chunkSize: Math.min(Math.max(1024, blob.size), PIECE) };
-    const bytes =
-      blob.size <= AT_ONCE ? brotliDecompressSync(blob.data, options) : await decompress(blob.data, options);
+    const bytes = await unbrotli(blob.data, blob.size);
     if (bytes.length === blob.size) return bytes;
   } catch (cause) {
     throw new HaiveError('HASH_MISMATCH', `The blob ${blob.sha256} does not decompress to ${blob.size} bytes`, {

@@ -1,6 +1,7 @@
 import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ERRORS } from '../../domain/errors.ts';
+import { shownTrees } from '../../machine/dev-override.ts';
 import { inspect } from '../../machine/drift.ts';
 import { readFileOrNull } from '../../machine/file-port.ts';
 import { hostIdentity } from '../../machine/host-identity.ts';
@@ -90,9 +91,7 @@ export const FILE_LOOKS: Looks = {
     }
     const edited = rows.filter((p) => p.state === 'edited').map((p) => p.name);
     const off = rows.filter((p) => p.state === 'disabled').map((p) => p.name);
-    const shown = Object.entries((await readReceipts(ctx.machine)).dev ?? {}).map(
-      ([name, d]) => `${name} from ${d.from}`,
-    );
+    const shown = shownTrees(await readReceipts(ctx.machine));
     const notes = [
       ...(shown.length > 0 ? [`shown by \`hv dev\`: ${shown.join(', ')} (\`hv dev --stop\` ends it)`] : []),
       ...(edited.length > 0 ? [`edited here: ${edited.join(', ')}`] : []),

@@ -22,7 +22,7 @@ export const IN_CLIENT: readonly Guard[] = [
     ],
   ]),
   ...of(
-    'client/batch.ts',
+    'contract/brotli.ts',
     [MACHINE, LIES],
     [['bytes that unpack to more than they should', 'maxOutputLength: most, ', '']],
   ),
