@@ -17,7 +17,8 @@ import { clearLive, isLive, readLive, writeLive } from '../../server/src/machine
 import { ensureRoot } from '../../server/src/machine/machine.ts';
 import { machinePaths } from '../../server/src/machine/paths.ts';
 import { publisherKey } from '../../server/src/machine/publisher-key.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { noReceipts, type Receipts, readReceipts } from '../../server/src/machine/receipts.ts';
+import { receiptsBytes } from '../../server/src/machine/receipts-bytes.ts';
 import { recover } from '../../server/src/machine/transaction.ts';
 import { makeRig, makeVersion, type Rig } from './rig.ts';
 
@@ -27,6 +28,36 @@ beforeEach(async () => {
   rig = await makeRig();
 });
 afterEach(() => rig.close());
+
+describe('the bytes of the receipts', () => {
+  const whole = (receipts: Receipts): string => `${JSON.stringify(receipts)}\n`;
+
+  it('are those of the whole object, with and without plugins, also where nothing is said', () => {
+    for (const receipts of [
+      noReceipts(),
+      { ...noReceipts(), dev: undefined, audit: undefined } as unknown as Receipts,
+    ]) {
+      expect(receiptsBytes(receipts).toString()).toBe(whole(receipts));
+    }
+  });
+
+  it('follow every change of a plugin, whether the others are frozen or not', async () => {
+    const [a, b] = [await rig.store('a', '1.0.0', { 'é.md': 'é' }), await rig.store('b', '1.0.0', {})];
+    await rig.apply({ install: [b, a] });
+    const before = await readReceipts(rig.machine);
+    expect(Object.isFrozen(before.plugins.a)).toBe(true);
+    expect(receiptsBytes(before).toString()).toBe(whole(before));
+    const after = {
+      ...before,
+      plugins: { ...before.plugins, a: structuredClone(before.plugins.a as never) },
+    } as Receipts;
+    for (const version of ['1.1.0', '1.2.0']) {
+      Object.assign(after.plugins.a ?? {}, { version, description: 'Über "alles"' });
+      expect(receiptsBytes(after).toString()).toBe(whole(after));
+    }
+    expect(await rig.read('.claude/plugins/.haivemind/receipts.json')).toBe(whole(before));
+  });
+});
 
 describe('the configuration', () => {
   it('has defaults, keeps unknown keys, and is for its owner only', async () => {

@@ -10,7 +10,8 @@ import type { Machine } from './machine.ts';
 import { marketplaceText } from './marketplace.ts';
 import { planGlobalCommands, planInstall, readManifest, retire } from './plan-install.ts';
 import { contentsOnDisk, giveLoose, hasCopyEdits, looseDirs } from './plan-loose.ts';
-import { type Receipts, receiptsText } from './receipts.ts';
+import type { Receipts } from './receipts.ts';
+import { receiptsBytes } from './receipts-bytes.ts';
 import { editedPaths, MANIFEST, readLive } from './render.ts';
 import type { StagedTree } from './stage.ts';
 import type { Change, ChangeResult } from './transaction.ts';
@@ -80,7 +81,7 @@ export async function planChange(m: Machine, prev: Receipts, change: Change): Pr
   const pointerMoves = pointer?.toString('utf8') !== plan.marketplace;
   const pointerLost = pointerMoves && Object.keys(next.plugins).length > 0;
   plan.texts = [...effects.texts, ...(pointerMoves ? [{ path: m.paths.marketplace, text: plan.marketplace }] : [])];
-  plan.changed = pointerLost || plan.trees.length > 0 || receiptsText(next) !== receiptsText(prev);
+  plan.changed = pointerLost || plan.trees.length > 0 || !receiptsBytes(next).equals(receiptsBytes(prev));
   return plan;
 }
 

@@ -7,6 +7,7 @@ import type { DevTree } from './dev-override.ts';
 import { readFileOrNull } from './file-port.ts';
 import { keepWritten, readKept } from './kept-reads.ts';
 import type { Machine } from './machine.ts';
+import { receiptsBytes } from './receipts-bytes.ts';
 
 export const RECEIPTS_FORMAT = 1;
 
@@ -211,16 +212,12 @@ export function checkReceipts(receipts: unknown, where: string): Receipts {
   return { ...none, ...receipts, notes: { ...none.notes, ...receipts.notes } };
 }
 
-export function receiptsText(receipts: Receipts): string {
-  return `${JSON.stringify(receipts)}\n`;
-}
-
 /**
  * Replaces the receipts; they are frozen from now on. The lock must be held.
  * @param options.fsync false: the caller waits until file and folder are on the disk
  */
 export async function writeReceipts(m: Machine, receipts: Receipts, options: { fsync?: boolean } = {}): Promise<void> {
-  await writeAtomic(m.port, m.paths.receipts, receiptsText(receipts), options);
+  await writeAtomic(m.port, m.paths.receipts, receiptsBytes(receipts), options);
   keepWritten(m.paths.receipts, receipts);
 }
 

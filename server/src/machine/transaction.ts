@@ -13,7 +13,8 @@ import { runKeeps, temporaryKeeps } from './keeps.ts';
 import { ensureRoot, type Machine, syncFoldersLater } from './machine.ts';
 import { checkCopies, prepareCopies } from './outside-copies.ts';
 import { planChange } from './plan-change.ts';
-import { type Layout, readReceipts, receiptsText, writeReceipts } from './receipts.ts';
+import { type Layout, readReceipts, writeReceipts } from './receipts.ts';
+import { receiptsBytes } from './receipts-bytes.ts';
 import type { Edit, Take } from './render.ts';
 import { checkSpace, checkTrees, stageTrees } from './stage.ts';
 
@@ -115,7 +116,7 @@ async function rollBack(m: Machine, journal: Journal): Promise<void> {
 async function rollForward(m: Machine, journal: Journal): Promise<void> {
   const receipts = await readFileOrNull(m.paths.receipts);
   // All is done but for the journal: what people changed since then is theirs.
-  if (receipts?.toString('utf8') !== receiptsText(journal.next)) await finish(m, journal);
+  if (receipts?.equals(receiptsBytes(journal.next)) !== true) await finish(m, journal);
   else await removeFile(m.port, m.paths.journal);
 }
 
