@@ -7,7 +7,7 @@ import { brokenOff, readAll } from './http.ts';
 import { type HubClient, parseReply } from './hub-client.ts';
 import { MAX_BROUGHT, readBrought, throughParcel } from './parcel.ts';
 import { keptEtag } from './plan.ts';
-import { wholeHere } from './transfer.ts';
+import { wholeHere } from './transfer/here.ts';
 
 /**
  * Asks the hub to put a plugin into this machine's desired state, and for all that a sync would ask for next in the same answer.

@@ -22,7 +22,7 @@ import { PATIENCE, type SyncOptions } from './sync/options.ts';
 import { pick } from './sync/pick.ts';
 import { outcome, place, type SyncResult } from './sync/result.ts';
 import { namesOf, report } from './sync/tell.ts';
-import type { Fetched } from './transfer.ts';
+import type { Fetched } from './transfer/asking.ts';
 import { sendUsage } from './usage.ts';
 import { openVetting } from './vet.ts';
 

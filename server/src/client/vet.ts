@@ -11,7 +11,7 @@ import { rememberRevoked } from '../machine/quarantine.ts';
 import type { Receipts } from '../machine/receipts.ts';
 import type { ClientContext } from './context.ts';
 import { readPolicies } from './policy.ts';
-import type { Fetched } from './transfer.ts';
+import type { Fetched } from './transfer/asking.ts';
 import { newestOf, noteNewest, operatorsOf, readTrust, writeTrust } from './trust.ts';
 
 /** What this machine's owner has to say before anything of a plan is carried out. */

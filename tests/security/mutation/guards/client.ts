@@ -27,7 +27,7 @@ export const IN_CLIENT: readonly Guard[] = [
     [['bytes that unpack to more than they should', 'maxOutputLength: most, ', '']],
   ),
   ...of(
-    'client/transfer.ts',
+    'client/transfer/records.ts',
     [MACHINE, LIES],
     [
       ['a record signed twice or not at all', 'if (envelope.signatures.length !== 1) {', 'if (false) {'],
@@ -36,17 +36,23 @@ export const IN_CLIENT: readonly Guard[] = [
         'if (record.name !== want.name || record.version !== want.version || record.digest !== want.digest) {',
         'if (false) {',
       ],
-      [
-        'a record that is here under another name',
-        'else if (kept.record.name !== want.name || kept.record.version !== want.version) {',
-        'else if (false) {',
-      ],
       ['a version over the limit of the machine', 'if (!(size <= options.maxBytes)) {', 'if (false) {'],
       ['unsafe paths in a record', 'for (const file of record.files) checkPath(file.path);'],
       ['colliding paths in a record', 'checkPathSet(record.files.map((file) => file.path));'],
       ['a key that is not pinned', 'await admit(m, hub, record.name, key, keys, options);'],
       ['a version that climbs out', 'checkVersion(record.version);'],
       ['a name that climbs out', 'checkPluginName(record.name);'],
+    ],
+  ),
+  ...of(
+    'client/transfer/here.ts',
+    [MACHINE, LIES],
+    [
+      [
+        'a record that is here under another name',
+        'else if (kept.record.name !== want.name || kept.record.version !== want.version) {',
+        'else if (false) {',
+      ],
     ],
   ),
   ...of(
