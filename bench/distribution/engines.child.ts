@@ -1,6 +1,6 @@
 // Real machines in one process: `engines URL TOKEN FOLDER FIRST COUNT`. Says one line when all are connected.
 import { join } from 'node:path';
-import { holdLiveChannel } from '../../server/src/client/live-channel.ts';
+import { holdLiveChannel } from '../../server/src/client/live/hold.ts';
 import { realMachine } from './real-machine.ts';
 
 const [url = '', token = '', folder = '', first = '0', count = '0'] = process.argv.slice(2);

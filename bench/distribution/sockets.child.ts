@@ -2,7 +2,7 @@
 // its parent: `connect` opens one connection for each token, `expect` says when each has heard one more doorbell, `renew` lets every
 // connection that ends come back as the machine's client does.
 import { connect as dial, type Socket } from 'node:net';
-import { reconnectDelay } from '../../server/src/client/reconnect-delay.ts';
+import { reconnectDelay } from '../../server/src/client/live/reconnect-delay.ts';
 
 interface Order {
   do: 'connect' | 'expect' | 'renew';

@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { holdLiveChannel } from '../../server/src/client/live-channel.ts';
+import { holdLiveChannel } from '../../server/src/client/live/hold.ts';
 import { cpuSeconds, finish, goal, machineLine, median, shown, startHub } from './bench-hub.ts';
 import { git, startGit, startProxy, startVerdaccio } from './peers.ts';
 import {

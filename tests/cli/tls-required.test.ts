@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { setConfig } from '../../server/src/client/configure.ts';
 import { hubFor, requireTls } from '../../server/src/client/context.ts';
 import { joinHub } from '../../server/src/client/join.ts';
-import { holdLiveChannel } from '../../server/src/client/live-channel.ts';
+import { holdLiveChannel } from '../../server/src/client/live/hold.ts';
 import { login } from '../../server/src/client/login.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';
 import type { Environment } from '../../server/src/interfaces/environment.ts';

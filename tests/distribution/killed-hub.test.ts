@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { holdLiveChannel } from '../../server/src/client/live-channel.ts';
+import { holdLiveChannel } from '../../server/src/client/live/hold.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
 import { ask, publish } from '../hub/support.ts';

@@ -1,6 +1,6 @@
 // Who publishes sees it arrive: machine by machine, with what failed, waits or is away.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { holdLiveChannel } from '../../server/src/client/live-channel.ts';
+import { holdLiveChannel } from '../../server/src/client/live/hold.ts';
 import { openWatcher, type WatchedMachine } from '../../server/src/client/watch.ts';
 import { ENGINES, publish, type TestHub, testHub } from '../hub/support.ts';
 import { type RealClient, realClient } from './real-client.ts';

@@ -1,5 +1,5 @@
 import { openClient } from '../../client/context.ts';
-import { holdLiveChannel } from '../../client/live-channel.ts';
+import { holdLiveChannel } from '../../client/live/hold.ts';
 import { formatError, type HaiveError, toHaiveError } from '../../domain/errors.ts';
 import { takeLease } from '../../machine/leases.ts';
 import type { Environment } from '../environment.ts';

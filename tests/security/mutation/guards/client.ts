@@ -194,7 +194,7 @@ export const IN_CLIENT: readonly Guard[] = [
       'url === undefined ? await hubAddress(ctx) : hubUrl(url)',
     ],
   ]),
-  ...of('client/live-channel.ts', TLS, [
+  ...of('client/live/channel.ts', TLS, [
     [
       'a live channel in the clear',
       "requireTls(this.ctx, hubUrl(env.hubUrl ?? config.hub_url ?? ''))",

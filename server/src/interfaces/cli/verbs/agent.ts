@@ -1,4 +1,4 @@
-import { holdLiveChannel } from '../../../client/live-channel.ts';
+import { holdLiveChannel } from '../../../client/live/hold.ts';
 import { describeSync } from '../../../client/notice.ts';
 import { selfUpdate } from '../../../client/self-update.ts';
 import { formatError, toHaiveError } from '../../../domain/errors.ts';
