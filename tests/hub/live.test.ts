@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { ServerMessage } from '../../server/src/contract/messages.ts';
-import { spreadMs } from '../../server/src/hub/live.ts';
+import { spreadMs } from '../../server/src/hub/live/rings.ts';
 import { ask, ENGINES, publish, type TestHub, testHub } from './support.ts';
 
 type Message = ReturnType<typeof ServerMessage.parse>;

@@ -4,7 +4,7 @@ import { installationsOf } from '../storage/installation-queries.ts';
 import { allMachines, type MachineRecord } from '../storage/machine-queries.ts';
 import { isOperator } from './auth.ts';
 import type { Call, HubContext, UseCases } from './context.ts';
-import type { Live } from './live.ts';
+import type { Live } from './live/live.ts';
 import { reachMachine } from './machines.ts';
 import type { ComputedPlan, Plans } from './plan.ts';
 import { matches } from './router.ts';

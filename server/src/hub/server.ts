@@ -17,7 +17,7 @@ import { withFastPlan } from './fast-plan.ts';
 import { firstAdminToken, writeHubFile } from './first-start.ts';
 import { answerClientError, createNodeServer, drain, listen } from './http-server.ts';
 import { loadIdentity } from './identity.ts';
-import { createLive } from './live.ts';
+import { createLive } from './live/live.ts';
 import { createLog } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { makeParcel } from './parcels.ts';

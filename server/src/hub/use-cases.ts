@@ -6,7 +6,7 @@ import { audit, events, groups } from './feed.ts';
 import { fleetUseCase } from './fleet.ts';
 import { type HealthParts, healthUseCases } from './health.ts';
 import { join } from './join.ts';
-import type { Live } from './live.ts';
+import type { Live } from './live/live.ts';
 import { machineUseCases } from './machines.ts';
 import type { Plans } from './plan.ts';
 import { planUseCases } from './plan-use-cases.ts';

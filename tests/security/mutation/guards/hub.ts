@@ -13,7 +13,7 @@ export const IN_HUB: readonly Guard[] = [
   ...of('hub/upgrade.ts', KEYS, [
     ['a live channel for a token alone', 'if (!isProven(principal, asked, now)) throw proofMissing(now);'],
   ]),
-  ...of('hub/live.ts', UNITS, [
+  ...of('hub/live/live.ts', UNITS, [
     ['a message over the limit', 'maxPayload: config.limits.socketPayloadBytes,'],
     [
       'a socket past its token',
@@ -123,14 +123,14 @@ export const IN_HUB: readonly Guard[] = [
     ['control characters in the log', 'line.replace(STEERING,', 'line.replace(/(?!)/g,'],
     ['tokens in the log', '`${redact(shown)}\\n`', '`${shown}\\n`'],
   ]),
-  ...of('hub/live.ts', 'tests/hub/live.test.ts', [
+  ...of('hub/live/conversation.ts', 'tests/hub/live.test.ts', [
     [
       'a machine that watches the others',
       "if (message.watch && !mayUse(socket.principal.roles, ['operator', 'publisher', 'reader'])) {",
       'if (false) {',
     ],
   ]),
-  ...of('hub/live-socket.ts', 'tests/hub/live.test.ts', [
+  ...of('hub/live/socket.ts', 'tests/hub/live.test.ts', [
     ['a message of an unknown kind', "this.close(1008, 'unknown message');"],
   ]),
   ...of('hub/router.ts', AUDITED, [['a change from nobody knows where', '{ ...who, address: request.ip }', 'who']]),

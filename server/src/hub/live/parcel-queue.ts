@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
-import type { LiveSocket } from './live-socket.ts';
-import type { Parcel } from './parcels.ts';
+import type { Parcel } from '../parcels.ts';
+import type { LiveSocket } from './socket.ts';
 
 /** Sends machines that were rung what changed for them, one after the other, so that the hub answers others meanwhile. */
 export interface ParcelQueue {

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { RawData, WebSocket } from 'ws';
-import { ClientMessage, type ServerMessage } from '../contract/messages.ts';
-import type { Principal } from './context.ts';
+import { ClientMessage, type ServerMessage } from '../../contract/messages.ts';
+import type { Principal } from '../context.ts';
 
 /** One connected machine or watcher. */
 export interface LiveSocket {

@@ -4,21 +4,21 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocketServer } from 'ws';
 import type * as z from 'zod';
-import { type ClientMessage, Progress, type ServerMessage, WS_PATH } from '../contract/messages.ts';
-import { unpack } from '../contract/parcel.ts';
-import { PROTOCOL } from '../contract/protocol.ts';
-import type { EventRow, StatusReport } from '../contract/schemas.ts';
-import { HaiveError, toHaiveError } from '../domain/errors.ts';
-import { eventsAfter } from '../storage/event-queries.ts';
-import type { Store, Unlisten } from '../storage/store.ts';
-import { mayUse } from './auth.ts';
-import type { HubConfig } from './config.ts';
-import type { Bell, Log, Principal } from './context.ts';
-import { createParcelQueue } from './live-parcels.ts';
-import { binaryFrameOf, createLiveSocket, frameOf, type LiveSocket } from './live-socket.ts';
-import type { Parcel } from './parcels.ts';
-
-type EventMessage = z.output<typeof EventRow>;
+import { Progress, type ServerMessage } from '../../contract/messages.ts';
+import { unpack } from '../../contract/parcel.ts';
+import { PROTOCOL } from '../../contract/protocol.ts';
+import type { StatusReport } from '../../contract/schemas.ts';
+import { HaiveError } from '../../domain/errors.ts';
+import { eventsAfter } from '../../storage/event-queries.ts';
+import type { Store, Unlisten } from '../../storage/store.ts';
+import type { HubConfig } from '../config.ts';
+import type { Bell, Log, Principal } from '../context.ts';
+import type { Parcel } from '../parcels.ts';
+import { createConversation, EVENTS_PAGE, type EventMessage } from './conversation.ts';
+import { createParcelQueue } from './parcel-queue.ts';
+import { concerned, spreadMs } from './rings.ts';
+import { binaryFrameOf, createLiveSocket, frameOf, type LiveSocket } from './socket.ts';
+import { LiveSockets } from './sockets.ts';
 
 /** The sockets of this process, and the line to those of the other hub processes. */
 export interface Live extends Bell {
@@ -55,30 +55,21 @@ const INBOX = 'inbox';
 /** What is taken back must be gone before what is new arrives. */
 const URGENT: readonly string[] = ['plugin.revoked', 'key.revoked'];
 const URGENT_SPREAD_MS = 2000;
-const EVENTS_PAGE = 500;
 /** How long peers may take to answer our goodbye, in ms. */
 const GOODBYE_MS = 1000;
 /** Machines in one cross-process message, below its 7,800 bytes. */
 const RING_CHUNK = 150;
 
-/** Machines answer a doorbell within this many ms of each other; grows with the fleet so that it does not stampede. */
-export function spreadMs(machines: number): number {
-  return Math.min(10_000, machines * 2);
-}
-
 export async function createLive(parts: LiveParts): Promise<Live> {
   const { store, config, log } = parts;
   const clock = parts.clock ?? (() => new Date());
-  const sockets = new Set<LiveSocket>();
-  const byMachine = new Map<string, LiveSocket[]>();
+  const sockets = new LiveSockets();
   const server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: config.limits.socketPayloadBytes,
   });
-  /** Sockets of machines that take parcels. */
-  const takers = new Set<LiveSocket>();
   const parcels = createParcelQueue(makeParcel, sendParcel, (error) => log.warn({ error }, 'a parcel was not sent'));
   let heard = await store.currentSeq();
   let told = heard;
@@ -116,15 +107,15 @@ export async function createLive(parts: LiveParts): Promise<Live> {
   }
 
   function ringAll(seq: number, urgent: boolean): void {
-    const [spread, patience] = [spreadMs(byMachine.size), parcels.patienceMs(takers.size)];
+    const [spread, patience] = [spreadMs(sockets.machines), parcels.patienceMs(sockets.takers.size)];
     const frame = frameOf({
       type: 'doorbell',
       seq,
       spread_ms: urgent ? Math.min(spread, URGENT_SPREAD_MS) : spread,
-      ...(takers.size === 0 ? {} : { parcel_ms: urgent ? Math.min(patience, URGENT_SPREAD_MS) : patience }),
+      ...(sockets.takers.size === 0 ? {} : { parcel_ms: urgent ? Math.min(patience, URGENT_SPREAD_MS) : patience }),
     });
-    for (const socket of sockets) socket.sendFrame(frame);
-    parcels.offer(takers);
+    for (const socket of sockets.all) socket.sendFrame(frame);
+    parcels.offer(sockets.takers);
   }
 
   async function makeParcel(machineId: string, etag: string): Promise<Parcel> {
@@ -139,12 +130,12 @@ export async function createLive(parts: LiveParts): Promise<Live> {
   function sendParcel(socket: LiveSocket, parcel: Parcel): void {
     if (parcel.kind === 'bytes') socket.sendFrame(binaryFrameOf(parcel.bytes));
     else if (parcel.kind === 'same') socket.send({ type: 'same', seq: parcel.seq, etag: parcel.etag });
-    else socket.send({ type: 'doorbell', seq: parcel.seq, spread_ms: spreadMs(takers.size) });
+    else socket.send({ type: 'doorbell', seq: parcel.seq, spread_ms: spreadMs(sockets.takers.size) });
   }
 
   function tellWatchers(message: ServerMessage, seq = Number.POSITIVE_INFINITY): void {
     let frame: Buffer | undefined;
-    for (const socket of sockets) {
+    for (const socket of sockets.all) {
       if (socket.watchedTo === null || socket.watchedTo >= seq) continue;
       frame ??= frameOf(message);
       // Machines report in groups.
@@ -159,76 +150,7 @@ export async function createLive(parts: LiveParts): Promise<Live> {
       event.type === 'token.revoked' || event.type === 'machine.joined'
         ? Array.isArray(tokens) && tokens.includes(p.tokenId)
         : event.type === 'machine.removed' && p.machineId === machine_id;
-    for (const socket of sockets) if (ends(socket.principal)) socket.close(4401, 'token revoked');
-  }
-
-  async function resume(
-    socket: LiveSocket,
-    message: z.output<typeof ClientMessage> & { type: 'resume' },
-  ): Promise<void> {
-    if (message.watch && !mayUse(socket.principal.roles, ['operator', 'publisher', 'reader'])) {
-      const text = 'This token may not watch events';
-      socket.send({ type: 'error', code: 'FORBIDDEN', message: text });
-      return;
-    }
-    if (message.parcels !== undefined && socket.principal.machineId !== null && sockets.has(socket)) {
-      socket.etag = message.parcels.etag;
-      takers.add(socket);
-    }
-    const now = await store.currentSeq();
-    if (message.watch) await catchUp(socket, message.seq);
-    // A seq ahead of ours means that this hub was restored: the machine must hear of it too.
-    if (message.seq !== now) socket.send({ type: 'doorbell', seq: now, spread_ms: spreadMs(byMachine.size) });
-  }
-
-  /** Sends a watcher what it missed, until nothing was told to the others meanwhile: then it has joined them. */
-  async function catchUp(socket: LiveSocket, after: number): Promise<void> {
-    let from = after;
-    for (;;) {
-      const mark = told;
-      const events = await eventsAfter(store.read, from, EVENTS_PAGE);
-      for (const event of events) socket.send({ type: 'event', event });
-      from = events.at(-1)?.seq ?? from;
-      if (events.length < EVENTS_PAGE && mark === told) break;
-    }
-    socket.watchedTo = from;
-  }
-
-  function onMessage(socket: LiveSocket, message: z.output<typeof ClientMessage>): void {
-    parts.seen(socket.principal);
-    if (message.type === 'resume') {
-      resume(socket, message).catch((error) => {
-        log.warn({ error }, 'a socket could not resume');
-        socket.close(1011, 'try again');
-      });
-      return;
-    }
-    const { machineId, name } = socket.principal;
-    if (machineId === null) {
-      socket.send({ type: 'error', code: 'FORBIDDEN', message: 'Only machines report progress' });
-      return;
-    }
-    if (message.type === 'have') {
-      if (socket.etag !== null) socket.etag = message.etag;
-      return;
-    }
-    if (message.type === 'report') {
-      socket.etag = message.etag;
-      takeReport(socket, message.id, message.report);
-      return;
-    }
-    progress({ ...message.progress, machine: name });
-  }
-
-  function takeReport(socket: LiveSocket, id: number, report: StatusReport): void {
-    (parts.report?.(socket.principal, report) ?? Promise.reject(new HaiveError('NOT_FOUND', 'No reports here'))).then(
-      () => socket.send({ type: 'reported', id }),
-      (thrown) => {
-        log.warn({ error: thrown }, 'a report could not be taken down');
-        const { code, message } = toHaiveError(thrown);
-        socket.send({ type: 'error', code, message });
-      },
-    );
+    for (const socket of sockets.all) if (ends(socket.principal)) socket.close(4401, 'token revoked');
   }
 
   function progress(value: z.output<typeof Progress>): void {
@@ -236,16 +158,16 @@ export async function createLive(parts: LiveParts): Promise<Live> {
   }
 
   function ringHere(ids: readonly string[], seq: number, withParcels: boolean): void {
-    const patience = withParcels && takers.size > 0 ? { parcel_ms: parcels.patienceMs(ids.length) } : {};
+    const patience = withParcels && sockets.takers.size > 0 ? { parcel_ms: parcels.patienceMs(ids.length) } : {};
     const frame = frameOf({ type: 'doorbell', seq, spread_ms: spreadMs(ids.length), ...patience });
-    const rung = ids.flatMap((id) => [...(byMachine.get(id) ?? [])]);
+    const rung = sockets.of(ids);
     for (const socket of rung) socket.sendFrame(frame);
     if (withParcels) parcels.offer(rung);
   }
 
   function ringInboxHere(ids: readonly string[] | null): void {
     const frame = frameOf({ type: 'inbox' });
-    for (const id of ids ?? byMachine.keys()) for (const socket of byMachine.get(id) ?? []) socket.sendFrame(frame);
+    for (const socket of sockets.of(ids ?? sockets.machineIds())) socket.sendFrame(frame);
   }
 
   function onNotice(channel: string, payload: string): void {
@@ -260,17 +182,17 @@ export async function createLive(parts: LiveParts): Promise<Live> {
 
   const shared = {
     backlogBytes: config.limits.socketBacklogBytes,
-    message: onMessage,
+    message: createConversation({ ...parts, sockets, told: () => told, progress }),
     unpack(socket: LiveSocket, bytes: Buffer): string {
       const between = { hub: parts.hubId, machine: socket.principal.machineId ?? '', etag: socket.etag ?? '' };
       return unpack(bytes, between).toString('utf8');
     },
-    closed: forget,
+    closed: (socket: LiveSocket) => sockets.forget(socket),
   };
   const unlisten: Unlisten = await store.listen(ring, onNotice);
   const heart = setInterval(() => {
     const now = clock().toISOString();
-    for (const socket of sockets) {
+    for (const socket of sockets.all) {
       const { expiresAt } = socket.principal;
       if (expiresAt && expiresAt <= now) socket.close(4401, 'token expired');
       else socket.heartbeat();
@@ -285,7 +207,7 @@ export async function createLive(parts: LiveParts): Promise<Live> {
       if (closed) throw new HaiveError('SHUTTING_DOWN', 'The hub is stopping');
       server.handleUpgrade(request, socket, head, (ws) => {
         const live = createLiveSocket(ws, socket as Socket, principal, shared);
-        remember(live);
+        sockets.remember(live);
         live.send({ type: 'hello', protocol: PROTOCOL, hub: parts.hubId, seq: heard });
       });
     },
@@ -301,54 +223,20 @@ export async function createLive(parts: LiveParts): Promise<Live> {
         store.notify(INBOX, JSON.stringify(chunk)).catch((error) => log.warn({ error }, 'an inbox was not rung'));
       }
     },
-    connectedMachines: () => byMachine.keys(),
-    isConnected: (machineId) => byMachine.has(machineId),
-    size: () => sockets.size,
+    connectedMachines: () => sockets.machineIds(),
+    isConnected: (machineId) => sockets.has(machineId),
+    size: () => sockets.all.size,
     async close() {
       if (closed) return;
       closed = true;
       clearInterval(heart);
       parcels.close();
       await unlisten();
-      for (const socket of sockets) socket.close(1001, 'the hub is stopping');
+      for (const socket of sockets.all) socket.close(1001, 'the hub is stopping');
       await pumping;
-      for (let waited = 0; sockets.size > 0 && waited < GOODBYE_MS; waited += 20) await sleep(20);
-      for (const socket of sockets) socket.terminate();
+      for (let waited = 0; sockets.all.size > 0 && waited < GOODBYE_MS; waited += 20) await sleep(20);
+      for (const socket of sockets.all) socket.terminate();
       server.close();
     },
   };
-
-  function remember(socket: LiveSocket): void {
-    sockets.add(socket);
-    const { machineId } = socket.principal;
-    if (machineId === null) return;
-    byMachine.set(machineId, [...(byMachine.get(machineId) ?? []), socket]);
-  }
-
-  function forget(socket: LiveSocket): void {
-    sockets.delete(socket);
-    takers.delete(socket);
-    socket.etag = null;
-    const { machineId } = socket.principal;
-    if (machineId === null) return;
-    const others = (byMachine.get(machineId) ?? []).filter((mine) => mine !== socket);
-    if (others.length > 0) byMachine.set(machineId, others);
-    else byMachine.delete(machineId);
-  }
-}
-
-/** Which machines' plans these events may change: most change any, some one machine's, some none. */
-export function concerned(events: readonly EventMessage[]): 'all' | string[] {
-  const ids = new Set<string>();
-  for (const { type, data } of events) {
-    if (type.startsWith('token.') || type === 'machine.joined' || type === 'machine.removed') continue;
-    if (!Array.isArray(data.machine_ids)) return 'all';
-    for (const id of data.machine_ids) ids.add(String(id));
-  }
-  return [...ids];
-}
-
-/** True for the address of the live channel. */
-export function isLivePath(url: string | undefined): boolean {
-  return (url ?? '').split('?', 1)[0] === WS_PATH;
 }
