@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
 import { machineStatus } from '../../server/src/client/status.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';
 import { beginEpoch, operatorKey, trustOperator } from '../../server/src/client/trust-verbs.ts';
@@ -64,6 +65,12 @@ describe('time that passed differently', () => {
       await expect(syncMachine(machine.ctx, { mode: 'explicit' })).rejects.toMatchObject({ code: 'PLAN_REPLAYED' });
       expect(await have(machine)).toEqual({ aa: '1.1.0', bb: '1.0.0' });
       expect((await machineStatus(machine.ctx)).hub?.error).toMatch(/^PLAN_REPLAYED/);
+      expect((await runDoctor(machine.ctx)).checks).toContainEqual({
+        check: 'plan',
+        result: 'fail',
+        message: expect.stringMatching(/^PLAN_REPLAYED/),
+        fix: expect.stringContaining('`hv trust epoch`'),
+      });
     } finally {
       await old.close();
     }

@@ -8,6 +8,7 @@ import { hubIsAway } from './hub-client.ts';
 import { lastRefusals } from './local-audit.ts';
 import { notInstalled } from './not-installed.ts';
 import { cachedPlan, fetchPlan, isPinned } from './plan.ts';
+import { howToRejoin } from './rejoin.ts';
 
 /** `shown`: not installed, but shown by `hv dev`. */
 export type StatusState =
@@ -194,7 +195,7 @@ async function knownPlan(ctx: ClientContext): Promise<{ plan: Plan | null; hub: 
     if (!(thrown instanceof HaiveError)) throw thrown;
     const cached = await cachedPlan(ctx);
     const { code, message } = thrown;
-    const hint = code === 'TOKEN_INVALID' ? 'Run `hv leave`, then join again.' : thrown.hint;
+    const hint = code === 'TOKEN_INVALID' ? howToRejoin(ctx) : thrown.hint;
     const error = formatError({ code, message, hint });
     return { plan: cached?.plan ?? null, hub: { url, reachable: !hubIsAway(thrown), error } };
   } finally {

@@ -1,7 +1,9 @@
 import { lstat } from 'node:fs/promises';
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
 import { type ClientContext, hubAddress, hubAuthorities, hubFor } from '../context.ts';
-import { connectHub } from '../hub-client.ts';
+import { connectHub, hubIsAway } from '../hub-client.ts';
+import { fetchPlan } from '../plan.ts';
+import { howToRejoin } from '../rejoin.ts';
 import { fail, type Looks, ok, warn } from './found.ts';
 
 /** This computer, its configuration, and the hub it belongs to. */
@@ -50,12 +52,27 @@ export const HUB_LOOKS: Looks = {
     } catch (thrown) {
       const error = toHaiveError(thrown);
       if (error.code === 'TOKEN_INVALID') {
-        const name = ctx.config.machine?.name ?? 'NAME';
-        return fail(
-          "The hub refuses this machine's token",
-          `An operator runs \`hv machines remove ${name}\` where \`hv machines\` still lists it; then run \`hv join URL --token T\` here.`,
-        );
+        return fail("The hub refuses this machine's token", howToRejoin(ctx));
       }
+      throw error;
+    } finally {
+      hub.close();
+    }
+  },
+
+  plan: async (ctx) => {
+    if (ctx.config.token === undefined) return ok('no plan yet');
+    const hub = await hubFor(ctx, 'machine', 3_000);
+    try {
+      // One that is here already may be past its time.
+      const { plan } = await fetchPlan(ctx, hub, { fresh: true });
+      return new Date(plan.expiresAt) > ctx.clock()
+        ? ok("the hub's plan is signed for this machine, and no older than the last")
+        : fail(`The hub's plan expired at ${plan.expiresAt}`, 'Compare the clocks, and look at the log of the hub.');
+    } catch (thrown) {
+      const error = toHaiveError(thrown);
+      // Another look says so.
+      if (hubIsAway(error) || error.code === 'TOKEN_INVALID') return ok('not known without the hub');
       throw error;
     } finally {
       hub.close();
