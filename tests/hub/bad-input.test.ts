@@ -89,6 +89,16 @@ describe.each(ENGINES)('bad input, on %s', (engine) => {
       'BAD_REQUEST',
     ],
     ['a NUL in a text', 'PATCH', '/api/machines/there', { body: { groups: ['a\u0000b'] } }, 400, 'BAD_REQUEST'],
+    ...['/api/plugins/p/install', '/api/plugins/p/uninstall', '/api/plugins/sync'].map(
+      (path): (typeof cases)[number] => [
+        `no machine named for ${path}`,
+        'POST',
+        path,
+        { body: { target_machines: [] } },
+        400,
+        'BAD_REQUEST',
+      ],
+    ),
     ['a limit of nought', 'GET', '/api/machines?limit=0', {}, 400, 'BAD_REQUEST'],
     ['a limit that is no number', 'GET', '/api/events?limit=x', {}, 400, 'BAD_REQUEST'],
     ['a negative seq', 'GET', '/api/events?after=-1', {}, 400, 'BAD_REQUEST'],

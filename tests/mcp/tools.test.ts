@@ -165,6 +165,17 @@ it('install_plugin, rollback_plugin and remove_plugin change this machine', asyn
   ).toBe(true);
 });
 
+it('takes an empty list of machines for a mistake, never for all of them', async () => {
+  const nobody = { plugin_id: 'devops-essentials', target_machines: [] };
+  for (const session of [author, machine]) {
+    for (const tool of ['install_plugin', 'remove_plugin']) {
+      const { text } = await session.call(tool, nobody);
+      expect(text).toMatch(/^BAD_REQUEST: .*target_machines: an empty list names no machine: leave it out/);
+    }
+  }
+  await access(installed('devops-essentials'));
+});
+
 it('keeps answering about this machine while the hub is away', async () => {
   await collective.hub.stop();
   const status = await machine.call('get_plugin_status');

@@ -6,6 +6,13 @@ import * as s from './schemas.ts';
 
 const plugin = '{id}';
 
+/** Left out is the default of who asks. An empty list is refused: whoever named nobody has not asked for all. */
+const targetMachines = z
+  .array(z.string())
+  .min(1, 'an empty list names no machine; name machines, or leave the field out')
+  .optional()
+  .describe('names or ids; left out: the machine that asks, for an operator every machine');
+
 export const REGISTRY_ENDPOINTS = {
   blobsMissing: {
     method: 'POST',
@@ -105,7 +112,7 @@ export const REGISTRY_ENDPOINTS = {
     body: z.object({
       force: z.boolean().default(false),
       dry_run: z.boolean().default(false),
-      target_machines: z.array(z.string()).optional(),
+      target_machines: targetMachines,
     }),
     reply: z.object({
       machines: z.array(
@@ -160,7 +167,7 @@ export const REGISTRY_ENDPOINTS = {
     access: ['operator', 'machine'],
     body: z.object({
       version: z.string().default('latest'),
-      target_machines: z.array(z.string()).optional(),
+      target_machines: targetMachines,
       force: z.boolean().default(false),
       bring: z
         .object({
@@ -194,7 +201,7 @@ export const REGISTRY_ENDPOINTS = {
     path: `/api/plugins/${plugin}/uninstall`,
     summary: 'Take a plugin out of the desired state of machines',
     access: ['operator', 'machine'],
-    body: z.object({ target_machines: z.array(z.string()).optional() }),
+    body: z.object({ target_machines: targetMachines }),
     reply: z.object({ name: z.string(), machines: z.array(z.string()), along: s.Along, seq: z.number().int() }),
   },
 } as const satisfies Record<string, Endpoint>;

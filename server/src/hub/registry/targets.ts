@@ -30,7 +30,7 @@ export async function chooseMachines(
     return { machines: [self], named: true };
   }
   const all = await allMachineFacts(hub.store.read);
-  if (refs === undefined || refs.length === 0) return { machines: all, named: false };
+  if (refs === undefined) return { machines: all, named: false };
   const chosen = new Map<string, MachineFacts>();
   for (const ref of refs) {
     const found = all.find((m) => m.id === ref) ?? all.find((m) => m.name === ref);

@@ -24,6 +24,7 @@ const reference = z
   .describe('NAME, NAME@RANGE (devops-essentials@^1.2.0) or an id (plugin_devops-essentials_1.2.0)');
 const machines = z
   .array(z.string().min(1).max(64))
+  .min(1, 'an empty list names no machine: leave it out for this machine, or give ["*"] for every compatible one')
   .max(1000)
   .optional()
   .describe(
