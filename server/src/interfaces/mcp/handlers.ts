@@ -13,6 +13,7 @@ import type { CallContext, Handlers } from './call-tool.ts';
 import { COLLECTIVE_HANDLERS } from './collective-handlers.ts';
 import { createPluginFolder } from './create-plugin.ts';
 import { pluginSource } from './plugin-source.ts';
+import { published, registered } from './publishing-say.ts';
 import * as say from './say.ts';
 
 const MAX_LISTED = 50;
@@ -149,13 +150,13 @@ export const HANDLERS: Handlers = {
 
   register_plugin: async (input, call) => {
     const result = await registerPlugin(await client(call), pluginSource(input), ({ step }) => call.onProgress(step));
-    return { text: say.registered(result), data: result };
+    return registered(result);
   },
 
   publish_plugin: async ({ plugin_id, target_groups, all, notify_agents, accept_surface }, call) => {
     const target = { groups: target_groups, all, notify: notify_agents, accept: accept_surface };
     const result = await publishRegistered(await client(call), plugin_id, target);
-    return { text: say.published(result), data: result };
+    return published(result);
   },
 };
 

@@ -1,7 +1,6 @@
 import type { Advice } from '../../client/advice.ts';
 import type { InstallResult } from '../../client/install.ts';
 import { describeSync } from '../../client/notice.ts';
-import type { RegisterResult } from '../../client/publish.ts';
 import type { PluginInfo } from '../../client/registry.ts';
 import type { RemoveResult } from '../../client/remove.ts';
 import type { RollbackResult } from '../../client/rollback.ts';
@@ -14,7 +13,8 @@ import type { Reply } from '../../contract/endpoints.ts';
 const MAX_ROWS = 50;
 const RELOAD = 'Type /reload-plugins to use it in this session.';
 
-function rows(lines: readonly string[]): string {
+/** A line each, cut where there are too many. */
+export function rows(lines: readonly string[]): string {
   const shown = lines.slice(0, MAX_ROWS);
   const left = lines.length - shown.length;
   return [...shown, ...(left > 0 ? [`… and ${left} more`] : [])].join('\n');
@@ -144,34 +144,6 @@ export function rolledBack(result: RollbackResult): string {
 
 export function created(path: string, files: readonly string[]): string {
   return `Made ${path}\n${rows(files)}\nEdit the files, then register_plugin and publish_plugin.`;
-}
-
-export function registered(result: RegisterResult): string {
-  const head = `${result.id} is ${result.created ? 'registered' : 'registered already, with the same bytes'} (${result.status}).`;
-  const changes = result.changes.map((c) => `translated ${c.file}: ${c.why}`);
-  const findings = result.findings.map((f) => `${f.severity} ${f.file}: ${f.message} ${f.fix}`.trim());
-  const waits =
-    result.may_publish || result.status !== 'registered' ? '' : 'It waits for an operator, who publishes it.';
-  return [head, waits, rows([...changes, ...findings])].filter((part) => part !== '').join('\n');
-}
-
-export function published(result: Reply<'publish'>): string {
-  if (result.held !== undefined) {
-    const { name, version, held } = result;
-    return `${result.id} reaches nobody yet: ${held.reason}. An operator lets it go with \`hv approve ${name}@${version}\`.`;
-  }
-  const to = result.groups.includes('*') ? 'every machine' : result.groups.join(', ');
-  const { withheld } = result;
-  const more =
-    withheld === undefined
-      ? ''
-      : ` ${withheld.groups.join(', ')} waits until ${withheld.approvals} operators approved it, so far ${withheld.by.length}.`;
-  const key = result.changed_key;
-  const refused =
-    key === undefined
-      ? ''
-      : ` It is signed by another key than ${key.version}: machines refuse it until \`hv trust add ${result.name} ${key.keyid}\` there.`;
-  return `${result.id} is published to ${to}: ${result.machines.length} machines should have it now.${more}${refused}`;
 }
 
 export function advice({ recommendations, unused, popular }: Advice): string {

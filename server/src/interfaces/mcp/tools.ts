@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { Published } from '../../contract/schemas.ts';
 import { COLLECTIVE_TOOLS } from './collective-tools.ts';
 
 /**
@@ -46,6 +47,9 @@ const registered = {
   digest: z.string(),
   status: z.string(),
 };
+const next_steps = z
+  .array(z.string())
+  .describe('what must still happen before machines have it, and who does it: tell the user');
 const summary = z.object({
   id: z.string(),
   name: z.string(),
@@ -347,7 +351,16 @@ export const TOOLS = {
       plugin_archive: z.string().max(100_000_000).optional().describe('A zip, base64'),
       plugin_url: z.url().max(4096).optional().describe('Where the hub fetches a zip'),
     }),
-    output: z.object({ ...registered, created: z.boolean(), findings: z.array(finding) }),
+    output: z.object({
+      ...registered,
+      created: z.boolean(),
+      changes: z
+        .array(z.object({ file: z.string(), why: z.string(), before: z.string(), after: z.string() }))
+        .describe('what was translated to what Claude Code loads, the first 50'),
+      change_count: z.number().int(),
+      findings: z.array(finding),
+      next_steps,
+    }),
     annotations: { ...adds, openWorldHint: true },
   },
   publish_plugin: {
@@ -370,6 +383,8 @@ export const TOOLS = {
       ...registered,
       groups: z.array(z.string()),
       machines: z.array(z.string()).describe('machines that should now have it'),
+      ...Published.pick({ instead: true, withheld: true, changed_key: true, held: true }).shape,
+      next_steps,
     }),
     annotations: adds,
   },
