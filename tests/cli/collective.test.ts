@@ -40,7 +40,14 @@ describe('memories', () => {
     const changed = await hvOk(a, ['memories', 'edit', kept.id, '--content', 'Run vacuum before the nightly export']);
     expect(changed).toMatchObject({ id: kept.id, category: 'runbook' });
     expect((await hv(b, ['memories', '--tag', 'export'])).stdout).toContain('Run vacuum before');
-    await hvOk(a, ['memories', 'forget', kept.id]);
+    const forWeb = await hvOk(a, ['memories', 'edit', kept.id, '--groups', 'web']);
+    expect(forWeb).toMatchObject({ id: kept.id, visibility: 'groups', groups: ['web'] });
+    expect((await hvOk(b, ['memories'])).memories).toEqual([]);
+    const hidden = await hvOk(a, ['memories', 'edit', kept.id, '--content', 'Mine', '--visibility', 'private']);
+    expect(hidden).toMatchObject({ content: 'Mine', visibility: 'private' });
+    const shared = await hvOk(a, ['memories', 'edit', hidden.id, '--visibility', 'collective']);
+    expect((await hvOk(b, ['memories'])).memories).toMatchObject([{ id: shared.id, content: 'Mine' }]);
+    await hvOk(a, ['memories', 'forget', shared.id]);
     expect((await hvOk(b, ['memories'])).memories).toEqual([]);
   });
 

@@ -63,6 +63,25 @@ describe.each(ENGINES)('memories of the collective on %s', (engine) => {
     expect(edit.code).toBe('MEMORY_NOT_FOUND');
   });
 
+  it('that names groups is for those alone, also without a visibility; one that contradicts it is refused', async () => {
+    const { id, visibility } = (await store(es, { content: 'The okapi quota is nine', groups: ['db'] })).expect(200);
+    expect(visibility).toBe('groups');
+    const open = (await store(es, { content: 'The okapi quota was eight' })).expect(200);
+    const edit = await ask(t.url, 'PATCH', `${path}/${open.id}`, { token: es.token, body: { groups: ['db'] } });
+    expect(edit.expect(200)).toMatchObject({ visibility: 'groups', groups: ['db'] });
+    const imported = { memories: [{ content: 'The okapi quota will be ten', groups: ['db'] }] };
+    (await ask(t.url, 'POST', `${path}/import`, { token: operator, body: imported })).expect(200);
+    expect(await search(web, 'okapi quota')).toEqual([]);
+    const db = await t.machine('db-1', { groups: ['db'] });
+    expect((await search(db, 'okapi quota')).map((h) => h.id)).toEqual(expect.arrayContaining([id, open.id]));
+    expect(await search(db, 'okapi quota')).toHaveLength(3);
+    const both = { content: 'x', visibility: 'collective', groups: ['db'] };
+    expect((await store(es, both)).code).toBe('BAD_REQUEST');
+    expect((await ask(t.url, 'PATCH', `${path}/${id}`, { token: es.token, body: both })).code).toBe('BAD_REQUEST');
+    const back = await ask(t.url, 'PATCH', `${path}/${id}`, { token: es.token, body: { visibility: 'collective' } });
+    expect(back.expect(200)).toMatchObject({ visibility: 'collective', groups: [] });
+  });
+
   it.each(['internal', 'confidential', 'pii'])(
     'marked %s is refused by the hub whole, and so is a private one',
     async (mark) => {

@@ -39,6 +39,14 @@ function hook(home: TempHome, script: string, args: string[] = [], node = true):
 // biome-ignore lint/suspicious/noExplicitAny: a hook's output is what the test looks into
 const contextOf = (output: any): string => output?.hookSpecificOutput?.additionalContext ?? '';
 
+/** The files of the hub's database in which a word stands, its log among them. */
+async function inHub(word: string): Promise<string[]> {
+  const folder = join(collective.operator.project, '..', 'hub-data');
+  const found = [];
+  for (const name of await readdir(folder)) if ((await readFile(join(folder, name))).includes(word)) found.push(name);
+  return found;
+}
+
 describe('memories', () => {
   let b: McpSession;
   beforeAll(async () => {
@@ -79,11 +87,7 @@ describe('memories', () => {
     expect(own.data.memories).toHaveLength(4);
     const file = join(homeA.home, '.haivemind', 'memories.json');
     expect((await stat(file)).mode & 0o777).toBe(0o600);
-    // Not a byte of it is in the hub's database.
-    for (const name of await readdir(join(collective.operator.project, '..', 'hub-data'))) {
-      const bytes = await readFile(join(collective.operator.project, '..', 'hub-data', name));
-      expect(bytes.includes('zanzibar'), name).toBe(false);
-    }
+    expect(await inHub('zanzibar')).toEqual([]);
   });
 
   it('that must stay cannot be shared, and one that becomes confidential is taken back', async () => {
@@ -91,8 +95,11 @@ describe('memories', () => {
     expect([wrong.isError, wrong.text]).toEqual([true, expect.stringMatching(/^MEMORY_STAYS_HERE: /)]);
     const { data } = await a.call('store_memory', { content: 'The quokka rollout starts on Friday' });
     expect((await b.call('search_memories', { query: 'quokka rollout' })).data.memories).toHaveLength(1);
-    const hidden = await a.call('update_memory', { memory_id: data.id, confidentiality: 'confidential' });
-    expect(hidden.data).toMatchObject({ visibility: 'private', confidentiality: 'confidential' });
+    const secret = { content: 'The quokka rollout of Jane Wombat starts on Friday', tags: ['wombat'] };
+    const mark = { memory_id: data.id, ...secret, confidentiality: 'confidential' };
+    const hidden = await a.call('update_memory', mark);
+    expect(hidden.data).toMatchObject({ ...secret, visibility: 'private', confidentiality: 'confidential' });
+    expect([await inHub('Wombat'), await inHub('wombat')]).toEqual([[], []]);
     expect((await b.call('search_memories', { query: 'quokka rollout' })).data.memories).toEqual([]);
     const share = await a.call('update_memory', { memory_id: hidden.data.id, visibility: 'collective' });
     expect(share.text).toMatch(/^MEMORY_STAYS_HERE: /);
@@ -100,6 +107,19 @@ describe('memories', () => {
     expect((await a.call('forget_memory', { memory_id: hidden.data.id })).text).toMatch(/^MEMORY_NOT_FOUND: /);
     const other = await b.call('store_memory', { content: 'b knows the ocelot' });
     expect((await a.call('forget_memory', { memory_id: other.data.id })).text).toMatch(/^FORBIDDEN: /);
+  });
+
+  it('are for the groups that are named, and a private one can be shared', async () => {
+    await a.call('store_memory', { content: 'The numbat is for the web', groups: ['web'] });
+    const { data } = await a.call('store_memory', { content: 'The numbat is private', visibility: 'private' });
+    const forWeb = await a.call('update_memory', { memory_id: data.id, groups: ['web'], visibility: 'groups' });
+    expect(forWeb.text).toContain('for the groups web');
+    expect((await b.call('search_memories', { query: 'numbat' })).data.memories).toEqual([]);
+    const mine = (await a.call('search_memories', { query: 'numbat' })).data.memories as { visibility: string }[];
+    expect(mine.map((m) => m.visibility)).toEqual(['groups', 'groups']);
+    const all = await a.call('update_memory', { memory_id: forWeb.data.id, visibility: 'collective', groups: [] });
+    expect(all.data).toMatchObject({ id: forWeb.data.id, visibility: 'collective' });
+    expect((await b.call('search_memories', { query: 'numbat' })).data.memories).toHaveLength(1);
   });
 
   it('of a machine without a hub are its own, and a damaged file is left alone', async () => {

@@ -22,8 +22,11 @@ const memoryText = {
 /** A memory as it is sent to the hub: strict, so that one marked as not for others is refused whole. */
 export const NewMemory = z.strictObject({
   ...memoryText,
-  visibility: z.enum(['groups', 'collective']).default('collective'),
-  groups: words(100).describe('who may read it, with visibility `groups`; the own groups when empty'),
+  visibility: z
+    .enum(['groups', 'collective'])
+    .optional()
+    .describe('`groups` where groups are named, else `collective`, when left out'),
+  groups: words(100).describe('who may read it; the own groups when empty, with visibility `groups`'),
   confidentiality: z.literal('normal').default('normal'),
 });
 
@@ -45,7 +48,7 @@ export const MemoryEdit = z.strictObject({
   importance: z.number().int().min(1).max(5).optional(),
   expires_at: moment.nullable().optional(),
   visibility: z.enum(['groups', 'collective']).optional(),
-  groups: z.array(word).max(100).optional(),
+  groups: z.array(word).max(100).optional().describe('who may read it from now on; makes the visibility `groups`'),
 });
 
 export const Memory = z.object({

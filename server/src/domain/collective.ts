@@ -1,3 +1,5 @@
+import { HaiveError } from './errors.ts';
+
 /** Rules of the collective: who may read, who is told, who may do a task. Pure. */
 
 /** Milliseconds that a claim holds without a sign of life from the claimant. */
@@ -29,6 +31,22 @@ export function addressed(groups: readonly string[], member: Pick<Member, 'group
 export function mayRead(memory: Readable, member: Member): boolean {
   if (memory.visibility === 'collective' || memory.machineId === member.id) return true;
   return memory.visibility === 'groups' && memory.groups.some((g) => member.groups.includes(g));
+}
+
+/**
+ * For whom a memory is to be; naming groups makes it theirs.
+ * @returns undefined where neither says anything
+ * @throws HaiveError BAD_REQUEST where the groups contradict the visibility
+ */
+export function audienceOf<V extends string>(
+  visibility: V | undefined,
+  groups: readonly string[] = [],
+): V | 'groups' | undefined {
+  if (groups.length === 0 || visibility === 'groups') return visibility;
+  if (visibility === undefined) return 'groups';
+  throw new HaiveError('BAD_REQUEST', `A memory of visibility ${visibility} is not for groups (${groups.join(', ')})`, {
+    hint: 'Use visibility groups, or name no groups.',
+  });
 }
 
 export interface Demand {

@@ -1,10 +1,12 @@
 import { ImportedMemory } from '../../contract/collective-schemas.ts';
+import { audienceOf } from '../../domain/collective.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { changePrivateMemories, PrivateMemory } from '../../machine/private-memories.ts';
 import type { ClientContext } from '../context.ts';
 import { foreignMemories } from './foreign-memory.ts';
 import { askAsMember } from './member.ts';
-import { ALL_HOURS, type MemoryItem, ownMemories, withServer } from './memory.ts';
+import { ALL_HOURS, type MemoryItem, withServer } from './memory.ts';
+import { ownMemories } from './own-memories.ts';
 
 const BATCH = 200;
 
@@ -31,7 +33,7 @@ export async function exportMemories(
 
 /**
  * Takes exported lines in again: private ones here, the others to the hub; what is there already is left alone.
- * @throws HaiveError BODY_INVALID naming the line, before anything is changed
+ * @throws HaiveError BODY_INVALID naming the line, BAD_REQUEST (groups against visibility), before anything is changed
  */
 export async function importMemories(ctx: ClientContext, text: string): Promise<{ added: number; known: number }> {
   const own: PrivateMemory[] = [];
@@ -43,7 +45,8 @@ export async function importMemories(ctx: ClientContext, text: string): Promise<
       own.push(check(PrivateMemory, value, i));
     else {
       const { machine, updated_at: _u, score: _s, reason: _r, ...rest } = value;
-      shared.push(check(ImportedMemory, typeof machine === 'string' ? { ...rest, source: machine } : rest, i));
+      const memory = check(ImportedMemory, typeof machine === 'string' ? { ...rest, source: machine } : rest, i);
+      shared.push({ ...memory, visibility: audienceOf(memory.visibility, memory.groups) });
     }
   });
   const kept = await changePrivate(ctx, own);

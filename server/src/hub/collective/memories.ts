@@ -1,6 +1,6 @@
 import type * as z from 'zod';
 import type { ImportedMemory, Memory } from '../../contract/collective-schemas.ts';
-import { type Member, mayRead } from '../../domain/collective.ts';
+import { audienceOf, type Member, mayRead } from '../../domain/collective.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { findMemory, insertMemories, memoriesWithIds, updateMemory } from '../../storage/collective-queries.ts';
 import type { MemoriesTable } from '../../storage/collective-tables.ts';
@@ -78,7 +78,7 @@ export const memoryUseCases: MemoryCases = {
   async editMemory(hub, { principal, params, body }) {
     return await write(hub, principal, async ({ tx, rev, at, audit }) => {
       const row = await ownMemory(tx, principal, params.memory ?? '', at);
-      const visibility = body.visibility ?? row.visibility;
+      const visibility = audienceOf(body.visibility, body.groups) ?? row.visibility;
       const groups = body.groups ?? list(row.groups);
       const until = body.expires_at === undefined ? row.expires_at : body.expires_at;
       const next: MemoriesTable = {
@@ -180,6 +180,7 @@ function readers(groups: readonly string[], caller: Member | null): readonly str
 
 function rowOf(body: New, caller: Member | null, principal: Principal, rev: number, at: string): MemoriesTable {
   const by = caller?.name ?? principal.name;
+  const visibility = audienceOf(body.visibility, body.groups) ?? 'collective';
   const created = body.created_at === undefined ? at : utc(body.created_at);
   return {
     id: body.id ?? newId('mem'),
@@ -189,8 +190,8 @@ function rowOf(body: New, caller: Member | null, principal: Principal, rev: numb
     tags: JSON.stringify([...new Set(body.tags)]),
     project: body.project,
     importance: body.importance,
-    visibility: body.visibility,
-    groups: JSON.stringify(body.visibility === 'groups' ? readers(body.groups, caller) : []),
+    visibility,
+    groups: JSON.stringify(visibility === 'groups' ? readers(body.groups, caller) : []),
     machine_id: caller?.id ?? null,
     author: body.source === undefined ? by : `${body.source} (by ${by})`,
     // Nobody writes into the future, where it would stay the newest.

@@ -1,13 +1,8 @@
+import { forgetMemory, updateMemory } from '../../client/collective/change-memory.ts';
 import { acknowledge } from '../../client/collective/inbox.ts';
 import { announceIncident, postMortem, recordIncident } from '../../client/collective/incidents.ts';
 import { askAsMember } from '../../client/collective/member.ts';
-import {
-  forgetMemory,
-  recentMemories,
-  searchMemories,
-  storeMemory,
-  updateMemory,
-} from '../../client/collective/memory.ts';
+import { recentMemories, searchMemories, storeMemory } from '../../client/collective/memory.ts';
 import { claimTask, delegateTask, listTasks, updateTask } from '../../client/collective/tasks.ts';
 import { type ClientContext, openClient } from '../../client/context.ts';
 import { HaiveError } from '../../domain/errors.ts';
@@ -20,10 +15,10 @@ const HOUR_MS = 3600_000;
 
 /** One use case a tool: parse, call, say. */
 export const COLLECTIVE_HANDLERS: Pick<Handlers, keyof typeof COLLECTIVE_TOOLS> = {
-  store_memory: async ({ expires_in_days, groups, ...memory }, call) => {
+  store_memory: async ({ expires_in_days, ...memory }, call) => {
     const ctx = await client(call);
     const expires_at = expires_in_days === undefined ? undefined : later(ctx, expires_in_days * 24 * HOUR_MS);
-    const kept = await storeMemory(ctx, { ...memory, groups: groups.length > 0 ? groups : undefined, expires_at });
+    const kept = await storeMemory(ctx, { ...memory, expires_at });
     return { text: say.stored(kept), data: kept };
   },
 

@@ -12,7 +12,7 @@ const keywords = c.MemorySearch.shape.keywords.describe('5-10 synonyms and techn
 const memoryId = z.string().min(1).max(80).describe('As a search or list answered it');
 const confidentiality = c.Confidentiality.optional().describe('Anything but normal never leaves this machine');
 const visibility = c.Visibility.optional().describe(
-  'private: this machine alone. Default: collective, or private when confidentiality is not normal',
+  'private: this machine alone. Default: groups when groups are named, private when confidentiality is not normal, else collective',
 );
 const memory = c.Memory.omit({ groups: true, updated_at: true }).extend({ score: z.number().optional() });
 /** The client gives a model the data, not the text: what must be said of others' words stands in it. */
@@ -45,7 +45,7 @@ export const COLLECTIVE_TOOLS = {
       category: stored.category.describe('runbook, decision, incident, discovery, …'),
       project: filter.project,
       visibility,
-      groups: words(100).describe('Who may read it, with visibility groups; the own groups when left out'),
+      groups: words(100).describe('Only these may read it; with visibility groups the own groups when left out'),
       confidentiality,
       expires_in_days: z.number().positive().max(3650).optional(),
     }),
@@ -77,11 +77,13 @@ export const COLLECTIVE_TOOLS = {
   update_memory: {
     title: 'Change a memory',
     description:
-      'Changes a memory of this machine; only what is given. Making it private or confidential takes it back from the others.',
+      'Changes a memory of this machine; only what is given. Making it private or confidential takes it back from the others, naming groups ' +
+      'or visibility shares a private one; then it has another id.',
     input: z.object({
       memory_id: memoryId,
       ...c.MemoryEdit.omit({ project: true, expires_at: true }).shape,
-      visibility,
+      groups: words(100).describe('Only these may read it from now on'),
+      visibility: c.Visibility.optional().describe('private takes it back to this machine. Default: as it is'),
       confidentiality,
     }),
     output: memory,

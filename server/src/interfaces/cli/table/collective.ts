@@ -56,6 +56,7 @@ export const COLLECTIVE_VERBS: VerbRow[] = [
       ['--tags <list>', 'edit: the new tags (a,b)'],
       ['--importance <n>', 'edit: 1 to 5'],
       ['--visibility <who>', 'edit: private, groups or collective'],
+      ['--groups <list>', 'edit: for these groups alone (a,b)'],
       ['--confidentiality <mark>', 'edit: normal, internal, confidential or pii'],
       ['--shared', 'export: without the private memories of this machine'],
       ['--from-server <url>', 'import: from the MCP address of a hAIveMind memory server'],

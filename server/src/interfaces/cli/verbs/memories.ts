@@ -1,13 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import {
-  forgetMemory,
-  type MemoryItem,
-  recentMemories,
-  searchMemories,
-  storeMemory,
-  updateMemory,
-} from '../../../client/collective/memory.ts';
+import { forgetMemory, updateMemory } from '../../../client/collective/change-memory.ts';
+import { type MemoryItem, recentMemories, searchMemories, storeMemory } from '../../../client/collective/memory.ts';
 import { exportMemories, importFromServer, importMemories } from '../../../client/collective/transfer-memories.ts';
 import { Confidentiality, Visibility } from '../../../contract/collective-schemas.ts';
 import { HaiveError } from '../../../domain/errors.ts';
@@ -27,7 +21,7 @@ export const remember: Verb = async (call) => {
     tags: listOption(options.tags, 'tags'),
     project: options.project,
     importance: countOption(options.importance, 'importance'),
-    visibility: options.private === true ? 'private' : groups === undefined ? undefined : 'groups',
+    visibility: options.private === true ? 'private' : undefined,
     groups,
     confidentiality: choiceOption(options.confidentiality, 'confidentiality', Confidentiality.options),
     expires_at: laterOption(options.days, 'days', 24),
@@ -78,6 +72,7 @@ async function edit(call: VerbCall): Promise<VerbOutput> {
     tags: listOption(options.tags, 'tags'),
     importance: countOption(options.importance, 'importance'),
     visibility: choiceOption(options.visibility, 'visibility', Visibility.options),
+    groups: listOption(options.groups, 'groups'),
     confidentiality: choiceOption(options.confidentiality, 'confidentiality', Confidentiality.options),
   };
   if (Object.values(change).every((value) => value === undefined))
