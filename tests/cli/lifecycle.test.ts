@@ -199,8 +199,28 @@ describe('hv', () => {
     expect(nowhere.json).toMatchObject({ error: { code: 'ROLLBACK_UNAVAILABLE' } });
     const unknown = await hv(machine, ['rollback', 'devops-essentials', '--to', '7.7.7', '--json']);
     expect(unknown.json).toMatchObject({ error: { code: 'VERSION_NOT_FOUND' } });
+    for (const [word, code] of [
+      ['^1.0.0', 'VERSION_INVALID'],
+      ['latest', 'VERSION_INVALID'],
+    ] as const) {
+      const range = await hv(machine, ['rollback', 'devops-essentials', '--to', word, '--json']);
+      expect(range.json).toMatchObject({ error: { code } });
+    }
+    const two = await hv(machine, ['rollback', 'devops-essentials@1.2.0', '--to', '1.3.0', '--json']);
+    expect(two.json).toMatchObject({ error: { code: 'ID_MISMATCH' } });
     const none = await hv(machine, ['rollback', 'no-such', '--json']);
     expect(none.json).toMatchObject({ error: { code: 'NOT_INSTALLED' } });
+  });
+
+  it('removes no other version than the one that is named', async () => {
+    const [other, elsewhere] = [
+      await hv(machine, ['remove', 'devops-essentials@9.9.9', '--json']),
+      await hv(collective.operator, ['remove', 'plugin_devops-essentials_9.9.9', '--machines', 'b', '--json'], {
+        env: { HAIVEMIND_TOKEN: collective.hub.adminToken ?? '' },
+      }),
+    ];
+    for (const run of [other, elsewhere]) expect(run.json).toMatchObject({ error: { code: 'ID_MISMATCH' } });
+    expect(await stateOf('devops-essentials')).toMatchObject({ version: '1.3.0', state: 'verified' });
   });
 
   it('removes, stays removed, and installs again', async () => {

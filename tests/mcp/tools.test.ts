@@ -134,9 +134,14 @@ it('install_plugin, rollback_plugin and remove_plugin change this machine', asyn
   const { version } = JSON.parse(await readFile(installed('made-here'), 'utf8'));
 
   const manifest = join(folder, '.claude-plugin', 'plugin.json');
-  await writeFile(manifest, (await readFile(manifest, 'utf8')).replace(`"${version}"`, '"9.1.0"'));
-  const second = await author.call('register_plugin', { plugin_path: folder });
-  await author.call('publish_plugin', { plugin_id: second.data.id, all: true });
+  for (const next of ['9.0.0', '9.1.0']) {
+    await writeFile(
+      manifest,
+      (await readFile(manifest, 'utf8')).replace(/"version": *"[^"]+"/, `"version": "${next}"`),
+    );
+    const second = await author.call('register_plugin', { plugin_path: folder });
+    await author.call('publish_plugin', { plugin_id: second.data.id, all: true });
+  }
   const updated = await machine.call('install_plugin', { plugin_id: 'made-here', version: '9.1.0' });
   expect(updated.data).toMatchObject({ version: '9.1.0', reload_needed: true });
   expect(JSON.parse(await readFile(installed('made-here'), 'utf8')).version).toBe('9.1.0');
@@ -147,7 +152,28 @@ it('install_plugin, rollback_plugin and remove_plugin change this machine', asyn
   expect((await machine.call('sync_plugins')).isError).toBe(false);
   expect(JSON.parse(await readFile(installed('made-here'), 'utf8')).version).toBe(version);
 
-  const gone = await machine.call('remove_plugin', { plugin_id: 'made-here' });
+  // A version that is named is the one that is meant, however it is named, and also where it has to come from the hub.
+  const here = async () => JSON.parse(await readFile(installed('made-here'), 'utf8')).version;
+  const fetched = await machine.call('rollback_plugin', { plugin_id: 'plugin_made-here_9.0.0' });
+  expect(fetched.data).toMatchObject({ from: version, to: '9.0.0' });
+  expect(await here()).toBe('9.0.0');
+  await machine.call('install_plugin', { plugin_id: 'made-here' });
+  expect(await here()).toBe('9.1.0');
+  const wrong = [
+    [{ plugin_id: 'made-here@9.0.0', version }, /^ID_MISMATCH: /],
+    [{ plugin_id: 'made-here', version: '^9' }, /^VERSION_INVALID: .*one exact version/],
+    [{ plugin_id: 'made-here@latest' }, /^VERSION_INVALID: /],
+    [{ plugin_id: 'plugin_made-here_9.1.0' }, /^ROLLBACK_UNAVAILABLE: made-here 9\.1\.0 is what is installed/],
+  ] as const;
+  for (const [given, answer] of wrong) expect((await machine.call('rollback_plugin', given)).text).toMatch(answer);
+  const chosen = await machine.call('rollback_plugin', { plugin_id: `made-here@${version}` });
+  expect(chosen.data).toMatchObject({ from: '9.1.0', to: version });
+  expect((await machine.call('remove_plugin', { plugin_id: 'made-here@9.9.9' })).text).toMatch(
+    new RegExp(`^ID_MISMATCH: made-here ${version} is installed here, not 9\\.9\\.9`),
+  );
+  expect(await here()).toBe(version);
+
+  const gone = await machine.call('remove_plugin', { plugin_id: `plugin_made-here_${version}` });
   expect(gone.data).toMatchObject({ name: 'made-here', removed: ['made-here'], reload_needed: true });
   await expect(access(installed('made-here'))).rejects.toThrow();
   expect((await machine.call('remove_plugin', { plugin_id: 'made-here' })).text).toMatch(/^NOT_INSTALLED: /);

@@ -74,22 +74,21 @@ export async function installPlugin(
       through: () => through,
       ...passedOn(options),
     });
-    const failed = sync.problems.find((p) => p.name === answer.name);
     const here = (await readReceipts(ctx.machine)).plugins[answer.name];
-    if (here === undefined) {
-      const wait = sync.waiting.find((w) => w.name === answer.name);
-      const why = failed?.message ?? wait?.detail ?? "the hub's plan does not hold it";
-      const { hint } = failed ?? {};
-      throw new HaiveError(
-        asCode(failed?.code),
-        `${answer.name} was not installed: ${why}`,
-        hint === undefined ? {} : { hint },
-      );
-    }
+    if (here === undefined) throw notCome(answer.name, sync);
     return { ...answer, version: here.version, sync };
   } finally {
     hub.close();
   }
+}
+
+/** Why what was asked for is not here after a sync. */
+export function notCome(name: string, sync: Pick<SyncResult, 'problems' | 'waiting'>): HaiveError {
+  const failed = sync.problems.find((p) => p.name === name);
+  const wait = sync.waiting.find((w) => w.name === name);
+  const why = failed?.message ?? wait?.detail ?? "the hub's plan does not hold it";
+  const { hint } = failed ?? {};
+  return new HaiveError(asCode(failed?.code), `${name} was not installed: ${why}`, hint === undefined ? {} : { hint });
 }
 
 const passedOn = ({ onProgress, discardEdits }: InstallOptions): Pick<SyncOptions, 'onProgress' | 'discardEdits'> => ({

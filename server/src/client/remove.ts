@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { circleOf, dependentsOn } from '../domain/dependents.ts';
 import { HaiveError } from '../domain/errors.ts';
+import { requireNamed } from '../domain/named-version.ts';
 import { parsePluginRef } from '../domain/names.ts';
 import { lookAt, removeTree } from '../machine/file-port.ts';
 import { withLock } from '../machine/lock.ts';
@@ -28,20 +29,23 @@ export interface RemoveResult {
 
 /**
  * Takes a plugin off this machine (and out of its desired state), or off others. Works without the hub, which is told later.
+ * @param ref NAME, or NAME@RANGE or an id where only that may go
  * @param options.purge keep no edits; what was kept of a plugin that is gone already goes too
- * @throws HaiveError NOT_INSTALLED, DEPENDENT_INSTALLED, FORBIDDEN, MACHINE_NOT_FOUND, and those of files
+ * @throws HaiveError NOT_INSTALLED, ID_MISMATCH, DEPENDENT_INSTALLED, FORBIDDEN, MACHINE_NOT_FOUND, and those of files
  */
 export async function removePlugin(
   ctx: ClientContext,
   ref: string,
   options: { machines?: string[] | undefined; purge?: boolean } = {},
 ): Promise<RemoveResult> {
-  const { name } = parsePluginRef(ref);
+  const asked = parsePluginRef(ref);
+  const { name } = asked;
   const purge = options.purge === true ? [name] : [];
-  if (options.machines !== undefined) return removeElsewhere(ctx, name, options.machines);
+  if (options.machines !== undefined) return removeElsewhere(ctx, ref, options.machines);
   const hub = await hubFor(ctx, 'machine');
   try {
     const receipts = await readReceipts(ctx.machine);
+    requireNamed(asked, receipts.plugins[name]?.version, 'here');
     if (receipts.plugins[name] === undefined) {
       const offered = (await cachedPlan(ctx))?.plan.plugins.some((p) => p.name === name) === true;
       if (!offered) {
@@ -105,12 +109,12 @@ async function purgeOverlay(m: Machine, name: string): Promise<boolean> {
 /** The hub knows no such plugin any more: only this machine still has it. */
 const isUnknown = (thrown: unknown): boolean => thrown instanceof HaiveError && thrown.code === 'PLUGIN_NOT_FOUND';
 
-async function removeElsewhere(ctx: ClientContext, name: string, machines: string[]): Promise<RemoveResult> {
+async function removeElsewhere(ctx: ClientContext, id: string, machines: string[]): Promise<RemoveResult> {
   const hub = await hubFor(ctx, 'operator');
   try {
     const body = machines.includes('*') ? {} : { target_machines: machines };
-    const answer = await hub.call('uninstall', { params: { id: name }, body });
-    return { name, machines: answer.machines, along: answer.along, removed: [], warnings: [] };
+    const answer = await hub.call('uninstall', { params: { id }, body });
+    return { name: answer.name, machines: answer.machines, along: answer.along, removed: [], warnings: [] };
   } finally {
     hub.close();
   }

@@ -1,4 +1,6 @@
+import semverValid from 'semver/functions/valid.js';
 import { HaiveError } from '../domain/errors.ts';
+import { parsePluginRef } from '../domain/names.ts';
 import { inRange } from '../domain/resolve.ts';
 import { getRecord } from '../machine/blob-store.ts';
 import { withLock } from '../machine/lock.ts';
@@ -7,7 +9,7 @@ import { applyChange, type Change, recover } from '../machine/transaction.ts';
 import { planRollback } from '../machine/versions-on-disk.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import { hubIsAway } from './hub-client.ts';
-import { installPlugin } from './install.ts';
+import { installPlugin, notCome } from './install.ts';
 import { notingFailure } from './local-audit.ts';
 import { notInstalled } from './not-installed.ts';
 import { sendReport } from './report.ts';
@@ -17,6 +19,8 @@ export interface RollbackResult {
   name: string;
   from: string;
   to: string;
+  /** True when it came from the hub, as an installation of exactly this version: a hold ends with `hv update`, this with `hv install`. */
+  pinned: boolean;
   /** False when the hub was away; it is told with the next sync. */
   hubTold: boolean;
   warnings: string[];
@@ -24,11 +28,15 @@ export interface RollbackResult {
 
 /**
  * Goes back to a version that is still on this disk, without the network, and holds it: no sync moves it until `hv update NAME`.
- * A version named by `to` that is not here any more is installed from the hub instead.
- * @throws HaiveError NOT_INSTALLED, ROLLBACK_UNAVAILABLE, DEPENDENCY_CONFLICT, LOCKED, and those of files
+ * A version that was named and is not here any more is installed from the hub instead.
+ * @param ref NAME, NAME@VERSION or an id
+ * @param version the exact version to go to; the reference's own when absent, the one before where that names none either
+ * @throws HaiveError NOT_INSTALLED, VERSION_INVALID, ID_MISMATCH, ROLLBACK_UNAVAILABLE, DEPENDENCY_CONFLICT, LOCKED, those of
+ * installPlugin where the version comes from the hub, and those of files
  */
-export async function rollbackPlugin(ctx: ClientContext, name: string, to?: string): Promise<RollbackResult> {
+export async function rollbackPlugin(ctx: ClientContext, ref: string, version?: string): Promise<RollbackResult> {
   const { machine } = ctx;
+  const { name, to } = target(ref, version);
   const receipts = await readReceipts(machine);
   const here = receipts.plugins[name];
   if (here === undefined) throw notInstalled(name, receipts);
@@ -40,7 +48,22 @@ export async function rollbackPlugin(ctx: ClientContext, name: string, to?: stri
     return flip(ctx, name, to, here.version);
   });
   const told = await tellHub(ctx, name, moved.to);
-  return { name, ...moved, ...told };
+  return { name, ...moved, pinned: false, ...told };
+}
+
+function target(ref: string, version: string | undefined): { name: string; to: string | undefined } {
+  const { name, range } = parsePluginRef(ref);
+  const inRef = range ?? (ref.includes('@') ? 'latest' : undefined);
+  if (inRef !== undefined && version !== undefined && inRef !== version) {
+    throw new HaiveError('ID_MISMATCH', `${ref} and version ${version} disagree`);
+  }
+  const to = version ?? inRef;
+  if (to !== undefined && semverValid(to) !== to) {
+    throw new HaiveError('VERSION_INVALID', `A rollback goes to one exact version, not to ${to.slice(0, 80)}`, {
+      hint: `Leave it out for the one before; \`hv status ${name}\` lists those that are here.`,
+    });
+  }
+  return { name, to };
 }
 
 async function flip(
@@ -115,8 +138,9 @@ async function tellHub(
 
 async function fromHub(ctx: ClientContext, name: string, from: string, to: string): Promise<RollbackResult> {
   try {
-    const { sync } = await installPlugin(ctx, `${name}@${to}`);
-    return { name, from, to, hubTold: true, warnings: sync?.warnings ?? [] };
+    const { version, sync } = await installPlugin(ctx, `${name}@${to}`);
+    if (version !== to) throw notCome(name, sync ?? { problems: [], waiting: [] });
+    return { name, from, to, pinned: true, hubTold: true, warnings: sync?.warnings ?? [] };
   } catch (thrown) {
     if (!hubIsAway(thrown)) throw thrown;
     throw new HaiveError('ROLLBACK_UNAVAILABLE', `${name} ${to} is not on this disk, and the hub does not answer`, {

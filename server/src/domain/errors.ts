@@ -96,7 +96,7 @@ export const ERRORS = {
   ID_MISMATCH: row(
     400,
     64,
-    'The id names one version and the parameters another.',
+    'One version is named, and the parameters name another or another is installed.',
     'Give the id or the version, not both.',
   ),
   NAME_TAKEN: row(409, 65, 'Another machine already has this name.', 'Choose another name with --name.'),

@@ -27,7 +27,9 @@ export async function planRollback(m: Machine, name: string, to?: string, seen?:
       : kept.find((tree) => tree.version === to);
   if (target !== undefined) return target;
   const have = kept.map((tree) => tree.version).join(', ') || 'none';
-  const what = to === undefined ? `Nothing older than ${name} ${away} is kept here` : `${name} ${to} is not kept here`;
+  const named =
+    to === receipt.version ? `${name} ${to} is what is installed already` : `${name} ${to} is not kept here`;
+  const what = to === undefined ? `Nothing older than ${name} ${away} is kept here` : named;
   throw new HaiveError('ROLLBACK_UNAVAILABLE', what, {
     hint: `Kept on this machine: ${have}. \`hv rollback ${name} --to VERSION\` brings one of them, or any other from the hub.`,
     details: { kept: kept.map((tree) => tree.version) },

@@ -1,4 +1,5 @@
 import { HaiveError } from '../../domain/errors.ts';
+import { requireNamed } from '../../domain/named-version.ts';
 import { parsePluginRef } from '../../domain/names.ts';
 import type { MachineFacts } from '../../domain/registry.ts';
 import { clearOverrides, setOverrides, WISHES } from '../../storage/override-queries.ts';
@@ -16,7 +17,8 @@ import { chooseMachines } from './targets.ts';
  */
 export const uninstall: UseCase<'uninstall'> = async (hub, call) => {
   const { principal, body } = call;
-  const { name } = parsePluginRef(call.params.id ?? '');
+  const asked = parsePluginRef(call.params.id ?? '');
+  const { name } = asked;
   const catalogue = await loadCatalogue(hub.store);
   const { machines, named } = await chooseMachines(hub, principal, body.target_machines);
   const concerned = machines
@@ -26,6 +28,7 @@ export const uninstall: UseCase<'uninstall'> = async (hub, call) => {
     versionsOf(catalogue, name, (version) => version.status === 'published');
   }
   for (const { machine, neededBy } of concerned) {
+    requireNamed(asked, machine.installed.find((p) => p.name === name)?.version, `on ${machine.name}`);
     if (neededBy.length === 0) continue;
     throw new HaiveError('DEPENDENT_INSTALLED', `On ${machine.name} ${neededBy.join(', ')} needs ${name}`, {
       details: { machine: machine.name, needed_by: neededBy },

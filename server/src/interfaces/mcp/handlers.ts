@@ -128,7 +128,7 @@ export const HANDLERS: Handlers = {
   },
 
   rollback_plugin: async ({ plugin_id, version }, call) => {
-    const result = await rollbackPlugin(await client(call), parsePluginRef(plugin_id).name, version);
+    const result = await rollbackPlugin(await client(call), plugin_id, version);
     return { text: say.rolledBack(result), data: { ...result, hub_told: result.hubTold, reload_needed: true } };
   },
 

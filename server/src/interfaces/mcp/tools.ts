@@ -291,7 +291,7 @@ export const TOOLS = {
       'Use it when an update broke something. install_plugin with the name alone ends the hold.',
     input: z.object({
       plugin_id: reference,
-      version: z.string().max(100).optional().describe('The version to go back to; the one before when left out'),
+      version: z.string().max(100).optional().describe('The exact version to go back to; the one before when left out'),
     }),
     output: z.object({
       name: z.string(),

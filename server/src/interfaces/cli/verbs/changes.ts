@@ -71,14 +71,16 @@ export const remove: Verb = async (call) => {
 };
 
 export const rollback: Verb = async (call) => {
-  const name = argument(call, 0, 'plugin');
-  const { from, to, hubTold, warnings: notes } = await rollbackPlugin(await call.open(), name, call.options.to);
+  const ref = argument(call, 0, 'plugin');
+  const done = await rollbackPlugin(await call.open(), ref, call.options.to);
+  const { name, from, to, pinned, hubTold, warnings: notes } = done;
   const { style } = call;
+  const freed = `hv ${pinned ? 'install' : 'update'} ${name}`;
   return {
-    json: { name, from, to, hub_told: hubTold, warnings: notes },
+    json: { name, from, to, pinned, hub_told: hubTold, warnings: notes },
     text: [
       `${style.green('✓')} ${name} ${from} → ${to}`,
-      style.dim(`It stays there until \`hv update ${name}\`. Open sessions take it up with /reload-plugins.`),
+      style.dim(`It stays there until \`${freed}\`. Open sessions take it up with /reload-plugins.`),
       ...warnings(notes, style),
     ].join('\n'),
   };
