@@ -57,6 +57,17 @@ export function useTemporaryFolder(path: string): void {
   process.env.CLAUDE_CODE_TMPDIR = path;
 }
 
+/** By these a hook of git points every git below it to its repository, also for writing. */
+const OF_A_GIT_HOOK = [
+  ...['GIT_DIR', 'GIT_WORK_TREE', 'GIT_INDEX_FILE', 'GIT_OBJECT_DIRECTORY', 'GIT_ALTERNATE_OBJECT_DIRECTORIES'],
+  ...['GIT_COMMON_DIR', 'GIT_SHALLOW_FILE', 'GIT_NAMESPACE', 'GIT_PREFIX'],
+];
+
+/** Lets the git that this process starts forget the repository whose hook started this process. */
+export function leaveGitHook(): void {
+  for (const name of OF_A_GIT_HOOK) delete process.env[name];
+}
+
 /** What this process was started with. */
 export function processEnvironment(): Environment {
   return readEnvironment(process.env);

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { tmpdir } from 'node:os';
 import { HaiveError } from '../../domain/errors.ts';
 
 const TIMEOUT_MS = 300_000;
@@ -21,24 +22,22 @@ export async function cloneRepository(url: string, ref: string | undefined, into
   return (await git(['-C', into, 'rev-parse', 'HEAD'], url)).trim();
 }
 
-/** The commit that a folder is at; null where it is no repository, or has changes that no commit holds. */
-export async function commitOf(folder: string): Promise<string | null> {
-  try {
-    if ((await git(['-C', folder, 'status', '--porcelain', '--', '.'], folder)).trim() !== '') return null;
-    return (await git(['-C', folder, 'rev-parse', 'HEAD'], folder)).trim();
-  } catch {
-    return null;
-  }
-}
-
-const OPTIONS = { timeout: TIMEOUT_MS, maxBuffer: 8 * 1024 * 1024, windowsHide: true };
+// Windows looks for a program in the working folder first, which may be the one that is imported.
+const OPTIONS = { cwd: tmpdir(), timeout: TIMEOUT_MS, maxBuffer: 8 * 1024 * 1024, windowsHide: true };
 /** `ext::` and the like would run a program; prompts would hang. */
 const SAFE = [
-  ...['core.hooksPath=/dev/null', 'core.fsmonitor=false', 'core.askPass=true', 'protocol.allow=never'],
+  ...['core.hooksPath=/dev/null', 'core.fsmonitor=false', 'core.askPass=true', 'submodule.recurse=false'],
+  'protocol.allow=never',
   ...['https', 'http', 'ssh', 'git', 'file'].map((name) => `protocol.${name}.allow=always`),
 ].flatMap((setting) => ['-c', setting]);
 
-function git(args: string[], what: string): Promise<string> {
+/**
+ * Runs git, told nothing by hooks and asking nobody. It reads the configuration of the repository that it is in: that must be ours.
+ * @param what what it is about, for the message
+ * @returns its standard output
+ * @throws HaiveError NOT_FOUND, TIMEOUT
+ */
+export function git(args: string[], what: string): Promise<string> {
   return new Promise((done, fail) => {
     execFile('git', [...SAFE, ...args], OPTIONS, (error, stdout, stderr) => {
       if (error === null) done(stdout);

@@ -4,7 +4,8 @@ import { basename, join, resolve } from 'node:path';
 import { HaiveError } from '../../domain/errors.ts';
 import { createSender, readAll } from '../http.ts';
 import { githubUrl } from './catalogue.ts';
-import { cloneRepository, commitOf } from './git.ts';
+import { cloneRepository } from './git.ts';
+import { commitOf } from './working-copy.ts';
 
 /** A marketplace that is being imported. */
 export interface OpenSource {
@@ -45,7 +46,7 @@ export async function openSource(source: string, cwd: string): Promise<OpenSourc
       (info) => info.isDirectory(),
       () => false,
     );
-    if (isFolder) return { ...base, ...(await folderSource(path)), origin: path, commit: await commitOf(path) };
+    if (isFolder) return { ...base, ...(await folderSource(path)), origin: path, commit: await commitOf(path, work) };
     if (/^https?:\/\/.*\.json(?:[?#].*)?$/.test(source))
       return { ...base, root: null, catalogue: await fetchText(source), origin: source, commit: null };
     const [url, ref] = gitAddress(source);

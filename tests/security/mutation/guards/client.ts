@@ -136,6 +136,11 @@ export const IN_CLIENT: readonly Guard[] = [
   ...of('client/vet.ts', TRUST, [
     ['two words of one operator', 'operators.flatMap(', 'words.flatMap(() => operators).flatMap('],
   ]),
+  ...of('client/import/working-copy.ts', 'tests/packaging/import-foreign.test.ts', [
+    ["programs that somebody's .git names", "'--git-dir', join(own, '.git')", "'--git-dir', join(top, '.git')"],
+    ["programs that a submodule's .git names", ", '--ignore-submodules=all'"],
+    ['another content of a submodule', '(await commitAt(inside, work)) !== wanted', 'wanted === null'],
+  ]),
   ...of('client/review.ts', REVIEW, [
     ['an approval of what cannot go out', "await hub.call('publish', { body: { ...body, dry_run: true } });", ';'],
   ]),

@@ -1,5 +1,6 @@
 import { type ImportedPlugin, importMarketplace } from '../../../client/import/import.ts';
 import { HaiveError } from '../../../domain/errors.ts';
+import { leaveGitHook } from '../../environment.ts';
 import { clean, type Style } from '../output.ts';
 import type { Verb } from '../verb.ts';
 import { argument, listOption } from './options.ts';
@@ -14,6 +15,7 @@ export const importVerb: Verb = async (call) => {
   if (publish !== true && acceptSurface === true) throw new HaiveError('USAGE', '--accept-surface wants --publish');
   const accept = acceptSurface === true;
   const target = { groups: listOption(groups, 'groups'), all: all === true, notify: quiet !== true, accept };
+  leaveGitHook();
   const report = await importMarketplace(
     await call.open(),
     source,
