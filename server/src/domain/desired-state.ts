@@ -121,12 +121,13 @@ function wantedVersions(
   if (exclude !== undefined) return null;
   const explicit = install ?? pin ?? hold;
   const here = installed.get(name);
-  const range = hold?.range ?? pin?.range ?? install?.range ?? '*';
+  const chooser = hold ?? pin ?? install;
+  const range = chooser?.range ?? '*';
   const reasons: string[] = [];
   const fitting = versions.filter((version) => {
     const targeted = version.targets.some((t) => groupReaches(t.group, machine.groups));
     if (!targeted && explicit === undefined) return false;
-    if (!statusAllows(version, here, explicit !== undefined, explicit?.byOperator === true, range)) return false;
+    if (!statusAllows(version, here, explicit !== undefined, chooser?.byOperator === true, range)) return false;
     const why = ineligible(version, machine) ?? unapproved(registry, version, machine);
     if (why === null) return true;
     if (

@@ -150,8 +150,9 @@ function against(
   const of = (kind: MachineOverride['kind']): MachineOverride | undefined => overrides.find((o) => o.kind === kind);
   if (of('exclude') !== undefined) return 'the plugin is excluded here';
   const explicit = of('install') ?? of('pin') ?? of('hold');
-  const range = of('hold')?.range ?? of('pin')?.range ?? of('install')?.range ?? '*';
-  if (!statusAllows(version, here, explicit !== undefined, explicit?.byOperator === true, range))
+  const chooser = of('hold') ?? of('pin') ?? explicit;
+  const range = chooser?.range ?? '*';
+  if (!statusAllows(version, here, explicit !== undefined, chooser?.byOperator === true, range))
     return `it is ${version.status}`;
   const unfit = ineligible(version, machine);
   if (unfit !== null) return `it ${unfit}`;

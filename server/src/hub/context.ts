@@ -9,6 +9,8 @@ import type { HubConfig } from './config.ts';
 /** Who is calling, from the token. */
 export interface Principal {
   tokenId: string;
+  /** The first of the tokens out of which this one was rotated; absent for what is no stored token. */
+  origin?: string;
   name: string;
   roles: readonly Role[];
   /** Set for a machine's token. */

@@ -27,7 +27,7 @@ export async function loadMachine(
 /** A machine's rows as desired state reads them. */
 export function machineFacts(
   machine: MachineRecord,
-  installed: readonly { name: string; version: string }[],
+  installed: readonly { name: string; version: string; unordered: boolean }[],
   overrides: readonly OverrideRecord[],
 ): MachineFacts {
   return {
@@ -36,7 +36,8 @@ export function machineFacts(
     groups: machine.groups,
     capabilities: machine.capabilities,
     haivemindVersion: machine.haivemindVersion,
-    installed: installed.map(({ name, version }) => ({ name, version })),
+    // Nothing comes to a machine because it says that it has it.
+    installed: installed.filter((p) => !p.unordered).map(({ name, version }) => ({ name, version })),
     overrides: overrides.map((o) => ({
       name: o.name,
       kind: o.kind,

@@ -96,7 +96,7 @@ export function machineUseCases(plans: Plans, presence: Presence): MachineCases 
       ]);
       return {
         ...row(hub, found),
-        plugins: installed.map(({ machineId: _, installedAt: __, updatedAt, state, ...plugin }) => ({
+        plugins: installed.map(({ machineId: _, installedAt: __, unordered: ___, updatedAt, state, ...plugin }) => ({
           ...plugin,
           state: state as 'verified',
           updated_at: updatedAt,

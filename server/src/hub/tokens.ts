@@ -24,8 +24,10 @@ export async function findStoredToken(tx: Tx, hash: string): Promise<StoredToken
   const token = await findTokenByHash(tx, hash);
   if (token === undefined) return null;
   const { id: tokenId, name, roles, machineId, namePattern, expiresAt, revokedAt } = token;
+  const origin = token.origin ?? tokenId;
   const machineKey = machineId === null ? undefined : await machineKeyOf(tx, machineId);
-  return { principal: { tokenId, name, roles, machineId, machineKey, namePattern, expiresAt }, expiresAt, revokedAt };
+  const principal = { tokenId, origin, name, roles, machineId, machineKey, namePattern, expiresAt };
+  return { principal, expiresAt, revokedAt };
 }
 
 /**
@@ -58,6 +60,7 @@ export async function mintToken(
         expires_in_days === undefined ? null : new Date(Date.parse(at) + expires_in_days * DAY_MS).toISOString(),
       lastUsedAt: null,
       revokedAt: null,
+      origin: null,
     };
     await insertToken(tx, { ...record, hash: hashSecret(secret) });
     if (wish.max_uses !== undefined || wish.groups !== undefined) {
@@ -88,7 +91,10 @@ export const rotateToken: UseCase<'rotateToken'> = async (hub, call) => {
   const { result } = await change(hub, call.principal, async ({ tx, at }) => {
     const old = await findTokenById(tx, tokenId);
     if (old === undefined || old.revokedAt !== null) throw new HaiveError('TOKEN_NOT_FOUND', 'This token has ended');
-    const record: TokenRecord = { ...old, id: newId('token'), createdAt: at, lastUsedAt: null };
+    const record: TokenRecord = {
+      ...old,
+      ...{ id: newId('token'), createdAt: at, lastUsedAt: null, origin: old.origin ?? old.id },
+    };
     await insertToken(tx, { ...record, hash: hashSecret(secret) });
     const limits = await findLimits(tx, tokenId);
     if (limits !== undefined) await putLimits(tx, record.id, limits);

@@ -12,6 +12,7 @@ import { chunksOf } from './chunks.ts';
 import { fileError } from './file-error.ts';
 import { handoff } from './handoff.ts';
 import { recount } from './installation-counts.ts';
+import { assumeOrders, ORDERS_SINCE } from './ordered-versions.ts';
 import type { BackupSize, Store } from './store.ts';
 import type { Tables } from './tables.ts';
 
@@ -41,6 +42,7 @@ const TABLES: readonly (readonly [TableName, readonly string[]])[] = [
   ['machine_keys', ['machine_id']],
   ['machine_capabilities', ['machine_id', 'capability']],
   ['overrides', ['machine_id', 'plugin_name', 'kind']],
+  ['ordered_versions', ['machine_id', 'plugin_id']],
   ['plugin_installations', ['id']],
   ['tokens', ['id']],
   ['publisher_keys', ['keyid', 'token_id']],
@@ -174,7 +176,7 @@ export async function restore(file: string, store: Store): Promise<{ rows: numbe
     await store.lockSeq(tx);
     await refuseNonEmpty(tx, file);
     await tx.deleteFrom('counters').execute();
-    await refuseNewerBackup(tx, file);
+    const migrations = await refuseNewerBackup(tx, file);
     let batch: Row[] = [];
     let table: TableName | undefined;
     const flush = async () => {
@@ -195,6 +197,7 @@ export async function restore(file: string, store: Store): Promise<{ rows: numbe
     }
     await flush();
     await recount(tx);
+    if (!migrations.includes(ORDERS_SINCE)) await assumeOrders(tx);
     if (store.dialect === 'postgres') await advanceIdentities(tx);
   });
   return { rows };
@@ -231,18 +234,20 @@ async function refuseNonEmpty(tx: Transaction<Tables>, file: string): Promise<vo
   }
 }
 
-async function refuseNewerBackup(tx: Transaction<Tables>, file: string): Promise<void> {
+/** @returns the migrations of the hub that made it */
+async function refuseNewerBackup(tx: Transaction<Tables>, file: string): Promise<string[]> {
   const known = (await sql<{ name: string }>`select name from schema_migrations`.execute(tx)).rows.map((r) => r.name);
   for await (const item of verifiedLines(file)) {
-    if (item.kind !== 'head') return;
+    if (item.kind !== 'head') break;
     const newer = item.migrations.filter((m) => !known.includes(m));
     if (newer.length > 0) {
       throw new HaiveError('SCHEMA_NEWER', `${file} was made by a newer hub: ${newer.join(', ')}`, {
         details: { newer },
       });
     }
-    return;
+    return item.migrations;
   }
+  return [];
 }
 
 type Line = { kind: 'head'; migrations: string[] } | { kind: 'row'; table: TableName; row: Row } | { kind: 'end' };

@@ -19,10 +19,31 @@ export interface InstallationRecord extends InstallationReport {
   machineId: string;
   installedAt: string;
   updatedAt: string;
+  /** It is only registered, and no operator ever ordered it here: the machine's word alone. */
+  unordered: boolean;
 }
 
-function toRecord(row: Selectable<PluginInstallationsTable>): InstallationRecord {
+/** What machines reported, with whether that may be. */
+const claims = (tx: Tx) =>
+  tx
+    .selectFrom('plugin_installations')
+    .leftJoin('plugins', (on) =>
+      on.onRef('plugins.id', '=', 'plugin_installations.plugin_id').on('plugins.status', '=', 'registered'),
+    )
+    .leftJoin('ordered_versions', (on) =>
+      on
+        .onRef('ordered_versions.machine_id', '=', 'plugin_installations.machine_id')
+        .onRef('ordered_versions.plugin_id', '=', 'plugin_installations.plugin_id'),
+    )
+    .select(['plugins.id as registered', 'ordered_versions.plugin_id as ordered']);
+
+type Claim = { registered: string | null; ordered: string | null };
+
+const isUnordered = ({ registered, ordered }: Claim): boolean => registered !== null && ordered === null;
+
+function toRecord(row: Selectable<PluginInstallationsTable> & Claim): InstallationRecord {
   return {
+    unordered: isUnordered(row),
     machineId: row.machine_id,
     name: row.name,
     version: row.installed_version,
@@ -96,11 +117,10 @@ function sameReport(a: InstallationReport, b: InstallationReport): boolean {
 
 /** What one machine reported, by name. */
 export async function installationsOf(tx: Tx, machineId: string): Promise<InstallationRecord[]> {
-  const rows = await tx
-    .selectFrom('plugin_installations')
-    .selectAll()
-    .where('machine_id', '=', machineId)
-    .orderBy('name')
+  const rows = await claims(tx)
+    .selectAll('plugin_installations')
+    .where('plugin_installations.machine_id', '=', machineId)
+    .orderBy('plugin_installations.name')
     .execute();
   return rows.map(toRecord);
 }
@@ -108,7 +128,11 @@ export async function installationsOf(tx: Tx, machineId: string): Promise<Instal
 /** What these machines reported, by name. */
 export async function installationsOfMachines(tx: Tx, ids: readonly string[]): Promise<InstallationRecord[]> {
   const rows = await inChunks(ids, (chunk) =>
-    tx.selectFrom('plugin_installations').selectAll().where('machine_id', 'in', chunk).orderBy('name').execute(),
+    claims(tx)
+      .selectAll('plugin_installations')
+      .where('plugin_installations.machine_id', 'in', chunk)
+      .orderBy('plugin_installations.name')
+      .execute(),
   );
   return rows.map(toRecord);
 }
@@ -139,10 +163,21 @@ export async function installedNames(tx: Tx, machineId: string | null): Promise<
 }
 
 /** What every machine reported: for computing what all of them should have. */
-export async function allInstallations(tx: Tx): Promise<{ machineId: string; name: string; version: string }[]> {
-  return tx
-    .selectFrom('plugin_installations')
-    .select(['machine_id as machineId', 'name', 'installed_version as version'])
-    .orderBy('name')
+export async function allInstallations(
+  tx: Tx,
+): Promise<Pick<InstallationRecord, 'machineId' | 'name' | 'version' | 'unordered'>[]> {
+  const rows = await claims(tx)
+    .select([
+      'plugin_installations.machine_id as machineId',
+      'plugin_installations.name as name',
+      'plugin_installations.installed_version as version',
+    ])
+    .orderBy('plugin_installations.name')
     .execute();
+  return rows.map(({ machineId, name, version, ...claim }) => ({
+    machineId,
+    name,
+    version,
+    unordered: isUnordered(claim),
+  }));
 }

@@ -1,4 +1,5 @@
 import { chunksOf } from './chunks.ts';
+import { rememberOrder } from './ordered-versions.ts';
 import type { Tx } from './tables.ts';
 
 export type OverrideKind = 'install' | 'pin' | 'hold' | 'exclude';
@@ -60,6 +61,9 @@ export async function setOverrides(
         })),
       )
       .execute();
+    if (override.byOperator && override.kind !== 'exclude') {
+      await rememberOrder(tx, chunk, override.name, override.range);
+    }
   }
 }
 

@@ -125,6 +125,7 @@ const CATALOGUE_COLUMNS = [
   'manifest',
   'checksum',
   'publisher',
+  'publisher_token',
   'publisher_keyid',
   'imported',
   'required_capabilities',

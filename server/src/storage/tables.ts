@@ -33,6 +33,7 @@ export interface Tables extends CollectiveTables {
   machine_capabilities: MachineCapabilitiesTable;
   machine_keys: MachineKeysTable;
   overrides: OverridesTable;
+  ordered_versions: OrderedVersionsTable;
   tokens: TokensTable;
   events: EventsTable;
   audit: AuditTable;
@@ -73,6 +74,8 @@ export interface PluginsTable {
   /** DSSE envelope of the version record, JSON. */
   record: string;
   publisher: string;
+  /** `tokens.origin` of who registered it; null for what was registered before that was kept. */
+  publisher_token: string | null;
   publisher_keyid: string;
   imported: number;
   /** JSON array, out of the manifest: what desired state asks for every version at once. */
@@ -122,6 +125,12 @@ export interface PluginInstallationsTable {
   error_code: string | null;
   error_message: string | null;
   edited: number;
+}
+
+/** A version that an operator ordered for a machine, now or once. */
+export interface OrderedVersionsTable {
+  machine_id: string;
+  plugin_id: string;
 }
 
 export interface InstallationCountsTable {
@@ -230,6 +239,8 @@ export interface TokensTable {
   expires_at: string | null;
   last_used_at: string | null;
   revoked_at: string | null;
+  /** The first of the tokens out of which this one was rotated; null for one that is the first. */
+  origin: string | null;
 }
 
 export interface EventsTable {

@@ -12,6 +12,8 @@ export interface TokenRecord {
   expiresAt: string | null;
   lastUsedAt: string | null;
   revokedAt: string | null;
+  /** The first of the tokens out of which it was rotated; null for the first. */
+  origin: string | null;
 }
 
 export interface NewToken {
@@ -24,6 +26,7 @@ export interface NewToken {
   namePattern?: string | null;
   createdAt: string;
   expiresAt?: string | null;
+  origin?: string | null;
 }
 
 function toRecord(row: TokensTable): TokenRecord {
@@ -37,6 +40,7 @@ function toRecord(row: TokensTable): TokenRecord {
     expiresAt: row.expires_at,
     lastUsedAt: row.last_used_at,
     revokedAt: row.revoked_at,
+    origin: row.origin,
   };
 }
 
@@ -54,6 +58,7 @@ export async function insertToken(tx: Tx, token: NewToken): Promise<void> {
       expires_at: token.expiresAt ?? null,
       last_used_at: null,
       revoked_at: null,
+      origin: token.origin ?? null,
     })
     .execute();
 }

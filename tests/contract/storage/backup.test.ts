@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
@@ -28,6 +29,7 @@ const TABLES = [
   'machine_groups',
   'machine_capabilities',
   'overrides',
+  'ordered_versions',
   'tokens',
   'events',
   'audit',
@@ -84,6 +86,33 @@ describe.each(ENGINES)('backup of %s', (engine) => {
     });
     expect(await target.currentSeq()).toBe((await before.currentSeq()) + 1);
     t.hub.store = before;
+  });
+
+  it('of a hub that remembered no orders takes those in force, and what machines had, for ordered', async () => {
+    for (const name of ['wanted', 'held', 'there']) await t.register(pack(name, '1.0.0'));
+    const params = (name: string) => ({ machine: 'm', name });
+    await t.call('install', { as: operator, params: { id: 'wanted@1.0.0' }, body: {} });
+    const m = { ...operator, roles: ['machine' as const], machineId: 'm_m' };
+    await t.call('setOverride', { as: m, params: params('held'), body: { kind: 'hold', range: '1.0.0' } });
+    const has = [{ name: 'there', version: '1.0.0', digest: 'd', state: 'verified' }];
+    await t.store.transact((tx) => replaceInstallations(tx, 'm_m', has, AT));
+    await t.store.backup(file);
+    const lines = gunzipSync(await readFile(file))
+      .toString()
+      .trimEnd()
+      .split('\n')
+      .slice(0, -1);
+    const older = lines
+      .filter((line) => !line.startsWith('{"t":"ordered_versions"'))
+      .map((line, i) => (i === 0 ? line.replace(/,"0120[^\]]*/, '') : line));
+    const hash = createHash('sha256').update(older.map((line) => `${line}\n`).join(''));
+    older.push(JSON.stringify({ end: true, rows: older.length - 1, sha256: hash.digest('hex') }));
+    await writeFile(file, gzipSync(`${older.join('\n')}\n`));
+    const target = await empty(engine);
+    await restore(file, target);
+    const orders = await target.read.selectFrom('ordered_versions').select('plugin_id').execute();
+    const exact = orders.map((o) => o.plugin_id).filter((id) => !id.endsWith('*'));
+    expect(exact.sort()).toEqual(['plugin_there_1.0.0', 'plugin_wanted_1.0.0']);
   });
 
   it('is of one moment, however much is written meanwhile', async () => {

@@ -231,6 +231,7 @@ describe.each(ENGINES)('store on %s', (engine) => {
     expect(await findTokenByHash(store.read, 'h1')).toEqual({
       id: 't1',
       name: 'op',
+      origin: null,
       roles: ['operator'],
       machineId: null,
       namePattern: null,

@@ -2,13 +2,26 @@ import { HaiveError } from '../../domain/errors.ts';
 import { lookOf, nameMatches } from '../../domain/names.ts';
 import { findMachine, type MachineRecord } from '../../storage/machine-queries.ts';
 import type { Tx } from '../../storage/tables.ts';
-import { isOperator } from '../auth.ts';
+import { isOperator, mayUse } from '../auth.ts';
 import type { Principal } from '../context.ts';
 import type { Catalogue, CatalogueVersion } from './snapshot.ts';
 
 /** A registered version is known to operators and to whoever registered it; every other status to all who read. */
-export function maySee(principal: Principal, version: Pick<CatalogueVersion, 'status' | 'publisher'>): boolean {
-  return version.status !== 'registered' || isOperator(principal) || version.publisher === principal.name;
+export function maySee(
+  principal: Principal,
+  version: Pick<CatalogueVersion, 'status' | 'publisher' | 'publisherToken'>,
+): boolean {
+  return version.status !== 'registered' || isOperator(principal) || isPublisherOf(principal, version);
+}
+
+/** By the token; a name says it only of old versions, and only for who may register: machines choose theirs. */
+function isPublisherOf(
+  principal: Principal,
+  { publisher, publisherToken }: Pick<CatalogueVersion, 'publisher' | 'publisherToken'>,
+): boolean {
+  if (principal.machineId !== null || !mayUse(principal.roles, ['publisher', 'contributor'])) return false;
+  if (publisherToken === null) return publisher === principal.name;
+  return publisherToken === (principal.origin ?? principal.tokenId);
 }
 
 /** Runs on every machine with the right to change all others: no publisher's affair. */

@@ -1,5 +1,4 @@
 import { HaiveError } from '../../domain/errors.ts';
-import type { VersionStatus } from '../../domain/registry.ts';
 import { installationCounts } from '../../storage/installation-counts.ts';
 import { installationsOfPlugin } from '../../storage/installation-queries.ts';
 import { filesOf, findOrigin, findPlugin } from '../../storage/plugin-queries.ts';
@@ -7,12 +6,12 @@ import type { UseCase } from '../context.ts';
 import { surfaceOf } from '../trust/surfaces.ts';
 import { maySee } from './access.ts';
 import { findVersion, versionsOf } from './choose-version.ts';
-import { loadCatalogue } from './snapshot.ts';
+import { type CatalogueVersion, loadCatalogue } from './snapshot.ts';
 import { toSummary } from './summary.ts';
 
 /** Everything about one version: an id, NAME (the newest) or NAME@RANGE. */
 export const info: UseCase<'info'> = async (hub, call) => {
-  const visible = (v: { status: VersionStatus; publisher: string }) => maySee(call.principal, v);
+  const visible = (v: CatalogueVersion) => maySee(call.principal, v);
   const catalogue = await loadCatalogue(hub.store);
   const version = findVersion(catalogue, call.params.id ?? '', visible);
   const { read } = hub.store;

@@ -14,6 +14,8 @@ export interface CatalogueVersion extends RegistryVersion {
   author: string;
   authorOrg: string | null;
   publisher: string;
+  /** The token (the first of its rotations) that registered it; null where only the name is known. */
+  publisherToken: string | null;
   imported: boolean;
   statusReason: string;
   components: readonly FileType[];
@@ -132,6 +134,7 @@ function toVersions(
       author: row.author_name,
       authorOrg: row.author_org,
       publisher: row.publisher,
+      publisherToken: row.publisher_token,
       imported: row.imported === 1,
       statusReason: row.status_reason,
       components: JSON.parse(row.components) as FileType[],

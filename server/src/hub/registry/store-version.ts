@@ -138,6 +138,7 @@ function toRow(version: CheckedVersion, id: string, principal: Principal, at: st
       checksum: record.digest,
       record: JSON.stringify(version.envelope),
       publisher: principal.name,
+      publisher_token: principal.origin ?? principal.tokenId,
       publisher_keyid: version.keyid,
       imported: record.imported ? 1 : 0,
       required_capabilities: JSON.stringify(manifest.requiredCapabilities),

@@ -8,7 +8,7 @@ import { type CatalogueVersion, loadCatalogue } from './snapshot.ts';
 
 /**
  * Which versions' bytes a caller may read. Operators all; publishers, contributors and readers whatever they see in lists; a
- * machine what is offered to its groups, what it should have and what it has. Deleted and revoked bytes nobody.
+ * machine what is offered to its groups, what it should have and what it has (of what is only registered: if an operator ordered it). Deleted and revoked bytes nobody.
  * @throws HaiveError MACHINE_NOT_FOUND
  */
 export async function visibility(

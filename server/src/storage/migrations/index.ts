@@ -12,6 +12,8 @@ import { installationsOfMachine } from './0080-installations-of-machine.ts';
 import { quorums } from './0090-quorums.ts';
 import { installationCounts } from './0100-installation-counts.ts';
 import { yankedAdvice } from './0110-yanked-advice.ts';
+import { orderedVersions } from './0120-ordered-versions.ts';
+import { publisherTokens } from './0130-publisher-tokens.ts';
 
 /** All migrations in order. A name, once released, is never changed or removed. */
 export function migrationsFor(engine: EngineName): Record<string, Migration> {
@@ -28,5 +30,7 @@ export function migrationsFor(engine: EngineName): Record<string, Migration> {
     '0090-quorums': quorums(engine),
     '0100-installation-counts': installationCounts(engine),
     '0110-yanked-advice': yankedAdvice,
+    '0120-ordered-versions': orderedVersions,
+    '0130-publisher-tokens': publisherTokens,
   };
 }

@@ -42,4 +42,5 @@ export const QUORUM = 'tests/security/quorum.test.ts';
 export const FAILED = 'tests/machine/failed-attempts.test.ts';
 export const TLS = 'tests/cli/tls-required.test.ts';
 export const AUDITED = 'tests/security/audit-complete.test.ts';
+export const RIGHTS = 'tests/hub/rights.test.ts';
 export const UNITS = 'tests/security/guards-of-parts.test.ts';

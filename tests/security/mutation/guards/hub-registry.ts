@@ -1,4 +1,4 @@
-import { ATTACKS, type Guard, HUB, of, UNITS, WIRE } from './guard.ts';
+import { ATTACKS, type Guard, HUB, of, RIGHTS, UNITS, WIRE } from './guard.ts';
 
 export const IN_HUB_REGISTRY: readonly Guard[] = [
   ...of(
@@ -104,6 +104,27 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
       ['bytes of what was revoked', 'if (gone(version)) return false;'],
     ],
   ),
+  ...of('hub/machine-facts.ts', RIGHTS, [
+    ['a version that a machine only says it has', 'installed.filter((p) => !p.unordered).map(', 'installed.map('],
+  ]),
+  ...of('domain/desired-state.ts', RIGHTS, [
+    [
+      "an operator's order stretched by the machine's own hold",
+      'chooser?.byOperator === true, range)',
+      'explicit?.byOperator === true, range)',
+    ],
+  ]),
+  ...of('hub/registry/access.ts', RIGHTS, [
+    [
+      'a machine by the name of a publisher',
+      "if (principal.machineId !== null || !mayUse(principal.roles, ['publisher', 'contributor'])) return false;",
+    ],
+    [
+      'another token of the same name',
+      'return publisherToken === (principal.origin ?? principal.tokenId);',
+      'return publisher === principal.name;',
+    ],
+  ]),
   ...of(
     'hub/registry/uploads.ts',
     [UNITS],
