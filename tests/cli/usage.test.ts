@@ -92,6 +92,11 @@ describe('hv on the command line', () => {
     [['agent'], 'NOT_JOINED', 78],
     [['remove', 'x'], 'NOT_JOINED', 78],
     [['rollback', 'x'], 'NOT_INSTALLED', 66],
+    // What every object has under its name is no plugin and no word of ours.
+    [['rollback', 'constructor'], 'NOT_INSTALLED', 66],
+    [['diff', 'constructor'], 'NOT_INSTALLED', 66],
+    [['update', 'constructor'], 'NOT_INSTALLED', 66],
+    [['tasks', 'constructor', 'x'], 'USAGE', 64],
     [['list'], 'HUB_NOT_CONFIGURED', 78],
     [['search', 'x'], 'HUB_NOT_CONFIGURED', 78],
     [['join'], 'HUB_NOT_CONFIGURED', 78],

@@ -11,7 +11,7 @@ import { type Receipt, readReceipts } from '../machine/receipts.ts';
 import { editedPaths, OURS_SUFFIX, readLive, type Take } from '../machine/render.ts';
 import { applyChange, recover } from '../machine/transaction.ts';
 import type { ClientContext } from './context.ts';
-import { notInstalled } from './not-installed.ts';
+import { installedHere } from './not-installed.ts';
 import { type SyncProgress, syncMachine } from './sync.ts';
 
 /** A person's own changes of an installed plugin: shown, taken back, or settled where an update met them. */
@@ -64,12 +64,7 @@ function diffOf(path: string, before: Buffer | null, after: Buffer | null): stri
   return old === null || now === null ? '' : unifiedDiff(path, old, now);
 }
 
-async function receiptOf(m: Machine, name: string): Promise<Receipt> {
-  const receipts = await readReceipts(m);
-  const receipt = receipts.plugins[name];
-  if (receipt === undefined) throw notInstalled(name, receipts);
-  return receipt;
-}
+const receiptOf = async (m: Machine, name: string): Promise<Receipt> => installedHere(await readReceipts(m), name);
 
 export interface RepairResult {
   name: string;

@@ -218,7 +218,7 @@ function problem(url: string, status: number, bytes: Buffer): HaiveError {
   if (value === null || typeof value !== 'object' || typeof value.code !== 'string')
     return notAHub(url, `HTTP ${status} without a code`);
   const detail = typeof value.detail === 'string' ? value.detail : `HTTP ${status}`;
-  if (!(value.code in ERRORS)) return notAHub(url, `it says ${value.code}: ${detail}`);
+  if (!Object.hasOwn(ERRORS, value.code)) return notAHub(url, `it says ${value.code}: ${detail}`);
   return new HaiveError(value.code as ErrorCode, detail, {
     ...(typeof value.hint === 'string' && value.hint !== '' ? { hint: value.hint } : {}),
     details: {

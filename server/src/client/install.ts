@@ -6,7 +6,7 @@ import { readReceipts, updateReceipts } from '../machine/receipts.ts';
 import { installBringing } from './bring.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import type { HubClient } from './hub-client.ts';
-import { notInstalled } from './not-installed.ts';
+import { installedHere } from './not-installed.ts';
 import { cachedPlan, isPinned } from './plan.ts';
 import { type SyncOptions, type SyncProgress, type SyncResult, syncMachine } from './sync.ts';
 
@@ -138,9 +138,7 @@ export async function updatePlugins(
   options: Pick<InstallOptions, 'force' | 'discardEdits' | 'onProgress' | 'confirmed'> = {},
 ): Promise<SyncResult> {
   const receipts = await readReceipts(ctx.machine);
-  for (const name of names) {
-    if (receipts.plugins[name] === undefined) throw notInstalled(name, receipts);
-  }
+  for (const name of names) installedHere(receipts, name);
   const hub = await hubFor(ctx, 'machine');
   try {
     for (const name of names) await releaseHold(ctx, hub, name);

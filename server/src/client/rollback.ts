@@ -11,7 +11,7 @@ import { type ClientContext, hubFor } from './context.ts';
 import { hubIsAway } from './hub-client.ts';
 import { installPlugin, notCome } from './install.ts';
 import { notingFailure } from './local-audit.ts';
-import { notInstalled } from './not-installed.ts';
+import { installedHere } from './not-installed.ts';
 import { sendReport } from './report.ts';
 import { spool } from './spool.ts';
 
@@ -37,9 +37,7 @@ export interface RollbackResult {
 export async function rollbackPlugin(ctx: ClientContext, ref: string, version?: string): Promise<RollbackResult> {
   const { machine } = ctx;
   const { name, to } = target(ref, version);
-  const receipts = await readReceipts(machine);
-  const here = receipts.plugins[name];
-  if (here === undefined) throw notInstalled(name, receipts);
+  const here = installedHere(await readReceipts(machine), name);
   if (to !== undefined && to !== here.version && !here.previous.some((p) => p.version === to)) {
     return fromHub(ctx, name, here.version, to);
   }

@@ -149,7 +149,7 @@ function feeder(ort: Runtime, names: readonly string[]): (ids: readonly number[]
     token_type_ids: () => 0,
     position_ids: (_id, at) => at,
   };
-  const strange = names.find((name) => !(name in values));
+  const strange = names.find((name) => !Object.hasOwn(values, name));
   if (strange !== undefined) throw new Error(`the model asks for ${strange}, which is not known here`);
   return (ids) =>
     Object.fromEntries(

@@ -59,7 +59,7 @@ export const tasks: Verb = async (call) => {
   const id = argument(call, 1, 'task');
   const text = call.rest.join(' ');
   if (action === 'cancel') return said(call, await updateTask(ctx, id, { status: 'cancelled', reason: text }));
-  const report = REPORTS[action];
+  const report = Object.hasOwn(REPORTS, action) ? REPORTS[action] : undefined;
   if (report === undefined) {
     throw new HaiveError('USAGE', `hv tasks ${action} is not known`, {
       hint: 'Use list, take, progress, done, fail, release or cancel.',
