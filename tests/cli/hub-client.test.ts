@@ -37,14 +37,12 @@ describe('connectHub', () => {
 
   it.each([
     ['a code this program does not know', 409, 'application/problem+json', '{"code":"NEW_CODE","detail":"d"}'],
-    ...['__proto__', 'constructor', 'toString', 'hasOwnProperty'].map(
-      (word): [string, number, string, string] => [
-        `the code ${word}`,
-        404,
-        'application/problem+json',
-        JSON.stringify({ code: word, detail: 'd' }),
-      ],
-    ),
+    ...['__proto__', 'constructor', 'toString', 'hasOwnProperty'].map((word): [string, number, string, string] => [
+      `the code ${word}`,
+      404,
+      'application/problem+json',
+      JSON.stringify({ code: word, detail: 'd' }),
+    ]),
     ['an error page', 502, 'text/html', '<html>Bad gateway</html>'],
     ['an error without a code', 404, 'application/json', '{}'],
     ['a page instead of an answer', 200, 'text/html', '<html>'],

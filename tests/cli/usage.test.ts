@@ -93,7 +93,7 @@ describe('hv on the command line', () => {
     [['remove', 'x'], 'NOT_JOINED', 78],
     [['rollback', 'x'], 'NOT_INSTALLED', 66],
     // What every object has under its name is no plugin and no word of ours.
-    [['rollback', 'constructor'], 'NOT_INSTALLED', 66],
+    [['rollback', 'constructor'], 'NAME_RESERVED', 65],
     [['diff', 'constructor'], 'NOT_INSTALLED', 66],
     [['update', 'constructor'], 'NOT_INSTALLED', 66],
     [['tasks', 'constructor', 'x'], 'USAGE', 64],

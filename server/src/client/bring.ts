@@ -3,7 +3,7 @@ import { decodeFrames, FRAMES_TYPE, type Frame } from '../contract/frames.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import type { ClientContext } from './context.ts';
-import { brokenOff, readAll } from './http.ts';
+import { arriving, brokenOff, readAll } from './http-body.ts';
 import { type HubClient, parseReply } from './hub-client.ts';
 import { MAX_BROUGHT, readBrought, throughParcel } from './parcel.ts';
 import { keptEtag } from './plan.ts';
@@ -31,7 +31,7 @@ export async function installBringing(
   if (!String(reply.headers['content-type']).startsWith(FRAMES_TYPE)) {
     return { answer: parseReply('install', hub.url, await readAll(reply, MAX_BROUGHT)), through: hub };
   }
-  const frames = decodeFrames(reply.body as AsyncIterable<Buffer>, MAX_BROUGHT);
+  const frames = decodeFrames(arriving(reply), MAX_BROUGHT);
   const first = await firstOf(frames);
   const answer = parseReply('install', hub.url, first.bytes);
   // What was cut off is asked for again by the sync itself.

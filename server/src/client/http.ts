@@ -2,6 +2,7 @@ import { Agent, request as httpRequest, type IncomingHttpHeaders, type IncomingM
 import { request as httpsRequest, Agent as TlsAgent } from 'node:https';
 import type { Readable } from 'node:stream';
 import { HaiveError } from '../domain/errors.ts';
+import { PERIODS, tooSlow } from './http-body.ts';
 
 /** Bare node:http: the machine's bundles stay small, and a 304 reaches the caller as a 304. */
 export interface HttpRequest {
@@ -19,6 +20,8 @@ export interface HttpAnswer {
   status: number;
   headers: IncomingHttpHeaders;
   body: Readable;
+  /** The request's own; absent where the body is here already. */
+  timeoutMs?: number;
 }
 
 export interface HttpSender {
@@ -73,10 +76,18 @@ function sendOnce(request: HttpRequest, agent: Agent, last = false): Promise<Htt
     };
     request.signal?.addEventListener('abort', onAbort, { once: true });
     if (request.signal?.aborted === true) onAbort();
-    req.on('response', (begun) => {
-      answer = begun;
-      resolve({ status: begun.statusCode ?? 0, headers: begun.headers, body: begun });
+    // A head that drips is a sign of life too.
+    let headDue: NodeJS.Timeout | undefined;
+    req.on('finish', () => {
+      const ms = PERIODS * request.timeoutMs;
+      if (answer === undefined && !req.destroyed) headDue = setTimeout(() => giveUp(tooSlow(url.origin, ms)), ms);
     });
+    req.on('response', (begun) => {
+      clearTimeout(headDue);
+      answer = begun;
+      resolve({ status: begun.statusCode ?? 0, headers: begun.headers, body: begun, timeoutMs: request.timeoutMs });
+    });
+    req.on('close', () => clearTimeout(headDue));
     req.on('close', () => request.signal?.removeEventListener('abort', onAbort));
     req.on('error', (cause: Error & { code?: string }) => {
       if (answer !== undefined) return;
@@ -112,35 +123,4 @@ function unreachable(url: URL, cause: Error & { code?: string }): HaiveError {
       ? { hint: 'Is it https with a certificate this machine trusts? HAIVEMIND_CA_FILE names an own authority.' }
       : {}),
   });
-}
-
-/**
- * The whole body of an answer.
- * @param limit bytes that are accepted
- * @throws HaiveError HUB_ANSWER_INVALID when it is longer, HUB_UNREACHABLE or TIMEOUT when it breaks off
- */
-export async function readAll(answer: HttpAnswer, limit: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > limit) {
-        answer.body.destroy();
-        throw new HaiveError('HUB_ANSWER_INVALID', `The answer is over ${limit} bytes`);
-      }
-      chunks.push(chunk);
-    }
-  } catch (cause) {
-    throw brokenOff(cause, 'The answer broke off');
-  }
-  return Buffer.concat(chunks);
-}
-
-/** Why an answer that had begun did not come to its end: the connection where it is to blame, else the answer itself. */
-export function brokenOff(cause: unknown, what: string): HaiveError {
-  if (cause instanceof HaiveError && cause.code !== 'BODY_INVALID') return cause;
-  const { code } = cause as { code?: unknown };
-  const connection = typeof code === 'string' && /^(E[A-Z]+|ERR_STREAM_PREMATURE_CLOSE)$/.test(code);
-  return new HaiveError(connection ? 'HUB_UNREACHABLE' : 'HUB_ANSWER_INVALID', what, { cause });
 }

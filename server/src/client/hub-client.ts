@@ -4,7 +4,8 @@ import { checkProtocol, PROTOCOL, PROTOCOL_HEADER } from '../contract/protocol.t
 import { HAIVEMIND_VERSION } from '../contract/version.ts';
 import { ERRORS, type ErrorCode, HaiveError } from '../domain/errors.ts';
 import { PROOF_HEADER, type Question } from '../domain/machine-proof.ts';
-import { createSender, type HttpAnswer, readAll } from './http.ts';
+import { createSender, type HttpAnswer } from './http.ts';
+import { readAll } from './http-body.ts';
 
 const MAX_JSON = 64 * 1024 * 1024;
 

@@ -18,6 +18,7 @@ import { regain } from './regain.ts';
 import { flushSpool } from './spool.ts';
 import { carryOut } from './sync/carry-out.ts';
 import { collect } from './sync/collect.ts';
+import { type Deadline, startDeadline } from './sync/deadline.ts';
 import { PATIENCE, type SyncOptions } from './sync/options.ts';
 import { pick } from './sync/pick.ts';
 import { outcome, place, type SyncResult } from './sync/result.ts';
@@ -37,23 +38,21 @@ export type { SyncProblem, SyncResult } from './sync/result.ts';
  */
 export async function syncMachine(ctx: ClientContext, options: SyncOptions): Promise<SyncResult> {
   const patience = PATIENCE[options.mode];
-  const signal = AbortSignal.any([
-    AbortSignal.timeout(patience.all),
-    ...(options.signal === undefined ? [] : [options.signal]),
-  ]);
   const real = await hubFor(ctx, 'machine', patience.call);
   const hub = options.through?.(real) ?? real;
+  const deadline = startDeadline(patience, options.signal);
   try {
     if (!ctx.config.plugins.enabled) return nothing('plugins.enabled is false in the configuration');
-    if (options.dryRun === true) return await preview(ctx, hub, options, signal);
+    if (options.dryRun === true) return await preview(ctx, hub, options, deadline.signal);
     const since = options.since ?? (options.discardEdits === true ? await readReceipts(ctx.machine) : undefined);
-    const result = await withLock(ctx.machine, 'sync', () => run(ctx, hub, { ...options, since }, signal), {
+    const result = await withLock(ctx.machine, 'sync', () => run(ctx, hub, { ...options, since }, deadline), {
       waitMs: patience.lock,
     });
     // In the background only: asking the client costs a quarter of a second.
     if (options.mode === 'agent' && result.reloadNeeded) await askWhetherLoaded(ctx, result);
     return result;
   } finally {
+    deadline.end();
     hub.close();
   }
 }
@@ -105,8 +104,9 @@ async function keptOf(m: Machine, entries: readonly PlanEntry[]): Promise<Map<st
   return kept;
 }
 
-async function run(ctx: ClientContext, hub: HubClient, options: SyncOptions, signal: AbortSignal): Promise<SyncResult> {
+async function run(ctx: ClientContext, hub: HubClient, options: SyncOptions, deadline: Deadline): Promise<SyncResult> {
   const { machine } = ctx;
+  const { signal } = deadline;
   const warnings: string[] = [];
   const recovered = await recover(machine);
   if (recovered !== 'nothing') warnings.push(`An interrupted change was ${recovered.replace('-', ' ')}`);
@@ -131,7 +131,7 @@ async function run(ctx: ClientContext, hub: HubClient, options: SyncOptions, sig
     );
   }
   const plan = stale ? onlyRevocations(answer.plan) : answer.plan;
-  const done = await notingFailure(ctx, (trying) => carryOut(ctx, hub, plan, options, signal, stale, trying));
+  const done = await notingFailure(ctx, (trying) => carryOut(ctx, hub, plan, options, deadline, stale, trying));
   done.revoked = await takeAway(machine);
   if (await keepCoreOwner(machine)) {
     warnings.push(

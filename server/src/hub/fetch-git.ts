@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { checkPath } from '../domain/safe-path.ts';
+import { timeLimit } from '../domain/time-limit.ts';
 import { closed, type FetchLimits, isAllowedHost, isPublicAddress, parseSourceUrl } from './fetch-url.ts';
 
 /** What a git plugin_url names: `https://host/repo.git`, `#REF` and `:FOLDER` behind it. */
@@ -39,7 +40,7 @@ export async function fetchGit(text: string, limits: FetchLimits): Promise<{ zip
   const { url, ref, folder } = parseGitUrl(text);
   const pinned = await pinAddress(url, limits.allowedHosts);
   const work = await mkdtemp(join(tmpdir(), 'hv-git-'));
-  const deadline = AbortSignal.timeout(limits.timeoutMs ?? 120_000);
+  const deadline = timeLimit(limits.timeoutMs ?? 120_000);
   const tooLarge = new AbortController();
   const watch = setInterval(() => {
     sizeOf(work).then(

@@ -13,6 +13,7 @@ import { checkBeforeInstall } from '../preflight.ts';
 import type { Fetched } from '../transfer/asking.ts';
 import { fetchVersions } from '../transfer/fetch-versions.ts';
 import { openVetting } from '../vet.ts';
+import type { Deadline } from './deadline.ts';
 import { PATIENCE, type SyncOptions } from './options.ts';
 import { pick } from './pick.ts';
 import { finished, outcome, type SyncResult } from './result.ts';
@@ -26,7 +27,7 @@ export async function carryOut(
   hub: HubClient,
   plan: Plan,
   options: SyncOptions,
-  signal: AbortSignal,
+  deadline: Deadline,
   stale: boolean,
   trying: (attempts: readonly Attempt[]) => void,
 ): Promise<SyncResult> {
@@ -49,7 +50,7 @@ export async function carryOut(
     if (idle) return result;
     trying(attemptsOf(picked, receipts));
     if (picked.install.length > 0 || switching) await checkBeforeInstall(ctx, ctx.config.plugins.layout);
-    const fetched = await fetchAll(machine, ctx, hub, plan, picked.install, receipts, options, signal);
+    const fetched = await fetchAll(machine, ctx, hub, plan, picked.install, receipts, options, deadline);
     if (fetched.failed.size > 0) {
       for (const [digest, error] of fetched.failed) {
         failed.set(digest, error);
@@ -144,19 +145,27 @@ async function fetchAll(
   install: readonly PlanEntry[],
   receipts: Receipts,
   options: SyncOptions,
-  signal: AbortSignal,
+  deadline: Deadline,
 ): Promise<{ fetched: Map<string, Fetched>; failed: Map<string, HaiveError> }> {
   if (install.length === 0 || ctx.config.hub === undefined) return { fetched: new Map(), failed: new Map() };
   const names = install.map((e) => e.name);
   options.onProgress?.({ step: 'fetch', names, versions: versionsOf(install), bytes: 0 });
+  const maxBytes = ctx.config.plugins.max_plugin_size_mb * 1024 * 1024;
+  let counted = 0;
   return fetchVersions(machine, hub, install, {
     hub: ctx.config.hub,
-    maxBytes: ctx.config.plugins.max_plugin_size_mb * 1024 * 1024,
+    maxBytes,
     installed: Object.values(receipts.plugins),
     revokedKeys: plan.revokedKeys,
     attempts: PATIENCE[options.mode].attempts,
-    signal,
-    onBytes: (bytes) => options.onProgress?.({ step: 'fetch', names, bytes }),
+    signal: deadline.signal,
+    onBytes: (bytes) => {
+      // No more than what is wanted could hold: a hub that sends for ever buys nothing by it.
+      const count = Math.min(bytes, install.length * maxBytes);
+      deadline.arrived(count - counted);
+      counted = count;
+      options.onProgress?.({ step: 'fetch', names, bytes });
+    },
   });
 }
 

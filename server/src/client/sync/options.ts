@@ -42,9 +42,23 @@ export interface SyncOptions {
   through?: ((hub: HubClient) => HubClient) | undefined;
 }
 
-/** How patient each mode is, milliseconds. */
-export const PATIENCE = {
-  session: { lock: 500, call: 2_000, all: 6_000, attempts: 1 },
-  agent: { lock: 10_000, call: 30_000, all: 600_000, attempts: 4 },
-  explicit: { lock: 30_000, call: 30_000, all: 1_800_000, attempts: 4 },
-} as const;
+/** How patient a sync is, milliseconds. */
+export interface Patience {
+  lock: number;
+  /** Without a sign of life in one call. */
+  call: number;
+  /** In all, and more by what a transfer brings. */
+  all: number;
+  /** A transfer of so many bytes a second has all the time it needs. */
+  bytesPerSecond: number;
+  attempts: number;
+}
+
+const SLOW_LINE = 32 * 1024;
+
+export const PATIENCE: Record<SyncMode, Patience> = {
+  // Somebody waits for the session to start: the background goes on.
+  session: { lock: 500, call: 2_000, all: 6_000, bytesPerSecond: Number.POSITIVE_INFINITY, attempts: 1 },
+  agent: { lock: 10_000, call: 30_000, all: 600_000, bytesPerSecond: SLOW_LINE, attempts: 4 },
+  explicit: { lock: 30_000, call: 30_000, all: 1_800_000, bytesPerSecond: SLOW_LINE, attempts: 4 },
+};

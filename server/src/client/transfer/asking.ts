@@ -21,7 +21,7 @@ export interface TransferResult {
   fetched: Map<string, Fetched>;
   /** By digest: what may not be installed, and why. */
   failed: Map<string, HaiveError>;
-  /** Bytes of frames received. */
+  /** Bytes received. */
   bytes: number;
 }
 

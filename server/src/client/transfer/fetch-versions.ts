@@ -2,7 +2,7 @@ import { decodeFrames, FRAMES_TYPE, type Frame } from '../../contract/frames.ts'
 import { HaiveError } from '../../domain/errors.ts';
 import { openIntake } from '../../machine/intake.ts';
 import type { Machine } from '../../machine/machine.ts';
-import { brokenOff } from '../http.ts';
+import { arriving, brokenOff } from '../http-body.ts';
 import type { HubClient } from '../hub-client.ts';
 import { readTrust } from '../trust.ts';
 import type { Answering, Asking, TransferOptions, TransferResult, Wanted } from './asking.ts';
@@ -84,8 +84,8 @@ async function askOnce(m: Machine, hub: HubClient, wanted: readonly Wanted[], as
   };
   const limit = Math.max(options.maxBytes, 8 * 1024 * 1024) + 64 * 1024;
   try {
-    const arriving = counted(decodeFrames(answer.body as AsyncIterable<Buffer>, limit), asking);
-    for await (const frame of openBatches(arriving)) {
+    const frames = decodeFrames(counted(arriving(answer), asking), limit);
+    for await (const frame of openBatches(frames)) {
       await take(m, hub, frame, so);
       // Lets more arrive.
       if (frame.header.t === 'pack') await new Promise(setImmediate);
@@ -99,11 +99,11 @@ async function askOnce(m: Machine, hub: HubClient, wanted: readonly Wanted[], as
   return so.misfit && asking.differences;
 }
 
-async function* counted(frames: AsyncIterable<Frame>, { result, options }: Asking): AsyncGenerator<Frame> {
-  for await (const frame of frames) {
-    result.bytes += frame.bytes.length;
+async function* counted(chunks: AsyncIterable<Buffer>, { result, options }: Asking): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
+    result.bytes += chunk.length;
     options.onBytes?.(result.bytes);
-    yield frame;
+    yield chunk;
   }
 }
 

@@ -1,4 +1,5 @@
 import { HaiveError } from '../../domain/errors.ts';
+import { timeLimit } from '../../domain/time-limit.ts';
 import { unitOf } from './unit-vector.ts';
 
 /** Makes vectors of texts by a model that knows more than the registry's own texts. */
@@ -42,12 +43,11 @@ export function endpointEmbedder({ url, model, key }: EndpointOptions): Embedder
     id: `endpoint:${url}:${model}`,
     batch: ENDPOINT_BATCH,
     async embed(texts, { timeoutMs, signal }) {
-      const limit = AbortSignal.timeout(timeoutMs);
       const answer = await post(
         `${url}/embeddings`,
         { model, input: texts.map((text) => text.slice(0, MAX_CHARACTERS)), encoding_format: 'float' },
         key,
-        signal === undefined ? limit : AbortSignal.any([limit, signal]),
+        timeLimit(timeoutMs, signal),
       );
       const vectors = readVectors(answer, texts.length);
       for (const vector of vectors) {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { timeLimit } from '../../domain/time-limit.ts';
 import { type Embedder, failed } from './embedder.ts';
 import type { OnnxAnswer, OnnxRequest } from './onnx-worker.ts';
 
@@ -62,12 +63,11 @@ export function onnxEmbedder({ folder, runtime, thread }: OnnxOptions): Embedder
       worker ??= start();
       const to = worker;
       const call = calls++;
-      const limit = AbortSignal.timeout(timeoutMs);
-      const either = signal === undefined ? limit : AbortSignal.any([limit, signal]);
+      const limit = timeLimit(timeoutMs, signal);
       try {
         return await new Promise<Float32Array[]>((resolve, reject) => {
           waiting.set(call, { resolve, reject });
-          either.addEventListener('abort', () => reject(failed('it does not answer in time')), { once: true });
+          limit.addEventListener('abort', () => reject(failed('it does not answer in time')), { once: true });
           to.postMessage({ call, texts, as } satisfies OnnxRequest);
         });
       } finally {
