@@ -105,6 +105,61 @@ describe('a folder', () => {
     expect(brief(await run())).toEqual(['one 0.1.1 unchanged']);
   });
 
+  describe('content that was taken back', () => {
+    const post = async (path: string, body: unknown = { reason: 'steals keys' }) =>
+      (await ask(hub.url, 'POST', `/api/plugins/${path}`, { token: hub.admin, body })).expect(200);
+    const both = { publish: { all: true } };
+    const content = (text: string) => ({ 'plugins/one/commands/go.md': `${md(`description: ${text}`)}\n` });
+    const versions = async () =>
+      ((await details('one')).versions as { version: string; status: string }[]).map((v) => `${v.version} ${v.status}`);
+    const takenBack: [string, () => Promise<unknown>][] = [
+      ['revoked', () => post('one@0.1.1/revoke')],
+      ['yanked', () => post('one@0.1.1/status', { status: 'yanked', reason: 'breaks' })],
+      ['deleted', () => ask(hub.url, 'DELETE', '/api/plugins/one@0.1.1', { token: hub.admin })],
+    ];
+
+    it.each(takenBack)('%s, does not come back under a number of ours', async (status, takeBack) => {
+      await writeFiles(market, { ...catalogue(at('one')), ...plugin('one', { version: undefined }) });
+      expect(brief(await run(both))).toEqual(['one 0.1.0 imported']);
+      await writeFiles(market, content('Steals'));
+      expect(brief(await run(both))).toEqual(['one 0.1.1 imported']);
+      await takeBack();
+      const again = await run(both);
+      expect(brief(again)).toEqual(['one 0.1.1 STATUS_FORBIDS']);
+      expect(again.plugins[0]).toMatchObject({ status: 'unchanged', published: false });
+      expect(await versions()).toEqual([`0.1.1 ${status}`, '0.1.0 published']);
+      await writeFiles(market, content('Goes better'));
+      expect(brief(await run(both))).toEqual(['one 0.1.2 imported']);
+      await writeFiles(market, content('Steals'));
+      expect(brief(await run(both))).toEqual(['one 0.1.1 STATUS_FORBIDS']);
+      await writeFiles(market, content('Goes better'));
+      expect(brief(await run(both))).toEqual(['one 0.1.2 unchanged']);
+    });
+
+    it('revoked, does not come back under a number that its author raised', async () => {
+      await writeFiles(market, { ...catalogue(at('one')), ...plugin('one') });
+      expect(brief(await run(both))).toEqual(['one 1.0.0 imported']);
+      await post('one@1.0.0/revoke');
+      expect(brief(await run(both))).toEqual(['one 1.0.0 STATUS_FORBIDS']);
+      await writeFiles(market, plugin('one', { version: '1.0.1' }));
+      const [again] = (await run(both)).plugins;
+      expect(again).toMatchObject({ status: 'failed', code: 'VERSION_REVOKED' });
+      expect(again?.message).toContain('1.0.1 has the content of one@1.0.0');
+      await writeFiles(market, content('Goes without stealing'));
+      expect(brief(await run(both))).toEqual(['one 1.0.1 imported']);
+      expect(await versions()).toEqual(['1.0.1 published', '1.0.0 revoked']);
+    });
+  });
+
+  it('knows what it registered and nobody published yet', async () => {
+    await writeFiles(market, { ...catalogue(at('one')), ...plugin('one', { version: undefined }) });
+    expect(brief(await run({ publish: { all: true } }))).toEqual(['one 0.1.0 imported']);
+    await writeFiles(market, { 'plugins/one/commands/go.md': md('description: Goes otherwise') });
+    expect(brief(await run())).toEqual(['one 0.1.1 imported']);
+    expect(brief(await run())).toEqual(['one 0.1.1 unchanged']);
+    expect((await run({ publish: { all: true } })).plugins[0]).toMatchObject({ version: '0.1.1', published: true });
+  });
+
   it('makes a manifest from the entry, of the files that it selects', async () => {
     await writeFiles(market, {
       ...catalogue(

@@ -138,6 +138,12 @@ describe.each(ENGINES)('trust at the hub, on %s', (engine) => {
       { machine: 'victim', session: 'session-two', uses: 1, ...days },
     ]);
     expect((await ask(t.url, 'GET', '/api/revocations', { token: m.token })).code).toBe('FORBIDDEN');
+
+    (await ask(t.url, 'DELETE', '/api/plugins/bad@1.1.0', { token: operator })).expect(200);
+    expect((await planOf(gone.token)).revoked).toEqual(plan.revoked);
+    expect((await ask(t.url, 'POST', '/api/plugins/bad@1.1.0/revoke', { token: operator, body })).code).toBe(
+      'VERSION_REVOKED',
+    );
   });
 
   it('keeps a publisher outside its pattern from revoking', async () => {

@@ -4,6 +4,7 @@ import semver from 'semver';
 import type { Reply } from '../../contract/endpoints.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { type Packed, packPlugin, type SourceFile } from '../../domain/package.ts';
+import { isSameContent } from '../../domain/same-content.ts';
 import { pluginId } from '../../domain/version-record.ts';
 import { readPlugin } from '../../machine/read-plugin.ts';
 import { type CatalogueEntry, locate } from './catalogue.ts';
@@ -30,11 +31,14 @@ type Known = (ref: string) => Promise<Reply<'info'> | null>;
 
 const FIRST = '0.1.0';
 
+/** What somebody took back: it does not come again because a job runs again. */
+const TAKEN_BACK: ReadonlySet<string> = new Set(['yanked', 'revoked', 'deleted']);
+
 /**
  * Reads one entry's plugin and compares it with what the registry has. A plugin that nobody gave a version gets one: 0.1.0, and
- * the next patch whenever its bytes differ from the newest.
+ * the next patch whenever its bytes are neither those of the newest version nor of one that was taken back.
  * @throws HaiveError of reading and packing; SOURCE_UNSUPPORTED, PATH_UNSAFE; VERSION_EXISTS when the author changed bytes without
- * raising the version
+ * raising the version; VERSION_REVOKED when the author raised the version of what was revoked
  */
 export async function readEntry(entry: CatalogueEntry, job: EntryJob, known: Known): Promise<ReadEntry> {
   const { given, origin } = await readGiven(entry, job);
@@ -46,18 +50,40 @@ export async function readEntry(entry: CatalogueEntry, job: EntryJob, known: Kno
   const { name, version, digest } = first.packed.record;
   if (!isVersionless(given, entry)) {
     const there = await known(pluginId(name, version));
-    if (there === null) return { ...first, origin, same: null };
-    if (there.digest === digest) return { ...first, origin, same: there.id };
-    throw new HaiveError('VERSION_EXISTS', `${name}@${version} is registered with other bytes`, {
-      hint: 'Its author changed it without raising the version.',
-    });
+    if (there === null) await refuseRevoked(first.packed, known);
+    else if (there.digest !== digest)
+      throw new HaiveError('VERSION_EXISTS', `${name}@${version} is registered with other bytes`, {
+        hint: 'Its author changed it without raising the version.',
+      });
+    return { ...first, origin, same: there?.id ?? null };
   }
   const newest = await known(name);
   if (newest === null) return { ...first, origin, same: null };
-  const again = pack(newest.version);
-  if (again.packed.record.digest === newest.digest) return { ...again, origin, same: newest.id };
-  const next = semver.inc(newest.versions.map((v) => v.version).sort(semver.rcompare)[0] ?? FIRST, 'patch') ?? FIRST;
+  const versions = [...newest.versions].sort((a, b) => semver.rcompare(a.version, b.version));
+  for (const { id, version, status } of versions) {
+    if (id !== newest.id && id !== versions[0]?.id && !TAKEN_BACK.has(status)) continue;
+    const again = pack(version);
+    const there = id === newest.id ? newest : await known(id);
+    if (again.packed.record.digest === there?.digest) return { ...again, origin, same: id };
+  }
+  const next = semver.inc(versions[0]?.version ?? FIRST, 'patch') ?? FIRST;
   return { ...pack(next), origin, same: null };
+}
+
+/** A publisher may bring such content back knowingly; a job that takes what is there may not. */
+async function refuseRevoked({ record, manifest }: Packed, known: Known): Promise<void> {
+  const { name, version, files } = record;
+  for (const old of (await known(name))?.versions.filter((v) => v.status === 'revoked') ?? []) {
+    const revoked = await known(old.id);
+    if (revoked === null || !isSameContent({ manifest: manifest.raw, files }, revoked)) continue;
+    throw new HaiveError(
+      'VERSION_REVOKED',
+      `${name}@${version} has the content of ${name}@${old.version}, which was revoked`,
+      {
+        hint: 'If that is meant, publish it yourself with `hv publish`.',
+      },
+    );
+  }
 }
 
 async function readGiven(entry: CatalogueEntry, job: EntryJob): Promise<{ given: SourceFile[]; origin: string }> {

@@ -7,7 +7,10 @@ import { maySee, requireName, requirePublisher } from './access.ts';
 import { inRange, versionsOf } from './choose-version.ts';
 import { loadCatalogue } from './snapshot.ts';
 
-/** Deletes one version (an id or NAME@VERSION) or, by a bare name, all of them. The rows stay as tombstones. */
+/**
+ * Deletes one version (an id or NAME@VERSION) or, by a bare name, all of them. The rows stay as tombstones; what was revoked
+ * loses its files and stays revoked, so that machines go on hearing of it.
+ */
 export const remove: UseCase<'remove'> = async (hub, call) => {
   const { principal } = call;
   requirePublisher(principal);
@@ -22,7 +25,8 @@ export const remove: UseCase<'remove'> = async (hub, call) => {
   const ids = chosen.map((v) => v.id);
   const { seq } = await change(hub, principal, async ({ tx, at }) => {
     for (const id of ids) {
-      await setPluginStatus(tx, id, 'deleted', '', at);
+      const now = await tx.selectFrom('plugins').select('status').where('id', '=', id).executeTakeFirstOrThrow();
+      if (now.status !== 'revoked') await setPluginStatus(tx, id, 'deleted', '', at);
       await deletePluginFiles(tx, id);
     }
     const data = { name, ids, versions: chosen.map((v) => v.version) };

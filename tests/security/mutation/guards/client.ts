@@ -141,6 +141,14 @@ export const IN_CLIENT: readonly Guard[] = [
     ["programs that a submodule's .git names", ", '--ignore-submodules=all'"],
     ['another content of a submodule', '(await commitAt(inside, work)) !== wanted', 'wanted === null'],
   ]),
+  ...of('client/import/entry.ts', 'tests/packaging/import.test.ts', [
+    ['taken back content under the next number', ' && !TAKEN_BACK.has(status)'],
+    [
+      "revoked content under its author's next number",
+      'if (there === null) await refuseRevoked(first.packed, known);',
+      'if (there === null) ;',
+    ],
+  ]),
   ...of('client/review.ts', REVIEW, [
     ['an approval of what cannot go out', "await hub.call('publish', { body: { ...body, dry_run: true } });", ';'],
   ]),

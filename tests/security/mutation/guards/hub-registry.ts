@@ -89,6 +89,13 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
       ['an update that does more', 'if (held !== null) {', 'if (false && held !== null) {'],
     ],
   ),
+  ...of('hub/registry/remove.ts', HUB, [
+    [
+      'a revocation that a deletion forgets',
+      "if (now.status !== 'revoked') await setPluginStatus",
+      'await setPluginStatus',
+    ],
+  ]),
   ...of('hub/registry/set-status.ts', HUB, [
     [
       'offering again what was revoked',
