@@ -1,16 +1,19 @@
 import { mkdir, open as openFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type BetterSqlite3 from 'better-sqlite3';
-import { type Dialect, SqliteDialect } from 'kysely';
+import { type Dialect, SqliteAdapter, type SqliteDatabase, SqliteDialect } from 'kysely';
 import { HaiveError } from '../domain/errors.ts';
 import { guarded, storageError } from './dialect.ts';
 import { fileError } from './file-error.ts';
 import { FACTS_COUNTER } from './meta-queries.ts';
+import { cachingStatements, passingOver } from './sqlite-statements.ts';
 import type { Stamp } from './store.ts';
 
 /** Two connections on one file: reads never wait for a transaction in progress (WAL). */
 export interface SqliteFile {
   writer: Dialect;
+  /** The writer, passing over statements of a schema change that an interrupted one had done already. */
+  resuming: Dialect;
   reader: Dialect;
   /** One more connection for reads that would keep the others waiting. */
   openReader(): { dialect: Dialect; close(): void };
@@ -67,7 +70,8 @@ export async function openSqlite(file: string): Promise<SqliteFile> {
     let seqStatement: BetterSqlite3.Statement | undefined;
     let stampStatement: BetterSqlite3.Statement | undefined;
     return {
-      writer: guarded(new SqliteDialect({ database: cachingStatements(writer) }), 'begin immediate'),
+      writer: writing(cachingStatements(writer)),
+      resuming: writing(passingOver(writer)),
       reader: guarded(new SqliteDialect({ database: cachingStatements(reader) }), 'begin deferred'),
       openReader: () => {
         const db = openReader();
@@ -121,22 +125,16 @@ function construct(Database: typeof BetterSqlite3, file: string): BetterSqlite3.
   }
 }
 
-const MAX_STATEMENTS = 300;
+/** SQLite undoes schema changes with their transaction, which Kysely does not claim for it: it would migrate without one. */
+class TransactionalAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
+}
 
-/** Preparing costs more than running most of our statements; Kysely prepares each time. */
-function cachingStatements(db: BetterSqlite3.Database) {
-  const statements = new Map<string, BetterSqlite3.Statement>();
+function writing(database: SqliteDatabase): Dialect {
   return {
-    prepare(sql: string) {
-      const known = statements.get(sql);
-      // A statement that is being iterated cannot run a second time meanwhile.
-      if (known !== undefined && !known.busy) return known;
-      const made = db.prepare(sql);
-      if (known === undefined && statements.size < MAX_STATEMENTS) statements.set(sql, made);
-      return made;
-    },
-    close() {
-      // The file owns its connections and closes both at once.
-    },
-  } as unknown as BetterSqlite3.Database;
+    ...guarded(new SqliteDialect({ database }), 'begin immediate'),
+    createAdapter: () => new TransactionalAdapter(),
+  };
 }

@@ -5,7 +5,7 @@ import { HaiveError } from '../domain/errors.ts';
 import type { EngineName } from './dialect.ts';
 import { createGroupCommit } from './group-commit.ts';
 import { FACTS_COUNTER, getMeta } from './meta-queries.ts';
-import { appliedMigrations, migrate } from './migrate.ts';
+import { appliedMigrations, type Migrated, migrate } from './migrate.ts';
 import { openPostgres } from './postgres.ts';
 import { openSqlite } from './sqlite.ts';
 import type { Tables } from './tables.ts';
@@ -83,8 +83,7 @@ const SEQ_CHANNEL = 'seq';
 interface Engine {
   dialect: EngineName;
   read: Kysely<Tables>;
-  write: Kysely<Tables>;
-  schema: string | undefined;
+  migrated: Migrated;
   transact: Store['transact'];
   nextSeq(tx: Transaction<Tables>): Promise<number>;
   lockSeq(tx: Transaction<Tables>): Promise<void>;
@@ -111,7 +110,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       : await postgresEngine(checkUrl(options.databaseUrl));
   try {
     if (options.mustExist && !(await hasRegistry(engine))) throw noRegistry(options);
-    await migrate(engine.write as unknown as Kysely<unknown>, engine.dialect, engine.schema);
+    await migrate(engine.migrated);
   } catch (thrown) {
     await engine.close();
     throw thrown;
@@ -156,8 +155,8 @@ export function databaseOf(options: Pick<StoreOptions, 'dataDir' | 'file' | 'dat
 }
 
 /** True where a hub has started on the database: it has an identity. */
-async function hasRegistry({ read, schema }: Engine): Promise<boolean> {
-  if ((await appliedMigrations(read as unknown as Kysely<unknown>, schema)).length === 0) return false;
+async function hasRegistry({ read, migrated }: Engine): Promise<boolean> {
+  if ((await appliedMigrations(migrated.db, migrated.schema)).length === 0) return false;
   return (await getMeta(read, 'hub_id')) !== undefined;
 }
 
@@ -185,8 +184,12 @@ async function sqliteEngine(path: string): Promise<Engine> {
   return {
     dialect: 'sqlite',
     read,
-    write,
-    schema: undefined,
+    migrated: {
+      db: write as Kysely<unknown>,
+      resuming: new Kysely({ dialect: file.resuming }),
+      engine: 'sqlite',
+      schema: undefined,
+    },
     transact: createGroupCommit(write),
     nextSeq: takeSeq,
     // `begin immediate` has taken the lock already.
@@ -260,8 +263,7 @@ async function postgresEngine(url: string): Promise<Engine> {
   return {
     dialect: 'postgres',
     read: db,
-    write: db,
-    schema: server.schema,
+    migrated: { db: db as Kysely<unknown>, engine: 'postgres', schema: server.schema },
     transact: (fn) => db.transaction().execute(fn),
     async nextSeq(tx) {
       // The notification leaves with the commit, so a hub that dies right after it has still rung the others.

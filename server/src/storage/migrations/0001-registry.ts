@@ -201,5 +201,6 @@ async function journal(db: Kysely<unknown>, t: Types): Promise<void> {
       { name: 'seq', value: 0 },
       { name: 'audit', value: 0 },
     ])
+    .onConflict((oc) => oc.doNothing())
     .execute();
 }

@@ -24,7 +24,7 @@ export function quorums(engine: EngineName): Migration {
         .execute();
       // What one operator said before counts as one of several.
       await sql`insert into approval_votes (digest, "by", plugin_id, at, envelope)
-        select digest, "by", plugin_id, at, envelope from approvals`.execute(db);
+        select digest, "by", plugin_id, at, envelope from approvals where true on conflict do nothing`.execute(db);
     },
   };
 }

@@ -15,7 +15,10 @@ import { yankedAdvice } from './0110-yanked-advice.ts';
 import { orderedVersions } from './0120-ordered-versions.ts';
 import { publisherTokens } from './0130-publisher-tokens.ts';
 
-/** All migrations in order. A name, once released, is never changed or removed. */
+/**
+ * All migrations in order, run in one transaction. A name, once released, is never changed or removed. SQLite has foreign keys on
+ * meanwhile and cannot switch them off there: dropping a table that others refer to fails, or takes their rows along.
+ */
 export function migrationsFor(engine: EngineName): Record<string, Migration> {
   return {
     '0001-registry': registry(engine),
