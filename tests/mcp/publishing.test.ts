@@ -111,3 +111,14 @@ it('publish_plugin says which groups wait for operators', async () => {
     next_steps: [expect.stringContaining('hv approve twice@1.0.0')],
   });
 });
+
+it('publish_plugin takes a name for what was registered last, and asks where another version is newer', async () => {
+  await registered('named', '2.3.0');
+  await author.call('publish_plugin', { plugin_id: 'named', all: true });
+  await registered('named', '3.0.0');
+  const { data } = await author.call('publish_plugin', { plugin_id: 'named', all: true });
+  expect(data).toMatchObject({ id: 'plugin_named_3.0.0', status: 'published' });
+  await registered('named', '2.3.1');
+  const { text } = await author.call('publish_plugin', { plugin_id: 'named', all: true });
+  expect(text).toMatch(/^BAD_REQUEST: named may mean 2\.3\.1, .* Name one: named@2\.3\.1 or named@3\.0\.0\.$/);
+});

@@ -171,8 +171,8 @@ function squeeze(bytes: Buffer): Buffer {
 }
 
 /**
- * Publishes a registered version (an id or NAME[@RANGE]) to groups.
- * @throws HaiveError TARGET_REQUIRED, GROUP_NOT_ALLOWED, FORBIDDEN, DEPENDENCY_MISSING, PLUGIN_NOT_FOUND …
+ * Publishes a registered version to groups: an id, or NAME[@RANGE] for the one that was registered last.
+ * @throws HaiveError TARGET_REQUIRED, GROUP_NOT_ALLOWED, FORBIDDEN, DEPENDENCY_MISSING, PLUGIN_NOT_FOUND, BAD_REQUEST (several may be meant) …
  */
 export async function publishRegistered(
   ctx: ClientContext,

@@ -60,7 +60,11 @@ export const REGISTRY_ENDPOINTS = {
     summary: 'Publish a registered version to groups',
     access: ['operator', 'publisher'],
     body: z.object({
-      plugin_id: z.string().describe('id or NAME[@RANGE]'),
+      plugin_id: z
+        .string()
+        .describe(
+          'id or NAME[@RANGE]: what the caller registered last, else what is published; refused where that is not the newest',
+        ),
       target_groups: z.array(z.string()).optional(),
       all: z.boolean().default(false).describe('publish to every machine'),
       notify_agents: z.boolean().default(true),

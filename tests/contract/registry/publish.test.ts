@@ -130,6 +130,70 @@ describe.each(ENGINES)('publish, status and removal on %s', (engine) => {
     await expect(publish('alpha@not a range')).rejects.toMatchObject({ code: 'VERSION_INVALID' });
   });
 
+  describe('by a name alone, or with a range', () => {
+    const all = { all: true };
+    const registered = async (...versions: string[]) => {
+      for (const version of versions) await t.register(pack('alpha', version));
+    };
+    const refused = (...named: string[]) => ({
+      code: 'BAD_REQUEST',
+      details: { versions: named },
+      hint: expect.stringContaining(named.map((version) => `alpha@${version}`).join(' or ')),
+    });
+
+    it('offers what was registered last, not what is offered already', async () => {
+      await registered('2.3.0');
+      await publish('alpha', all);
+      await registered('3.0.0');
+      expect(await publish('alpha', { ...all, dry_run: true })).toMatchObject({ id: 'plugin_alpha_3.0.0' });
+      expect(await publish('alpha', all)).toMatchObject({ id: 'plugin_alpha_3.0.0', status: 'published' });
+      // Said again, as when an answer was lost, or for one more group.
+      expect(await publish('alpha', { target_groups: ['web'] })).toMatchObject({ id: 'plugin_alpha_3.0.0' });
+      await registered('3.1.0');
+      expect(await publish('alpha@latest', all)).toMatchObject({ id: 'plugin_alpha_3.1.0' });
+      await registered('3.2.0');
+      expect(await publish('alpha@^3.0.0', all)).toMatchObject({ id: 'plugin_alpha_3.2.0' });
+      expect(await publish('alpha@^2.0.0', all)).toMatchObject({ id: 'plugin_alpha_2.3.0' });
+      expect(await publish('alpha@3.1.0', all)).toMatchObject({ id: 'plugin_alpha_3.1.0' });
+    });
+
+    it('offers a prerelease that was registered last, and a release behind it', async () => {
+      await registered('1.0.0');
+      await publish('alpha', all);
+      await registered('2.0.0-beta.1');
+      expect(await publish('alpha', all)).toMatchObject({ id: 'plugin_alpha_2.0.0-beta.1' });
+      await registered('1.0.1');
+      expect(await publish('alpha', all)).toMatchObject({ id: 'plugin_alpha_1.0.1' });
+    });
+
+    it('passes over what stayed behind', async () => {
+      await registered('1.0.0', '1.1.0');
+      expect(await publish('alpha', all)).toMatchObject({ id: 'plugin_alpha_1.1.0' });
+      expect(await publish('alpha', { target_groups: ['web'] })).toMatchObject({ id: 'plugin_alpha_1.1.0' });
+    });
+
+    it('refuses where the newest is not the one that was registered last, and names both', async () => {
+      await registered('3.0.0');
+      await publish('alpha', all);
+      await registered('2.9.1');
+      await expect(publish('alpha', all)).rejects.toMatchObject(refused('2.9.1', '3.0.0'));
+      expect(await publish('alpha@2.9.1', all)).toMatchObject({ id: 'plugin_alpha_2.9.1' });
+      expect(await publish('alpha', all)).toMatchObject({ id: 'plugin_alpha_3.0.0' });
+      await registered('5.0.0', '4.0.0');
+      await expect(publish('alpha', all)).rejects.toMatchObject(refused('4.0.0', '5.0.0'));
+      await publish('plugin_alpha_4.0.0', all);
+      await expect(publish('alpha', all)).rejects.toMatchObject(refused('4.0.0', '5.0.0'));
+    });
+
+    it('does not let an operator offer unseen what another has registered', async () => {
+      await t.register(pack('alpha', '1.0.0'), { as: contributor });
+      expect(await publish('alpha', all, operator)).toMatchObject({ id: 'plugin_alpha_1.0.0' });
+      await t.register(pack('alpha', '1.1.0'), { as: contributor });
+      await expect(publish('alpha', all, operator)).rejects.toMatchObject(refused('1.1.0', '1.0.0'));
+      expect(await publish('alpha', all)).toMatchObject({ id: 'plugin_alpha_1.0.0' });
+    });
+  });
+
   it('deprecates, yanks and offers again, each with its event; refuses what was never published', async () => {
     await t.register(pack('alpha', '1.0.0'));
     const set = (status: 'published' | 'deprecated' | 'yanked', reason = '') =>

@@ -6,20 +6,21 @@ import { isOperator, mayUse } from '../auth.ts';
 import type { Principal } from '../context.ts';
 import type { Catalogue, CatalogueVersion } from './snapshot.ts';
 
+type Registrant = Pick<CatalogueVersion, 'publisher' | 'publisherToken'>;
+
 /** A registered version is known to operators and to whoever registered it; every other status to all who read. */
-export function maySee(
-  principal: Principal,
-  version: Pick<CatalogueVersion, 'status' | 'publisher' | 'publisherToken'>,
-): boolean {
+export function maySee(principal: Principal, version: Registrant & Pick<CatalogueVersion, 'status'>): boolean {
   return version.status !== 'registered' || isOperator(principal) || isPublisherOf(principal, version);
 }
 
-/** By the token; a name says it only of old versions, and only for who may register: machines choose theirs. */
-function isPublisherOf(
-  principal: Principal,
-  { publisher, publisherToken }: Pick<CatalogueVersion, 'publisher' | 'publisherToken'>,
-): boolean {
+/** Only for who may register: machines choose their names. */
+function isPublisherOf(principal: Principal, version: Registrant): boolean {
   if (principal.machineId !== null || !mayUse(principal.roles, ['publisher', 'contributor'])) return false;
+  return hasRegistered(principal, version);
+}
+
+/** Whether a version was registered with the caller's token; of old versions only the name is known. */
+export function hasRegistered(principal: Principal, { publisher, publisherToken }: Registrant): boolean {
   if (publisherToken === null) return publisher === principal.name;
   return publisherToken === (principal.origin ?? principal.tokenId);
 }

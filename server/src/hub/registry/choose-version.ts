@@ -1,13 +1,19 @@
+import semverGt from 'semver/functions/gt.js';
 import semverPrerelease from 'semver/functions/prerelease.js';
 import semverSatisfies from 'semver/functions/satisfies.js';
 import { HaiveError } from '../../domain/errors.ts';
 import { parsePluginRef } from '../../domain/names.ts';
 import type { VersionStatus } from '../../domain/registry.ts';
 import { meantHint } from '../../domain/validate/suggest.ts';
+import type { Principal } from '../context.ts';
+import { hasRegistered, maySee } from './access.ts';
 import type { Catalogue, CatalogueVersion } from './snapshot.ts';
 
 /** Best status first: what a bare name means. */
 const PREFERENCE: readonly VersionStatus[] = ['published', 'deprecated', 'registered', 'yanked', 'revoked', 'deleted'];
+
+/** What may be published, or published to more groups. */
+const OPEN: readonly VersionStatus[] = ['registered', 'published', 'deprecated'];
 
 /** The highest of `versions` (given highest first), a stable one where there is one. */
 export function highest<V extends { version: string }>(versions: readonly V[]): V | undefined {
@@ -60,4 +66,31 @@ export function findVersion(
     id === undefined ? headOf(range === null ? versions : inRange(versions, range)) : versions.find((v) => v.id === id);
   if (found !== undefined) return found;
   throw new HaiveError('VERSION_NOT_FOUND', `${name} has no version ${range ?? 'that may be used'}`);
+}
+
+/**
+ * The version that an id or NAME[@RANGE] names to whoever publishes: where several fit, the one that this caller registered last, if
+ * nothing that fits is newer; what `findVersion` finds where none of them waits to be published.
+ * @throws HaiveError as findVersion, BAD_REQUEST (details.versions) where the newest is another one or somebody else registered the last
+ */
+export function findToPublish(catalogue: Catalogue, ref: string, principal: Principal): CatalogueVersion {
+  const { name, range, id } = parsePluginRef(ref);
+  const visible = (v: CatalogueVersion) => maySee(principal, v);
+  const found = findVersion(catalogue, ref, visible);
+  if (id !== undefined) return found;
+  const all = versionsOf(catalogue, name, visible);
+  const open = (range === null ? all : inRange(all, range)).filter((v) => OPEN.includes(v.status));
+  const last = open.reduce((a, b) => (b.createdAt > a.createdAt ? b : a), found);
+  const other = highest(open.filter((v) => v !== last));
+  if (other === undefined) return last;
+  const isNewest = semverGt(last.version, other.version);
+  if (last.status !== 'registered' && (isNewest || other.status !== 'registered')) return found;
+  // An operator who publishes has approved: never by accident what somebody else registered meanwhile.
+  if (last.status === 'registered' && isNewest && hasRegistered(principal, last)) return last;
+  const versions = [last.version, other.version];
+  throw new HaiveError(
+    'BAD_REQUEST',
+    `${ref} may mean ${last.version}, which ${last.publisher} registered last (${last.status}), or ${other.version} (${other.status})`,
+    { hint: `Name one: ${versions.map((version) => `${name}@${version}`).join(' or ')}.`, details: { versions } },
+  );
 }

@@ -11,8 +11,8 @@ import { hold, mustWait } from '../trust/approvals.ts';
 import { changedKey } from '../trust/changed-key.ts';
 import { withheldFrom } from '../trust/quorums.ts';
 import { requireTargets } from '../trust/token-limits.ts';
-import { maySee, requireName, requirePublisher } from './access.ts';
-import { findVersion } from './choose-version.ts';
+import { requireName, requirePublisher } from './access.ts';
+import { findToPublish } from './choose-version.ts';
 import { allMachineFacts, machinesHolding, machinesOfOthers, withVersion } from './reach.ts';
 import { type Catalogue, type CatalogueVersion, loadCatalogue } from './snapshot.ts';
 
@@ -21,7 +21,7 @@ export const publish: UseCase<'publish'> = async (hub, call) => {
   const { principal, body } = call;
   requirePublisher(principal);
   const catalogue = await loadCatalogue(hub.store);
-  const version = findVersion(catalogue, body.plugin_id, (v) => maySee(principal, v));
+  const version = findToPublish(catalogue, body.plugin_id, principal);
   requireName(principal, version.name);
   refuseStatus(version);
   refuseMissingDependencies(catalogue, version);

@@ -370,7 +370,9 @@ export const TOOLS = {
       "manifest's machine_groups receive it; a plugin that names none needs `all: true`. Register a local folder first. Ask the user " +
       'which groups if it is not clear: this reaches other machines.',
     input: z.object({
-      plugin_id: reference,
+      plugin_id: reference.describe(
+        'The id that register_plugin answered, or NAME[@RANGE]: the version that you registered last; refused where that is not the newest',
+      ),
       target_groups: z.array(z.string().min(1).max(64)).max(100).optional().describe('Groups that receive it'),
       all: z.boolean().default(false).describe('Every machine'),
       notify_agents: z.boolean().default(true).describe('false: people are not told, machines still receive it'),

@@ -43,4 +43,5 @@ export const FAILED = 'tests/machine/failed-attempts.test.ts';
 export const TLS = 'tests/cli/tls-required.test.ts';
 export const AUDITED = 'tests/security/audit-complete.test.ts';
 export const RIGHTS = 'tests/hub/rights.test.ts';
+export const PUBLISH = 'tests/contract/registry/publish.test.ts';
 export const UNITS = 'tests/security/guards-of-parts.test.ts';

@@ -1,4 +1,4 @@
-import { ATTACKS, type Guard, HUB, of, RIGHTS, UNITS, WIRE } from './guard.ts';
+import { ATTACKS, type Guard, HUB, of, PUBLISH, RIGHTS, UNITS, WIRE } from './guard.ts';
 
 export const IN_HUB_REGISTRY: readonly Guard[] = [
   ...of(
@@ -95,6 +95,9 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
       "if (now.status !== 'revoked') await setPluginStatus",
       'await setPluginStatus',
     ],
+  ]),
+  ...of('hub/registry/choose-version.ts', PUBLISH, [
+    ['an operator who publishes unseen what another registered', ' && hasRegistered(principal, last)'],
   ]),
   ...of('hub/registry/set-status.ts', HUB, [
     [

@@ -16,7 +16,7 @@ export const PUBLISHING_VERBS: VerbRow[] = [
   {
     name: 'publish',
     args: '<plugin>',
-    summary: 'publish a folder, a zip, or a registered version to groups',
+    summary: 'publish a folder, a zip, or a registered version (NAME: the one registered last) to groups',
     options: [
       ['--groups <list>', 'target groups (a,b); the manifest’s when absent'],
       ['--all', 'every machine'],
