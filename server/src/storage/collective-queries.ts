@@ -72,6 +72,10 @@ export async function updateMemory(tx: Tx, id: string, set: Partial<MemoriesTabl
   await tx.updateTable('memories').set(set).where('id', '=', id).execute();
 }
 
+export async function findBroadcast(tx: Tx, id: string): Promise<BroadcastsTable | undefined> {
+  return await tx.selectFrom('broadcasts').selectAll().where('id', '=', id).executeTakeFirst();
+}
+
 /** Broadcasts that have not expired, newest first. */
 export async function currentBroadcasts(tx: Tx, now: string): Promise<BroadcastsTable[]> {
   return await tx

@@ -4,6 +4,7 @@ import { HaiveError } from '../../domain/errors.ts';
 import { rank } from '../../domain/rank.ts';
 import { type ClientContext, hubAddress } from '../context.ts';
 import { hubIsAway } from '../hub-client.ts';
+import { askOnce } from './ask-once.ts';
 import { foreignMemories } from './foreign-memory.ts';
 import { askAsMember } from './member.ts';
 import { connectMemoryServer, type MemoryServer } from './memory-server.ts';
@@ -82,7 +83,7 @@ export async function storeMemory(ctx: ClientContext, memory: NewMemory): Promis
     });
   }
   const body = { ...memory, visibility, confidentiality: 'normal' } as BodyIn<'storeMemory'>;
-  return await askAsMember(ctx, (hub) => hub.call('storeMemory', { body }));
+  return await askOnce(ctx, 'storeMemory', body);
 }
 
 /**

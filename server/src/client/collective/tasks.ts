@@ -4,6 +4,7 @@ import { HaiveError } from '../../domain/errors.ts';
 import type { ClientContext } from '../context.ts';
 import { hubIsAway } from '../hub-client.ts';
 import { ask } from '../registry.ts';
+import { askOnce } from './ask-once.ts';
 import { acknowledge } from './inbox.ts';
 import { askAsMember } from './member.ts';
 
@@ -14,7 +15,7 @@ const kept = new Map<string, NodeJS.Timeout>();
 
 /** Offers a task. @throws HaiveError of the hub */
 export function delegateTask(ctx: ClientContext, body: BodyIn<'delegate'>): Promise<Reply<'delegate'>> {
-  return askAsMember(ctx, (hub) => hub.call('delegate', { body }));
+  return askOnce(ctx, 'delegate', body);
 }
 
 /**

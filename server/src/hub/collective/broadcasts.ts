@@ -8,6 +8,7 @@ import {
   acknowledgementCounts,
   broadcastTimes,
   currentBroadcasts,
+  findBroadcast,
   raiseInboxRevision,
 } from '../../storage/collective-queries.ts';
 import type { BroadcastsTable } from '../../storage/collective-tables.ts';
@@ -15,7 +16,7 @@ import { allMachines } from '../../storage/machine-queries.ts';
 import type { Tx } from '../../storage/tables.ts';
 import { isOperator } from '../auth.ts';
 import type { HubContext, UseCases } from '../context.ts';
-import { callerOf, callingMachine, type InboxBell, list, newId, write } from './write.ts';
+import { callerOf, callingMachine, type InboxBell, idOfCall, list, write } from './write.ts';
 
 /** How many broadcasts one sender may make in the window. */
 export const BROADCAST_LIMIT = 10;
@@ -26,15 +27,21 @@ type Cases = Pick<UseCases, 'broadcast' | 'broadcasts' | 'acknowledgeBroadcasts'
 /** What one machine tells the others at once. */
 export function broadcastUseCases(bell: InboxBell): Cases {
   return {
-    async broadcast(hub, { principal, body }) {
+    async broadcast(hub, call) {
+      const { principal, body } = call;
+      const { expires_in_hours, groups, ...plain } = body;
+      const id = idOfCall('msg', call, body);
       const { row, to } = await write(hub, principal, async ({ tx, rev, at, audit }) => {
         const caller = await callerOf(tx, principal);
         const author = caller?.name ?? principal.name;
+        const machines = await allMachines(tx);
+        const to = machines.filter((m) => m.id !== caller?.id && addressed(groups, m)).map((m) => m.id);
+        const before = await findBroadcast(tx, id);
+        if (before !== undefined) return { row: before, to };
         await holdToRate(tx, author, at);
-        const { expires_in_hours, groups, ...plain } = body;
         const made: BroadcastsTable = {
           ...plain,
-          id: newId('msg'),
+          id,
           rev,
           groups: JSON.stringify([...new Set(groups)]),
           machine_id: caller?.id ?? null,
@@ -45,8 +52,7 @@ export function broadcastUseCases(bell: InboxBell): Cases {
         await tx.insertInto('broadcasts').values(made).execute();
         await raiseInboxRevision(tx);
         await audit('broadcast.sent', made.id, { severity: made.severity, category: made.category, groups });
-        const machines = await allMachines(tx);
-        return { row: made, to: machines.filter((m) => m.id !== caller?.id && addressed(groups, m)).map((m) => m.id) };
+        return { row: made, to };
       });
       bell.ringInbox(body.groups.length === 0 ? null : to);
       return { ...broadcastOf(row, false, 0), machines: to.length };

@@ -8,7 +8,7 @@ import type { Tx } from '../../storage/tables.ts';
 import { isOperator } from '../auth.ts';
 import type { HubContext, Principal, UseCases } from '../context.ts';
 import { memoryIndexOf } from './memory-index.ts';
-import { callerOf, list, newId, write } from './write.ts';
+import { callerOf, idOfCall, list, newId, write } from './write.ts';
 
 type MemoryCases = Pick<
   UseCases,
@@ -18,10 +18,15 @@ type New = z.output<typeof ImportedMemory>;
 
 /** Memories that machines share; what must not leave a machine never arrives here (the contract refuses it). */
 export const memoryUseCases: MemoryCases = {
-  async storeMemory(hub, { principal, body }) {
+  async storeMemory(hub, call) {
+    const { principal, body } = call;
+    const { expires_at: _, ...said } = body;
+    const id = idOfCall('mem', call, said);
     const row = await write(hub, principal, async ({ tx, rev, at, audit }) => {
+      const before = await findMemory(tx, id);
+      if (before !== undefined) return before;
       const caller = await callerOf(tx, principal);
-      const made = rowOf(body, caller, principal, rev, at);
+      const made = rowOf({ ...body, id }, caller, principal, rev, at);
       await insertMemories(tx, [made]);
       // Not what it says: the log outlives what is forgotten.
       await audit('memory.stored', made.id, { visibility: made.visibility, category: made.category });

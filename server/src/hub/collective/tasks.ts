@@ -15,7 +15,7 @@ import type { Tx } from '../../storage/tables.ts';
 import { isOperator } from '../auth.ts';
 import type { HubContext, Principal, UseCases } from '../context.ts';
 import { presentAgents } from './agents.ts';
-import { callerOf, callingMachine, type InboxBell, list, newId, type Writing, write } from './write.ts';
+import { callerOf, callingMachine, type InboxBell, idOfCall, list, type Writing, write } from './write.ts';
 
 type TaskCases = Pick<UseCases, 'delegate' | 'tasks' | 'claimTask' | 'updateTask'>;
 type TaskView = z.output<typeof Task>;
@@ -25,13 +25,19 @@ const ENDED = ['done', 'failed', 'cancelled'];
 /** Work that one machine offers to the others: claimed by exactly one, with a lease. */
 export function taskUseCases(bell: InboxBell): TaskCases {
   return {
-    async delegate(hub, { principal, body }) {
+    async delegate(hub, call) {
+      const { principal, body } = call;
+      const { deadline_at, ...said } = body;
+      const id = idOfCall('task', call, said);
       const made = await write(hub, principal, async ({ tx, rev, at, audit }) => {
+        const rank = async (row: TasksTable) => candidates(demandOf(row), await presentAgents(hub, tx, bell));
+        const before = await findTask(tx, id);
+        if (before !== undefined) return { row: before, ranked: await rank(before) };
         const caller = await callerOf(tx, principal);
-        const { required_capabilities, groups, deadline_at, ...plain } = body;
+        const { required_capabilities, groups, ...plain } = said;
         const row: TasksTable = {
           ...plain,
-          id: newId('task'),
+          id,
           rev,
           required_capabilities: JSON.stringify(required_capabilities),
           groups: JSON.stringify(groups),
@@ -55,8 +61,7 @@ export function taskUseCases(bell: InboxBell): TaskCases {
         await tx.insertInto('tasks').values(row).execute();
         await raiseInboxRevision(tx);
         await audit('task.delegated', row.id, { title: row.title });
-        const ranked = candidates(demandOf(row), await presentAgents(hub, tx, bell));
-        return { row, ranked };
+        return { row, ranked: await rank(row) };
       });
       bell.ringInbox(offeredTo(made.ranked, 0).map((m) => m.id));
       return { task: taskOf(made.row), candidates: made.ranked.map((m) => m.name) };

@@ -1,5 +1,6 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { Transaction } from 'kysely';
+import { KEY_HEADER } from '../../contract/collective-endpoints.ts';
 import type { Member } from '../../domain/collective.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { appendAudit } from '../../storage/audit-queries.ts';
@@ -54,6 +55,18 @@ export async function callingMachine(tx: Tx, principal: Principal): Promise<Memb
 /** An id that nobody guesses: `mem_…`, `msg_…`, `task_…`. */
 export function newId(kind: 'mem' | 'msg' | 'task'): string {
   return `${kind}_${randomBytes(12).toString('base64url')}`;
+}
+
+/** The id of what a call makes: a new one, or under an idempotency key the same whenever the same caller says the same. */
+export function idOfCall(
+  kind: 'mem' | 'msg' | 'task',
+  call: { principal: Principal; header(name: string): string | undefined },
+  said: unknown,
+): string {
+  const key = call.header(KEY_HEADER);
+  if (key === undefined) return newId(kind);
+  const whole = JSON.stringify([call.principal.tokenId, key, said]);
+  return `${kind}_${createHash('sha256').update(whole).digest('base64url').slice(0, 24)}`;
 }
 
 export const list = (json: string): string[] => JSON.parse(json) as string[];

@@ -1,3 +1,4 @@
+import { askOnce } from '../../client/collective/ask-once.ts';
 import { forgetMemory, updateMemory } from '../../client/collective/change-memory.ts';
 import { acknowledge } from '../../client/collective/inbox.ts';
 import { announceIncident, postMortem, recordIncident } from '../../client/collective/incidents.ts';
@@ -46,7 +47,7 @@ export const COLLECTIVE_HANDLERS: Pick<Handlers, keyof typeof COLLECTIVE_TOOLS> 
   },
 
   broadcast_discovery: async (body, call) => {
-    const sent = await askAsMember(await client(call), (hub) => hub.call('broadcast', { body }));
+    const sent = await askOnce(await client(call), 'broadcast', body);
     return { text: say.broadcasted(sent), data: sent };
   },
 

@@ -1,3 +1,4 @@
+import { askOnce } from '../../../client/collective/ask-once.ts';
 import { acknowledge } from '../../../client/collective/inbox.ts';
 import { askAsMember } from '../../../client/collective/member.ts';
 import { Severity } from '../../../contract/collective-schemas.ts';
@@ -17,7 +18,7 @@ export const broadcast: Verb = async (call) => {
     groups: listOption(options.groups, 'groups') ?? [],
     ...(hours === undefined ? {} : { expires_in_hours: hours }),
   };
-  const sent = await askAsMember(await call.open(), (hub) => hub.call('broadcast', { body }));
+  const sent = await askOnce(await call.open(), 'broadcast', body);
   const machines = `${sent.machines} ${sent.machines === 1 ? 'machine' : 'machines'}`;
   return { json: sent, text: `${call.style.green('✓')} ${sent.id} (${sent.severity}) goes to ${machines}` };
 };
