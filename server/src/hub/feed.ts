@@ -2,13 +2,15 @@ import { listAudit } from '../storage/audit-queries.ts';
 import { eventsAfter } from '../storage/event-queries.ts';
 import { listGroupMembers } from '../storage/machine-queries.ts';
 import type { UseCase } from './context.ts';
-import { loadRegistry } from './registry/snapshot.ts';
+import { hearingOf, hearsPart } from './hearing.ts';
+import { loadCatalogue, loadRegistry } from './registry/snapshot.ts';
 import { sortedUnique } from './sorted-unique.ts';
 
-/** Events after a seq; `seq` in the answer is where to ask from next. */
-export const events: UseCase<'events'> = async (hub, { query }) => {
+/** Events after a seq that the caller may see; `seq` in the answer is where to ask from next, also past those that it may not. */
+export const events: UseCase<'events'> = async (hub, { principal, query }) => {
   const rows = await eventsAfter(hub.store.read, query.after, query.limit);
-  return { events: rows, seq: rows.at(-1)?.seq ?? query.after };
+  const hears = hearingOf(principal, hearsPart(principal) ? await loadCatalogue(hub.store) : undefined);
+  return { events: rows.flatMap((row) => hears.event(row) ?? []), seq: rows.at(-1)?.seq ?? query.after };
 };
 
 export const audit: UseCase<'audit'> = async (hub, { query }) => {

@@ -137,12 +137,13 @@ export async function installationsOfMachines(tx: Tx, ids: readonly string[]): P
   return rows.map(toRecord);
 }
 
-/** Where a plugin is installed, by machine name. */
+/** Where a plugin is installed, by machine name. @param machineId asks of that machine alone */
 export async function installationsOfPlugin(
   tx: Tx,
   name: string,
+  machineId?: string,
 ): Promise<{ machine: string; version: string; state: string }[]> {
-  return tx
+  const select = tx
     .selectFrom('plugin_installations')
     .innerJoin('machines', 'machines.id', 'plugin_installations.machine_id')
     .select([
@@ -151,8 +152,8 @@ export async function installationsOfPlugin(
       'plugin_installations.status as state',
     ])
     .where('plugin_installations.name', '=', name)
-    .orderBy('machines.name')
-    .execute();
+    .orderBy('machines.name');
+  return (machineId === undefined ? select : select.where('machines.id', '=', machineId)).execute();
 }
 
 /** Names of the plugins installed on a machine, or on any. */

@@ -6,6 +6,8 @@ import { eventsAfter } from '../../storage/event-queries.ts';
 import type { Store } from '../../storage/store.ts';
 import { mayUse } from '../auth.ts';
 import type { Log, Principal } from '../context.ts';
+import { hearingOf, hearsPart } from '../hearing.ts';
+import { loadCatalogue } from '../registry/snapshot.ts';
 import { spreadMs } from './rings.ts';
 import type { LiveSocket } from './socket.ts';
 import type { LiveSockets } from './sockets.ts';
@@ -56,7 +58,12 @@ export function createConversation(parts: ConversationParts): (socket: LiveSocke
     for (;;) {
       const mark = parts.told();
       const events = await eventsAfter(store.read, from, EVENTS_PAGE);
-      for (const event of events) socket.send({ type: 'event', event });
+      const catalogue = hearsPart(socket.principal) ? await loadCatalogue(store) : undefined;
+      const hears = hearingOf(socket.principal, catalogue);
+      for (const row of events) {
+        const event = hears.event(row);
+        if (event !== null) socket.send({ type: 'event', event });
+      }
       from = events.at(-1)?.seq ?? from;
       if (events.length < EVENTS_PAGE && mark === parts.told()) break;
     }

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocketServer } from 'ws';
 import type * as z from 'zod';
-import { Progress, type ServerMessage } from '../../contract/messages.ts';
+import { Progress } from '../../contract/messages.ts';
 import { unpack } from '../../contract/parcel.ts';
 import { PROTOCOL } from '../../contract/protocol.ts';
 import type { StatusReport } from '../../contract/schemas.ts';
@@ -19,6 +19,7 @@ import { createParcelQueue } from './parcel-queue.ts';
 import { concerned, spreadMs } from './rings.ts';
 import { binaryFrameOf, createLiveSocket, frameOf, type LiveSocket } from './socket.ts';
 import { LiveSockets } from './sockets.ts';
+import { createWatchers } from './watchers.ts';
 
 /** The sockets of this process, and the line to those of the other hub processes. */
 export interface Live extends Bell {
@@ -71,6 +72,7 @@ export async function createLive(parts: LiveParts): Promise<Live> {
     maxPayload: config.limits.socketPayloadBytes,
   });
   const parcels = createParcelQueue(makeParcel, sendParcel, (error) => log.warn({ error }, 'a parcel was not sent'));
+  const watchers = createWatchers(store, sockets, (error) => log.warn({ error }, 'progress was lost'));
   let heard = await store.currentSeq();
   let told = heard;
   let pumping: Promise<void> | undefined;
@@ -90,11 +92,14 @@ export async function createLive(parts: LiveParts): Promise<Live> {
       while (told < heard && !closed) {
         const events = await eventsAfter(store.read, told, EVENTS_PAGE);
         const last = events.at(-1);
+        const needed = watchers.catalogue();
+        const catalogue = needed === undefined ? undefined : await needed;
+        // From here on in one turn: who joins the watchers meanwhile goes by `told`.
         // A seq without an event can be nobody's business: its transaction wrote none.
         told = last === undefined || events.length < EVENTS_PAGE ? Math.max(heard, last?.seq ?? 0) : last.seq;
         for (const event of events) {
           endRevoked(event);
-          tellWatchers({ type: 'event', event }, event.seq);
+          watchers.event(event, catalogue);
         }
         const whom = concerned(events);
         const urgent = events.some((event) => URGENT.includes(event.type));
@@ -133,17 +138,6 @@ export async function createLive(parts: LiveParts): Promise<Live> {
     else socket.send({ type: 'doorbell', seq: parcel.seq, spread_ms: spreadMs(sockets.takers.size) });
   }
 
-  function tellWatchers(message: ServerMessage, seq = Number.POSITIVE_INFINITY): void {
-    let frame: Buffer | undefined;
-    for (const socket of sockets.all) {
-      if (socket.watchedTo === null || socket.watchedTo >= seq) continue;
-      frame ??= frameOf(message);
-      // Machines report in groups.
-      socket.gather();
-      socket.sendFrame(frame);
-    }
-  }
-
   function endRevoked(event: EventMessage): void {
     const { tokens, machine_id } = event.data as { tokens?: unknown; machine_id?: unknown };
     const ends = (p: Principal): boolean =>
@@ -172,7 +166,7 @@ export async function createLive(parts: LiveParts): Promise<Live> {
 
   function onNotice(channel: string, payload: string): void {
     try {
-      if (channel === PROGRESS) tellWatchers({ type: 'progress', progress: Progress.parse(JSON.parse(payload)) });
+      if (channel === PROGRESS) watchers.progress(Progress.parse(JSON.parse(payload)));
       else if (channel === RING) ringHere(JSON.parse(payload) as string[], heard, false);
       else if (channel === INBOX) ringInboxHere(JSON.parse(payload) as string[] | null);
     } catch (error) {

@@ -1,8 +1,10 @@
+import { ENDPOINTS } from '../../contract/endpoints.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { installationCounts } from '../../storage/installation-counts.ts';
 import { installationsOfPlugin } from '../../storage/installation-queries.ts';
 import { filesOf, findOrigin, findPlugin } from '../../storage/plugin-queries.ts';
-import type { UseCase } from '../context.ts';
+import { mayUse } from '../auth.ts';
+import type { HubContext, Principal, UseCase } from '../context.ts';
 import { surfaceOf } from '../trust/surfaces.ts';
 import { maySee } from './access.ts';
 import { findVersion, versionsOf } from './choose-version.ts';
@@ -37,7 +39,14 @@ export const info: UseCase<'info'> = async (hub, call) => {
       status: v.status,
       created_at: v.createdAt,
     })),
-    installed_on: await installationsOfPlugin(read, version.name),
+    installed_on: await installedOn(hub, call.principal, version.name),
     created_at: version.createdAt,
   };
 };
+
+/** All machines for who may list them, itself for a machine, none for others. */
+function installedOn(hub: HubContext, principal: Principal, name: string): ReturnType<typeof installationsOfPlugin> {
+  if (mayUse(principal.roles, ENDPOINTS.machines.access)) return installationsOfPlugin(hub.store.read, name);
+  const { machineId } = principal;
+  return machineId === null ? Promise.resolve([]) : installationsOfPlugin(hub.store.read, name, machineId);
+}

@@ -114,6 +114,23 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
       ['bytes of what was revoked', 'if (gone(version)) return false;'],
     ],
   ),
+  ...of('hub/hearing.ts', RIGHTS, [
+    ['an event of what is only registered', 'return knowsId(id) ? event : null;', 'return event;'],
+    [
+      'an event of another machine',
+      'if (!Array.isArray(machine_ids) || !machine_ids.includes(machineId)) return null;',
+      'if (!Array.isArray(machine_ids)) return shown;',
+    ],
+    ['an event that only operators hear', 'return OF_ALL.has(type) ? event : null;', 'return event;'],
+    ['progress of what is only registered', 'versions.every(knows);', 'true;'],
+  ]),
+  ...of('hub/registry/info.ts', RIGHTS, [
+    [
+      'a machine that asks where else a plugin is',
+      'if (mayUse(principal.roles, ENDPOINTS.machines.access)) return',
+      'if (true) return',
+    ],
+  ]),
   ...of('hub/machine-facts.ts', RIGHTS, [
     ['a version that a machine only says it has', 'installed.filter((p) => !p.unordered).map(', 'installed.map('],
   ]),

@@ -1,0 +1,87 @@
+import type * as z from 'zod';
+import type { Progress } from '../contract/messages.ts';
+import type { EventRecord } from '../storage/event-queries.ts';
+import { isOperator } from './auth.ts';
+import type { Principal } from './context.ts';
+import { maySee } from './registry/access.ts';
+import type { Catalogue, CatalogueVersion } from './registry/snapshot.ts';
+
+/** What one caller hears of what happens. Operators hear all, others nothing that lists and pages keep from them. */
+export interface Hearing {
+  /** The event as this caller may see it; null when it is none of theirs. */
+  event(event: EventRecord): EventRecord | null;
+  progress(told: z.output<typeof Progress>): boolean;
+}
+
+const EVERYTHING: Hearing = { event: (event) => event, progress: () => true };
+
+/** True for a caller whose hearing asks the catalogue. */
+export function hearsPart(principal: Principal): boolean {
+  return !isOperator(principal);
+}
+
+/** @param catalogue not older than what is to be heard; only for who `hearsPart` */
+export function hearingOf(principal: Principal, catalogue: Catalogue | undefined): Hearing {
+  if (!hearsPart(principal)) return EVERYTHING;
+  const knows = (version: CatalogueVersion | undefined): boolean =>
+    version !== undefined && mayKnow(principal, version);
+  const knowsId = (id: unknown): boolean => knows(catalogue?.byId.get(String(id)));
+  /** A name that the registry does not have is no secret of its own. */
+  const knowsName = (name: unknown): boolean => {
+    const versions = catalogue?.plugins.get(String(name));
+    return catalogue !== undefined && (versions === undefined || versions.some(knows));
+  };
+
+  function ofVersions(event: EventRecord): EventRecord | null {
+    const { id, ids, versions } = event.data;
+    if (!Array.isArray(ids)) return knowsId(id) ? event : null;
+    const known = ids.flatMap((one, at) => (knowsId(one) ? [at] : []));
+    if (known.length === 0) return null;
+    const those = (list: unknown) => (Array.isArray(list) ? known.map((at) => list[at] as unknown) : list);
+    return { ...event, data: { ...event.data, ids: those(ids), versions: those(versions) } };
+  }
+
+  function ofMachines(event: EventRecord): EventRecord | null {
+    const { plugin, name, tokens: _, ...data } = event.data;
+    if (!event.type.startsWith('machine.') && !knowsName(plugin ?? name)) return null;
+    const shown = { ...event, data: { ...data, ...(plugin ? { plugin } : {}), ...(name ? { name } : {}) } };
+    const { machineId } = principal;
+    if (machineId === null) return shown;
+    const { machine_id, machine_ids } = data;
+    if (machine_id === machineId) return shown;
+    if (!Array.isArray(machine_ids) || !machine_ids.includes(machineId)) return null;
+    return { ...shown, data: { ...shown.data, machine_ids: [machineId] } };
+  }
+
+  return {
+    event(event) {
+      const { type } = event;
+      if (isBeforeOffer(event)) return knowsOwn(event) ? event : null;
+      if (type.startsWith('plugin.')) return ofVersions(event);
+      if (OF_MACHINES.test(type)) return ofMachines(event);
+      return OF_ALL.has(type) ? event : null;
+    },
+    progress: ({ plugin, version }) => {
+      const versions = catalogue?.plugins.get(plugin)?.filter((v) => v.version === version) ?? [];
+      return catalogue !== undefined && versions.every(knows);
+    },
+  };
+
+  function knowsOwn({ data }: EventRecord): boolean {
+    const version = catalogue?.byId.get(String(data.id));
+    return version !== undefined && maySee(principal, { ...version, status: 'registered' });
+  }
+}
+
+/** What comes before a version is offered is its publisher's and the operators' affair, also once others know the version. */
+const isBeforeOffer = ({ type, data }: EventRecord): boolean =>
+  BEFORE_OFFER.has(type) || (type === 'plugin.approved' && Array.isArray(data.groups) && data.groups.length === 0);
+const BEFORE_OFFER = new Set(['plugin.registered', 'plugin.held', 'plugin.rejected', 'surface.accepted']);
+const OF_MACHINES = /^(machine|override|install|uninstall)\./;
+/** What every plan, or `GET /api/keys` and `GET /api/groups`, says to all. */
+const OF_ALL = new Set(['key.rotated', 'key.revoked', 'hub.epoch', 'group.approvals']);
+
+/** One that was never offered stays its publisher's and the operators' also when it is gone. */
+function mayKnow(principal: Principal, version: CatalogueVersion): boolean {
+  return maySee(principal, version.publishedAt ? version : { ...version, status: 'registered' });
+}
