@@ -71,6 +71,14 @@ describe.each(ENGINES)('bad input, on %s', (engine) => {
     ['an array for an object', 'POST', '/api/tokens', { body: [] }, 400, 'BAD_REQUEST'],
     ['null for an object', 'POST', '/api/tokens', { body: null }, 400, 'BAD_REQUEST'],
     ['JSON of great depth', 'POST', '/api/tokens', json('['.repeat(45_000) + ']'.repeat(45_000)), 400, 'BAD_REQUEST'],
+    [
+      'JSON of great depth that an address takes as it is',
+      'POST',
+      '/api/plugins/register',
+      json(`{"plugin_archive":${'['.repeat(20_000)}${']'.repeat(20_000)}}`),
+      400,
+      'BODY_INVALID',
+    ],
     ['no body', 'POST', '/api/tokens', {}, 400, 'BAD_REQUEST'],
     [
       'a prototype',
@@ -106,6 +114,7 @@ describe.each(ENGINES)('bad input, on %s', (engine) => {
     ['no content type', 'POST', '/api/plugins/register', { raw: Buffer.from('x') }, 400, 'BODY_INVALID'],
     ['frames that are none', 'POST', '/api/plugins/register', registerRequestWith('nonsense\n'), 400, 'BODY_INVALID'],
     ['frames without an end', 'POST', '/api/plugins/register', registerRequestWith(''), 400, 'BODY_INVALID'],
+    ['frames of nothing', 'POST', '/api/plugins/register', registerRequestWith('null\n'), 400, 'BODY_INVALID'],
     [
       'frames without a record',
       'POST',

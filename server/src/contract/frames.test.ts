@@ -28,6 +28,17 @@ it.each([
 ])('takes no other head of a delta: %s', async (text) => {
   await expect(read(text, endFrame())).rejects.toMatchObject({ code: 'BODY_INVALID' });
 });
+it.each([
+  'null',
+  '[]',
+  '7',
+  '"end"',
+  '{"t":"end","n":0,"x":null}',
+  '{"t":"blob","n":1,"enc":"br","sha256":{"toString":1,"valueOf":1}}',
+  `{"t":"record","n":1,"digest":${'['.repeat(1500)}${']'.repeat(1500)}}`,
+])('takes no other head: %.40s', async (text) => {
+  await expect(read(`${text}\n`, endFrame())).rejects.toMatchObject({ code: 'BODY_INVALID' });
+});
 it('holds a delta to the size of a frame', async () => {
   await expect(read('d1,2,1001\n', endFrame())).rejects.toMatchObject({ code: 'BODY_TOO_LARGE' });
 });

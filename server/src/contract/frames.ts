@@ -124,8 +124,8 @@ function parseJson(line: string): FrameHeader {
   } catch (cause) {
     throw new HaiveError('BODY_INVALID', 'A frame header is not JSON', { cause });
   }
-  const header = value as { t?: unknown; n?: unknown; sha256?: unknown; enc?: unknown };
-  const known = KINDS.includes(header.t as FrameHeader['t']);
+  const header = (value ?? {}) as { t?: unknown; n?: unknown; sha256?: unknown; enc?: unknown };
+  const known = KINDS.includes(header.t as FrameHeader['t']) && Object.values(header).every(isPlain);
   if (!known || !Number.isSafeInteger(header.n) || (header.n as number) < 0) {
     throw new HaiveError('BODY_INVALID', 'A frame header is not one this program knows');
   }
@@ -137,3 +137,5 @@ function parseJson(line: string): FrameHeader {
   }
   return value as FrameHeader;
 }
+
+const isPlain = (value: unknown): boolean => typeof value === 'string' || typeof value === 'number';

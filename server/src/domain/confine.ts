@@ -2,7 +2,7 @@ import { HaiveError } from './errors.ts';
 import { HOOKS_PATH, MANIFEST_PATH, MCP_PATH, namedPaths } from './file-types.ts';
 import { parseFrontMatter } from './front-matter.ts';
 import { editJson } from './json-edit.ts';
-import { isJsonObject, type JsonObject, readJson } from './read-json.ts';
+import { isJsonObject, type JsonObject, readWholeJson } from './read-json.ts';
 import type { Surface } from './surface.ts';
 import { declaredPermissions } from './surface-change.ts';
 
@@ -61,7 +61,7 @@ export function confineText(text: string, launcher: string, confinement: Confine
   }
   if (programs.length === 0 || programsIn(now).every(({ value }) => isConfined(value))) return now;
   // A key stands twice: the client reads the last, the editor changed the first. Written anew there is only one.
-  const anew = JSON.stringify(readJson(Buffer.from(text)), null, 2);
+  const anew = JSON.stringify(readWholeJson(Buffer.from(text)), null, 2);
   if (anew === text) throw new HaiveError('POLICY_REFUSED', 'Its programs cannot be started through the launcher');
   return confineText(anew, launcher, confinement);
 }
@@ -91,7 +91,7 @@ const isHook = (at: Program['at']): boolean => at.at(-2) === 'hooks';
 
 /** Every hook of kind `command` and every stdio server of a file, with its place. */
 function programsIn(text: string): Program[] {
-  const root = readJson(Buffer.from(text));
+  const root = readWholeJson(Buffer.from(text));
   if (root === undefined) return [];
   const found: Program[] = [];
   for (const [at, value] of blocks(root, 'hooks')) addHooks(found, at, value);
@@ -140,7 +140,7 @@ type Files = readonly { path: string; bytes: Uint8Array }[];
 
 /** The files that the client reads programs from, as some disks know no letters' case. */
 function configsOf(files: Files): { manifest: JsonObject; isConfig: (path: string) => boolean } {
-  const manifest = readJson(files.find((f) => f.path === MANIFEST_PATH)?.bytes) ?? {};
+  const manifest = readWholeJson(files.find((f) => f.path === MANIFEST_PATH)?.bytes) ?? {};
   const paths = new Set(programFiles(manifest).map((path) => path.toLowerCase()));
   return { manifest, isConfig: (path) => paths.has(path.toLowerCase()) };
 }
@@ -154,7 +154,7 @@ export function beyondLauncher(files: Files): string[] {
   const found = OTHER_KEYS.filter((key) => manifest[key] !== undefined).map((key) => `${key} of plugin.json`);
   for (const path of named(manifest)) {
     const file = files.find((f) => f.path === path);
-    if (readJson(file?.bytes) === undefined) found.push(`${path}, which is no JSON file of the plugin`);
+    if (readWholeJson(file?.bytes) === undefined) found.push(`${path}, which is no JSON file of the plugin`);
   }
   for (const { path, bytes } of files) {
     const text = Buffer.from(bytes).toString('utf8');

@@ -5,6 +5,7 @@
 import { readDependencies } from './dependencies.ts';
 import { HaiveError } from './errors.ts';
 import { checkGroupName, checkPluginName, checkVersion } from './names.ts';
+import { parseJson } from './parse-json.ts';
 
 const MAX_MANIFEST = 1024 * 1024;
 
@@ -57,7 +58,7 @@ export function parseManifest(bytes: Uint8Array): PluginManifest {
   if (bytes.length > MAX_MANIFEST) throw invalid('the file', `is larger than ${MAX_MANIFEST / 1024} KB`);
   let raw: unknown;
   try {
-    raw = JSON.parse(decodeText(bytes));
+    raw = parseJson(decodeText(bytes));
   } catch (cause) {
     throw new HaiveError('MANIFEST_INVALID', `plugin.json is not JSON: ${shortMessage(cause)}`, { cause });
   }

@@ -4,6 +4,7 @@ import { manifestWith, pluginFiles } from '../../../tests/support/plugin-files.t
 import { HaiveError } from './errors.ts';
 import { MANIFEST_PATH } from './file-types.ts';
 import { type PackOptions, packPlugin, type SourceFile } from './package.ts';
+import { validatePlugin } from './validate/index.ts';
 import { checkRecord } from './version-record.ts';
 
 const options: PackOptions = { maxBytes: 1_000_000, now: new Date('2026-01-02T03:04:05Z') };
@@ -128,5 +129,47 @@ describe('packPlugin', () => {
         }
       }),
     );
+  });
+});
+describe('JSON and YAML of great depth', () => {
+  const array = (levels: number) => `${'['.repeat(levels)}${']'.repeat(levels)}`;
+  const object = (levels: number) => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`;
+  const manifest = (more: string) => `{"name":"pp","version":"1.0.0","description":"d","author":{"name":"A"}${more}}`;
+  const KEYS = ['dependencies', 'hooks', 'mcpServers', 'lspServers', 'haivemind', 'components', 'commands', 'x'];
+  const FILES = ['hooks/hooks.json', '.mcp.json', '.lsp.json', 'settings.json', 'data.json'];
+  const rows = [5_000, 60_000].flatMap((levels) =>
+    [array(levels), object(levels)].flatMap((deep): [what: string, files: Record<string, string>, code: RegExp][] => {
+      const what = `${levels} ${deep[0]}`;
+      return [
+        ...KEYS.map((key): (typeof rows)[number] => [
+          `${key} of plugin.json, ${what}`,
+          { [MANIFEST_PATH]: manifest(`,"${key}":${deep}`) },
+          /^MANIFEST_INVALID$/,
+        ]),
+        ...FILES.map((path): (typeof rows)[number] => [
+          `${path}, ${what}`,
+          { [MANIFEST_PATH]: manifest(''), [path]: `{"hooks":${deep}}` },
+          /^(COMPONENT_INVALID|packed)$/,
+        ]),
+        [
+          `front matter, ${what}`,
+          { [MANIFEST_PATH]: manifest(''), 'commands/a.md': `---\ndescription: ${deep}\n---\nhello\n` },
+          /^(COMPONENT_INVALID|packed)$/,
+        ],
+      ];
+    }),
+  );
+  it.each(rows)('%s: is refused or left alone, and found', (_what, files, code) => {
+    const all = pluginFiles(files);
+    let told = 'packed';
+    try {
+      packPlugin(all, options);
+    } catch (thrown) {
+      told = thrown instanceof HaiveError ? thrown.code : String(thrown);
+    }
+    expect(told).toMatch(code);
+    const findings = validatePlugin(all).map((finding) => finding.code);
+    expect(findings).not.toContain('VALIDATION_FAILED');
+    if (told === 'MANIFEST_INVALID') expect(findings).toContain('JSON_INVALID');
   });
 });

@@ -1,4 +1,6 @@
+import { HaiveError } from './errors.ts';
 import { decodeText } from './manifest.ts';
+import { parseJson, TooDeep } from './parse-json.ts';
 
 export type JsonObject = Record<string, unknown>;
 
@@ -6,13 +8,26 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The object that a JSON file holds; undefined when it is missing, not JSON, or no object. */
+/** The object that a JSON file holds; undefined when it is missing, not JSON, nested too deeply, or no object. */
 export function readJson(bytes: Uint8Array | undefined): JsonObject | undefined {
+  try {
+    return readWholeJson(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The same for whoever decides by what it holds: the client reads also what is nested too deeply for us.
+ * @throws HaiveError COMPONENT_INVALID for that
+ */
+export function readWholeJson(bytes: Uint8Array | undefined): JsonObject | undefined {
   if (bytes === undefined) return undefined;
   try {
-    const value: unknown = JSON.parse(decodeText(bytes));
+    const value = parseJson(decodeText(bytes));
     return isJsonObject(value) ? value : undefined;
-  } catch {
+  } catch (thrown) {
+    if (thrown instanceof TooDeep) throw new HaiveError('COMPONENT_INVALID', `Of a JSON file ${thrown.message}`);
     return undefined;
   }
 }

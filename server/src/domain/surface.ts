@@ -1,6 +1,6 @@
 import { classifier, HOOKS_PATH, MANIFEST_PATH, MCP_PATH, namedPaths } from './file-types.ts';
 import { parseFrontMatter } from './front-matter.ts';
-import { isJsonObject, type JsonObject, readJson } from './read-json.ts';
+import { isJsonObject, type JsonObject, readWholeJson } from './read-json.ts';
 import { foldPath } from './safe-path.ts';
 import { hostOf, inlineCommands, isCode, variablesIn } from './surface-parts.ts';
 
@@ -72,7 +72,7 @@ const PROGRAM_KEYS = ['lspServers', 'monitors', 'settings', 'binaries', 'experim
 export function computeSurface(files: readonly SurfaceFile[]): Surface {
   const byPath = new Map(files.map((file) => [foldPath(file.path), file.bytes]));
   const read = (path: string): JsonObject | undefined =>
-    holdsSurface(path) ? readJson(byPath.get(foldPath(path))) : undefined;
+    holdsSurface(path) ? readWholeJson(byPath.get(foldPath(path))) : undefined;
   const manifest = read(MANIFEST_PATH) ?? {};
   const sets = Object.fromEntries(SURFACE_KEYS.map((key) => [key, new Set<string>()])) as Sets;
   for (const block of blocksOf(manifest, 'hooks', HOOKS_PATH, read)) addHooks(sets, block);

@@ -1,6 +1,7 @@
 import { type Readable, Transform } from 'node:stream';
 import type * as z from 'zod';
 import { HaiveError } from '../domain/errors.ts';
+import { isTooDeep } from '../domain/parse-json.ts';
 
 /** What a body may cost: bytes in all, and milliseconds without a byte. */
 export interface BodyLimit {
@@ -64,6 +65,7 @@ export async function readJson(source: Readable): Promise<unknown> {
  * @throws HaiveError BAD_REQUEST naming the first field that does not
  */
 export function validate<S extends z.ZodType>(schema: S, value: unknown, where: 'body' | 'query'): z.output<S> {
+  if (isTooDeep(value)) throw new HaiveError('BAD_REQUEST', `The ${where} is nested too deeply`);
   const result = schema.safeParse(value);
   if (result.success) {
     refuseNul(result.data, where);

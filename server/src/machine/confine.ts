@@ -7,7 +7,7 @@ import {
   releaseText,
   startsPrograms,
 } from '../domain/confine.ts';
-import { type JsonObject, readJson } from '../domain/read-json.ts';
+import { type JsonObject, readWholeJson } from '../domain/read-json.ts';
 import { computeSurface } from '../domain/surface.ts';
 import type { VersionRecord } from '../domain/version-record.ts';
 import { readBlob, sha256Of } from './blob-store.ts';
@@ -85,7 +85,7 @@ export async function confineTree(
   const mark = markOf(record.name, confining);
   if (confining === null || mark === undefined) return undefined;
   const files = await publishedFiles(m, record);
-  const manifest: JsonObject = readJson(files.find((f) => f.path === MANIFEST)?.bytes) ?? {};
+  const manifest: JsonObject = readWholeJson(files.find((f) => f.path === MANIFEST)?.bytes) ?? {};
   const confinement = confinementFor(manifest, computeSurface(files), confining.fallback);
   for (const known of tree.receiptFiles) {
     const file = tree.files.find((f) => f.path === known.path);

@@ -2,6 +2,7 @@ import { findNodeAtLocation, type JSONPath, type Node, type ParseError, parseTre
 import { MANIFEST_PATH } from '../file-types.ts';
 import type { Finding, Severity } from '../findings.ts';
 import type { SourceFile } from '../package.ts';
+import { parseJson } from '../parse-json.ts';
 import { isJsonObject, type JsonObject, readJson } from '../read-json.ts';
 import { type GrantTargets, grantTargets } from '../translate-grants.ts';
 
@@ -106,7 +107,7 @@ export class Subject {
       );
     }
     try {
-      const read = { path, text, value: JSON.parse(text) as unknown };
+      const read = { path, text, value: parseJson(text) };
       this.json.set(path, read);
       return read;
     } catch (error) {

@@ -4,6 +4,7 @@ import { decodeFrames, type FrameHeader } from '../../contract/frames.ts';
 import { Envelope as EnvelopeSchema } from '../../contract/schemas.ts';
 import { type Envelope, openJson, type PublicKey } from '../../domain/dsse.ts';
 import { HaiveError } from '../../domain/errors.ts';
+import { parseJson } from '../../domain/parse-json.ts';
 import { checkRecord, RECORD_PAYLOAD_TYPE, type VersionRecord } from '../../domain/version-record.ts';
 import { decodeBlob, encodeBlob, type StoredBlob } from '../../storage/blob-queries.ts';
 import { parseRecord } from './record-form.ts';
@@ -101,7 +102,7 @@ function parseObject(bytes: Buffer, what: string, max: number): Record<string, u
   if (bytes.length > max) throw new HaiveError('BODY_TOO_LARGE', `${what} is over ${max} bytes`);
   let value: unknown;
   try {
-    value = JSON.parse(bytes.toString('utf8'));
+    value = parseJson(bytes.toString('utf8'));
   } catch (cause) {
     throw new HaiveError('BODY_INVALID', `${what} is not JSON`, { cause });
   }

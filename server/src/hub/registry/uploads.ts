@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { HaiveError } from '../../domain/errors.ts';
+import { parseJson } from '../../domain/parse-json.ts';
 
 /**
  * A body's bytes.
@@ -27,7 +28,7 @@ export async function readArchiveRequest(
   const text = (await readBytes(stream, Math.ceil(maxBytes / 3) * 4 + 64 * 1024)).toString('utf8');
   let body: { plugin_archive?: unknown; plugin_url?: unknown; plugin_path?: unknown } | null;
   try {
-    body = JSON.parse(text) as typeof body;
+    body = parseJson(text) as typeof body;
   } catch (cause) {
     throw new HaiveError('BODY_INVALID', 'The body is not JSON', { cause });
   }
