@@ -163,3 +163,74 @@ describe('a working copy', () => {
     expect(brief(await run())).toEqual(['one 1.0.0 imported']);
   });
 });
+
+describe('what is not there', () => {
+  const entries = (...plugins: unknown[]) => ({ '.claude-plugin/marketplace.json': { plugins } });
+  const told = (report: Awaited<ReturnType<typeof run>>) => report.plugins.map((p) => `${p.code}: ${p.message}`);
+
+  it('is no plugin, unless the entry or a component makes it one', async () => {
+    for (const name of ['bare', 'named', 'words', 'inline', 'skill', 'lsp', 'style'])
+      await mkdir(join(market, 'plugins', name), { recursive: true });
+    await writeFiles(join(market, 'plugins'), {
+      'words/README.md': 'Words',
+      'skill/skills/a/SKILL.md': md('name: a\ndescription: Does a'),
+      'lsp/.lsp.json': { go: { command: 'gopls', extensionToLanguage: { '.go': 'go' } } },
+      'style/output-styles/terse.md': md('name: terse\ndescription: Terse'),
+    });
+    const at = (name: string, more = {}) => ({ name, source: `./plugins/${name}`, ...more });
+    await writeFiles(
+      market,
+      entries(
+        at('bare'),
+        at('named', { skills: ['./skills/a'] }),
+        at('words'),
+        at('inline', { mcpServers: { a: { command: 'a' } } }),
+        ...['skill', 'lsp', 'style'].map((name) => at(name)),
+      ),
+    );
+    const report = await run();
+    expect(report.plugins.map((p) => [p.name, p.code ?? p.status])).toEqual([
+      ['bare', 'NOT_FOUND'],
+      ['named', 'COMPONENT_INVALID'],
+      ['words', 'NOT_FOUND'],
+      ...['inline', 'skill', 'lsp', 'style'].map((name) => [name, 'imported']),
+    ]);
+    expect(told(report)[0]).toContain('There is no plugin at plugins/bare');
+  });
+
+  it('of a submodule is told with its name, and taken where it is checked out', async () => {
+    const inner = join(home.project, 'inner');
+    await writeFiles(inner, { 'skills/in/SKILL.md': md('name: in\ndescription: Goes in') });
+    commitAll(inner);
+    commitAll(market);
+    for (const to of ['plugins/two', 'plugins/three/skills', 'elsewhere'])
+      gitIn(market, 'submodule', '--quiet', 'add', inner, to);
+    await writeFiles(market, {
+      'plugins/three/commands/go.md': md('description: Goes'),
+      ...entries(
+        { name: 'one', source: './plugins/one' },
+        { name: 'two', source: './plugins/two' },
+        { name: 'deep', source: './plugins/two/skills' },
+        { name: 'three', source: './plugins/three' },
+        { name: 'picked', source: './', commands: ['./plugins/one/commands/go.md'] },
+        { name: 'whole', source: './', strict: false, hooks: {} },
+      ),
+    });
+    commitAll(market);
+    const near = join(home.project, 'near');
+    gitIn(home.project, 'clone', '-q', market, near);
+    for (const from of [`file://${encodeURI(market)}`, near]) {
+      const report = await run(from);
+      expect(report.plugins.map((p) => [p.name, p.code])).toEqual([
+        ['one', null],
+        ['two', 'SOURCE_UNSUPPORTED'],
+        ['deep', 'SOURCE_UNSUPPORTED'],
+        ['three', 'SOURCE_UNSUPPORTED'],
+        ['picked', null],
+        ['whole', 'SOURCE_UNSUPPORTED'],
+      ]);
+      expect(told(report)[3]).toMatch(/plugins\/three\/skills.*submodule.*--recurse-submodules/);
+    }
+    expect((await run()).plugins.map((p) => p.code)).toEqual([null, null, 'NOT_FOUND', null, null, null]);
+  });
+});

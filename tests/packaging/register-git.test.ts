@@ -60,6 +60,16 @@ it('takes the newest commit, a tag, a commit and a folder of it, and records whi
   expect(audit).toContain(`${repo.url}#v1.0.0 at ${commit}`);
 });
 
+it('refuses a plugin that lacks a submodule of its own, and no other', async () => {
+  hub.config.allowedSourceHosts = [`127.0.0.1:${repo.port}`];
+  git('-c', 'protocol.file.allow=always', 'submodule', '--quiet', 'add', home.project, 'skills');
+  git('commit', '-qm', 'third');
+  const refused = await register(repo.url);
+  expect([refused.code, refused.json.hint]).toEqual(['SOURCE_UNSUPPORTED', expect.stringContaining('hv register')]);
+  expect(refused.text).toContain('skills is a git submodule');
+  expect((await register(`${repo.url}#HEAD:deep/er`)).expect(200)).toMatchObject({ name: 'inner' });
+});
+
 it('connects to no closed address, follows no redirect, and says what is not there', async () => {
   const closed = await register(repo.url);
   expect([closed.code, closed.json.hint]).toEqual(['FORBIDDEN', expect.stringContaining('allowed_source_hosts')]);

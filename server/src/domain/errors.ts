@@ -151,8 +151,8 @@ export const ERRORS = {
   SOURCE_UNSUPPORTED: row(
     422,
     65,
-    'A marketplace entry comes from where import cannot fetch.',
-    'Import takes folders of the marketplace and git repositories.',
+    'A marketplace entry comes from where import cannot fetch, or a part of a plugin is a git submodule.',
+    'Import takes folders of the marketplace and git repositories, without submodules.',
   ),
   ARCHIVE_INVALID: row(422, 65, 'The archive is not a readable zip.', 'Zip the plugin folder again.'),
   TRANSLATION_NEEDED: row(

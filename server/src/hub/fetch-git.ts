@@ -34,7 +34,7 @@ export function parseGitUrl(text: string): GitAddress {
 /**
  * Fetches one commit of a repository and gives it as a zip. The host must be public or allowed; git is told the address that was
  * checked, follows no redirect, reads no configuration and runs nothing of the repository.
- * @throws HaiveError BAD_REQUEST, FORBIDDEN (closed address), NOT_FOUND, PLUGIN_TOO_LARGE, TIMEOUT
+ * @throws HaiveError BAD_REQUEST, FORBIDDEN (closed address), NOT_FOUND, SOURCE_UNSUPPORTED (a submodule), PLUGIN_TOO_LARGE, TIMEOUT
  */
 export async function fetchGit(text: string, limits: FetchLimits): Promise<{ zip: Buffer; commit: string }> {
   const { url, ref, folder } = parseGitUrl(text);
@@ -54,10 +54,9 @@ export async function fetchGit(text: string, limits: FetchLimits): Promise<{ zip
     await git(['init', '--quiet', '--bare']);
     await git(['fetch', '--quiet', '--depth', '1', '--no-tags', '--no-recurse-submodules', url.href, ref]);
     const commit = (await git(['rev-parse', 'FETCH_HEAD^{commit}'])).toString().trim();
-    const zip = await git(
-      ['archive', '--format=zip', folder === '' ? commit : `${commit}:${folder}`],
-      limits.maxBytes * 2,
-    );
+    const tree = folder === '' ? commit : `${commit}:${folder}`;
+    refuseSubmodules(await git(['ls-tree', '-r', '-z', tree], limits.maxBytes * 2));
+    const zip = await git(['archive', '--format=zip', tree], limits.maxBytes * 2);
     return { zip, commit };
   } catch (thrown) {
     if (thrown instanceof HaiveError) throw thrown;
@@ -72,6 +71,15 @@ export async function fetchGit(text: string, limits: FetchLimits): Promise<{ zip
     clearInterval(watch);
     await rm(work, { recursive: true, force: true, maxRetries: 3 });
   }
+}
+
+/** What a plugin lacks with a submodule, only its author knows. */
+function refuseSubmodules(listing: Buffer): void {
+  const path = /(?:^|\0)160000 commit [0-9a-f]+\t([^\0]*)/.exec(listing.toString())?.[1];
+  if (path === undefined) return;
+  throw new HaiveError('SOURCE_UNSUPPORTED', `${path.slice(0, 200)} is a git submodule, which the hub does not fetch`, {
+    hint: 'Clone it with --recurse-submodules and send that folder with `hv register`.',
+  });
 }
 
 const SETTINGS = [

@@ -1,4 +1,4 @@
-import { MANIFEST_PATH, namedPaths, plainPath } from '../../domain/file-types.ts';
+import { classify, MANIFEST_PATH, namedPaths, plainPath } from '../../domain/file-types.ts';
 import type { SourceFile } from '../../domain/package.ts';
 import { isJsonObject, type JsonObject, readJson } from '../../domain/read-json.ts';
 import type { CatalogueEntry } from './catalogue.ts';
@@ -16,6 +16,8 @@ const FURTHER = [
   'themes',
   'experimental',
 ];
+/** Where the client finds what `classify` does not know. */
+const OTHER_PLACES = /^(?:output-styles|monitors|themes|workflows)\/|^(?:\.lsp|settings)\.json$/;
 /** Components that are nothing but the files they name. */
 const TEXTS = ['commands', 'agents', 'skills'];
 
@@ -35,16 +37,31 @@ export function entryFiles(given: readonly SourceFile[], entry: CatalogueEntry, 
     for (const key of FURTHER) if (entry[key] !== undefined) manifest[key] = entry[key];
   }
   for (const key of FIELDS) if (manifest[key] === undefined && entry[key] !== undefined) manifest[key] = entry[key];
-  const isSelection = own === undefined && isShared(entry) && namesTextsOnly(entry);
+  const selects = isSelection(given, entry);
   if (own === undefined || entry.strict === false)
     for (const key of COMPONENTS)
       if (manifest[key] === undefined && entry[key] !== undefined)
-        manifest[key] = isSelection ? entry[key] : besideDefault(key, entry[key], given);
+        manifest[key] = selects ? entry[key] : besideDefault(key, entry[key], given);
   if (manifest.version === undefined || manifest.version === '') manifest.version = version;
   if (own !== undefined && JSON.stringify(manifest) === JSON.stringify(read)) return [...given];
   const bytes = Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`);
-  const others = (isSelection ? selected(given, manifest) : given).filter((f) => f.path !== MANIFEST_PATH);
+  const others = (selects ? selected(given, manifest) : given).filter((f) => f.path !== MANIFEST_PATH);
   return [...others, { path: MANIFEST_PATH, bytes, executable: false }];
+}
+
+/** Whether there is any plugin: a manifest, a component in its place, or what the entry says of one. */
+export function isPlugin(given: readonly SourceFile[], entry: CatalogueEntry): boolean {
+  const isPart = ({ path }: SourceFile) =>
+    path === MANIFEST_PATH || classify(path) !== 'other' || OTHER_PLACES.test(path);
+  const says = (key: string) => key !== 'displayName' && key !== 'userConfig' && entry[key] !== undefined;
+  return given.some(isPart) || [...COMPONENTS, ...FURTHER].some(says);
+}
+
+/** Whether a path of the marketplace can be part of the entry's plugin: an entry may name only some of the texts there. */
+export function isPicked(given: readonly SourceFile[], entry: CatalogueEntry, path: string): boolean {
+  if (!isSelection(given, entry)) return true;
+  const roots = COMPONENTS.flatMap((key) => namedPaths(entry[key]));
+  return roots.some((root) => isBelow(path, new Set([root])) || isBelow(root, new Set([path])));
 }
 
 /** Whether the version is ours to choose. */
@@ -52,6 +69,10 @@ export function isVersionless(given: readonly SourceFile[], entry: CatalogueEntr
   if (typeof entry.version === 'string' && entry.version !== '') return false;
   const version = readJson(given.find((f) => f.path === MANIFEST_PATH)?.bytes)?.version;
   return version === undefined || version === '';
+}
+
+function isSelection(given: readonly SourceFile[], entry: CatalogueEntry): boolean {
+  return !given.some((f) => f.path === MANIFEST_PATH) && isShared(entry) && namesTextsOnly(entry);
 }
 
 /** Whether the entry's folder is the whole marketplace, of which each entry picks a part. */

@@ -1,23 +1,12 @@
-import { realpath } from 'node:fs/promises';
-import { join, relative, sep } from 'node:path';
 import semver from 'semver';
 import type { Reply } from '../../contract/endpoints.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { type Packed, packPlugin, type SourceFile } from '../../domain/package.ts';
 import { isSameContent } from '../../domain/same-content.ts';
 import { pluginId } from '../../domain/version-record.ts';
-import { readPlugin } from '../../machine/read-plugin.ts';
-import { type CatalogueEntry, locate } from './catalogue.ts';
+import type { CatalogueEntry } from './catalogue.ts';
 import { entryFiles, isVersionless } from './entry-files.ts';
-import type { OpenSource } from './open-source.ts';
-
-export interface EntryJob {
-  source: OpenSource;
-  pluginRoot: string;
-  /** Limit for one plugin's files, in bytes. */
-  maxBytes: number;
-  clock: () => Date;
-}
+import { type EntryJob, readGiven } from './given.ts';
 
 export interface ReadEntry {
   packed: Packed;
@@ -37,7 +26,7 @@ const TAKEN_BACK: ReadonlySet<string> = new Set(['yanked', 'revoked', 'deleted']
 /**
  * Reads one entry's plugin and compares it with what the registry has. A plugin that nobody gave a version gets one: 0.1.0, and
  * the next patch whenever its bytes are neither those of the newest version nor of one that was taken back.
- * @throws HaiveError of reading and packing; SOURCE_UNSUPPORTED, PATH_UNSAFE; VERSION_EXISTS when the author changed bytes without
+ * @throws HaiveError of readGiven and packing; VERSION_EXISTS when the author changed bytes without
  * raising the version; VERSION_REVOKED when the author raised the version of what was revoked
  */
 export async function readEntry(entry: CatalogueEntry, job: EntryJob, known: Known): Promise<ReadEntry> {
@@ -84,40 +73,4 @@ async function refuseRevoked({ record, manifest }: Packed, known: Known): Promis
       },
     );
   }
-}
-
-async function readGiven(entry: CatalogueEntry, job: EntryJob): Promise<{ given: SourceFile[]; origin: string }> {
-  const { source } = job;
-  const place = locate(entry, source.root, job.pluginRoot);
-  const inside = place.inside === '.' ? '' : `#${place.inside}`;
-  const at = (commit: string | null) => (commit === null ? '' : `@${commit}`);
-  if ('folder' in place) {
-    const folder = await within(source.root ?? '', place.folder);
-    const linksWithin = source.root ?? undefined;
-    return {
-      given: await readPlugin(folder, { maxBytes: job.maxBytes, linksWithin }),
-      origin: `${source.origin}${at(source.commit)}${inside}`,
-    };
-  }
-  const { folder, commit } = await source.repository(place.git, place.ref);
-  const inClone = await within(folder, join(folder, ...place.inside.split('/')));
-  const files = await readPlugin(inClone, { maxBytes: job.maxBytes, linksWithin: folder });
-  return { given: files, origin: `${place.git}${at(commit)}${inside}` };
-}
-
-/** The folder's real place: a link in somebody's marketplace must not lead to files of this machine. */
-async function within(root: string, folder: string): Promise<string> {
-  let real: string;
-  try {
-    real = await realpath(folder);
-  } catch (cause) {
-    throw new HaiveError('NOT_FOUND', `There is nothing at ${relative(root, folder)}`, {
-      cause,
-      hint: 'Mend the source of this entry in the marketplace.',
-    });
-  }
-  const way = relative(await realpath(root), real);
-  if (way === '..' || way.startsWith(`..${sep}`))
-    throw new HaiveError('PATH_UNSAFE', `${relative(root, folder)} leads out of the marketplace`);
-  return real;
 }

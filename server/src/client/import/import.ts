@@ -7,7 +7,8 @@ import { type ClientContext, hubFor } from '../context.ts';
 import type { HubClient } from '../hub-client.ts';
 import { type PublishTarget, targetBody } from '../publish.ts';
 import { type CatalogueRow, parseCatalogue } from './catalogue.ts';
-import { type EntryJob, readEntry } from './entry.ts';
+import { readEntry } from './entry.ts';
+import type { EntryJob } from './given.ts';
 import { openSource } from './open-source.ts';
 import { zipFiles } from './zip.ts';
 

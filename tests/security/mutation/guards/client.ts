@@ -141,6 +141,9 @@ export const IN_CLIENT: readonly Guard[] = [
     ["programs that a submodule's .git names", ", '--ignore-submodules=all'"],
     ['another content of a submodule', '(await commitAt(inside, work)) !== wanted', 'wanted === null'],
   ]),
+  ...of('client/import/given.ts', 'tests/packaging/import.test.ts', [
+    ['a link out of the marketplace', "if (way === '..' || way.startsWith(`..${sep}`))", 'if (false)'],
+  ]),
   ...of('client/import/entry.ts', 'tests/packaging/import.test.ts', [
     ['taken back content under the next number', ' && !TAKEN_BACK.has(status)'],
     [
