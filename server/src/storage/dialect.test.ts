@@ -13,9 +13,16 @@ describe('storageError', () => {
     ['08006', 'DATABASE_UNAVAILABLE'],
     ['57P01', 'DATABASE_UNAVAILABLE'],
     ['28P01', 'DATABASE_UNAVAILABLE'],
+    ['55000', 'DATABASE_UNAVAILABLE'],
   ])('names %s %s', (code, expected) => {
     const thrown = Object.assign(new Error('x'), { code });
     expect(storageError(thrown)).toMatchObject({ code: expected, cause: thrown });
+  });
+
+  it('says of a database that may only be read where to look', () => {
+    const hintOf = (code: string) => (storageError(Object.assign(new Error('x'), { code })) as HaiveError).hint;
+    expect(hintOf('25006')).toContain('default_transaction_read_only');
+    expect(hintOf('SQLITE_READONLY')).toContain('plugins.db');
   });
 
   it.each([

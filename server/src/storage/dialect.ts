@@ -40,9 +40,20 @@ function codeOf(thrown: unknown): string {
   return typeof code === 'string' ? code : '';
 }
 
-const BY_CODE: readonly [RegExp, ErrorCode, string][] = [
+const BY_CODE: readonly [RegExp, ErrorCode, string, hint?: string][] = [
   [/^(SQLITE_FULL|53100)$/, 'DISK_FULL', "The database's disk is full"],
-  [/^(SQLITE_READONLY|25006)/, 'READ_ONLY', 'The database may only be read'],
+  [
+    /^SQLITE_READONLY/,
+    'READ_ONLY',
+    'The database may only be read',
+    "Check the owner and mode of plugins.db and of the hub's data folder.",
+  ],
+  [
+    /^25006$/,
+    'READ_ONLY',
+    'The database may only be read',
+    "Check PostgreSQL's default_transaction_read_only, and that HAIVEMIND_DATABASE_URL does not name a standby.",
+  ],
   [/^(SQLITE_BUSY|SQLITE_LOCKED)/, 'DATABASE_UNAVAILABLE', 'The database is locked by another process'],
   [/^(SQLITE_CORRUPT|SQLITE_NOTADB)/, 'DATABASE_UNAVAILABLE', 'The database file is damaged or not a database'],
   [/^(SQLITE_CANTOPEN|SQLITE_IOERR)/, 'DATABASE_UNAVAILABLE', 'The database file cannot be read or written'],
@@ -52,7 +63,7 @@ const BY_CODE: readonly [RegExp, ErrorCode, string][] = [
     'The database does not answer',
   ],
   [
-    /^(08...|57P0.|53300|28...|3D000|25P03|55P03)$/,
+    /^(08...|57P0.|53300|28...|3D000|25P03|55000|55P03)$/,
     'DATABASE_UNAVAILABLE',
     'The database refuses or ended the connection',
   ],
@@ -63,7 +74,10 @@ export function storageError(thrown: unknown): unknown {
   if (thrown instanceof HaiveError || thrown === null || typeof thrown !== 'object') return thrown;
   const code = codeOf(thrown);
   const hit = BY_CODE.find(([pattern]) => pattern.test(code));
-  if (hit !== undefined) return new HaiveError(hit[1], hit[2], { cause: thrown });
+  if (hit !== undefined) {
+    const [, coded, message, hint] = hit;
+    return new HaiveError(coded, message, { cause: thrown, ...(hint === undefined ? {} : { hint }) });
+  }
   const message = thrown instanceof Error ? thrown.message : '';
   // node-postgres reports these without a code.
   if (/^(Connection terminated|timeout exceeded when trying to connect|Client .* is not queryable)/.test(message)) {

@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sql } from 'kysely';
+import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { appendAudit, findAuditBreak, listAudit } from '../../../server/src/storage/audit-queries.ts';
 import { chunksOf, inChunks } from '../../../server/src/storage/chunks.ts';
@@ -26,7 +28,7 @@ import {
   revokeToken,
   touchTokens,
 } from '../../../server/src/storage/token-queries.ts';
-import { createDatabase, ENGINES, type TestDatabase } from '../engines.ts';
+import { createDatabase, ENGINES, POSTGRES_URL, type TestDatabase } from '../engines.ts';
 
 const AT = '2026-01-01T00:00:00.000Z';
 const machine = (id: string, name: string) => ({
@@ -366,6 +368,41 @@ describe('a PostgreSQL that cuts connections', () => {
       await stop();
     } finally {
       await database.drop();
+    }
+  });
+});
+
+describe('a PostgreSQL that is closed for maintenance', () => {
+  const ask = async (...queries: string[]) => {
+    const client = new pg.Client({ connectionString: POSTGRES_URL });
+    await client.connect();
+    for (const query of queries) await client.query(query);
+    await client.end();
+  };
+
+  it('is unavailable, and serves again when it is opened', async () => {
+    const name = `hv_closed_${randomBytes(6).toString('hex')}`;
+    await ask(`create database ${name}`);
+    const databaseUrl = new URL(POSTGRES_URL);
+    databaseUrl.pathname = `/${name}`;
+    const store = await openStore({
+      dataDir: '/nonexistent',
+      databaseUrl: databaseUrl.href,
+      clock: () => new Date(AT),
+    });
+    try {
+      await ask(
+        `alter database ${name} allow_connections false`,
+        `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`,
+      );
+      // The first one may meet the connection that was cut.
+      await store.currentSeq().catch(() => undefined);
+      await expect(store.currentSeq()).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
+      await ask(`alter database ${name} allow_connections true`);
+      expect(await store.currentSeq()).toBe(0);
+    } finally {
+      await store.close();
+      await ask(`drop database ${name} with (force)`);
     }
   });
 });
