@@ -289,6 +289,9 @@ describe('what the hub is told at start', () => {
     [{ tlsCert: 'a' }, 'CONFIG_INVALID'],
     [{ logLevel: 'loud' }, 'CONFIG_INVALID'],
     [{ publicUrl: 'ftp://x' }, 'CONFIG_INVALID'],
+    [{ publicUrl: 'http://u:p@host' }, 'CONFIG_INVALID'],
+    [{ publicUrl: 'https://token@host/hub' }, 'CONFIG_INVALID'],
+    [{ publicUrl: 'https://host/?a=b' }, 'CONFIG_INVALID'],
   ])('refuses %j with %s', (flags, code) => {
     expect(() => read(flags)).toThrow(expect.objectContaining({ code }));
   });

@@ -1,5 +1,6 @@
 import { APPROVAL_MODES } from '../domain/approval.ts';
 import { HaiveError } from '../domain/errors.ts';
+import { dataDirOf, HubPlugins } from '../domain/hub-plugins.ts';
 import { updateConfig } from '../machine/config-file.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import { tryToAnnounce } from './collective/announce.ts';
@@ -77,6 +78,7 @@ export async function setConfig(
 ): Promise<Record<string, unknown>> {
   const name = canonical(key, false);
   const value = text === null ? undefined : parse(name, text);
+  refuseForHub(name, value);
   if (name === 'plugins.install_path' && Object.keys((await readReceipts(ctx.machine)).plugins).length > 0) {
     throw new HaiveError('CONFIG_INVALID', 'install_path cannot move while plugins are installed there', {
       hint: 'Run `hv leave`, set it, and join again.',
@@ -100,6 +102,19 @@ export async function setConfig(
   });
   if (name === 'role' || name === 'about') await tryToAnnounce(ctx);
   return getConfig(ctx, name);
+}
+
+/** A hub that shares this file would not start with it. */
+function refuseForHub(name: string, value: unknown): void {
+  if (CONFIG_KEYS[name]?.readBy === 'machine') return;
+  const key = name.replace(/^plugins\./, '');
+  const { data, error } = HubPlugins.safeParse({ [key]: value });
+  if (data?.registry_db !== undefined) dataDirOf(data.registry_db);
+  const issue = error?.issues[0];
+  if (issue === undefined) return;
+  throw new HaiveError('CONFIG_INVALID', `plugins.${issue.path.join('.')}: ${issue.message}`, {
+    hint: 'docs/configuration.md describes each key.',
+  });
 }
 
 function parse(name: string, text: string): unknown {

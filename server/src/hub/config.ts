@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import * as z from 'zod';
-import { APPROVAL_MODES } from '../domain/approval.ts';
+import type { APPROVAL_MODES } from '../domain/approval.ts';
 import { HaiveError } from '../domain/errors.ts';
-import { FindingPolicy } from '../domain/finding-policy.ts';
+import type { FindingPolicy } from '../domain/finding-policy.ts';
+import { dataDirOf, HubPlugins } from '../domain/hub-plugins.ts';
 import { isLoopback } from '../domain/loopback.ts';
 import type { TurnLimits } from './turns.ts';
 
@@ -123,29 +124,6 @@ export interface HubFlags {
   logLevel?: string;
 }
 
-const positive = z.number().positive().max(1e9);
-const LimitsBlock = z.strictObject({
-  failed_logins_per_minute: positive.optional(),
-  address_per_second: positive.optional(),
-  address_burst: positive.min(1).optional(),
-  machine_per_second: positive.optional(),
-  machine_burst: positive.min(1).optional(),
-  token_per_second: positive.optional(),
-  token_burst: positive.min(1).optional(),
-  registrations_per_token: positive.min(1).optional(),
-  registrations: positive.min(1).optional(),
-});
-
-const PluginsBlock = z.object({
-  registry_db: z.string().min(1).optional(),
-  max_plugin_size_mb: z.number().positive().max(2048).optional(),
-  allowed_source_hosts: z.array(z.string()).optional(),
-  approvals: z.enum(APPROVAL_MODES).optional(),
-  approval_groups: z.array(z.string()).optional(),
-  findings: FindingPolicy.optional(),
-  limits: LimitsBlock.optional(),
-});
-
 /**
  * Flags before environment before config.json before defaults.
  * @throws HaiveError CONFIG_INVALID, TLS_REQUIRED
@@ -166,12 +144,15 @@ export function readHubConfig(flags: HubFlags, env: NodeJS.ProcessEnv = process.
   return {
     host,
     port: portOf(flags.port ?? (env.HAIVEMIND_PORT || String(DEFAULT_PORT))),
-    dataDir: resolve(cwd, flags.dataDir ?? (env.HAIVEMIND_DATA_DIR || dataDirOf(plugins.registry_db) || 'data')),
+    dataDir: resolve(
+      cwd,
+      flags.dataDir ?? (env.HAIVEMIND_DATA_DIR || dataDirOf(plugins.registry_db ?? 'data/plugins.db')),
+    ),
     databaseUrl: flags.databaseUrl ?? (env.HAIVEMIND_DATABASE_URL || undefined),
     home,
     tls,
     behindProxy,
-    publicUrl: flags.publicUrl === undefined ? undefined : urlOf('public address', flags.publicUrl),
+    publicUrl: flags.publicUrl === undefined ? undefined : publicAddress(flags.publicUrl),
     maxPluginSizeMb: plugins.max_plugin_size_mb ?? 50,
     findings: plugins.findings ?? {},
     allowedSourceHosts: plugins.allowed_source_hosts ?? [],
@@ -185,7 +166,7 @@ export function readHubConfig(flags: HubFlags, env: NodeJS.ProcessEnv = process.
   };
 }
 
-function limitsOf(given: z.output<typeof LimitsBlock>): HubLimits {
+function limitsOf(given: NonNullable<HubPlugins['limits']>): HubLimits {
   const rate = (kind: 'address' | 'machine' | 'token', usual: RequestRate): RequestRate => ({
     perSecond: given[`${kind}_per_second`] ?? usual.perSecond,
     burst: given[`${kind}_burst`] ?? usual.burst,
@@ -254,6 +235,16 @@ function urlOf(what: string, text: string): string {
   return url.href.replace(/\/$/, '');
 }
 
+/** What machines are told, so nothing that would keep a client from calling it. */
+function publicAddress(text: string): string {
+  const address = urlOf('public address', text);
+  const { username, password, search, hash } = new URL(address);
+  if (`${username}${password}${search}${hash}` === '') return address;
+  throw new HaiveError('CONFIG_INVALID', 'The public address holds a user name, a password, a query or a fragment', {
+    hint: 'Give --public-url as https://HOST[:PORT][/PATH]; machines show who they are with tokens.',
+  });
+}
+
 function tlsFiles(flags: HubFlags, cwd: string): { cert: string; key: string } | undefined {
   if (flags.tlsCert === undefined && flags.tlsKey === undefined) return undefined;
   if (flags.tlsCert === undefined || flags.tlsKey === undefined) {
@@ -262,16 +253,7 @@ function tlsFiles(flags: HubFlags, cwd: string): { cert: string; key: string } |
   return { cert: resolve(cwd, flags.tlsCert), key: resolve(cwd, flags.tlsKey) };
 }
 
-/** The seed names the database file; the hub keeps everything of its own in that file's folder. */
-function dataDirOf(registryDb: string | undefined): string | undefined {
-  if (registryDb === undefined) return undefined;
-  if (!/(^|[/\\])plugins\.db$/.test(registryDb)) {
-    throw new HaiveError('CONFIG_INVALID', `plugins.registry_db must name a file plugins.db, not ${registryDb}`);
-  }
-  return registryDb.replace(/[/\\]?plugins\.db$/, '') || '.';
-}
-
-function readPluginsBlock(file: string): z.output<typeof PluginsBlock> {
+function readPluginsBlock(file: string): HubPlugins {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -285,7 +267,7 @@ function readPluginsBlock(file: string): z.output<typeof PluginsBlock> {
   } catch (cause) {
     throw new HaiveError('CONFIG_INVALID', `${file} is not JSON`, { cause, hint: 'Mend the file by hand.' });
   }
-  const parsed = z.object({ plugins: PluginsBlock.optional() }).safeParse(value);
+  const parsed = z.object({ plugins: HubPlugins.optional() }).safeParse(value);
   if (parsed.success) return parsed.data.plugins ?? {};
   const issue = parsed.error.issues[0];
   throw new HaiveError('CONFIG_INVALID', `${file}: ${issue?.path.join('.')}: ${issue?.message}`);

@@ -1,0 +1,41 @@
+// `hv config set` of keys that the hub reads: what it takes, a hub starts with.
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { setConfig } from '../../server/src/client/configure.ts';
+import { type ClientContext, openClient } from '../../server/src/client/context.ts';
+import { readHubConfig } from '../../server/src/hub/config.ts';
+import { type TempHome, tempHome } from '../support/temp-home.ts';
+
+let home: TempHome;
+let ctx: ClientContext;
+const hubConfig = () => readHubConfig({}, { HAIVEMIND_HOME: join(home.home, '.haivemind') });
+
+beforeEach(async () => {
+  home = await tempHome('config');
+  const none = { claudeConfigDir: undefined, haivemindHome: undefined, caFile: undefined };
+  ctx = await openClient({ home: home.home, path: '', hubUrl: undefined, token: undefined, ...none });
+});
+afterEach(() => home.remove());
+
+it.each([
+  ['limits', '{"foo":1}', /plugins\.limits: .*foo/],
+  ['limits', '{"token_per_second":-1}', /plugins\.limits\.token_per_second/],
+  ['limits', '{"machine_burst":"9"}', /plugins\.limits\.machine_burst/],
+  ['plugins.findings', '{"PATH_UNSAFE":"loud"}', /plugins\.findings\.PATH_UNSAFE/],
+  ['max_plugin_size_mb', '4096', /plugins\.max_plugin_size_mb/],
+  ['registry_db', '/srv/other.sqlite', /plugins\.registry_db must name a file plugins\.db/],
+])('refuses %s %s, and changes nothing', async (key, value, message) => {
+  await expect(setConfig(ctx, key, value)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringMatching(message),
+  });
+  expect(hubConfig()).toMatchObject({ maxPluginSizeMb: 50 });
+});
+
+it('takes what fits, which the hub then reads, and takes it out again', async () => {
+  await setConfig(ctx, 'limits', '{"token_per_second":7}');
+  await setConfig(ctx, 'registry_db', '/srv/hub/plugins.db');
+  expect(hubConfig()).toMatchObject({ dataDir: '/srv/hub', limits: { tokenRequests: { perSecond: 7 } } });
+  await setConfig(ctx, 'limits', null);
+  expect(hubConfig().limits.tokenRequests.perSecond).toBe(1000);
+});
