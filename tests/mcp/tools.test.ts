@@ -47,6 +47,19 @@ it('create_plugin writes a folder once', async () => {
   expect((await author.call('create_plugin', { name: 'Not A Name' })).text).toMatch(/^NAME_INVALID: /);
 });
 
+it('~ in a path is the home, for create_plugin and register_plugin', async () => {
+  const folder = join(collective.operator.home, 'plugins of mine', 'at-home');
+  const made = await author.call('create_plugin', { name: 'at-home', path: '~/plugins of mine/at-home' });
+  expect(made.data.path).toBe(folder);
+  await access(join(folder, '.claude-plugin', 'plugin.json'));
+  await expect(access(join(collective.operator.project, '~'))).rejects.toThrow();
+  const { data } = await author.call('register_plugin', { plugin_path: '~/plugins of mine/at-home' });
+  expect(data).toMatchObject({ name: 'at-home', created: true });
+  expect((await author.call('register_plugin', { plugin_path: '' })).text).toMatch(/^BAD_REQUEST: /);
+  const nothing = await author.call('register_plugin', { plugin_path: '~/nothing here' });
+  expect(nothing.text).toContain(`NOT_FOUND: There is nothing at ${join(collective.operator.home, 'nothing here')}`);
+});
+
 it('register_plugin takes a folder, an archive, and refuses what is none', async () => {
   const base = await author.call('register_plugin', { plugin_path: fixture('base-memory-tools') });
   expect(base.text).toMatch(/^plugin_base-memory-tools_1\.0\.0 is registered/);

@@ -1,4 +1,4 @@
-import { isAbsolute, join, resolve } from 'node:path';
+import { join, resolve, sep } from 'node:path';
 
 /** The one list of every path this machine's side reads or writes. */
 export interface MachinePaths {
@@ -82,8 +82,13 @@ export interface MachineEnvironment {
 
 function expand(path: string, home: string, claudeDir: string): string {
   if (path === '~/.claude' || path.startsWith('~/.claude/')) return join(claudeDir, path.slice('~/.claude'.length));
-  if (path === '~' || path.startsWith('~/')) return join(home, path.slice(1));
-  return isAbsolute(path) ? path : resolve(home, path);
+  return pathFrom(path, home, home);
+}
+
+/** A path as people write it, absolute: `~` is the home, what is relative lies in `base`. */
+export function pathFrom(path: string, home: string, base: string): string {
+  if (path === '~' || path.startsWith('~/') || path.startsWith(`~${sep}`)) return join(home, path.slice(1));
+  return resolve(base, path);
 }
 
 /** Every path, from the few things the environment decides. Pure; nothing is looked up on disk. */

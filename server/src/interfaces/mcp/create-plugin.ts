@@ -1,5 +1,5 @@
-import { resolve } from 'node:path';
 import type { ClientContext } from '../../client/context.ts';
+import { pathFrom } from '../../machine/paths.ts';
 import { scaffold, writeScaffold } from '../../machine/scaffold.ts';
 import type { ToolInput, ToolOutput } from './tools.ts';
 
@@ -8,11 +8,11 @@ import type { ToolInput, ToolOutput } from './tools.ts';
  * @throws HaiveError NAME_INVALID, NAME_RESERVED, PATH_OCCUPIED, READ_ONLY, IO_ERROR
  */
 export async function createPluginFolder(
-  _ctx: ClientContext,
+  { env }: ClientContext,
   { name, path, components, template, description }: ToolInput<'create_plugin'>,
 ): Promise<ToolOutput<'create_plugin'>> {
   const files = scaffold(name, { components, template, description });
-  const folder = resolve(path ?? name);
+  const folder = pathFrom(path ?? name, env.home, process.cwd());
   await writeScaffold(folder, files);
   return { path: folder, files: files.map((file) => file.path) };
 }

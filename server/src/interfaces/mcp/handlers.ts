@@ -149,7 +149,9 @@ export const HANDLERS: Handlers = {
   },
 
   register_plugin: async (input, call) => {
-    const result = await registerPlugin(await client(call), pluginSource(input), ({ step }) => call.onProgress(step));
+    const result = await registerPlugin(await client(call), pluginSource(input, call.environment.home), ({ step }) =>
+      call.onProgress(step),
+    );
     return registered(result);
   },
 

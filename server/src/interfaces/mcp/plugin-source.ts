@@ -1,12 +1,14 @@
 import type { PluginSource } from '../../client/publish.ts';
 import { HaiveError } from '../../domain/errors.ts';
+import { pathFrom } from '../../machine/paths.ts';
 import type { ToolInput } from './tools.ts';
 
 /**
  * The one place that register_plugin was pointed at.
+ * @param home what `~` in a path means
  * @throws HaiveError BAD_REQUEST when none or several were given, BODY_INVALID when the archive is not base64
  */
-export function pluginSource(input: ToolInput<'register_plugin'>): PluginSource {
+export function pluginSource(input: ToolInput<'register_plugin'>, home: string): PluginSource {
   const { plugin_path, plugin_archive, plugin_url } = input;
   const given = [plugin_path, plugin_archive, plugin_url].filter((value) => value !== undefined);
   if (given.length !== 1) {
@@ -14,7 +16,7 @@ export function pluginSource(input: ToolInput<'register_plugin'>): PluginSource 
       hint: 'Give exactly one of plugin_path, plugin_archive, plugin_url.',
     });
   }
-  if (plugin_path !== undefined) return { path: plugin_path };
+  if (plugin_path !== undefined) return { path: pathFrom(plugin_path, home, process.cwd()) };
   if (plugin_url !== undefined) return { url: plugin_url };
   return { archive: decodeBase64(plugin_archive ?? '') };
 }

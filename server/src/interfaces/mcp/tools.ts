@@ -322,7 +322,12 @@ export const TOOLS = {
       'then register_plugin and publish_plugin.',
     input: z.object({
       name: z.string().min(1).max(64).describe('Lower-case letters, digits, dashes: my-plugin'),
-      path: z.string().max(4096).optional().describe('Folder to write; ./NAME when left out. It must be empty or new'),
+      path: z
+        .string()
+        .min(1)
+        .max(4096)
+        .optional()
+        .describe('Folder to write (~ is the home); ./NAME when left out. It must be empty or new'),
       components: z
         .array(z.enum(['commands', 'agents', 'skills', 'hooks', 'mcp']))
         .max(5)
@@ -347,7 +352,12 @@ export const TOOLS = {
       'plugin.json: they are what searches find. Give exactly one of plugin_path, plugin_archive, plugin_url. A version never changes: other bytes need a higher ' +
       'version in plugin.json. Returns the id for publish_plugin, and findings worth telling the author.',
     input: z.object({
-      plugin_path: z.string().max(4096).optional().describe('A plugin folder or .zip on this machine'),
+      plugin_path: z
+        .string()
+        .min(1)
+        .max(4096)
+        .optional()
+        .describe('A plugin folder or .zip on this machine; ~ is the home'),
       plugin_archive: z.string().max(100_000_000).optional().describe('A zip, base64'),
       plugin_url: z.url().max(4096).optional().describe('Where the hub fetches a zip'),
     }),
