@@ -38,9 +38,9 @@ beforeAll(async () => {
   await publish(t.url, token.publisher, { name: 'quiet' });
   await publish(t.url, token.publisher, { name: 'secret', files: { 'x.txt': 'for b alone' } }, ['db']);
   await publish(t.url, token.publisher, { name: 'revoked' });
-  (await ask(t.url, 'POST', '/api/plugins/revoked/revoke', { token: token.operator, body: { reason: 'r' } })).expect(
-    200,
-  );
+  (
+    await ask(t.url, 'POST', '/api/plugins/revoked@1.0.0/revoke', { token: token.operator, body: { reason: 'r' } })
+  ).expect(200);
   await publish(t.url, token.publisher, { name: 'deleted' });
   (await ask(t.url, 'DELETE', '/api/plugins/deleted', { token: token.operator })).expect(200);
 });
@@ -368,7 +368,11 @@ const RIGHTS: AttackRow[] = [
     'FORBIDDEN',
     () => post('/api/plugins/plugin_quiet_1.0.0/status', 'narrow', { status: 'yanked' }),
   ],
-  ['revoking outside the pattern', 'FORBIDDEN', () => post('/api/plugins/quiet/revoke', 'narrow', { reason: 'x' })],
+  [
+    'revoking outside the pattern',
+    'FORBIDDEN',
+    () => post('/api/plugins/quiet@1.0.0/revoke', 'narrow', { reason: 'x' }),
+  ],
   [
     'deleting outside the pattern',
     'FORBIDDEN',
@@ -379,7 +383,7 @@ const RIGHTS: AttackRow[] = [
     'FORBIDDEN',
     () => post('/api/plugins/publish', 'contributor', { plugin_id: 'quiet', all: true }),
   ],
-  ['revoking by a machine', 'FORBIDDEN', () => post('/api/plugins/quiet/revoke', 'a', { reason: 'x' })],
+  ['revoking by a machine', 'FORBIDDEN', () => post('/api/plugins/quiet@1.0.0/revoke', 'a', { reason: 'x' })],
   ["another machine's plan", 'FORBIDDEN', () => ask(t.url, 'GET', `/api/machines/${id.b}/plan`, { token: token.a })],
   ["another machine's details", 'FORBIDDEN', () => ask(t.url, 'GET', '/api/machines/b', { token: token.a })],
   [

@@ -83,7 +83,7 @@ describe.each(ENGINES)('the audit log is complete, on %s', (engine) => {
       (await register(t.url, publisher, { name: 'sent-back' })).expect(200);
       return ['/api/plugins/plugin_sent-back_1.0.0/reject', { token: t.admin, body: { reason: 'r' } }];
     },
-    revoke: () => ['/api/plugins/bad/revoke', { token: t.admin, body: { reason: 'r' } }],
+    revoke: () => ['/api/plugins/bad@1.0.0/revoke', { token: t.admin, body: { reason: 'r' } }],
     rotateKey: () => {
       const rotation = {
         hub: t.hub.context.identity.id,

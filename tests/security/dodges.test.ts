@@ -35,7 +35,8 @@ describe.each(ENGINES)('dodges, on %s', (engine) => {
       ],
       [
         'after every version before it was revoked',
-        async (name) => ask(t.url, 'POST', `/api/plugins/${name}/revoke`, { token: publisher, body: { reason: 'r' } }),
+        async (name) =>
+          ask(t.url, 'POST', `/api/plugins/${name}@1.0.0/revoke`, { token: publisher, body: { reason: 'r' } }),
       ],
     ])('%s', async (what, before) => {
       const name = `quiet-${what.split(' ').at(-1)}`;

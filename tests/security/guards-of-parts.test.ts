@@ -267,7 +267,9 @@ describe('a hub', () => {
     (await ask(t.url, 'POST', '/api/machines/me/status', { token: m.token, body })).expect(200);
     const path = `/api/blobs/${createHash('sha256').update('bad bytes').digest('hex')}`;
     expect((await ask(t.url, 'GET', path, { token: m.token })).status).toBe(200);
-    (await ask(t.url, 'POST', '/api/plugins/bad/revoke', { token: publisher, body: { reason: 'r' } })).expect(200);
+    (await ask(t.url, 'POST', '/api/plugins/bad@1.0.0/revoke', { token: publisher, body: { reason: 'r' } })).expect(
+      200,
+    );
     for (const token of [m.token, publisher, t.admin])
       expect((await ask(t.url, 'GET', path, { token })).code).toBe('BLOB_NOT_FOUND');
   });

@@ -146,10 +146,22 @@ describe.each(ENGINES)('trust at the hub, on %s', (engine) => {
     );
   });
 
+  it('revokes what is named exactly, and nothing by a name or a range', async () => {
+    await publish(t.url, publisher, { name: 'which' });
+    const revoke = (ref: string) =>
+      ask(t.url, 'POST', `/api/plugins/${ref}/revoke`, { token: operator, body: { reason: 'x' } });
+    for (const ref of ['which', 'which@latest', 'which@^1.0.0', 'which@*', 'which@1'])
+      expect([ref, (await revoke(ref)).code]).toEqual([ref, 'BAD_REQUEST']);
+    expect((await revoke('which@1.0.1')).code).toBe('VERSION_NOT_FOUND');
+    expect((await revoke('plugin_which_1.0.1')).code).toBe('VERSION_NOT_FOUND');
+    expect((await revoke('nobody')).code).toBe('PLUGIN_NOT_FOUND');
+    (await revoke('plugin_which_1.0.0')).expect(200);
+  });
+
   it('keeps a publisher outside its pattern from revoking', async () => {
     const narrow = await t.token(['publisher'], { name_pattern: 'es-*' });
     await publish(t.url, publisher, { name: 'kept' });
-    const answer = await ask(t.url, 'POST', '/api/plugins/kept/revoke', { token: narrow, body: { reason: 'x' } });
+    const answer = await ask(t.url, 'POST', '/api/plugins/kept@1.0.0/revoke', { token: narrow, body: { reason: 'x' } });
     expect(answer.code).toBe('FORBIDDEN');
   });
 

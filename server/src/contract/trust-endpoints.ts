@@ -139,7 +139,7 @@ export const TRUST_ENDPOINTS = {
   revoke: {
     method: 'POST',
     path: '/api/plugins/{id}/revoke',
-    summary: 'Take a version back from every machine at once, for good',
+    summary: 'Take one version, named by its id or as NAME@VERSION, back from every machine at once, for good',
     access: ['operator', 'publisher'],
     body: z.object({ reason: z.string().min(1).max(500) }),
     reply: revocation.extend({ seq: z.number().int() }),

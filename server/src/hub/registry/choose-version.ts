@@ -1,6 +1,7 @@
 import semverGt from 'semver/functions/gt.js';
 import semverPrerelease from 'semver/functions/prerelease.js';
 import semverSatisfies from 'semver/functions/satisfies.js';
+import semverValid from 'semver/functions/valid.js';
 import { HaiveError } from '../../domain/errors.ts';
 import { parsePluginRef } from '../../domain/names.ts';
 import type { VersionStatus } from '../../domain/registry.ts';
@@ -66,6 +67,25 @@ export function findVersion(
     id === undefined ? headOf(range === null ? versions : inRange(versions, range)) : versions.find((v) => v.id === id);
   if (found !== undefined) return found;
   throw new HaiveError('VERSION_NOT_FOUND', `${name} has no version ${range ?? 'that may be used'}`);
+}
+
+/**
+ * The version that an id or NAME@VERSION names, for what cannot be taken back.
+ * @throws HaiveError BAD_REQUEST for a reference that may mean several, PLUGIN_NOT_FOUND, VERSION_NOT_FOUND, NAME_INVALID
+ */
+export function findExactly(
+  catalogue: Catalogue,
+  ref: string,
+  visible: (version: CatalogueVersion) => boolean = () => true,
+): CatalogueVersion {
+  const { name, range } = parsePluginRef(ref);
+  const found = versionsOf(catalogue, name, visible).find((v) => v.version === range);
+  if (found !== undefined) return found;
+  if (range !== null && semverValid(range) !== null)
+    throw new HaiveError('VERSION_NOT_FOUND', `${name} has no version ${range}`);
+  throw new HaiveError('BAD_REQUEST', `${ref} does not say which version`, {
+    hint: 'Name it exactly: NAME@VERSION, or its id.',
+  });
 }
 
 /**

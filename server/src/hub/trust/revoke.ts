@@ -6,18 +6,18 @@ import { sessionsOfVersions } from '../../storage/usage-queries.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
 import { maySee, requireName, requirePublisher } from '../registry/access.ts';
-import { findVersion } from '../registry/choose-version.ts';
+import { findExactly } from '../registry/choose-version.ts';
 import { loadCatalogue } from '../registry/snapshot.ts';
 
 /**
  * Takes a version back from every machine at once, for good.
- * @throws HaiveError PLUGIN_NOT_FOUND, VERSION_NOT_FOUND, FORBIDDEN, VERSION_REVOKED when it was revoked before
+ * @throws HaiveError PLUGIN_NOT_FOUND, VERSION_NOT_FOUND, BAD_REQUEST when no exact version is named, FORBIDDEN, VERSION_REVOKED when it was revoked before
  */
 export const revoke: UseCase<'revoke'> = async (hub, call) => {
   const { principal, body } = call;
   requirePublisher(principal);
   const catalogue = await loadCatalogue(hub.store);
-  const found = findVersion(catalogue, call.params.id ?? '', (v) => maySee(principal, v));
+  const found = findExactly(catalogue, call.params.id ?? '', (v) => maySee(principal, v));
   const { id, name, version, digest } = found;
   requireName(principal, name);
   const { seq, result } = await change(hub, principal, async ({ tx, at }) => {
