@@ -4,6 +4,7 @@ import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ClientContext, openClient } from '../../server/src/client/context.ts';
 import { type ImportOptions, importMarketplace } from '../../server/src/client/import/import.ts';
@@ -292,6 +293,40 @@ describe('git and addresses', () => {
     } finally {
       server.close();
     }
+  });
+
+  it('takes a marketplace.json of this machine with the folder that it is in', async () => {
+    await writeFiles(market, { ...catalogue(at('one')), ...plugin('one') });
+    const file = join(market, '.claude-plugin', 'marketplace.json');
+    const bare = join(market, 'bare.json');
+    await writeFile(bare, JSON.stringify(catalogue(at('one'))['.claude-plugin/marketplace.json']));
+    for (const from of [file, bare, pathToFileURL(file).href, pathToFileURL(bare).href]) {
+      const report = await run({ dryRun: true }, from);
+      expect([brief(report), report.origin]).toEqual([['one 1.0.0 imported'], market]);
+      expect(report.plugins[0]?.origin).toBe(`${market}#plugins/one`);
+    }
+    git('init', '-q');
+    git('add', '.');
+    git('commit', '-qm', 'first');
+    expect((await run({ dryRun: true }, file)).commit).toBe(git('rev-parse', 'HEAD'));
+    await writeFile(bare, '{');
+    const what = { code: 'CATALOGUE_INVALID', message: `${bare} is not JSON` };
+    await expect(run({ dryRun: true }, bare)).rejects.toMatchObject(what);
+  });
+
+  it("gives git's own reason why a repository cannot be read", async () => {
+    const reasonOf = async (from: string) => {
+      const { message } = (await run({}, from).catch((e: unknown) => e)) as Error;
+      return message.slice(`git cannot read ${from.replace(/#.*/, '')}: `.length);
+    };
+    const gone = pathToFileURL(join(home.project, 'gone')).href;
+    expect(await reasonOf(gone)).toMatch(/^'.*' does not appear to be a git repository$/);
+    await writeFiles(market, { ...catalogue(at('one')), ...plugin('one') });
+    git('init', '-q');
+    git('add', '.');
+    git('commit', '-qm', 'first');
+    expect(await reasonOf(`${pathToFileURL(market).href}#v9`)).toBe("couldn't find remote ref v9");
+    expect(await reasonOf('http://127.0.0.1:1/x.git')).toContain("unable to access 'http://127.0.0.1:1/x.git/'");
   });
 
   it('refuses what is no marketplace', async () => {

@@ -188,7 +188,8 @@ async function readUpTo(handle: FileHandle, limit: number): Promise<Buffer> {
   return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
 }
 
-function unreadable(error: unknown, path: string): unknown {
+/** A system error of reading as IO_ERROR; anything else as it is. */
+export function unreadable(error: unknown, path: string): unknown {
   const errno = errnoOf(error);
   if (error instanceof HaiveError || errno === undefined) return error;
   return new HaiveError('IO_ERROR', `${path} cannot be read (${errno})`, { details: { path, errno }, cause: error });

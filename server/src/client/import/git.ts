@@ -50,9 +50,8 @@ export function git(args: string[], what: string): Promise<string> {
         );
       else if (error.killed === true) fail(new HaiveError('TIMEOUT', `${what} took too long`, { cause: error }));
       else {
-        const reason = stderr.trim().split('\n').at(-1)?.slice(0, 200) ?? '';
         fail(
-          new HaiveError('NOT_FOUND', `git cannot read ${what}: ${reason}`, {
+          new HaiveError('NOT_FOUND', `git cannot read ${what}: ${reasonIn(stderr)}`, {
             cause: error,
             hint: 'Check the address and your access to it.',
           }),
@@ -60,4 +59,13 @@ export function git(args: string[], what: string): Promise<string> {
       }
     });
   });
+}
+
+/** The line that says why: git adds others behind every failure of another computer. */
+function reasonIn(stderr: string): string {
+  const lines = stderr.split(/\r?\n/).filter((line) => line.trim() !== '' && !/^(?:warning|hint):/i.test(line));
+  const behind = lines.findIndex((line) => /^fatal: could not read from remote/i.test(line));
+  const told = behind > 0 ? lines.slice(0, behind) : lines;
+  const line = told.find((text) => /^(?:fatal|error): /.test(text)) ?? told.at(-1) ?? '';
+  return line.replace(/^(?:fatal|error): /, '').slice(0, 200);
 }

@@ -1,10 +1,12 @@
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { HaiveError } from '../../domain/errors.ts';
+import { unreadable } from '../../machine/read-plugin.ts';
 import { createSender } from '../http.ts';
 import { readAll } from '../http-body.ts';
-import { githubUrl } from './catalogue.ts';
+import { githubUrl, parseCatalogue } from './catalogue.ts';
 import { cloneRepository } from './git.ts';
 import { commitOf } from './working-copy.ts';
 
@@ -25,7 +27,8 @@ const CATALOGUE = '.claude-plugin/marketplace.json';
 const MAX_CATALOGUE = 10 * 1024 * 1024;
 
 /**
- * Opens a folder, a git address, `owner/repo[@ref]`, or the address of a marketplace.json.
+ * Opens a folder, a marketplace.json with the folder that it is in, a git address, `owner/repo[@ref]`, or the address of a
+ * marketplace.json.
  * @throws HaiveError NOT_FOUND, CATALOGUE_INVALID, BAD_REQUEST, TIMEOUT, HUB_UNREACHABLE (the address does not answer)
  */
 export async function openSource(source: string, cwd: string): Promise<OpenSource> {
@@ -43,11 +46,19 @@ export async function openSource(source: string, cwd: string): Promise<OpenSourc
   const base = { repository, close: () => rm(work, { recursive: true, force: true, maxRetries: 3 }) };
   try {
     const path = resolve(cwd, source);
-    const isFolder = await stat(path).then(
-      (info) => info.isDirectory(),
-      () => false,
-    );
-    if (isFolder) return { ...base, ...(await folderSource(path)), origin: path, commit: await commitOf(path, work) };
+    if ((await kindOf(path)) === 'folder')
+      return { ...base, ...(await folderSource(path)), origin: path, commit: await commitOf(path, work) };
+    for (const file of [path, pathIn(source)])
+      if ((await kindOf(file)) === 'file') {
+        const root = rootOf(file);
+        return {
+          ...base,
+          root,
+          catalogue: await readCatalogue(file),
+          origin: root,
+          commit: await commitOf(root, work),
+        };
+      }
     if (/^https?:\/\/.*\.json(?:[?#].*)?$/.test(source))
       return { ...base, root: null, catalogue: await fetchText(source), origin: source, commit: null };
     const [url, ref] = gitAddress(source);
@@ -56,6 +67,37 @@ export async function openSource(source: string, cwd: string): Promise<OpenSourc
   } catch (thrown) {
     await base.close();
     throw thrown;
+  }
+}
+
+async function kindOf(path: string): Promise<'folder' | 'file' | null> {
+  const info = await stat(path).catch(() => null);
+  return info?.isDirectory() ? 'folder' : info?.isFile() ? 'file' : null;
+}
+
+/** The path that a file address names; empty where it is none of this machine. */
+function pathIn(address: string): string {
+  try {
+    return fileURLToPath(address);
+  } catch {
+    return '';
+  }
+}
+
+/** The marketplace that a catalogue is of. */
+function rootOf(file: string): string {
+  const folder = dirname(file);
+  return basename(folder) === dirname(CATALOGUE) ? dirname(folder) : folder;
+}
+
+/** @throws HaiveError CATALOGUE_INVALID (no JSON, as for any other file that is named), IO_ERROR */
+async function readCatalogue(file: string): Promise<string> {
+  try {
+    const text = (await stat(file)).size > MAX_CATALOGUE ? '' : await readFile(file, 'utf8');
+    parseCatalogue(text, file);
+    return text;
+  } catch (error) {
+    throw unreadable(error, file);
   }
 }
 
@@ -76,7 +118,7 @@ function gitAddress(source: string): [url: string, ref: string | undefined] {
   if (short?.[1] !== undefined) return [githubUrl(short[1]), short[2]];
   if (!/^(?:https?|ssh|git|file):\/\/|^[\w.-]+@[\w.-]+:|\.git$/.test(source)) {
     throw new HaiveError('NOT_FOUND', `There is nothing at ${source.slice(0, 200)}`, {
-      hint: 'Name a folder, owner/repo, a git address, or the address of a marketplace.json.',
+      hint: 'Name a folder, a marketplace.json or its address, owner/repo, or a git address.',
     });
   }
   const cut = source.indexOf('#');
