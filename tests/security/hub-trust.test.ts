@@ -67,7 +67,7 @@ describe.each(ENGINES)('trust at the hub, on %s', (engine) => {
     );
     const approved = await ask(t.url, 'POST', `/api/plugins/${id}/approve`, {
       token: operator,
-      body: { digest, envelope },
+      body: { digest, envelope, public_key: key.publicKey },
     });
     expect(approved.expect(200)).toMatchObject({ published: true, groups: ['*'] });
     const entry = (await planOf(m.token)).plugins[0];

@@ -145,9 +145,13 @@ describe.each(ENGINES)('two operators, on %s', (engine) => {
       urgent: false,
       at: 'now',
     };
-    const words = [createKeyPair(), createKeyPair()].map((key) => signApproval(said, key.privatePem));
-    (await approve('anna', String(id), { envelope: words[0] })).expect(200);
-    (await approve('bert', String(id), { envelope: words[1] })).expect(200);
+    const words = [];
+    for (const who of ['anna', 'bert']) {
+      const { privatePem, publicKey: public_key } = createKeyPair();
+      const envelope = signApproval(said, privatePem);
+      (await approve(who, String(id), { envelope, public_key })).expect(200);
+      words.push(envelope);
+    }
     const entry = (await planOf(dev)).plugins.find((p) => p.name === name);
     expect([entry?.approval, ...(entry?.approvals ?? [])]).toEqual(words);
   });

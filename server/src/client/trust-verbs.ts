@@ -57,7 +57,7 @@ export async function approvePlugin(
         key?.privatePem ?? '',
       );
     };
-    const body = { digest, ...(key === null ? {} : { envelope: await signed() }) };
+    const body = { digest, ...(key === null ? {} : { envelope: await signed(), public_key: key.publicKey }) };
     return { ...(await hub.call('approve', { params: { id }, body })), signed: key !== null };
   });
 }

@@ -115,6 +115,11 @@ export const TRUST_ENDPOINTS = {
     body: z.object({
       digest: z.string().optional().describe('refused when the version has another digest'),
       envelope: s.Envelope.optional().describe("the approval signed with the operator's key"),
+      public_key: z
+        .string()
+        .regex(/^[A-Za-z0-9+/]{43}=$/)
+        .optional()
+        .describe('the key that signed `envelope`: Ed25519, raw, base64; demanded with it'),
     }),
     reply: z.object({
       id: z.string(),

@@ -30,6 +30,7 @@ export function signApproval(approval: Approval, operatorPem: string): Envelope 
 
 /**
  * The approval, once an operator's key holds over it and it speaks of these very bytes at this hub.
+ * @param operators keys that count; a hub knows none and asks by the one that it is told
  * @throws HaiveError SIGNATURE_INVALID
  */
 export function openApproval(
@@ -37,7 +38,7 @@ export function openApproval(
   expected: { hub: string; name: string; version: string; digest: string },
   operators: readonly PublicKey[],
 ): Approval {
-  const approval = openJson(envelope, APPROVAL_TYPE, operators).value as Approval;
+  const approval = (openJson(envelope, APPROVAL_TYPE, operators).value ?? {}) as Approval;
   for (const key of ['hub', 'name', 'version', 'digest'] as const) {
     if (approval[key] === expected[key]) continue;
     throw new HaiveError('SIGNATURE_INVALID', `The approval is for ${key} ${approval[key]}, not ${expected[key]}`);

@@ -1,3 +1,4 @@
+import { openApproval } from '../../domain/approval.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { nameMatches } from '../../domain/names.ts';
 import { addPublications, setPluginStatus } from '../../storage/plugin-queries.ts';
@@ -68,7 +69,7 @@ export async function hold(
 
 /**
  * An operator has looked at a version: what was held is published. A signed approval reaches machines that demand one.
- * @throws HaiveError PLUGIN_NOT_FOUND, VERSION_NOT_FOUND, VERSION_REVOKED, STATUS_FORBIDS, SIGNATURE_INVALID
+ * @throws HaiveError PLUGIN_NOT_FOUND, VERSION_NOT_FOUND, DIGEST_MISMATCH, VERSION_REVOKED, STATUS_FORBIDS, SIGNATURE_INVALID
  */
 export const approve: UseCase<'approve'> = async (hub, call) => {
   const { principal, body } = call;
@@ -83,6 +84,11 @@ export const approve: UseCase<'approve'> = async (hub, call) => {
   if (version.status === 'revoked') throw new HaiveError('VERSION_REVOKED', `${name}@${version.version} was revoked`);
   if (version.status === 'deleted' || version.status === 'yanked') {
     throw new HaiveError('STATUS_FORBIDS', `${name}@${version.version} is ${version.status}`);
+  }
+  // Whose key it is only machines know; what no key signed, or is about something else, would be of no use to any.
+  if (body.envelope !== undefined) {
+    const signer = body.public_key === undefined ? [] : [body.public_key];
+    openApproval(body.envelope, { hub: hub.identity.id, name, version: version.version, digest }, signer);
   }
   const envelope = body.envelope === undefined ? null : JSON.stringify(body.envelope);
   const { seq, result } = await change(hub, principal, async ({ tx, at }) => {

@@ -1,4 +1,4 @@
-import { ATTACKS, DODGES, FIRST, type Guard, HUB, KEYS, LIMITS, of, QUORUM, REVIEW, UNITS } from './guard.ts';
+import { ATTACKS, DODGES, FIRST, type Guard, HUB, KEYS, LIMITS, of, QUORUM, REVIEW, RIGHTS, UNITS } from './guard.ts';
 
 export const IN_HUB_TRUST: readonly Guard[] = [
   ...of('hub/join.ts', KEYS, [
@@ -35,6 +35,9 @@ export const IN_HUB_TRUST: readonly Guard[] = [
       ['a first version after all were taken back', 'return gone && wider ?', 'return false ?'],
     ],
   ),
+  ...of('hub/trust/approvals.ts', RIGHTS, [
+    ['an approval that nobody signed', 'openApproval(body.envelope,', 'void (body.envelope,'],
+  ]),
   ...of('hub/trust/approvals.ts', UNITS, [
     [
       'groups that take only what was approved',
