@@ -1,5 +1,6 @@
 import type * as z from 'zod';
 import type { ReportedPlugin, StatusReport } from '../contract/schemas.ts';
+import { checkPluginName, checkVersion } from '../domain/names.ts';
 import { type InstallationRecord, installationsOf, replaceInstallations } from '../storage/installation-queries.ts';
 import {
   capabilitiesOf,
@@ -19,7 +20,10 @@ import { sortedUnique } from './sorted-unique.ts';
 type Report = z.output<typeof StatusReport>;
 type Plugin = z.output<typeof ReportedPlugin>;
 
-/** Takes down what a machine has. Only a report with a new hold takes a place in the event feed. */
+/**
+ * Takes down what a machine has. Only a report with a new hold takes a place in the event feed.
+ * @throws HaiveError NAME_INVALID, NAME_RESERVED, VERSION_INVALID for a hold of what cannot be a plugin's version
+ */
 export const report: UseCase<'report'> = async (hub, { principal, params, body }) => {
   await takeReport(hub, principal, body, params.machine);
   return { ok: true };
@@ -28,6 +32,10 @@ export const report: UseCase<'report'> = async (hub, { principal, params, body }
 /** The same of a machine that says it over the live channel. @param machine `me`, an id or a name */
 export async function takeReport(hub: HubContext, principal: Principal, body: Report, ref = 'me'): Promise<void> {
   const machine = await reachMachineRow(hub.store.read, principal, ref);
+  for (const { name, version } of body.holds) {
+    checkPluginName(name);
+    checkVersion(version);
+  }
   const news = await hub.store.transact((tx) => writeDown(tx, machine, body, hub.clock().toISOString()));
   await keepHolds(hub, principal, machine, body);
   for (const { name, version, state, error } of news) {

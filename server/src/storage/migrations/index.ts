@@ -14,6 +14,7 @@ import { installationCounts } from './0100-installation-counts.ts';
 import { yankedAdvice } from './0110-yanked-advice.ts';
 import { orderedVersions } from './0120-ordered-versions.ts';
 import { publisherTokens } from './0130-publisher-tokens.ts';
+import { namedOverrides } from './0140-named-overrides.ts';
 
 /**
  * All migrations in order, run in one transaction. A name, once released, is never changed or removed. SQLite has foreign keys on
@@ -35,5 +36,6 @@ export function migrationsFor(engine: EngineName): Record<string, Migration> {
     '0110-yanked-advice': yankedAdvice,
     '0120-ordered-versions': orderedVersions,
     '0130-publisher-tokens': publisherTokens,
+    '0140-named-overrides': namedOverrides,
   };
 }

@@ -131,6 +131,10 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
       'if (true) return',
     ],
   ]),
+  ...of('hub/report.ts', RIGHTS, [
+    ['a hold under any name', 'checkPluginName(name);'],
+    ['a hold at no version', 'checkVersion(version);'],
+  ]),
   ...of('hub/machine-facts.ts', RIGHTS, [
     ['a version that a machine only says it has', 'installed.filter((p) => !p.unordered).map(', 'installed.map('],
   ]),
