@@ -202,6 +202,10 @@ describe('hv on the command line', () => {
     const { systemd } = await hvOk(home, ['agent', '--print-systemd'], { env: { CLAUDE_CONFIG_DIR: '/x y/$HOME' } });
     expect(systemd).toMatch(/^ExecStart=".*node" ".*cli\.mjs" agent$/m);
     expect(systemd).toContain('Environment="CLAUDE_CONFIG_DIR=/x y/$$HOME"');
+    const env = { HAIVEMIND_HOME: 'state', HAIVEMIND_CA_FILE: './ca.pem', CLAUDE_CONFIG_DIR: 'claude' };
+    const relative = await hvOk(home, ['agent', '--print-systemd'], { env });
+    for (const [name, place] of Object.entries({ ...env, HAIVEMIND_CA_FILE: 'ca.pem' }))
+      expect(relative.systemd).toContain(`"${name}=${join(home.project, place)}"`);
     const { launchd } = await hvOk(home, ['agent', '--print-launchd']);
     expect(launchd).toContain('<key>ProgramArguments</key>');
   });

@@ -124,6 +124,31 @@ describe.each(ENGINES)('a hub on %s', (engine) => {
     expect((await ask(t.url, 'GET', '/api/machines/epsilon', { token: t.admin })).code).toBe('MACHINE_NOT_FOUND');
   });
 
+  it('tells who revokes the last token of an admin that none is left', async () => {
+    const own = await testHub(engine);
+    try {
+      const me = (await ask(own.url, 'GET', '/api/whoami', { token: own.admin })).expect(200).token as { id: string };
+      const expired = await own.token(['admin'], { expires_in_days: 0.0000001 });
+      const second = await own.token(['reader', 'admin']);
+      await own.token(['operator']);
+      const drop = async (id: string, token: string) =>
+        (await ask(own.url, 'DELETE', `/api/tokens/${id}`, { token })).expect(200).last_admin;
+      expect(await drop(me.id, second)).toBe(false);
+      const { id } = (await ask(own.url, 'GET', '/api/whoami', { token: second })).expect(200).token as { id: string };
+      expect(await drop(id, second)).toBe(true);
+      expect((await ask(own.url, 'GET', '/api/tokens', { token: expired })).code).toBe('TOKEN_INVALID');
+    } finally {
+      await own.close();
+    }
+  });
+  it('refuses a pattern that no plugin fits, and takes several', async () => {
+    const body = (name_pattern: string) => ({ name: 'p', roles: ['publisher'], name_pattern });
+    for (const wrong of ['es-*;log-*', 'Es-*', 'es-*,', '', 'a b'])
+      expect((await ask(t.url, 'POST', '/api/tokens', { token: t.admin, body: body(wrong) })).code, wrong).toBe(
+        'NAME_INVALID',
+      );
+    (await ask(t.url, 'POST', '/api/tokens', { token: t.admin, body: body('es-*, log-*') })).expect(200);
+  });
   it('refuses a token past its time, and one of the role machine that nobody joined for', async () => {
     const token = await t.token(['reader'], { expires_in_days: 0.0000001 });
     await new Promise((done) => setTimeout(done, 30));

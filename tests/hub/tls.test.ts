@@ -58,6 +58,18 @@ describe('a hub with a certificate', () => {
     const other = testHub('sqlite', { config: { tls: { cert: file('cert'), key: file('other') } } });
     await expect(other).rejects.toMatchObject({ code: 'CONFIG_INVALID', message: /not the one of the certificate/ });
   });
+
+  it.each(['pkcs8', 'pkcs1'] as const)('says of a key that is encrypted (%s) what it is', async (type) => {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const secret = { format: 'pem', cipher: 'aes-256-cbc', passphrase: 'secret' } as const;
+    await writeFile(file('locked'), privateKey.export({ type, ...secret }));
+    const locked = testHub('sqlite', { config: { tls: { cert: file('cert'), key: file('locked') } } });
+    await expect(locked).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: /locked is encrypted/,
+      hint: expect.stringContaining('openssl pkey'),
+    });
+  });
 });
 
 describe('a hub behind a proxy', () => {

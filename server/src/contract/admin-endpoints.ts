@@ -71,6 +71,6 @@ export const ADMIN_ENDPOINTS = {
     path: '/api/tokens/{token}',
     summary: 'Revoke a token at once',
     access: ['admin'],
-    reply: Done,
+    reply: Done.extend({ last_admin: z.boolean().optional().describe('no token administers the hub any more') }),
   },
 } as const satisfies Record<string, Endpoint>;

@@ -32,7 +32,7 @@ export const ERRORS = {
     401,
     77,
     'The token is unknown, expired or revoked.',
-    'Ask an admin for a new token. A machine gets its own by joining: an operator runs `hv machines remove NAME` where it is still listed, then run `hv join URL --token T` on it.',
+    'Ask an admin for a new token; where none is left, `hv hub token create NAME --roles admin` on the host of the hub makes one. A machine gets its own by joining: an operator runs `hv machines remove NAME` where it is still listed, then run `hv join URL --token T` on it.',
   ),
   PROOF_REQUIRED: row(
     401,

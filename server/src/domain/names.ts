@@ -108,6 +108,21 @@ export function checkGroupPattern(pattern: string): void {
   checkGroupName(pattern.replaceAll('*', 'x'));
 }
 
+/**
+ * Patterns of plugin names as they are typed (`es-*,log-*`): names in which `*` may stand for any part.
+ * @throws HaiveError NAME_INVALID for one that no plugin's name fits
+ */
+export function namePatterns(text: string): string[] {
+  const patterns = text.split(',').map((pattern) => pattern.trim());
+  for (const pattern of patterns) {
+    if (pattern.length <= MAX_NAME && NAME.test(pattern.replaceAll('*', 'x'))) continue;
+    throw new HaiveError('NAME_INVALID', `No plugin's name fits the pattern ${JSON.stringify(pattern)}`, {
+      hint: 'Give names in small letters, digits, dots, dashes and underscores, `*` for any part: es-*,log-*.',
+    });
+  }
+  return patterns;
+}
+
 /** Whether `name` fits `pattern`, where `*` stands for any run of characters. Linear, whatever the pattern. */
 export function nameMatches(pattern: string, name: string): boolean {
   const parts = pattern.split('*');

@@ -51,18 +51,26 @@ function secure(options: object, tls: { cert: string; key: string }, handler: Ha
 
 const TLS_HINT = 'Name PEM files that belong together with --tls-cert and --tls-key.';
 
+const ENCRYPTED = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;
+
 function pemOf(file: string, what: 'certificate' | 'key'): Buffer {
-  const refused = (why: string, cause?: unknown): HaiveError =>
-    new HaiveError('CONFIG_INVALID', `The TLS ${what} ${file} ${why}`, { hint: TLS_HINT, cause });
+  const refused = (why: string, extras: { cause?: unknown; hint?: string } = {}): HaiveError =>
+    new HaiveError('CONFIG_INVALID', `The TLS ${what} ${file} ${why}`, { hint: TLS_HINT, ...extras });
   let bytes: Buffer;
   try {
     bytes = readFileSync(file);
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
-    throw refused(code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`, cause);
+    throw refused(code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`, { cause });
   }
   const head = what === 'key' ? /-----BEGIN [A-Z ]*PRIVATE KEY-----/ : /-----BEGIN [A-Z ]*CERTIFICATE-----/;
-  if (!head.test(bytes.toString('latin1'))) throw refused(`holds no PEM ${what}`);
+  const text = bytes.toString('latin1');
+  if (!head.test(text)) throw refused(`holds no PEM ${what}`);
+  if (what === 'key' && ENCRYPTED.test(text)) {
+    throw refused('is encrypted, and the hub asks for no passphrase', {
+      hint: `Write it without one, for the hub's user alone: \`openssl pkey -in ${file} -out PLAIN.key\`.`,
+    });
+  }
   return bytes;
 }
 

@@ -75,7 +75,7 @@ function program(): Command {
   withDatabase(strict(token.command('create <name>')))
     .description('Make a token and print its secret, once')
     .requiredOption('--roles <a,b>', `some of ${GIVEN_ROLES.join(', ')}`)
-    .option('--name-pattern <pattern>', 'publisher: the plugin names it may publish')
+    .option('--name-pattern <a,b>', 'publisher: the plugin names it may publish (es-*,log-*)')
     .option('--expires-in-days <n>', 'when it ends')
     .action(async (name: string, flags: TokenFlags, command: Command) => {
       const { createTokenOffline } = await import('./offline.ts');
@@ -97,8 +97,10 @@ function program(): Command {
     .description('Revoke a token at once')
     .action(async (id: string, _flags: unknown, command: Command) => {
       const { revokeTokenOffline } = await import('./offline.ts');
-      await revokeTokenOffline(readHubConfig(all(command)), id);
-      print(all(command).json, { revoked: id }, () => `Revoked ${id}`);
+      const { lastAdmin } = await revokeTokenOffline(readHubConfig(all(command)), id);
+      print(all(command).json, { revoked: id, last_admin: lastAdmin }, () =>
+        lastAdmin ? `Revoked ${id}\nNo admin is left: \`hv hub token create NAME --roles admin\`` : `Revoked ${id}`,
+      );
     });
   return hub;
 }

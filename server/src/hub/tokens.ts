@@ -1,10 +1,12 @@
 import type { BodyIn } from '../contract/endpoints.ts';
 import { HaiveError } from '../domain/errors.ts';
+import { namePatterns } from '../domain/names.ts';
 import { machineKeyOf } from '../storage/machine-key-queries.ts';
 import type { Tx } from '../storage/tables.ts';
 import {
   findTokenByHash,
   findTokenById,
+  hasAdminToken,
   insertToken,
   listTokens,
   revokeToken as revoke,
@@ -32,7 +34,7 @@ export async function findStoredToken(tx: Tx, hash: string): Promise<StoredToken
 
 /**
  * Makes a token and answers its secret, the only time that anybody sees it.
- * @throws HaiveError BAD_REQUEST for the role machine, which only join gives
+ * @throws HaiveError BAD_REQUEST for the role machine, which only join gives; NAME_INVALID for a pattern that no plugin's name fits
  */
 export async function mintToken(
   hub: HubContext,
@@ -54,7 +56,7 @@ export async function mintToken(
       name,
       roles,
       machineId: null,
-      namePattern: name_pattern ?? null,
+      namePattern: name_pattern === undefined ? null : namePatterns(name_pattern).join(','),
       createdAt: at,
       expiresAt:
         expires_in_days === undefined ? null : new Date(Date.parse(at) + expires_in_days * DAY_MS).toISOString(),
@@ -71,14 +73,26 @@ export async function mintToken(
   return { ...result, token: secret };
 }
 
-/** @throws HaiveError TOKEN_NOT_FOUND when there is none, or it was revoked before */
-export async function dropToken(hub: HubContext, by: Pick<Principal, 'name' | 'tokenId'>, id: string): Promise<void> {
-  await change(hub, by, async ({ tx, at }) => {
+/**
+ * @returns `lastAdmin` true when no token administers this hub any more
+ * @throws HaiveError TOKEN_NOT_FOUND when there is none, or it was revoked before
+ */
+export async function dropToken(
+  hub: HubContext,
+  by: Pick<Principal, 'name' | 'tokenId'>,
+  id: string,
+): Promise<{ lastAdmin: boolean }> {
+  const { result } = await change(hub, by, async ({ tx, at }) => {
+    const had = await hasAdminToken(tx, at);
     if (!(await revoke(tx, id, at))) {
       throw new HaiveError('TOKEN_NOT_FOUND', `No valid token has the id ${id}`);
     }
-    return { result: null, trace: { type: 'token.revoked', target: id, data: { tokens: [id] } } };
+    return {
+      result: { lastAdmin: had && !(await hasAdminToken(tx, at)) },
+      trace: { type: 'token.revoked', target: id, data: { tokens: [id] } },
+    };
   });
+  return result;
 }
 
 /**
@@ -130,8 +144,8 @@ export const tokens: UseCase<'tokens'> = async (hub) => ({
 });
 
 export const revokeToken: UseCase<'revokeToken'> = async (hub, call) => {
-  await dropToken(hub, call.principal, call.params.token ?? '');
-  return { ok: true };
+  const { lastAdmin } = await dropToken(hub, call.principal, call.params.token ?? '');
+  return { ok: true, last_admin: lastAdmin };
 };
 
 export const whoami: UseCase<'whoami'> = async (hub, call) => {

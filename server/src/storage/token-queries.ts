@@ -74,6 +74,19 @@ export async function findTokenById(tx: Tx, id: string): Promise<TokenRecord | u
   return row === undefined ? undefined : toRecord(row);
 }
 
+/** Whether a token that holds at this time has the role admin. */
+export async function hasAdminToken(tx: Tx, at: string): Promise<boolean> {
+  const row = await tx
+    .selectFrom('tokens')
+    .select('id')
+    .where('revoked_at', 'is', null)
+    .where('roles', 'like', '%"admin"%')
+    .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', at)]))
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 /** All tokens, oldest first. */
 export async function listTokens(tx: Tx): Promise<TokenRecord[]> {
   const rows = await tx.selectFrom('tokens').selectAll().orderBy('created_at').orderBy('id').execute();

@@ -110,6 +110,9 @@ describe.each(ENGINES)('publish, status and removal on %s', (engine) => {
     await expect(publish('alpha', { all: true }, contributor)).rejects.toMatchObject({ code: 'FORBIDDEN' });
     const limited = principal('contrib', ['publisher'], { namePattern: 'team-*' });
     await expect(publish('alpha', { all: true }, limited)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    const several = principal('contrib', ['publisher'], { namePattern: 'es-*,log-*' });
+    await t.register(pack('log-tail', '1.0.0'), { as: contributor });
+    expect(await publish('log-tail', { all: true }, several)).toMatchObject({ status: 'published' });
     // What another has registered does not exist for a publisher that did not register it.
     await expect(publish('alpha', { all: true }, publisher)).rejects.toMatchObject({ code: 'PLUGIN_NOT_FOUND' });
     expect(await publish('alpha', { all: true }, operator)).toMatchObject({ status: 'published' });

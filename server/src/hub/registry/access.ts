@@ -32,7 +32,7 @@ const CORE = 'haivemind-core';
 export function requireName(principal: Principal, name: string): void {
   if (isOperator(principal)) return;
   if (name === CORE) throw new HaiveError('FORBIDDEN', `${CORE} is published by operators only`);
-  if (principal.namePattern === null || nameMatches(principal.namePattern, name)) return;
+  if (principal.namePattern === null || principal.namePattern.split(',').some((p) => nameMatches(p, name))) return;
   throw new HaiveError('FORBIDDEN', `This token may act on plugins named ${principal.namePattern}, not on ${name}`, {
     hint: 'Choose a name that fits, or ask an admin for a token of another pattern (`hv token create --pattern`).',
   });

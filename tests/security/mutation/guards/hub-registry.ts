@@ -8,7 +8,7 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
       ['the core by a publisher', 'if (name === CORE) throw', 'if (false) throw'],
       [
         'a publisher outside its pattern',
-        'if (principal.namePattern === null || nameMatches(principal.namePattern, name)) return;',
+        "if (principal.namePattern === null || principal.namePattern.split(',').some((p) => nameMatches(p, name))) return;",
         'return;',
       ],
 

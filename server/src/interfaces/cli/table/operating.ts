@@ -49,7 +49,7 @@ export const OPERATING_VERBS: VerbRow[] = [
     options: [
       ['--roles <list>', 'create: admin, operator, publisher, contributor, reader, join'],
       ['--expires <days>', 'create: days until it expires'],
-      ['--pattern <pattern>', 'create: plugin names it may publish (es-*)'],
+      ['--pattern <list>', 'create: plugin names it may publish (es-*,log-*)'],
       ['--uses <n>', 'create: how many machines may join with it'],
       ['--groups <list>', 'create: groups it may join machines to, or publish to (a,b)'],
     ],

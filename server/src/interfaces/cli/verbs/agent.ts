@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { holdLiveChannel } from '../../../client/live/hold.ts';
 import { describeSync } from '../../../client/notice.ts';
 import { selfUpdate } from '../../../client/self-update.ts';
@@ -7,11 +8,13 @@ import { launchdPlist, systemdUnit } from './service-files.ts';
 import { syncJson } from './sync-text.ts';
 
 export const agent: Verb = async (call) => {
+  // A service has another working folder.
+  const whole = (path: string | undefined) => (path === undefined ? undefined : resolve(call.cwd, path));
   const variables = {
-    HAIVEMIND_HOME: call.env.haivemindHome,
-    CLAUDE_CONFIG_DIR: call.env.claudeConfigDir,
+    HAIVEMIND_HOME: whole(call.env.haivemindHome),
+    CLAUDE_CONFIG_DIR: whole(call.env.claudeConfigDir),
     HAIVEMIND_HUB_URL: call.env.hubUrl,
-    HAIVEMIND_CA_FILE: call.env.caFile,
+    HAIVEMIND_CA_FILE: whole(call.env.caFile),
   };
   const service = { node: process.execPath, program: call.program, variables };
   if (call.options.printSystemd === true) {

@@ -225,6 +225,11 @@ function limitsOf(call: VerbCall): { max_uses?: number; groups?: string[] } {
 
 async function revokeToken(call: VerbCall): Promise<VerbOutput> {
   const id = argument(call, 1, 'token id');
-  await ask(await call.open(), 'operator', (hub) => hub.call('revokeToken', { params: { token: id } }));
-  return { json: { revoked: id }, text: `${call.style.green('✓')} ${id} is revoked` };
+  const { last_admin = false } = await ask(await call.open(), 'operator', (hub) =>
+    hub.call('revokeToken', { params: { token: id } }),
+  );
+  const done = `${call.style.green('✓')} ${id} is revoked`;
+  const alone =
+    'It was the last admin: run `hv hub token create NAME --roles admin` on the host of the hub for another';
+  return { json: { revoked: id, last_admin }, text: last_admin ? `${done}\n${call.style.yellow(alone)}` : done };
 }
