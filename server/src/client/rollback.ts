@@ -1,5 +1,5 @@
 import semverValid from 'semver/functions/valid.js';
-import { HaiveError } from '../domain/errors.ts';
+import { HaiveError, toHaiveError } from '../domain/errors.ts';
 import { parsePluginRef } from '../domain/names.ts';
 import { inRange } from '../domain/resolve.ts';
 import { getRecord } from '../machine/blob-store.ts';
@@ -13,7 +13,8 @@ import { installPlugin, notCome } from './install.ts';
 import { notingFailure } from './local-audit.ts';
 import { installedHere } from './not-installed.ts';
 import { sendReport } from './report.ts';
-import { spool } from './spool.ts';
+import { spool, unspool } from './spool.ts';
+import { PATIENCE } from './sync/options.ts';
 
 export interface RollbackResult {
   name: string;
@@ -41,11 +42,16 @@ export async function rollbackPlugin(ctx: ClientContext, ref: string, version?: 
   if (to !== undefined && to !== here.version && !here.previous.some((p) => p.version === to)) {
     return fromHub(ctx, name, here.version, to);
   }
-  const moved = await withLock(machine, 'rollback', async () => {
-    await recover(machine);
-    return flip(ctx, name, to, here.version);
-  });
-  const told = await tellHub(ctx, name, moved.to);
+  const { note, ...moved } = await withLock(
+    machine,
+    'rollback',
+    async () => {
+      await recover(machine);
+      return flip(ctx, name, to, here.version);
+    },
+    { waitMs: PATIENCE.explicit.lock },
+  );
+  const told = await tellHub(ctx, name, moved.to, note);
   return { name, ...moved, pinned: false, ...told };
 }
 
@@ -69,7 +75,7 @@ async function flip(
   name: string,
   to: string | undefined,
   seen: string,
-): Promise<{ from: string; to: string }> {
+): Promise<{ from: string; to: string; note: string }> {
   const { machine } = ctx;
   const tree = await planRollback(machine, name, to, seen);
   const receipts = await readReceipts(machine);
@@ -87,11 +93,14 @@ async function flip(
     reason: 'rollback',
     holds: { set: { [name]: { version, digest } } },
   };
-  await notingFailure(ctx, (trying) => {
+  const note = await notingFailure(ctx, async (trying) => {
     trying([{ what: 'rollback', name, version }]);
-    return applyChange(machine, change);
+    // First, so that the hub hears of it also where this process dies right behind the change.
+    const kept = await spool(machine, { call: 'hold', name, version });
+    await applyChange(machine, change);
+    return kept;
   });
-  return { from: here.version, to: version };
+  return { from: here.version, to: version, note };
 }
 
 /** Nothing that stays may lose what it needs, and the old version must find what it needs. */
@@ -113,24 +122,26 @@ function checkRanges(receipts: Receipts, { name }: Receipt, { version, dependenc
   }
 }
 
+/** What was done here is done, whatever becomes of the telling: what fails is told by the next sync, from the note. */
 async function tellHub(
   ctx: ClientContext,
   name: string,
   version: string,
+  note: string,
 ): Promise<{ hubTold: boolean; warnings: string[] }> {
-  const hub = await hubFor(ctx, 'machine', 5_000);
   try {
-    await hub.call('setOverride', { params: { machine: 'me', name }, body: { kind: 'hold', range: version } });
-    await sendReport(ctx, hub);
+    const hub = await hubFor(ctx, 'machine', 5_000);
+    try {
+      await hub.call('setOverride', { params: { machine: 'me', name }, body: { kind: 'hold', range: version } });
+      await sendReport(ctx, hub);
+    } finally {
+      hub.close();
+    }
+    await unspool(ctx.machine, note);
     return { hubTold: true, warnings: [] };
   } catch (thrown) {
-    if (!(thrown instanceof HaiveError)) throw thrown;
-    const gone = hubIsAway(thrown);
-    if (gone) await withLock(ctx.machine, 'rollback', () => spool(ctx.machine, { call: 'hold', name, version }));
-    const what = gone ? 'It will be with the next sync' : 'The hold is known on this machine only';
-    return { hubTold: false, warnings: [`The hub was not told (${thrown.code}). ${what}`] };
-  } finally {
-    hub.close();
+    const { code } = toHaiveError(thrown);
+    return { hubTold: false, warnings: [`The hub was not told (${code}). It will be with the next sync`] };
   }
 }
 

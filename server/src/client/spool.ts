@@ -4,6 +4,7 @@ import { HaiveError } from '../domain/errors.ts';
 import { writeAtomic } from '../machine/atomic-file.ts';
 import { listDir, makeDirs, readFileOrNull, removeFile } from '../machine/file-port.ts';
 import { ensureRoot, type Machine } from '../machine/machine.ts';
+import { readReceipts } from '../machine/receipts.ts';
 import { type HubClient, hubIsAway } from './hub-client.ts';
 
 /** What this machine could not tell the hub yet; told in order before the next plan is asked for. */
@@ -15,14 +16,20 @@ const Item = z.discriminatedUnion('call', [
 ]);
 export type SpoolItem = z.output<typeof Item>;
 
-/** Keeps a message for later. The lock must be held. */
-export async function spool(m: Machine, item: SpoolItem): Promise<void> {
+/** Keeps a message for later. The lock must be held. @returns the name that `unspool` takes */
+export async function spool(m: Machine, item: SpoolItem): Promise<string> {
   await ensureRoot(m);
   await makeDirs(m.port, m.paths.spool);
   const stamp = String(m.clock().getTime()).padStart(15, '0');
   const subject = 'name' in item ? `-${item.name}` : '';
   const name = item.call === 'report' ? 'report.json' : `${stamp}-${item.call}${subject}.json`;
   await writeAtomic(m.port, join(m.paths.spool, name), JSON.stringify(item));
+  return name;
+}
+
+/** Forgets a message, told or of no use any more; without harm where a sync has told it meanwhile. */
+export async function unspool(m: Machine, name: string): Promise<void> {
+  await removeFile(m.port, join(m.paths.spool, name));
 }
 
 /** A change that failed before anything of it was made. */
@@ -77,7 +84,7 @@ export async function flushSpool(
       continue;
     }
     try {
-      if (item !== null) await tell(hub, item, options);
+      if (item !== null && (await stillSo(m, item))) await tell(hub, item, options);
     } catch (thrown) {
       if (hubIsAway(thrown) || !(thrown instanceof HaiveError)) throw thrown;
       warnings.push(
@@ -93,6 +100,11 @@ export async function flushSpool(
 /** Forgets the reminder of a report once it was sent. */
 export async function reportSent(m: Machine): Promise<void> {
   await removeFile(m.port, join(m.paths.spool, 'report.json'));
+}
+
+/** Whether a message is worth telling: not a hold that was lifted, or never came to be. */
+async function stillSo(m: Machine, item: SpoolItem): Promise<boolean> {
+  return item.call !== 'hold' || (await readReceipts(m)).holds[item.name]?.version === item.version;
 }
 
 async function readItem(path: string): Promise<SpoolItem | null> {

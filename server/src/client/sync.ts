@@ -16,6 +16,7 @@ import { noteSpooledFailures, notingFailure } from './local-audit.ts';
 import { fetchPlan, keepPlan, type PlanAnswer } from './plan.ts';
 import { regain } from './regain.ts';
 import { flushSpool } from './spool.ts';
+import { type Ahead, answerOf, askAhead } from './sync/ask-ahead.ts';
 import { carryOut } from './sync/carry-out.ts';
 import { collect } from './sync/collect.ts';
 import { type Deadline, startDeadline } from './sync/deadline.ts';
@@ -31,8 +32,8 @@ export type { SyncMode, SyncOptions, SyncProgress } from './sync/options.ts';
 export type { SyncProblem, SyncResult } from './sync/result.ts';
 
 /**
- * Brings this machine to what its hub wants of it, as far as the policy allows: lock, finish a crashed run, tell the hub what
- * happened without it, plan, fetch what is missing, apply in one step, report.
+ * Brings this machine to what its hub wants of it, as far as the policy allows: ask for the plan, lock, finish a crashed run, tell the hub
+ * what happened without it (and ask again where that was something), fetch what is missing, apply in one step, report.
  * @throws HaiveError NOT_JOINED, LOCKED, HUB_UNREACHABLE, TIMEOUT, HUB_ANSWER_INVALID, SIGNATURE_INVALID, PLAN_REPLAYED, those of
  * files (DISK_FULL, READ_ONLY, IO_ERROR, SETTINGS_INVALID) and the hub's own. Nothing is half installed after any of them.
  */
@@ -45,7 +46,9 @@ export async function syncMachine(ctx: ClientContext, options: SyncOptions): Pro
     if (!ctx.config.plugins.enabled) return nothing('plugins.enabled is false in the configuration');
     if (options.dryRun === true) return await preview(ctx, hub, options, deadline.signal);
     const since = options.since ?? (options.discardEdits === true ? await readReceipts(ctx.machine) : undefined);
-    const result = await withLock(ctx.machine, 'sync', () => run(ctx, hub, { ...options, since }, deadline), {
+    options.onProgress?.({ step: 'plan' });
+    const ahead = await askAhead(ctx, hub, { signal: deadline.signal, fresh: options.force === true });
+    const result = await withLock(ctx.machine, 'sync', () => run(ctx, hub, { ...options, since }, deadline, ahead), {
       waitMs: patience.lock,
     });
     // In the background only: asking the client costs a quarter of a second.
@@ -104,7 +107,13 @@ async function keptOf(m: Machine, entries: readonly PlanEntry[]): Promise<Map<st
   return kept;
 }
 
-async function run(ctx: ClientContext, hub: HubClient, options: SyncOptions, deadline: Deadline): Promise<SyncResult> {
+async function run(
+  ctx: ClientContext,
+  hub: HubClient,
+  options: SyncOptions,
+  deadline: Deadline,
+  ahead: Ahead,
+): Promise<SyncResult> {
   const { machine } = ctx;
   const { signal } = deadline;
   const warnings: string[] = [];
@@ -116,12 +125,14 @@ async function run(ctx: ClientContext, hub: HubClient, options: SyncOptions, dea
     warnings.push(`Laid out again, as the policy's sandbox says now: ${aligned.join(', ')}; restart open sessions`);
   // Another process may have synced while this one waited for the lock.
   ctx.config = await readConfig(machine);
+  if (hubIsAway(ahead.thrown)) throw ahead.thrown;
   const told = await flushSpool(machine, hub, { signal });
   warnings.push(...told.warnings);
   await noteSpooledFailures(ctx, told.failures);
   await sendUsage(ctx, hub, signal);
-  options.onProgress?.({ step: 'plan' });
-  let answer = await fetchPlan(ctx, hub, { signal, fresh: options.force === true });
+  // What was told just now may have changed the plan.
+  const asked = told.reportDue ? undefined : answerOf(ctx, ahead);
+  let answer = asked ?? (await fetchPlan(ctx, hub, { signal, fresh: options.force === true }));
   // Nothing changed, the hub says: let it sign that anew.
   if (answer.notModified && expired(ctx, answer)) answer = await fetchPlan(ctx, hub, { signal, fresh: true });
   const stale = expired(ctx, answer);
