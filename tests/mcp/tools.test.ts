@@ -204,6 +204,26 @@ it('install_plugin, rollback_plugin and remove_plugin change this machine', asyn
   ).toBe(true);
 });
 
+it('an operator at a machine names it among others: it has the plugin, or has lost it, when the answer comes', async () => {
+  const operator = await startMcp(copy.root, home, { HAIVEMIND_TOKEN: collective.hub.adminToken ?? '' });
+  try {
+    for (const target_machines of [['b'], ['*']]) {
+      const came = await operator.call('install_plugin', { plugin_id: 'made-here', target_machines });
+      expect(came.data).toMatchObject({ machines: [{ machine: 'b', problem: null }], reload_needed: true });
+      await access(installed('made-here'));
+      const fleet = await operator.call('get_plugin_status', { fleet: true });
+      expect(fleet.text).toMatch(/^1 machines, 0 not in step/);
+      expect(fleet.data).toMatchObject({ in_step: true, fleet: { machines: 1, out_of_step: 0 }, machines: [] });
+      const gone = await operator.call('remove_plugin', { plugin_id: 'made-here', target_machines });
+      expect(gone.data).toMatchObject({ machines: ['b'], removed: ['made-here'], reload_needed: true });
+      expect(gone.text).toContain('Type /reload-plugins so that this session lets go of it too.');
+      await expect(access(installed('made-here'))).rejects.toThrow();
+    }
+  } finally {
+    await operator.close();
+  }
+});
+
 it('takes an empty list of machines for a mistake, never for all of them', async () => {
   const nobody = { plugin_id: 'devops-essentials', target_machines: [] };
   for (const session of [author, machine]) {

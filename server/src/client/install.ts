@@ -3,6 +3,7 @@ import { ERRORS, type ErrorCode, HaiveError } from '../domain/errors.ts';
 import { parsePluginRef } from '../domain/names.ts';
 import { withLock } from '../machine/lock.ts';
 import { readReceipts, updateReceipts } from '../machine/receipts.ts';
+import { alsoHere } from './also-here.ts';
 import { installBringing } from './bring.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import type { HubClient } from './hub-client.ts';
@@ -24,7 +25,7 @@ export interface InstallOptions {
 }
 
 export interface InstallResult extends Reply<'install'> {
-  /** What happened on this machine; null when others were told. */
+  /** What happened on this machine; null when only others were told. */
   sync: SyncResult | null;
 }
 
@@ -40,16 +41,7 @@ export async function installPlugin(
 ): Promise<InstallResult> {
   const { id, version } = target(ref, options.version);
   const force = options.force === true;
-  if (options.machines !== undefined) {
-    const hub = await hubFor(ctx, 'operator');
-    try {
-      const everywhere = options.machines.includes('*');
-      const body = { version, force, ...(everywhere ? {} : { target_machines: options.machines }) };
-      return { ...(await hub.call('install', { params: { id }, body })), sync: null };
-    } finally {
-      hub.close();
-    }
-  }
+  if (options.machines !== undefined) return installElsewhere(ctx, { id, version, force }, options.machines, options);
   const hub = await hubFor(ctx, 'machine');
   try {
     const { name } = parsePluginRef(ref);
@@ -77,6 +69,37 @@ export async function installPlugin(
     const here = (await readReceipts(ctx.machine)).plugins[answer.name];
     if (here === undefined) throw notCome(answer.name, sync);
     return { ...answer, version: here.version, sync };
+  } finally {
+    hub.close();
+  }
+}
+
+/** Tells the hub which machines are to have it; where this one is among them, its files are there when that returns. */
+async function installElsewhere(
+  ctx: ClientContext,
+  { id, version, force }: { id: string; version: string; force: boolean },
+  machines: string[],
+  options: InstallOptions,
+): Promise<InstallResult> {
+  const since = await readReceipts(ctx.machine);
+  const hub = await hubFor(ctx, 'operator');
+  try {
+    const body = { version, force, ...(machines.includes('*') ? {} : { target_machines: machines }) };
+    const answer = await hub.call('install', { params: { id }, body });
+    const only = [answer.name];
+    const confirmed = options.confirmed === true ? only : [];
+    const told = answer.machines.filter((m) => m.problem === null).map((m) => m.machine);
+    const { sync, warnings } = await alsoHere(ctx, told, async () => {
+      // The hub has lifted it with the order.
+      await forgetHold(ctx, answer.name);
+      const asked = { mode: 'explicit', only, reason: 'install', force, confirmed, since } as const;
+      return syncMachine(ctx, { ...asked, ...passedOn(options) });
+    });
+    const failed = sync !== null && (await readReceipts(ctx.machine)).plugins[answer.name] === undefined;
+    const rows = answer.machines.map((m) =>
+      failed && m.machine === ctx.config.machine?.name ? { ...m, problem: notCome(answer.name, sync).message } : m,
+    );
+    return { ...answer, machines: rows, warnings: [...answer.warnings, ...warnings], sync };
   } finally {
     hub.close();
   }
@@ -120,12 +143,17 @@ export async function releaseHold(ctx: ClientContext, hub: HubClient, name: stri
       if (kind !== 'hold') await hub.call('setOverride', { params, body: { kind, range } });
     }
   }
+  await forgetHold(ctx, name);
+  return true;
+}
+
+async function forgetHold(ctx: ClientContext, name: string): Promise<void> {
+  if ((await readReceipts(ctx.machine)).holds[name] === undefined) return;
   await withLock(ctx.machine, 'release hold', () =>
     updateReceipts(ctx.machine, (receipts) => {
       delete receipts.holds[name];
     }),
   );
-  return true;
 }
 
 /**

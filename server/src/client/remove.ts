@@ -8,6 +8,7 @@ import { withLock } from '../machine/lock.ts';
 import type { Machine } from '../machine/machine.ts';
 import { type Receipts, readReceipts } from '../machine/receipts.ts';
 import { applyChange, recover } from '../machine/transaction.ts';
+import { alsoHere } from './also-here.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import { type HubClient, hubIsAway } from './hub-client.ts';
 import { notingFailure } from './local-audit.ts';
@@ -41,7 +42,7 @@ export async function removePlugin(
   const asked = parsePluginRef(ref);
   const { name } = asked;
   const purge = options.purge === true ? [name] : [];
-  if (options.machines !== undefined) return removeElsewhere(ctx, ref, options.machines);
+  if (options.machines !== undefined) return removeElsewhere(ctx, ref, options.machines, purge);
   const hub = await hubFor(ctx, 'machine');
   try {
     const receipts = await readReceipts(ctx.machine);
@@ -109,12 +110,25 @@ async function purgeOverlay(m: Machine, name: string): Promise<boolean> {
 /** The hub knows no such plugin any more: only this machine still has it. */
 const isUnknown = (thrown: unknown): boolean => thrown instanceof HaiveError && thrown.code === 'PLUGIN_NOT_FOUND';
 
-async function removeElsewhere(ctx: ClientContext, id: string, machines: string[]): Promise<RemoveResult> {
+/** Tells the hub which machines are to lose it; where this one is among them, it has when that returns. */
+async function removeElsewhere(
+  ctx: ClientContext,
+  id: string,
+  machines: string[],
+  purge: string[],
+): Promise<RemoveResult> {
+  const { plugins: before } = await readReceipts(ctx.machine);
   const hub = await hubFor(ctx, 'operator');
   try {
     const body = machines.includes('*') ? {} : { target_machines: machines };
     const answer = await hub.call('uninstall', { params: { id }, body });
-    return { name: answer.name, machines: answer.machines, along: answer.along, removed: [], warnings: [] };
+    const { name, along } = answer;
+    const { sync, warnings } = await alsoHere(ctx, answer.machines, () =>
+      syncMachine(ctx, { mode: 'explicit', only: [name, ...along], reason: 'remove', purge }),
+    );
+    const { plugins: left } = await readReceipts(ctx.machine);
+    const removed = sync === null ? [] : Object.keys(before).filter((here) => left[here] === undefined);
+    return { name, machines: answer.machines, along, removed, warnings: [...warnings, ...(sync?.warnings ?? [])] };
   } finally {
     hub.close();
   }

@@ -62,19 +62,21 @@ export const HANDLERS: Handlers = {
     const name = plugin_id === undefined ? undefined : parsePluginRef(plugin_id).name;
     const ctx = await client(call);
     if (machine !== undefined || fleet) {
-      const outOfStep = machine === undefined && name === undefined;
-      const all = await fleetStatus(ctx, { plugin: name, machine, outOfStep });
+      const all = await fleetStatus(ctx, { plugin: name, machine });
+      const behind = all.filter((m) => !m.in_step);
+      const shown = machine === undefined && name === undefined ? behind : all;
       const data = {
         machine: machine ?? null,
         hub: null,
-        in_step: all.every((m) => m.in_step),
+        in_step: behind.length === 0,
+        fleet: { machines: all.length, out_of_step: behind.length },
         plugins: [],
         problems: [],
         recommendations: [],
         unused: [],
         popular: [],
       };
-      return { text: say.fleet(all), data: { ...data, machines: all.slice(0, MAX_LISTED) } };
+      return { text: say.fleet(all), data: { ...data, machines: shown.slice(0, MAX_LISTED) } };
     }
     const status = await machineStatus(ctx, name);
     const advice =
@@ -119,7 +121,9 @@ export const HANDLERS: Handlers = {
       force: input.force,
       onProgress: progress(call),
     });
-    return { text: say.installed(result), data: { ...result, ...say.applied(result.sync) } };
+    const applied = say.applied(result.sync);
+    const warnings = [...new Set([...result.warnings, ...applied.warnings])];
+    return { text: say.installed(result), data: { ...result, ...applied, warnings } };
   },
 
   remove_plugin: async ({ plugin_id, target_machines }, call) => {

@@ -12,6 +12,7 @@ import type { Reply } from '../../contract/endpoints.ts';
 
 const MAX_ROWS = 50;
 const RELOAD = 'Type /reload-plugins to use it in this session.';
+const UNLOAD = 'Type /reload-plugins so that this session lets go of it too.';
 
 /** A line each, cut where there are too many. */
 export function rows(lines: readonly string[]): string {
@@ -123,14 +124,16 @@ export function synced(result: SyncResult): string {
   return [line, ...result.warnings].join('\n');
 }
 
-export function installed(result: InstallResult): string {
-  if (result.sync !== null) return synced(result.sync);
-  const lines = result.machines.map((m) => `${m.machine}: ${m.problem ?? m.version ?? 'nothing'}`);
-  return `${result.name} goes to ${result.machines.length} machines\n${rows(lines)}`;
+export function installed({ name, machines, warnings, sync }: InstallResult): string {
+  const alone = machines.length === 1 && sync !== null;
+  const lines = machines.map((m) => `${m.machine}: ${m.problem ?? m.version ?? 'nothing'}`);
+  const told = alone ? [] : [`${name} goes to ${machines.length} machines`, rows(lines)];
+  const said = sync === null ? '' : synced(sync);
+  return [...told, said, ...warnings.filter((one) => !said.includes(one))].filter((part) => part !== '').join('\n');
 }
 
 export function removed(result: RemoveResult): string {
-  const here = result.removed.length === 0 ? '' : ` Gone from this machine: ${result.removed.join(', ')}. ${RELOAD}`;
+  const here = result.removed.length === 0 ? '' : ` Gone from this machine: ${result.removed.join(', ')}. ${UNLOAD}`;
   const told = result.machines.length === 0 ? '' : ` Machines: ${result.machines.join(', ')}.`;
   const along = result.along.length === 0 ? '' : ` With it: ${result.along.join(', ')}.`;
   return [`${result.name} was removed.${along}${here}${told}`, ...result.warnings].join('\n');

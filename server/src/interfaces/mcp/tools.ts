@@ -205,6 +205,10 @@ export const TOOLS = {
       recommendations: z.array(summary),
       unused,
       popular,
+      fleet: z
+        .object({ machines: z.number().int(), out_of_step: z.number().int() })
+        .optional()
+        .describe('only with `machine` or `fleet`: how many were looked at, and how many of them are not in step'),
       machines: z
         .array(
           z.object({

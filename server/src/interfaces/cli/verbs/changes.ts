@@ -23,18 +23,20 @@ export const install: Verb = async (call) => {
   });
   const { sync, ...answer } = result;
   await askLoadedBehind(call, sync?.reloadNeeded === true);
-  const lines =
-    sync === null
-      ? [
-          `${style.green('✓')} ${answer.name} ${answer.version} is wanted on:`,
-          ...answer.machines.map((m) =>
-            m.problem === null
-              ? `  ${m.machine} ${m.version ?? answer.version}`
-              : style.red(`  ${m.machine}: ${clean(m.problem)}`),
-          ),
-        ]
-      : [`${style.green('✓')} ${answer.name} ${answer.version} is installed`, ...syncLines(sync, style)];
-  const refused = sync === null && answer.machines.length > 0 && answer.machines.every((m) => m.problem !== null);
+  const refused = answer.machines.length > 0 && answer.machines.every((m) => m.problem !== null);
+  const ordered = sync === null || refused || answer.machines.length > 1;
+  const lines = ordered
+    ? [
+        `${style.green('✓')} ${answer.name} ${answer.version} is wanted on:`,
+        ...answer.machines.map((m) =>
+          m.problem === null
+            ? `  ${m.machine} ${m.version ?? answer.version}`
+            : style.red(`  ${m.machine}: ${clean(m.problem)}`),
+        ),
+        ...warnings(answer.warnings, style),
+      ]
+    : [`${style.green('✓')} ${answer.name} ${answer.version} is installed`];
+  if (sync !== null) lines.push(...syncLines(sync, style));
   return {
     json: { ...answer, sync: sync === null ? null : syncJson(sync) },
     text: lines.join('\n'),
@@ -66,6 +68,7 @@ export const remove: Verb = async (call) => {
       ? [`${style.green('✓')} Removed ${result.removed.join(', ') || result.name}`]
       : [
           `${style.green('✓')} ${[result.name, ...result.along].join(', ')} leaves ${result.machines.join(', ') || 'no machine'}`,
+          ...(result.removed.length === 0 ? [] : [`  gone from this one: ${result.removed.join(', ')}`]),
         ];
   return { json: result, text: [...lines, ...warnings(result.warnings, style)].join('\n') };
 };
