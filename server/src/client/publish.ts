@@ -1,6 +1,7 @@
 import { brotliCompressSync, constants } from 'node:zlib';
 import { ENDPOINTS, type Reply } from '../contract/endpoints.ts';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../contract/frames.ts';
+import { PUBLISHER_KEY_HEADER } from '../contract/headers.ts';
 import type { Role } from '../contract/roles.ts';
 import { type Envelope, sealJson } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
@@ -15,9 +16,6 @@ import { readAuthorFiles } from './author-files.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import type { HubClient } from './hub-client.ts';
 import { ask } from './registry.ts';
-
-/** Carries the public key that the envelope was signed with: the hub registers it for this publisher at first use. */
-export const PUBLISHER_KEY_HEADER = 'haivemind-publisher-key';
 
 export interface PublishProgress {
   step: 'read' | 'send' | 'publish';

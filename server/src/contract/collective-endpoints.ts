@@ -1,9 +1,7 @@
 import * as z from 'zod';
 import * as c from './collective-schemas.ts';
 import type { Endpoint } from './endpoint.ts';
-
-/** Names a call that makes something: the same caller saying the same under it again is answered what it made the first time. */
-export const KEY_HEADER = 'idempotency-key';
+import { ONCE_HEADERS } from './headers.ts';
 
 /** The collective's endpoints; contract/endpoints.ts holds all. */
 const members = ['operator', 'machine'] as const;
@@ -15,6 +13,7 @@ export const COLLECTIVE_ENDPOINTS = {
     method: 'POST',
     path: '/api/collective/memories',
     summary: 'Keep a memory that others may read; under a repeated Idempotency-Key once',
+    headers: ONCE_HEADERS,
     access: members,
     body: c.NewMemory,
     reply: c.Memory,
@@ -63,6 +62,7 @@ export const COLLECTIVE_ENDPOINTS = {
     method: 'POST',
     path: '/api/collective/broadcasts',
     summary: 'Tell machines something at once; under a repeated Idempotency-Key once',
+    headers: ONCE_HEADERS,
     access: members,
     body: c.NewBroadcast,
     reply: c.Broadcast.extend({ machines: z.number().int().describe('how many it is addressed to') }),
@@ -110,6 +110,7 @@ export const COLLECTIVE_ENDPOINTS = {
     method: 'POST',
     path: '/api/collective/tasks',
     summary: 'Offer a task to the machines that can do it; under a repeated Idempotency-Key once',
+    headers: ONCE_HEADERS,
     access: members,
     body: c.NewTask,
     reply: z.object({

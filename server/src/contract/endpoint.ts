@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { Headers } from './headers.ts';
 import { ROLES, type Role } from './roles.ts';
 
 /**
@@ -12,6 +13,10 @@ export interface Endpoint {
   summary: string;
   access: readonly Role[] | 'public';
   query?: z.ZodType;
+  /** Those that it reads beside the ones of every call. */
+  headers?: Headers;
+  /** False for a GET whose reply changes by itself: others carry an etag, and are 304 to whoever has it. */
+  etag?: false;
   /** JSON body; `frames` and `bytes` bodies are streamed to the use case. */
   body?: z.ZodType | 'frames';
   reply: z.ZodType | 'frames' | 'bytes' | 'text';

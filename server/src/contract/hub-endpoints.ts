@@ -10,6 +10,7 @@ export const HUB_ENDPOINTS = {
     path: '/healthz',
     summary: 'The process lives',
     access: 'public',
+    etag: false,
     reply: z.object({ status: z.literal('ok') }),
   },
   readyz: {
@@ -17,9 +18,17 @@ export const HUB_ENDPOINTS = {
     path: '/readyz',
     summary: 'The hub can serve: database reachable, not draining',
     access: 'public',
+    etag: false,
     reply: z.object({ status: z.enum(['ready', 'draining', 'unavailable']) }),
   },
-  metrics: { method: 'GET', path: '/metrics', summary: 'Prometheus metrics', access: 'public', reply: 'text' },
+  metrics: {
+    method: 'GET',
+    path: '/metrics',
+    summary: 'Prometheus metrics',
+    access: 'public',
+    etag: false,
+    reply: 'text',
+  },
   openapi: {
     method: 'GET',
     path: '/openapi.json',
@@ -47,6 +56,7 @@ export const HUB_ENDPOINTS = {
     path: '/api/whoami',
     summary: 'What the token may do, and which hub this is',
     access: ROLES,
+    etag: false,
     reply: z.object({
       token: z.object({ id: z.string(), name: z.string(), roles: z.array(z.enum(ROLES)) }),
       machine: z.object({ id: z.string(), name: z.string() }).nullable(),

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { Done, type Endpoint } from './endpoint.ts';
+import { PLAN_HEADERS } from './headers.ts';
 import * as s from './schemas.ts';
 
 /** Machines: how they join, what each should have and has, groups, overrides. */
@@ -16,13 +17,14 @@ export const MACHINE_ENDPOINTS = {
       haivemind_version: z.string().max(64),
       groups: z.array(z.string().max(64)).max(100).default([]),
       capabilities: z.array(z.string().max(64)).max(200).default([]),
-      /** The machine's own secret from an earlier join: lets it take its name again. */
-      machine_token: z.string().optional(),
-      /** Ed25519, raw, base64: from then on this machine's requests are signed with its other half. */
+      machine_token: z.string().optional().describe('its own from an earlier join: lets it take its name again'),
       public_key: z
         .string()
         .regex(/^[A-Za-z0-9+/]{43}=$/)
-        .optional(),
+        .optional()
+        .describe(
+          'Ed25519, raw, base64: this request and all that follow carry haivemind-proof, made with its other half',
+        ),
     }),
     reply: s.Joined,
   },
@@ -70,6 +72,7 @@ export const MACHINE_ENDPOINTS = {
     path: '/api/machines/{machine}/plan',
     summary: 'The signed plan of a machine (self)',
     access: ['operator', 'machine'],
+    headers: PLAN_HEADERS,
     reply: s.PlanReply,
   },
   report: {

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { ANY } from './endpoint.ts';
 import { EventRow, InstalledState, StatusReport } from './schemas.ts';
 
 /**
@@ -6,6 +7,8 @@ import { EventRow, InstalledState, StatusReport } from './schemas.ts';
  * binary frame. Whatever is lost is asked for over HTTP, so a lost message costs only time. Authorization: Bearer, as in REST.
  */
 export const WS_PATH = '/ws/plugins';
+/** Who may open it. */
+export const LIVE = { summary: 'The live channel', access: ANY };
 
 export const Progress = z.object({
   machine: z.string(),

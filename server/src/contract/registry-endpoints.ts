@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { ANY, type Endpoint } from './endpoint.ts';
+import { REGISTER_HEADERS } from './headers.ts';
 import * as s from './schemas.ts';
 
 /** Plugins: their bytes, their versions, who they are published to. */
@@ -51,6 +52,7 @@ export const REGISTRY_ENDPOINTS = {
     summary:
       'Register a version: a framed body (record, original-manifest?, blobs), or JSON with plugin_archive (base64 zip) or plugin_url',
     access: ['operator', 'publisher', 'contributor'],
+    headers: REGISTER_HEADERS,
     body: 'frames',
     reply: s.Registered,
   },

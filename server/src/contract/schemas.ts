@@ -3,10 +3,20 @@ import { ROLES } from './roles.ts';
 
 /** The data that travels between hub and clients, as zod schemas: hub, client, OpenAPI and tests use these alone. */
 
+/** DSSE. What is signed: `DSSEv1 BYTES payloadType BYTES payload`, each with the number of its bytes, the payload decoded. */
 export const Envelope = z.object({
   payloadType: z.string(),
-  payload: z.string(),
-  signatures: z.array(z.object({ keyid: z.string(), sig: z.string() })),
+  payload: z.string().describe('JSON in base64'),
+  signatures: z.array(
+    z.object({
+      keyid: z.string().describe('first 32 hex digits of the sha256 of the raw public key'),
+      sig: z
+        .string()
+        .describe(
+          'base64 of the Ed25519 signature of `DSSEv1 LENGTH payloadType LENGTH payload`, lengths in bytes, payload decoded',
+        ),
+    }),
+  ),
 });
 
 /** A plan; `delta` (and an empty payload) where the caller takes deltas (A-IM: hv) and the hub knows the plan it has. */

@@ -1,35 +1,33 @@
-import * as z from 'zod';
+import { FRAMES_TEXT, LIVE_TEXT, PROOF_DESCRIPTION } from '../contract/api-text.ts';
 import type { Endpoint } from '../contract/endpoint.ts';
-import { ENDPOINTS } from '../contract/endpoints.ts';
+import { ENDPOINTS, type EndpointName } from '../contract/endpoints.ts';
 import { FRAMES_TYPE } from '../contract/frames.ts';
+import { ClientMessage, LIVE, WS_PATH } from '../contract/messages.ts';
 import { PROTOCOL, PROTOCOL_HEADER } from '../contract/protocol.ts';
-import * as s from '../contract/schemas.ts';
 import { HAIVEMIND_VERSION } from '../contract/version.ts';
 import { ERRORS } from '../domain/errors.ts';
+import { PROOF_HEADER } from '../domain/machine-proof.ts';
+import {
+  header,
+  inline,
+  type Json,
+  NAMED,
+  pathParameters,
+  queryParameters,
+  ref,
+  replyContent,
+  requestBody,
+} from './openapi-parts.ts';
 import { PROBLEM_TYPE } from './problem.ts';
-
-type Json = Record<string, unknown>;
-
-const NAMED: Record<string, z.ZodType> = {
-  Problem: s.Problem,
-  PluginSummary: s.PluginSummary,
-  PluginDetails: s.PluginDetails,
-  Registered: s.Registered,
-  Published: s.Published,
-  Machine: s.Machine,
-  MachineDetails: s.MachineDetails,
-  Joined: s.Joined,
-  Envelope: s.Envelope,
-  StatusReport: s.StatusReport,
-};
 
 /** The whole API as an OpenAPI 3.1 document, written from the contract. */
 export function openApiDocument(): Json {
   const paths: Record<string, Json> = {};
-  for (const [name, endpoint] of Object.entries(ENDPOINTS) as [string, Endpoint][]) {
+  for (const [name, endpoint] of Object.entries(ENDPOINTS) as [EndpointName, Endpoint][]) {
     paths[endpoint.path] ??= {};
     (paths[endpoint.path] as Json)[endpoint.method.toLowerCase()] = operation(name, endpoint);
   }
+  paths[WS_PATH] = { get: liveChannel() };
   return {
     openapi: '3.1.0',
     info: {
@@ -42,9 +40,19 @@ export function openApiDocument(): Json {
       securitySchemes: { token: { type: 'http', scheme: 'bearer', bearerFormat: 'hvt_…' } },
       schemas: {
         ...Object.fromEntries(Object.entries(NAMED).map(([name, schema]) => [name, inline(schema, 'output')])),
+        ClientMessage: inline(ClientMessage, 'input'),
+        Frames: { type: 'string', contentMediaType: FRAMES_TYPE, description: FRAMES_TEXT },
         ErrorCode: { type: 'string', enum: Object.keys(ERRORS) },
       },
+      parameters: {
+        Proof: header(PROOF_HEADER, PROOF_DESCRIPTION),
+        IfNoneMatch: header(
+          'if-none-match',
+          'Etags of answers that the caller has: 304 where one of them still holds.',
+        ),
+      },
       responses: {
+        NotModified: { description: 'What If-None-Match names is still the answer.' },
         Problem: {
           description: 'An error; `code` is stable.',
           content: { [PROBLEM_TYPE]: { schema: ref('Problem') } },
@@ -54,84 +62,52 @@ export function openApiDocument(): Json {
   };
 }
 
-function operation(name: string, endpoint: Endpoint): Json {
-  const parameters = [...pathParameters(endpoint.path), ...queryParameters(endpoint.query)];
+function operation(name: EndpointName, endpoint: Endpoint): Json {
+  const { access, path, query, headers = {}, body, reply } = endpoint;
+  const unchanged = endpoint.method === 'GET' && endpoint.etag !== false;
+  const parameters = [
+    ...pathParameters(path),
+    ...queryParameters(query),
+    ...Object.entries(headers).map(([key, description]) => header(key, description)),
+    ...(mayBeMachine(access) ? [{ $ref: '#/components/parameters/Proof' }] : []),
+    ...(unchanged ? [{ $ref: '#/components/parameters/IfNoneMatch' }] : []),
+  ];
   return {
     operationId: name,
     summary: endpoint.summary,
-    ...(endpoint.access === 'public'
-      ? { security: [] }
-      : { security: [{ token: [] }], 'x-roles': ['admin', ...endpoint.access.filter((r) => r !== 'admin')] }),
+    ...whoMay(access),
     ...(parameters.length > 0 ? { parameters } : {}),
-    ...(endpoint.body === undefined ? {} : { requestBody: requestBody(endpoint.body) }),
+    ...(body === undefined ? {} : { requestBody: requestBody(name, body) }),
     responses: {
-      200: { description: 'Done.', content: replyContent(endpoint.reply) },
-      ...(name === 'plan' ? { 304: { description: 'Nothing changed since the plan that If-None-Match names.' } } : {}),
+      200: { description: 'Done.', content: replyContent(name, reply) },
+      ...(headers['a-im'] === undefined
+        ? {}
+        : { 226: { description: 'Differences, as a-im asked for.', content: replyContent(name, reply) } }),
+      ...(unchanged ? { 304: { $ref: '#/components/responses/NotModified' } } : {}),
       default: { $ref: '#/components/responses/Problem' },
     },
   };
 }
 
-function pathParameters(path: string): Json[] {
-  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
-    name,
-    in: 'path',
-    required: true,
-    schema: { type: 'string' },
-  }));
-}
-
-function queryParameters(query: z.ZodType | undefined): Json[] {
-  if (query === undefined) return [];
-  const schema = inline(query, 'input') as { properties?: Record<string, Json>; required?: string[] };
-  return Object.entries(schema.properties ?? {}).map(([name, property]) => {
-    const { description, ...rest } = property;
-    return {
-      name,
-      in: 'query',
-      required: schema.required?.includes(name) ?? false,
-      ...(description === undefined ? {} : { description }),
-      schema: rest,
-    };
-  });
-}
-
-function requestBody(body: z.ZodType | 'frames'): Json {
-  if (body !== 'frames') {
-    return { required: true, content: { 'application/json': { schema: schemaOf(body, 'input') } } };
-  }
-  const archive = {
-    type: 'object',
-    properties: {
-      plugin_archive: { type: 'string', contentEncoding: 'base64', contentMediaType: 'application/zip' },
-      plugin_url: { type: 'string', format: 'uri' },
-    },
-  };
+function liveChannel(): Json {
   return {
-    required: true,
-    content: {
-      [FRAMES_TYPE]: { schema: { type: 'string', format: 'binary' } },
-      'application/json': { schema: archive },
-      'application/zip': { schema: { type: 'string', format: 'binary' } },
+    operationId: 'live',
+    summary: LIVE.summary,
+    description: LIVE_TEXT,
+    ...whoMay(LIVE.access),
+    parameters: [{ $ref: '#/components/parameters/Proof' }],
+    responses: {
+      101: { description: 'It is a WebSocket from here on.' },
+      default: { $ref: '#/components/responses/Problem' },
     },
+    'x-websocket': { sends: ref('ClientMessage'), receives: ref('ServerMessage') },
   };
 }
 
-function replyContent(reply: Endpoint['reply']): Json {
-  if (reply === 'frames') return { [FRAMES_TYPE]: { schema: { type: 'string', format: 'binary' } } };
-  if (reply === 'bytes') return { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
-  if (reply === 'text') return { 'text/plain': { schema: { type: 'string' } } };
-  return { 'application/json': { schema: schemaOf(reply, 'output') } };
-}
+const whoMay = (access: Endpoint['access']): Json =>
+  access === 'public'
+    ? { security: [] }
+    : { security: [{ token: [] }], 'x-roles': ['admin', ...access.filter((r) => r !== 'admin')] };
 
-const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
-
-function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Json {
-  const named = Object.entries(NAMED).find(([, known]) => known === schema);
-  return named === undefined ? inline(schema, io) : ref(named[0]);
-}
-
-function inline(schema: z.ZodType, io: 'input' | 'output'): Json {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Json;
-  return rest;
-}
+const mayBeMachine = (access: Endpoint['access']): boolean =>
+  access !== 'public' && (access.includes('machine') || access.includes('join'));

@@ -31,8 +31,6 @@ export const ANONYMOUS: Principal = { tokenId: '', name: 'anonymous', roles: [],
 
 /** Answered while the hub drains, and however much is asked, so that whoever watches it knows why. */
 const WHILE_DRAINING: readonly string[] = ['healthz', 'readyz', 'metrics'];
-/** Their replies change by themselves; an etag would only cost time. */
-const WITHOUT_ETAG: readonly string[] = ['healthz', 'readyz', 'whoami'];
 
 /** One route per endpoint of the contract; everything else is NOT_FOUND or METHOD_NOT_ALLOWED. */
 export function addRoutes(app: FastifyInstance, parts: RouterParts): void {
@@ -96,12 +94,12 @@ async function handle(
   // The contract's types hold per name; the compiler cannot follow a name chosen at run time.
   const useCase = parts.useCases[name] as unknown as UseCase<EndpointName>;
   const answer = (await useCase(parts.hub, call as Call<EndpointName>)) as unknown;
-  if (!proven && !isUnchanged(name, endpoint, answer, request)) {
+  if (!proven && !isUnchanged(endpoint, answer, request)) {
     if (isRaw(answer) && answer.body instanceof Readable) answer.body.destroy();
     throw proofMissing(parts.hub.clock());
   }
   if (isRaw(answer)) return sendRaw(answer, request, reply);
-  return sendPlain(name, endpoint, answer, request, reply);
+  return sendPlain(endpoint, answer, request, reply);
 }
 
 async function callOf(
@@ -156,13 +154,13 @@ function isRaw(answer: unknown): answer is RawReply {
 }
 
 /** Whether this answer will be a 304: nothing else goes to who has only a machine's token. */
-function isUnchanged(name: EndpointName, endpoint: Endpoint, answer: unknown, request: FastifyRequest): boolean {
+function isUnchanged(endpoint: Endpoint, answer: unknown, request: FastifyRequest): boolean {
   const asked = request.headers['if-none-match'];
   if (isRaw(answer)) {
     const { status, headers } = answer;
     return status === 304 || (status === 200 && headers.etag !== undefined && matches(asked, headers.etag));
   }
-  const hasEtag = endpoint.reply instanceof z.ZodType && !WITHOUT_ETAG.includes(name);
+  const hasEtag = endpoint.reply instanceof z.ZodType && endpoint.etag !== false;
   return hasEtag && matches(asked, etagOf(JSON.stringify(answer)));
 }
 
@@ -185,18 +183,12 @@ function sendRaw(answer: RawReply, request: FastifyRequest, reply: FastifyReply)
     .send(answer.body ?? undefined);
 }
 
-function sendPlain(
-  name: EndpointName,
-  endpoint: Endpoint,
-  answer: unknown,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): FastifyReply {
+function sendPlain(endpoint: Endpoint, answer: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (endpoint.reply === 'text') return reply.type(METRICS_TYPE).send(answer);
   if (!(endpoint.reply instanceof z.ZodType)) return reply.type('application/octet-stream').send(answer);
   const text = JSON.stringify(answer);
   reply.type('application/json; charset=utf-8');
-  if (isSafe(request) && !WITHOUT_ETAG.includes(name)) {
+  if (isSafe(request) && endpoint.etag !== false) {
     const etag = etagOf(text);
     reply.header('etag', etag);
     if (matches(request.headers['if-none-match'], etag)) return reply.code(304).removeHeader('content-type').send();

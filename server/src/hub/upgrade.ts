@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { LIVE } from '../contract/messages.ts';
 import { checkProtocol, PROTOCOL_HEADER } from '../contract/protocol.ts';
-import { ROLES } from '../contract/roles.ts';
 import { HaiveError, toHaiveError } from '../domain/errors.ts';
 import { type Authenticator, requireAccess } from './auth.ts';
 import { callerKey, clientAddress } from './client-address.ts';
@@ -22,8 +22,6 @@ export interface UpgradeParts {
   behindProxy: boolean;
   clock: () => Date;
 }
-
-const LIVE = { summary: 'The live channel', access: ROLES.filter((role) => role !== 'join') };
 
 /** Authenticates a connection that wants to become a live channel, and hands it over. */
 export async function upgrade(

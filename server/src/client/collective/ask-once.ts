@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { KEY_HEADER } from '../../contract/collective-endpoints.ts';
 import type { BodyIn, Reply } from '../../contract/endpoints.ts';
+import { KEY_HEADER } from '../../contract/headers.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import type { ClientContext } from '../context.ts';
 import { hubIsAway } from '../hub-client.ts';

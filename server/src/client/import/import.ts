@@ -1,4 +1,5 @@
 import type { Reply } from '../../contract/endpoints.ts';
+import { ORIGIN_HEADER } from '../../contract/headers.ts';
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
 import type { Surface } from '../../domain/surface.ts';
 import { isUndeclared } from '../../domain/surface-change.ts';
@@ -11,9 +12,6 @@ import { readEntry } from './entry.ts';
 import type { EntryJob } from './given.ts';
 import { openSource } from './open-source.ts';
 import { zipFiles } from './zip.ts';
-
-/** Where an imported version comes from; the hub keeps it with the version's registration. */
-export const ORIGIN_HEADER = 'haivemind-origin';
 
 export interface ImportOptions {
   /** Only these entries. */

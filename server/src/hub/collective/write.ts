@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Transaction } from 'kysely';
-import { KEY_HEADER } from '../../contract/collective-endpoints.ts';
+import { KEY_HEADER } from '../../contract/headers.ts';
 import type { Member } from '../../domain/collective.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { appendAudit } from '../../storage/audit-queries.ts';

@@ -2,11 +2,17 @@ import * as z from 'zod';
 import { HaiveError } from '../../domain/errors.ts';
 import { RECORD_FORMAT, type VersionRecord } from '../../domain/version-record.ts';
 
-const Form = z.object({
+/** A version record, as it is signed. */
+export const RecordForm = z.object({
   format: z.number().int(),
   name: z.string().max(64),
   version: z.string().max(128),
-  digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
+  digest: z
+    .string()
+    .regex(/^sha256:[0-9a-f]{64}$/)
+    .describe(
+      '`sha256:` and the hash of the JSON text, without spaces, of [1, name, version, [[path, sha256, size, 1 if executable, else 0], …]], its files in the order below',
+    ),
   files: z
     .array(
       z.object({
@@ -16,8 +22,9 @@ const Form = z.object({
         executable: z.boolean(),
       }),
     )
-    .min(1),
-  imported: z.boolean(),
+    .min(1)
+    .describe('all files, .claude-plugin/plugin.json among them, sorted by path in the order of UTF-16 code units'),
+  imported: z.boolean().describe('false but where the hub packed it'),
   packedAt: z.iso.datetime(),
 });
 
@@ -33,7 +40,7 @@ export function parseRecord(value: unknown): VersionRecord {
       `The version record has format ${format}, this hub knows ${RECORD_FORMAT}`,
     );
   }
-  const parsed = Form.safeParse(value);
+  const parsed = RecordForm.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   throw new HaiveError(

@@ -1,5 +1,6 @@
 import type { Reply } from '../../contract/endpoints.ts';
 import { FRAMES_TYPE } from '../../contract/frames.ts';
+import { ORIGIN_HEADER, PUBLISHER_KEY_HEADER } from '../../contract/headers.ts';
 import { readZip } from '../../domain/archive.ts';
 import { keyIdOf, sealJson } from '../../domain/dsse.ts';
 import { HaiveError } from '../../domain/errors.ts';
@@ -19,10 +20,6 @@ import { readArchiveRequest, readBytes } from './uploads.ts';
 
 type Registered = Reply<'register'>;
 
-/** The publisher's raw Ed25519 public key, base64. */
-export const PUBLISHER_KEY_HEADER = 'haivemind-publisher-key';
-/** Where whoever sends a zip has it from: an address with its commit and folder. */
-const ORIGIN_HEADER = 'haivemind-origin';
 const MAX_FILES = 20_000;
 
 const maxBytesOf = (hub: HubContext): number => hub.config.maxPluginSizeMb * 1024 * 1024;

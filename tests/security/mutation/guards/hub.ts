@@ -7,7 +7,7 @@ export const IN_HUB: readonly Guard[] = [
       "if (!proven && (!isSafe(request) || request.headers['if-none-match'] === undefined))",
       'if (false)',
     ],
-    ['news for a token alone', 'if (!proven && !isUnchanged(name, endpoint, answer, request)) {', 'if (false) {'],
+    ['news for a token alone', 'if (!proven && !isUnchanged(endpoint, answer, request)) {', 'if (false) {'],
     ['an answer without an etag for a token alone', 'return hasEtag && matches', 'return matches'],
   ]),
   ...of('hub/upgrade.ts', KEYS, [
