@@ -263,6 +263,17 @@ describe.each(ENGINES)('what only some may have, on %s', (engine) => {
       for (const { close } of [reader, mine, all]) close();
     });
 
+    it('comes to watchers without a gap however fast it happens', async () => {
+      const [part, all] = [await watch(tokens.reader), await watch(t.admin)];
+      for (const { heard } of [part, all]) await has(heard, '"plugin.published"', '"louder"');
+      const names = Array.from({ length: 60 }, (_, i) => `fast-${i}`);
+      await Promise.all(names.map((name) => t.token(['reader'], { name })));
+      await publish(t.url, t.admin, { name: 'last' }, ['nowhere']);
+      for (const { heard } of [part, all]) await has(heard, '"plugin.published"', '"last"');
+      expect(names.filter((name) => !all.heard.some((m) => m.includes(`"${name}"`)))).toEqual([]);
+      for (const { close } of [part, all]) close();
+    });
+
     it('does not tell a machine, or who may list none, where else a plugin is', async () => {
       const on = async (token: string) =>
         ((await get('/api/plugins/loud', token)).expect(200).installed_on as { machine: string }[]).map(

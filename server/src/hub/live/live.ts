@@ -90,13 +90,15 @@ export async function createLive(parts: LiveParts): Promise<Live> {
   async function pump(): Promise<void> {
     try {
       while (told < heard && !closed) {
+        // What rings while we ask may not be in the answer.
+        const asked = heard;
         const events = await eventsAfter(store.read, told, EVENTS_PAGE);
         const last = events.at(-1);
         const needed = watchers.catalogue();
         const catalogue = needed === undefined ? undefined : await needed;
         // From here on in one turn: who joins the watchers meanwhile goes by `told`.
         // A seq without an event can be nobody's business: its transaction wrote none.
-        told = last === undefined || events.length < EVENTS_PAGE ? Math.max(heard, last?.seq ?? 0) : last.seq;
+        told = last === undefined || events.length < EVENTS_PAGE ? Math.max(asked, last?.seq ?? 0) : last.seq;
         for (const event of events) {
           endRevoked(event);
           watchers.event(event, catalogue);

@@ -131,6 +131,9 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
       'if (true) return',
     ],
   ]),
+  ...of('hub/live/live.ts', RIGHTS, [
+    ['a change that rang meanwhile', '? Math.max(asked, last?.seq ?? 0)', '? Math.max(heard, last?.seq ?? 0)'],
+  ]),
   ...of('hub/report.ts', RIGHTS, [
     ['a hold under any name', 'checkPluginName(name);'],
     ['a hold at no version', 'checkVersion(version);'],
