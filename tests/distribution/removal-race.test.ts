@@ -97,3 +97,17 @@ it('takes the edits of what is gone already away, where that is asked', async ()
   const again = removePlugin(machine.ctx, 'app', { purge: true });
   await expect(again).rejects.toMatchObject({ code: 'NOT_INSTALLED' });
 });
+
+it('installs again what was removed while the hub was away', async () => {
+  const away = { ...machine.ctx, env: { ...machine.ctx.env, hubUrl: 'http://127.0.0.1:9' } };
+  const operator = { ...machine.ctx, env: { ...machine.ctx.env, token: t.admin } };
+  for (const again of [
+    () => installPlugin(machine.ctx, 'app'),
+    () => installPlugin(operator, 'app', { machines: ['m1'] }),
+  ]) {
+    expect((await removePlugin(away, 'app')).removed.sort()).toEqual(['app', 'lib']);
+    expect((await again()).sync?.changed.installed.map((p) => p.name).sort()).toEqual(['app', 'lib']);
+    await syncMachine(machine.ctx, { mode: 'explicit' });
+    expect((await readReceipts(machine.ctx.machine)).plugins).toHaveProperty('app');
+  }
+});

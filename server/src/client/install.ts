@@ -1,14 +1,13 @@
 import type { Reply } from '../contract/endpoints.ts';
 import { ERRORS, type ErrorCode, HaiveError } from '../domain/errors.ts';
 import { parsePluginRef } from '../domain/names.ts';
-import { withLock } from '../machine/lock.ts';
-import { readReceipts, updateReceipts } from '../machine/receipts.ts';
+import { readReceipts } from '../machine/receipts.ts';
 import { alsoHere } from './also-here.ts';
 import { installBringing } from './bring.ts';
 import { type ClientContext, hubFor } from './context.ts';
-import type { HubClient } from './hub-client.ts';
 import { installedHere } from './not-installed.ts';
 import { cachedPlan, isPinned } from './plan.ts';
+import { forgetHold, releaseHold, withdrawRemoval } from './said-before.ts';
 import { type SyncOptions, type SyncProgress, type SyncResult, syncMachine } from './sync.ts';
 
 export interface InstallOptions {
@@ -48,6 +47,7 @@ export async function installPlugin(
     // The hub rings with its answer, and a session of this machine may be faster.
     const since = await readReceipts(ctx.machine);
     await releaseHold(ctx, hub, name);
+    await withdrawRemoval(ctx, name);
     const { answer, through } = force
       ? { answer: await hub.call('install', { params: { id }, body: { version, force } }), through: hub }
       : await installBringing(ctx, hub, { id, name, version });
@@ -92,6 +92,7 @@ async function installElsewhere(
     const { sync, warnings } = await alsoHere(ctx, told, async () => {
       // The hub has lifted it with the order.
       await forgetHold(ctx, answer.name);
+      await withdrawRemoval(ctx, answer.name);
       const asked = { mode: 'explicit', only, reason: 'install', force, confirmed, since } as const;
       return syncMachine(ctx, { ...asked, ...passedOn(options) });
     });
@@ -129,31 +130,6 @@ function target(ref: string, version: string | undefined): { id: string; version
     throw new HaiveError('ID_MISMATCH', `${ref} and version ${version} disagree`);
   }
   return { id: parsed.name, version: version ?? parsed.range ?? 'latest' };
-}
-
-/** Takes back the hold that a rollback left, here and at the hub; what else was said of the plugin stays. */
-export async function releaseHold(ctx: ClientContext, hub: HubClient, name: string): Promise<boolean> {
-  if ((await readReceipts(ctx.machine)).holds[name] === undefined) return false;
-  const params = { machine: 'me', name };
-  const { overrides } = await hub.call('machine', { params: { machine: 'me' } });
-  const mine = overrides.filter((o) => o.name === name);
-  if (mine.some((o) => o.kind === 'hold')) {
-    await hub.call('clearOverride', { params });
-    for (const { kind, range } of mine) {
-      if (kind !== 'hold') await hub.call('setOverride', { params, body: { kind, range } });
-    }
-  }
-  await forgetHold(ctx, name);
-  return true;
-}
-
-async function forgetHold(ctx: ClientContext, name: string): Promise<void> {
-  if ((await readReceipts(ctx.machine)).holds[name] === undefined) return;
-  await withLock(ctx.machine, 'release hold', () =>
-    updateReceipts(ctx.machine, (receipts) => {
-      delete receipts.holds[name];
-    }),
-  );
 }
 
 /**

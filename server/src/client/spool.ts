@@ -32,6 +32,12 @@ export async function unspool(m: Machine, name: string): Promise<void> {
   await removeFile(m.port, join(m.paths.spool, name));
 }
 
+/** The names of messages that say that this plugin was removed, as `unspool` takes them. */
+export async function keptRemovals(m: Machine, plugin: string): Promise<string[]> {
+  const names = (await listDir(m.paths.spool)).map((entry) => entry.name);
+  return names.filter((name) => /^[0-9]+-(.*)$/.exec(name)?.[1] === `uninstall-${plugin}.json`);
+}
+
 /** A change that failed before anything of it was made. */
 export interface FailedAttempt {
   what: 'install' | 'update' | 'remove' | 'rollback';
