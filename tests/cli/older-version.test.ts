@@ -1,8 +1,8 @@
-// Publishing an older version than the one that machines have: the rehearsal and the publication say the same, and why.
+// Publishing an older version than the one that machines have, or what was revoked: the rehearsal and the publication say the same.
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { publish } from '../../server/src/interfaces/cli/verbs/publishing.ts';
 import { writeFiles } from '../client/harness/hand-made-plugin.ts';
-import { type TestHub, testHub } from '../hub/support.ts';
+import { ask, type TestHub, testHub } from '../hub/support.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 import { verbCall } from '../support/verb-call.ts';
 
@@ -39,4 +39,16 @@ it('names the machines that have a newer one', async () => {
     expect(json).toMatchObject({ machines: [], instead });
   }
   expect((await run('1.1.0', { dryRun: true })).text).toContain('to everybody: 2 machines (m1, m2)\n');
+});
+
+it('names the revoked version whose content it has', async () => {
+  await run('2.0.0');
+  const body = { reason: 'steals keys' };
+  const { status } = await ask(hub.url, 'POST', '/api/plugins/lh@2.0.0/revoke', { token: hub.admin, body });
+  expect(status).toBe(200);
+  for (const [options, ref] of [[{ dryRun: true }], [{}], [{ dryRun: true }, 'lh@2.0.1']] as const) {
+    const { text, json } = await run('2.0.1', options, ref);
+    expect(text).toContain('it has the content of lh 2.0.0, which was revoked: steals keys');
+    expect(json).toMatchObject({ revoked_content: { version: '2.0.0', reason: 'steals keys' } });
+  }
 });

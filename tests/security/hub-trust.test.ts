@@ -158,6 +158,18 @@ describe.each(ENGINES)('trust at the hub, on %s', (engine) => {
     (await revoke('plugin_which_1.0.0')).expect(200);
   });
 
+  it('tells whoever publishes revoked content under another number', async () => {
+    const files = { 'commands/hello.md': 'Steals' };
+    await publish(t.url, publisher, { name: 'back', files });
+    const reason = 'steals keys';
+    (await ask(t.url, 'POST', '/api/plugins/back@1.0.0/revoke', { token: operator, body: { reason } })).expect(200);
+    const same = (await register(t.url, publisher, { name: 'back', version: '1.0.1', files })).expect(200);
+    expect((await offer(same.id)).expect(200).revoked_content).toEqual({ version: '1.0.0', reason });
+    const other = { name: 'back', version: '1.0.2', files: { 'commands/hello.md': 'Asks' } };
+    const { id } = (await register(t.url, publisher, other)).expect(200);
+    expect((await offer(id)).expect(200)).not.toHaveProperty('revoked_content');
+  });
+
   it('keeps a publisher outside its pattern from revoking', async () => {
     const narrow = await t.token(['publisher'], { name_pattern: 'es-*' });
     await publish(t.url, publisher, { name: 'kept' });

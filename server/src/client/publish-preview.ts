@@ -12,6 +12,7 @@ import { isSettled } from './acceptance.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import type { HubClient } from './hub-client.ts';
 import { type PublishTarget, packFolder } from './publish.ts';
+import { known, revokedLike } from './revoked-content.ts';
 
 export interface PublishPreview {
   id: string;
@@ -24,6 +25,8 @@ export interface PublishPreview {
   machines: string[] | null;
   /** Machines that it fits and that should have a newer version, by that one. */
   instead?: Reply<'publish'>['instead'];
+  /** The revoked version that it differs from in nothing but its number. */
+  revoked_content?: Reply<'publish'>['revoked_content'];
   changes: Change[];
   findings: Finding[];
   /** What it can do on a machine. */
@@ -47,6 +50,7 @@ export async function previewPublish(ctx: ClientContext, path: string, target: P
     const fits = await reached(hub, packed, groups);
     const before = await difference(hub, packed);
     const instead = fits === null || before === null ? [] : await newerOn(hub, packed, new Set(fits));
+    const revoked = before === null ? null : await revokedLike(packed, (ref) => known(hub, ref));
     const others = new Set(instead.flatMap((other) => other.machines));
     return {
       id: pluginId(name, version),
@@ -57,6 +61,9 @@ export async function previewPublish(ctx: ClientContext, path: string, target: P
       groups,
       machines: fits?.filter((machine) => !others.has(machine)) ?? null,
       ...(instead.length === 0 ? {} : { instead }),
+      ...(revoked === null
+        ? {}
+        : { revoked_content: { version: revoked.version, reason: revoked.status_reason ?? '' } }),
       changes: packed.changes,
       findings: packed.findings,
       surface: packed.surface,
@@ -140,13 +147,8 @@ async function newerOn(
 }
 
 async function difference(hub: HubClient, packed: Packed): Promise<PublishPreview['difference']> {
-  let before: Reply<'info'>;
-  try {
-    before = await hub.call('info', { params: { id: packed.record.name } });
-  } catch (thrown) {
-    if (thrown instanceof HaiveError && thrown.http === 404) return null;
-    throw thrown;
-  }
+  const before = await known(hub, packed.record.name);
+  if (before === null) return null;
   const old = new Map(before.files.map((f) => [f.path, f]));
   const now = new Map(packed.record.files.map((f) => [f.path, f]));
   const differs = (path: string): boolean => {

@@ -129,6 +129,8 @@ export const Published = z.object({
   withheld: Withheld.optional(),
   /** Set when the version before it has another key, which names this one nowhere: machines that know that one refuse this version. */
   changed_key: z.object({ keyid: z.string(), before: z.string(), version: z.string() }).optional(),
+  /** Set when it differs from a version that was revoked in nothing but its number. */
+  revoked_content: z.object({ version: z.string(), reason: z.string() }).optional(),
   /** Set when the publication waits until an operator approves the digest. */
   held: z
     .object({

@@ -2,8 +2,8 @@ import semver from 'semver';
 import type { Reply } from '../../contract/endpoints.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { type Packed, packPlugin, type SourceFile } from '../../domain/package.ts';
-import { isSameContent } from '../../domain/same-content.ts';
 import { pluginId } from '../../domain/version-record.ts';
+import { revokedLike } from '../revoked-content.ts';
 import type { CatalogueEntry } from './catalogue.ts';
 import { entryFiles, isVersionless } from './entry-files.ts';
 import { type EntryJob, readGiven } from './given.ts';
@@ -60,17 +60,13 @@ export async function readEntry(entry: CatalogueEntry, job: EntryJob, known: Kno
 }
 
 /** A publisher may bring such content back knowingly; a job that takes what is there may not. */
-async function refuseRevoked({ record, manifest }: Packed, known: Known): Promise<void> {
-  const { name, version, files } = record;
-  for (const old of (await known(name))?.versions.filter((v) => v.status === 'revoked') ?? []) {
-    const revoked = await known(old.id);
-    if (revoked === null || !isSameContent({ manifest: manifest.raw, files }, revoked)) continue;
-    throw new HaiveError(
-      'VERSION_REVOKED',
-      `${name}@${version} has the content of ${name}@${old.version}, which was revoked`,
-      {
-        hint: 'If that is meant, publish it yourself with `hv publish`.',
-      },
-    );
-  }
+async function refuseRevoked(packed: Packed, known: Known): Promise<void> {
+  const revoked = await revokedLike(packed, known);
+  if (revoked === null) return;
+  const { name, version } = packed.record;
+  throw new HaiveError(
+    'VERSION_REVOKED',
+    `${name}@${version} has the content of ${name}@${revoked.version}, which was revoked`,
+    { hint: 'If that is meant, publish it yourself with `hv publish`.' },
+  );
 }

@@ -1,4 +1,3 @@
-import type { Reply } from '../../contract/endpoints.ts';
 import { ORIGIN_HEADER } from '../../contract/headers.ts';
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
 import type { Surface } from '../../domain/surface.ts';
@@ -7,6 +6,7 @@ import { meantHint } from '../../domain/validate/suggest.ts';
 import { type ClientContext, hubFor } from '../context.ts';
 import type { HubClient } from '../hub-client.ts';
 import { type PublishTarget, targetBody } from '../publish.ts';
+import { known } from '../revoked-content.ts';
 import { type CatalogueRow, parseCatalogue } from './catalogue.ts';
 import { readEntry } from './entry.ts';
 import type { EntryJob } from './given.ts';
@@ -145,16 +145,6 @@ async function importOne(
     const error = toHaiveError(thrown);
     if (ENDS_ALL.has(error.code)) throw error;
     return failed(error.code, error.message);
-  }
-}
-
-/** What the registry has under a name or id; null when nothing. */
-async function known(hub: HubClient, ref: string): Promise<Reply<'info'> | null> {
-  try {
-    return await hub.call('info', { params: { id: ref } });
-  } catch (thrown) {
-    if (thrown instanceof HaiveError && thrown.http === 404) return null;
-    throw thrown;
   }
 }
 

@@ -10,6 +10,7 @@ import { requireAcceptance } from '../trust/acceptance.ts';
 import { hold, mustWait } from '../trust/approvals.ts';
 import { changedKey } from '../trust/changed-key.ts';
 import { withheldFrom } from '../trust/quorums.ts';
+import { revokedContent } from '../trust/revoked-content.ts';
 import { requireTargets } from '../trust/token-limits.ts';
 import { requireName, requirePublisher } from './access.ts';
 import { findToPublish } from './choose-version.ts';
@@ -30,11 +31,13 @@ export const publish: UseCase<'publish'> = async (hub, call) => {
   await requireTargets(hub.store.read, principal, targets);
   const consent = { accepted: body.accept_surface, dryRun: body.dry_run };
   await requireAcceptance(hub, catalogue, version, principal, consent);
+  const revoked = await revokedContent(hub, catalogue, version);
+  const told = revoked === null ? {} : { revoked_content: revoked };
   const held = await mustWait(hub, catalogue, version, principal, targets);
   if (held !== null) {
     const { id, name, digest, status } = version;
     const seq = body.dry_run ? catalogue.seq : await hold(hub, principal, version, { targets, notify }, held);
-    return { id, name, version: version.version, digest, status, groups: targets, machines: [], seq, held };
+    return { id, name, version: version.version, digest, status, groups: targets, machines: [], seq, held, ...told };
   }
 
   if (!body.dry_run && !isPublished(version, targets, notify)) {
@@ -86,6 +89,7 @@ export const publish: UseCase<'publish'> = async (hub, call) => {
     seq: after.seq,
     ...(withheld === null ? {} : { withheld }),
     ...(changed === null ? {} : { changed_key: changed }),
+    ...told,
   };
   return reply;
 };

@@ -39,7 +39,7 @@ function outcome({ id, groups, machines, held, instead = [] }: Reply<'publish'>)
 }
 
 /** What must still happen before machines take it, and who does it. */
-function stepsAfter({ name, version, held, withheld, changed_key }: Reply<'publish'>): string[] {
+function stepsAfter({ name, version, held, withheld, changed_key, revoked_content }: Reply<'publish'>): string[] {
   const approve = `\`hv approve ${name}@${version}\``;
   const steps: string[] = [];
   if (held !== undefined) steps.push(`An operator lets it go with ${approve}.`);
@@ -51,6 +51,12 @@ function stepsAfter({ name, version, held, withheld, changed_key }: Reply<'publi
   if (changed_key !== undefined) {
     const trust = `\`hv trust add ${name} ${changed_key.keyid}\``;
     steps.push(`It is signed by another key than ${changed_key.version}: machines refuse it until ${trust} there.`);
+  }
+  if (revoked_content !== undefined) {
+    const { version: old, reason } = revoked_content;
+    steps.push(
+      `It has the content of ${old}, which was revoked (${reason}); \`hv revoke ${name}@${version}\` takes it back.`,
+    );
   }
   return steps;
 }

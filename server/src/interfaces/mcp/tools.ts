@@ -399,7 +399,7 @@ export const TOOLS = {
       ...registered,
       groups: z.array(z.string()),
       machines: z.array(z.string()).describe('machines that should now have it'),
-      ...Published.pick({ instead: true, withheld: true, changed_key: true, held: true }).shape,
+      ...Published.pick({ instead: true, withheld: true, changed_key: true, revoked_content: true, held: true }).shape,
       next_steps,
     }),
     annotations: adds,

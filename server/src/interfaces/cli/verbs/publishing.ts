@@ -113,7 +113,7 @@ export function askAcceptance(call: VerbCall): ((first: FirstSurface) => Promise
 function publishedText(
   result: Pick<
     PublishResult,
-    'name' | 'version' | 'groups' | 'machines' | 'instead' | 'held' | 'withheld' | 'changed_key'
+    'name' | 'version' | 'groups' | 'machines' | 'instead' | 'held' | 'withheld' | 'changed_key' | 'revoked_content'
   >,
   style: Style,
   dry: boolean,
@@ -125,6 +125,7 @@ function publishedText(
       ...surfaceLines(added, style, '  + '),
       ...code.map((path) => `  ~ ${clean(path)}`),
       style.dim(`An operator lets it go with: hv approve ${result.name}@${result.version}`),
+      ...revokedContentLines(result, style),
     ].join('\n');
   }
   const to = result.groups.includes('*') ? 'everybody' : result.groups.join(', ');
@@ -134,7 +135,19 @@ function publishedText(
     said,
     ...withheldLines(result.withheld, `${result.name}@${result.version}`, style),
     ...changedKeyLines(result, style),
+    ...revokedContentLines(result, style),
   ].join('\n');
+}
+
+function revokedContentLines(
+  { name, version, revoked_content: revoked }: Pick<PublishResult, 'name' | 'version' | 'revoked_content'>,
+  style: Style,
+): string[] {
+  if (revoked === undefined) return [];
+  return [
+    style.yellow(`! it has the content of ${name} ${revoked.version}, which was revoked: ${clean(revoked.reason)}`),
+    style.dim(`  If that is not meant: hv revoke ${name}@${version}`),
+  ];
 }
 
 function changedKeyLines({ name, changed_key }: Pick<PublishResult, 'name' | 'changed_key'>, style: Style): string[] {

@@ -1,0 +1,33 @@
+import type { Reply } from '../contract/endpoints.ts';
+import { HaiveError } from '../domain/errors.ts';
+import type { Packed } from '../domain/package.ts';
+import { isSameContent } from '../domain/same-content.ts';
+import type { HubClient } from './hub-client.ts';
+
+/** What the registry has under a name or id; null when nothing. @throws HaiveError of the hub */
+export async function known(hub: HubClient, ref: string): Promise<Reply<'info'> | null> {
+  try {
+    return await hub.call('info', { params: { id: ref } });
+  } catch (thrown) {
+    if (thrown instanceof HaiveError && thrown.http === 404) return null;
+    throw thrown;
+  }
+}
+
+/**
+ * The revoked version that differs from a packed one in nothing but its number; null where there is none.
+ * @param lookUp as `known`
+ * @throws HaiveError of the hub
+ */
+export async function revokedLike(
+  { record, manifest }: Packed,
+  lookUp: (ref: string) => Promise<Reply<'info'> | null>,
+): Promise<Reply<'info'> | null> {
+  const versions = (await lookUp(record.name))?.versions ?? [];
+  for (const { id, version, status } of versions) {
+    if (status !== 'revoked' || version === record.version) continue;
+    const old = await lookUp(id);
+    if (old !== null && isSameContent({ manifest: manifest.raw, files: record.files }, old)) return old;
+  }
+  return null;
+}
