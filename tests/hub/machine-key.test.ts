@@ -4,15 +4,12 @@ import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
 import { openClient } from '../../server/src/client/context.ts';
-import { connectHub } from '../../server/src/client/hub-client.ts';
 import { joinHub, leaveHub } from '../../server/src/client/join.ts';
-import { machineKey, machineProof } from '../../server/src/client/machine-key.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';
 import { createKeyPair } from '../../server/src/domain/dsse.ts';
-import { PROOF_HEADER, signProof, whyNoProof } from '../../server/src/domain/machine-proof.ts';
+import { PROOF_HEADER, signProof } from '../../server/src/domain/machine-proof.ts';
 import { askHub } from '../../server/src/interfaces/hook/ask-hub.ts';
 import { type FilePort, realFilePort } from '../../server/src/machine/file-port.ts';
-import { json, problem, scriptedHub } from '../cli/scripted-hub.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 import { ask, ENGINES, publish, type TestHub, testHub } from './support.ts';
 
@@ -234,48 +231,6 @@ describe('a join that fails on the side of the machine', () => {
     expect(await names()).toEqual(['m10']);
     expect(await joinHub(await open(), options)).toMatchObject({ syncError: null, machine: { name: 'm10' } });
     expect(await names()).toEqual(['m10']);
-  });
-});
-
-describe('the time that who answers for the hub names', () => {
-  const DAY = 24 * 3600_000;
-  let home: TempHome;
-  beforeEach(async () => {
-    home = await tempHome('times');
-  });
-  afterEach(() => home?.remove());
-
-  it.each([
-    ['in years', 'PROOF_INVALID', 4 * 365 * DAY],
-    ['the day after tomorrow', 'PROOF_INVALID', 2 * DAY],
-    ['in hours', null, DAY / 2],
-    ['years ago', null, -4 * 365 * DAY],
-  ])('%s: a proof for it, or %s', async (_what, code, ahead) => {
-    const { machine } = await openClient({
-      ...{ home: home.home, claudeConfigDir: undefined, haivemindHome: undefined, hubUrl: undefined, token: undefined },
-      ...{ caFile: undefined, path: '' },
-    });
-    const { publicKey } = await machineKey(machine);
-    const there = new Date(NOW.getTime() + ahead);
-    const proofs: string[] = [];
-    const hub = await scriptedHub({
-      '*': (request, response) => {
-        const given = String(request.headers[PROOF_HEADER]);
-        proofs.push(given);
-        const why = whyNoProof(publicKey, { method: 'GET', path: '/api/groups', token: 'hvt_x' }, given, there);
-        if (why === null) return json(response, { groups: [] });
-        return problem(response, 401, 'PROOF_INVALID', why, { details: { why, hub_time: there.toISOString() } });
-      },
-    });
-    const client = connectHub({ url: hub.url, token: 'hvt_x', prove: machineProof({ machine, clock: () => NOW }) });
-    const asked = client.call('groups').then(
-      () => null,
-      (thrown) => thrown.code,
-    );
-    expect(await asked).toBe(code);
-    expect(proofs).toHaveLength(code === null ? 2 : 1);
-    client.close();
-    await hub.close();
   });
 });
 
