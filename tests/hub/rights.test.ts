@@ -224,6 +224,30 @@ describe.each(ENGINES)('what only some may have, on %s', (engine) => {
       expect([answer.seq, next.seq, next.events]).toEqual([from + 1, from + 2, []]);
     });
 
+    it('names no version that was never offered, also not when it is taken back or deleted', async () => {
+      const since = await t.hub.context.store.currentSeq();
+      for (const version of ['1.0.0', '2.0.0']) (await register(t.url, owner, { name: 'part', version })).expect(200);
+      const body = { plugin_id: 'plugin_part_1.0.0', all: true, accept_surface: true };
+      (await post('/api/plugins/publish', owner, body)).expect(200);
+      (await register(t.url, owner, { name: 'dropped' })).expect(200);
+      (await post('/api/plugins/dropped@1.0.0/revoke', t.admin, { reason: 'bad' })).expect(200);
+      (await ask(t.url, 'DELETE', '/api/plugins/part', { token: t.admin })).expect(200);
+      const told = async (token: string) =>
+        ((await get(`/api/events?after=${since}&limit=1000`, token)).expect(200).events as Event[]).map((e) => [
+          e.type,
+          e.data.versions ?? e.data.version,
+        ]);
+      const public_ = [
+        ['plugin.published', '1.0.0'],
+        ['plugin.deleted', ['1.0.0']],
+      ];
+      for (const token of [tokens.reader, tokens.publisher, one.token]) expect(await told(token)).toEqual(public_);
+      for (const token of [owner, t.admin]) {
+        expect(await told(token)).toContainEqual(['plugin.revoked', '1.0.0']);
+        expect(await told(token)).toContainEqual(['plugin.deleted', expect.arrayContaining(['1.0.0', '2.0.0'])]);
+      }
+    });
+
     const watch = async (token: string): Promise<{ heard: string[]; close: () => void }> => {
       const ws = new WebSocket(`${t.url.replace('http', 'ws')}/ws/plugins`, {
         headers: { authorization: `Bearer ${token}` },

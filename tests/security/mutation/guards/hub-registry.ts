@@ -115,7 +115,8 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
     ],
   ),
   ...of('hub/hearing.ts', RIGHTS, [
-    ['an event of what is only registered', 'return knowsId(id) ? event : null;', 'return event;'],
+    ['a registration by another', 'if (isBeforeOffer(event)) return knowsOwn(event) ? event : null;'],
+    ['an end of what was never offered', 'return knowsId(id) ? event : null;', 'return event;'],
     [
       'an event of another machine',
       'if (!Array.isArray(machine_ids) || !machine_ids.includes(machineId)) return null;',
