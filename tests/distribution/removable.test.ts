@@ -142,7 +142,7 @@ it('tells an operator what leaves along', async () => {
   machine.ctx.env.token = t.admin;
   const told = await removePlugin(machine.ctx, 'dep-b', { machines: ['m3'] });
   expect(told).toMatchObject({ machines: ['m3'], along: ['dep-a'] });
-  machine.ctx.env.token = undefined;
-  const done = await removePlugin(machine.ctx, 'dep-a');
-  expect([...done.removed.sort(), ...done.along]).toEqual(['dep-a', 'dep-b', 'dep-b']);
+  // This machine is the one that is named.
+  expect(told.removed.sort()).toEqual(['dep-a', 'dep-b']);
+  expect(Object.keys((await readReceipts(machine.ctx.machine)).plugins)).not.toContain('dep-a');
 });
