@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -12,7 +13,16 @@ import { collectVersions } from '../../server/src/machine/leases.ts';
 import { withLock } from '../../server/src/machine/lock.ts';
 import { putAside } from '../../server/src/machine/moved-away.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
-import { joinedMachine, type ScriptedHub, scriptedHub, serve, transfers, version } from './scripted-hub.ts';
+import {
+  type Answer,
+  joinedMachine,
+  json,
+  type ScriptedHub,
+  scriptedHub,
+  serve,
+  transfers,
+  version,
+} from './scripted-hub.ts';
 
 const command = (text: string) => ({ 'commands/a.md': `---\ndescription: a\n---\n${text}` });
 const needs = (name: string) => ({ dependencies: [{ name, range: '^1.0.0', kind: 'required' as const }] });
@@ -93,6 +103,50 @@ async function left(): Promise<string[]> {
     .filter((entry) => !entry.isDirectory() && !/^(settings|installed_plugins)\.json$/.test(entry.name))
     .map(({ name }) => name);
 }
+
+describe('a sync that is asking for its plan while this machine leaves', () => {
+  const PLAN = 'GET /api/machines/me/plan';
+  const GONE = 'DELETE /api/machines/me';
+  const seen = async (what: string) => {
+    while (!hub.seen.includes(what)) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+  beforeEach(() => serve(hub, [version('team', '1.0.0', command('one'))]));
+
+  it.each([
+    ['before the hub hears of it', () => seen(GONE)],
+    ['once it has left', undefined],
+  ])('puts nothing back: %s', async (_, until) => {
+    await syncMachine(m.ctx, { mode: 'explicit' });
+    const { machine } = m.ctx;
+    const plan = hub.answers[PLAN] as Answer;
+    let leaving: Promise<unknown> = Promise.resolve();
+    hub.answers[PLAN] = async (...asked) => {
+      await (until ?? (() => leaving))();
+      return plan(...asked);
+    };
+    const syncing = syncMachine(await m.reopen(), { mode: 'explicit' }).catch((thrown: unknown) => thrown);
+    if (until !== undefined) {
+      hub.answers[GONE] = async (_request, response) => {
+        await syncing;
+        json(response, { ok: true });
+      };
+    }
+    await seen(PLAN);
+    leaving = leaveHub(await m.reopen());
+    expect(await syncing).toMatchObject({ code: 'NOT_JOINED' });
+    await leaving;
+    expect([existsSync(machine.paths.root), await left()]).toEqual([false, []]);
+    await expect(leaveHub(await m.reopen())).rejects.toMatchObject({ code: 'NOT_JOINED' });
+  });
+});
+
+it('leaving takes also what a lock left behind on a machine that is no member', async () => {
+  await leaveHub(m.ctx);
+  await withLock(m.ctx.machine, 'sync', async () => undefined);
+  expect(existsSync(m.ctx.machine.paths.root)).toBe(true);
+  expect(await leaveHub(await m.reopen())).toMatchObject({ hub: null, warnings: [] });
+  expect(existsSync(m.ctx.machine.paths.root)).toBe(false);
+});
 
 describe('receipts that were lost', () => {
   const bare = (v: string) =>

@@ -5,7 +5,7 @@ import { LAUNCHER } from '../domain/confine.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { checkReplaceable } from '../machine/atomic-file.ts';
 import { readConfig, updateConfig } from '../machine/config-file.ts';
-import { makeDirs, readFileOrNull, removeEmptyDir, removeFile, removeTree } from '../machine/file-port.ts';
+import { makeDirs, readFileOrNull, removeEmptyDir, removeFile, removeTree, statOf } from '../machine/file-port.ts';
 import { hostIdentity } from '../machine/host-identity.ts';
 import { leaveMachine } from '../machine/leave.ts';
 import { withLock } from '../machine/lock.ts';
@@ -194,7 +194,8 @@ export async function leaveHub(ctx: ClientContext): Promise<LeaveResult> {
   const { machine } = ctx;
   const warnings: string[] = [];
   const hub = ctx.config.hub_url ?? null;
-  if (hub === null && (await readFileOrNull(machine.paths.receipts)) === null) {
+  const { receipts, lock } = machine.paths;
+  if (hub === null && statOf(receipts) === null && statOf(lock) === null) {
     throw new HaiveError('NOT_JOINED', 'This machine has joined no hub, and nothing of ours is on it');
   }
   const left = await withLock(
@@ -204,7 +205,8 @@ export async function leaveHub(ctx: ClientContext): Promise<LeaveResult> {
       ctx.config = await readConfig(machine);
       await regain(ctx);
       await recover(machine);
-      return leaveMachine(machine);
+      // Whoever waits for the lock is to find no member any more.
+      return leaveMachine(machine, () => forgetToken(ctx));
     },
     { waitMs: 30_000 },
   );
@@ -232,6 +234,12 @@ async function tellHub(ctx: ClientContext): Promise<string | null> {
     if (thrown instanceof HaiveError) return thrown.code;
     throw thrown;
   }
+}
+
+/** From the file alone: the hub is still to be told with it. */
+async function forgetToken({ machine, config }: ClientContext): Promise<void> {
+  if (config.token === undefined) return;
+  await updateConfig(machine, ({ token: _, ...raw }) => raw);
 }
 
 async function forget(ctx: ClientContext): Promise<void> {

@@ -4,6 +4,7 @@ import { getRecord } from '../machine/blob-store.ts';
 import { readConfig, updateConfig } from '../machine/config-file.ts';
 import { keepCoreOwner } from '../machine/core-owner.ts';
 import { statOf } from '../machine/file-port.ts';
+import { leaveMachine } from '../machine/leave.ts';
 import { withLock } from '../machine/lock.ts';
 import type { Machine } from '../machine/machine.ts';
 import { knownRevoked, quarantine } from '../machine/quarantine.ts';
@@ -117,14 +118,15 @@ async function run(
   const { machine } = ctx;
   const { signal } = deadline;
   const warnings: string[] = [];
+  // Another process may have synced, or left, while this one waited for the lock.
+  ctx.config = await readConfig(machine);
+  if (ctx.config.token === undefined) return await refuseLeft(machine);
   const recovered = await recover(machine);
   if (recovered !== 'nothing') warnings.push(`An interrupted change was ${recovered.replace('-', ' ')}`);
   if (statOf(machine.paths.receipts) === null) warnings.push(...(await regain(ctx)));
   const aligned = await alignConfinement(machine);
   if (aligned.length > 0)
     warnings.push(`Laid out again, as the policy's sandbox says now: ${aligned.join(', ')}; restart open sessions`);
-  // Another process may have synced while this one waited for the lock.
-  ctx.config = await readConfig(machine);
   if (hubIsAway(ahead.thrown)) throw ahead.thrown;
   const told = await flushSpool(machine, hub, { signal });
   warnings.push(...told.warnings);
@@ -161,6 +163,12 @@ async function run(
   for (const one of said) if (one.status === 'rejected') throw one.reason;
   if (result.reloadNeeded) await collect(machine, options.mode);
   return result;
+}
+
+/** What taking the lock made goes again. */
+async function refuseLeft(m: Machine): Promise<never> {
+  if (statOf(m.paths.receipts) === null) await leaveMachine(m);
+  throw new HaiveError('NOT_JOINED', 'This machine has left its hub');
 }
 
 /**

@@ -20,9 +20,10 @@ export interface LeaveMachineResult {
  * Takes everything of ours out of `~/.claude`: where only we wrote, it is as before, byte for byte. What a person
  * changed or added (edits in plugin trees, overlays) stays in our folder, and a warning says where. The lock must be held
  * and `recover` done; when this returns the lock's file is gone too.
- * @throws HaiveError SETTINGS_INVALID, READ_ONLY, DISK_FULL, IO_ERROR
+ * @param beforeUnlock what has to be so before anybody else gets the lock
+ * @throws HaiveError SETTINGS_INVALID, READ_ONLY, DISK_FULL, IO_ERROR, and what `beforeUnlock` throws
  */
-export async function leaveMachine(m: Machine): Promise<LeaveMachineResult> {
+export async function leaveMachine(m: Machine, beforeUnlock = async () => {}): Promise<LeaveMachineResult> {
   const { paths, port } = m;
   await stopDev(m);
   const names = Object.keys((await readReceipts(m)).plugins);
@@ -56,6 +57,7 @@ export async function leaveMachine(m: Machine): Promise<LeaveMachineResult> {
   const left = [...(await scanTree(paths.overlays)).keys(), ...(await scanTree(backups)).keys()];
   for (const file of [receipts, live, plan, paths.seen, paths.inboxRevision, paths.audit, paths.auditBefore])
     await removeFile(port, file);
+  await beforeUnlock();
   if (left.length > 0) {
     await removeTree(port, paths.lock);
     await removeFile(port, paths.made);
