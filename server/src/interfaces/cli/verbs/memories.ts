@@ -121,7 +121,11 @@ const filterOf = ({ options }: VerbCall) => ({
 });
 
 function keptOutput({ style }: VerbCall, kept: MemoryItem): VerbOutput {
-  const who = { private: 'on this machine alone', groups: `for ${kept.groups.join(', ')}`, collective: 'for the collective' };
+  const who = {
+    private: 'on this machine alone',
+    groups: `for ${kept.groups.join(', ')}`,
+    collective: 'for the collective',
+  };
   return { json: kept, text: `${style.green('✓')} Kept ${who[kept.visibility]} as ${kept.id}` };
 }
 
