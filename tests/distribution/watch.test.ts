@@ -2,7 +2,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { holdLiveChannel } from '../../server/src/client/live/hold.ts';
 import { openWatcher, type WatchedMachine } from '../../server/src/client/watch.ts';
+import { publish as publishVerb } from '../../server/src/interfaces/cli/verbs/publishing.ts';
+import { joinedMachine, problem, scriptedHub } from '../cli/scripted-hub.ts';
+import { writeFiles } from '../client/harness/hand-made-plugin.ts';
 import { ENGINES, publish, type TestHub, testHub } from '../hub/support.ts';
+import { tempHome } from '../support/temp-home.ts';
+import { verbCall } from '../support/verb-call.ts';
 import { type RealClient, realClient } from './real-client.ts';
 
 describe.each(ENGINES)('watching a publication on %s', (engine) => {
@@ -76,4 +81,33 @@ describe.each(ENGINES)('watching a publication on %s', (engine) => {
     );
     await expect(opening).rejects.toMatchObject({ code: 'FORBIDDEN' });
   });
+
+  it('tells who may only register what to do instead, as without watching', async () => {
+    const home = await tempHome('contributor');
+    try {
+      const manifest = { name: 'zz', version: '1.0.0', description: 'D', author: { name: 'T' } };
+      await writeFiles(home.project, { '.claude-plugin/plugin.json': manifest });
+      const token = await t.token(['contributor']);
+      const refusal = (watch: boolean) =>
+        publishVerb(verbCall(home, t.url, token, { args: ['.'], options: { all: true, watch } })).catch((e) => e);
+      const plain = await refusal(false);
+      expect(plain).toMatchObject({ code: 'FORBIDDEN', hint: expect.stringContaining('hv register') });
+      const { code, message, hint } = await refusal(true);
+      expect({ code, message, hint }).toEqual({ code: plain.code, message: plain.message, hint: plain.hint });
+    } finally {
+      await home.remove();
+    }
+  });
+});
+
+it('leaves nothing open where the hub refuses to tell what happened so far', async () => {
+  const hub = await scriptedHub({ '*': (_, response) => problem(response, 403, 'FORBIDDEN', 'not you') });
+  const m = await joinedMachine(hub);
+  try {
+    await expect(openWatcher(m.ctx)).rejects.toMatchObject({ code: 'FORBIDDEN', message: 'not you' });
+    expect(hub.seen).toEqual(['GET /api/events']);
+  } finally {
+    await m.remove();
+    await hub.close();
+  }
 });

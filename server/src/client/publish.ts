@@ -98,9 +98,9 @@ async function mayPublish(hub: HubClient): Promise<boolean> {
   return token.roles.some((role) => role === 'admin' || PUBLISHERS.includes(role));
 }
 
-/** Asked before anything is sent: what is registered has used up its number. @throws HaiveError FORBIDDEN */
-async function requireMayPublish(hub: HubClient): Promise<void> {
-  if (await mayPublish(hub)) return;
+/** Asked before anything is sent: what is registered has used up its number. @throws HaiveError FORBIDDEN and others of the hub */
+export async function requireMayPublish(ctx: ClientContext): Promise<void> {
+  if (await ask(ctx, 'author', mayPublish)) return;
   throw new HaiveError('FORBIDDEN', 'This token may register plugins, not publish them; nothing was sent', {
     hint: 'Run `hv register` with the same folder: an operator looks at it and publishes it (`hv review`).',
   });
@@ -214,7 +214,7 @@ export async function publishFolder(
 ): Promise<PublishResult> {
   onProgress?.({ step: 'read' });
   const packed = await packFolder(ctx, path);
-  await ask(ctx, 'author', (hub) => requireMayPublish(hub));
+  await requireMayPublish(ctx);
   const accept = (await acceptFirst(ctx, packed, target.accept)) || target.accept;
   const registered = await ask(ctx, 'author', (hub) => sendPacked(ctx, hub, packed, onProgress));
   onProgress?.({ step: 'publish' });

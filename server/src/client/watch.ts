@@ -50,6 +50,8 @@ const SETTLED = new Set<WatchedMachine['state']>(['verified', 'loaded', 'failed'
  */
 export async function openWatcher(ctx: ClientContext): Promise<Watcher> {
   const hub = await hubFor(ctx, 'author');
+  // Asked before the socket is opened: a refusal leaves nothing open, and what happens in between is sent after all.
+  const { seq } = await hub.call('events', { query: { limit: 1 } }).finally(() => hub.close());
   const heard: { told: Told; at: number }[] = [];
   let news: () => void = () => {};
   let refused: HaiveError | undefined;
@@ -71,7 +73,6 @@ export async function openWatcher(ctx: ClientContext): Promise<Watcher> {
     },
   });
   await Promise.race([ready, socket.closed]);
-  const { seq } = await hub.call('events', { query: { limit: 1 } });
   socket.send({ type: 'resume', seq, watch: true });
 
   return {
@@ -109,10 +110,7 @@ export async function openWatcher(ctx: ClientContext): Promise<Watcher> {
       }
       return summary([...rows.values()]);
     },
-    close() {
-      socket.close();
-      hub.close();
-    },
+    close: () => socket.close(),
   };
 }
 

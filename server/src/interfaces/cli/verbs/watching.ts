@@ -1,3 +1,4 @@
+import { requireMayPublish } from '../../../client/publish.ts';
 import { openWatcher, type WatchedMachine, type WatchResult } from '../../../client/watch.ts';
 import { clean, type Style, table } from '../output.ts';
 import type { VerbCall, VerbOutput } from '../verb.ts';
@@ -7,7 +8,10 @@ const QUIET_MS = 30_000;
 
 /** Runs a publication and follows it until every connected machine has it; ends with 1 when one failed. */
 export async function watched(call: VerbCall, publish: (call: VerbCall) => Promise<VerbOutput>): Promise<VerbOutput> {
-  const watcher = await openWatcher(await call.open());
+  const ctx = await call.open();
+  // Who may not publish may perhaps not listen either; the refusal of publishing says what to do instead.
+  await requireMayPublish(ctx);
+  const watcher = await openWatcher(ctx);
   try {
     const output = await publish(call);
     const published = output.json as { name: string; version: string; machines: string[]; held?: unknown };
