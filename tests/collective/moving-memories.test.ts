@@ -9,7 +9,7 @@ const PATH = '/api/collective/memories';
 const ONE = `${PATH}/mem_12345678`;
 const SHARED = {
   ...{ id: 'mem_12345678', content: 'customer note', category: 'runbook', tags: ['a'], project: null, importance: 4 },
-  ...{ visibility: 'collective', groups: [], confidentiality: 'normal', machine: 'm1' },
+  ...{ visibility: 'collective', groups: [], confidentiality: 'normal', machine: 'test' },
   ...{ created_at: '2026-01-01T00:00:00.000Z', updated_at: '2026-01-01T00:00:00.000Z', expires_at: null },
 };
 const SECRET = 'Jane Roe, 078-05-1120';
@@ -117,4 +117,79 @@ it('naming groups is for those groups alone, and nothing is sent where something
     'MEMORY_STAYS_HERE',
   );
   expect([hub.seen.length, await ownMemories(m.ctx)]).toEqual([sent, []]);
+});
+
+it('a memory that the hub forgot without its answer arriving may be made private again, also with another text', async () => {
+  forget = (_, response) => response.destroy();
+  const first = await failed(updateMemory(m.ctx, SHARED.id, { visibility: 'private', content: 'one' }));
+  const [own] = await ownMemories(m.ctx);
+  expect(first).toMatchObject({ code: 'HUB_UNREACHABLE', details: { kept: own?.id } });
+  expect(first.message).toContain('mem_12345678 may still be there');
+  expect(first.hint).toMatch(/^Make the same edit again/);
+  hub.answers[`PATCH ${ONE}`] = (_, response) => problem(response, 404, 'MEMORY_NOT_FOUND', 'gone');
+  expect(await updateMemory(m.ctx, SHARED.id, { visibility: 'private' })).toMatchObject({
+    id: own?.id,
+    content: 'one',
+  });
+  const two = await updateMemory(m.ctx, SHARED.id, { confidentiality: 'pii', content: 'two' });
+  expect(two).toMatchObject({ id: own?.id, content: 'two', confidentiality: 'pii' });
+  // What the edit does not say stays as it is.
+  const three = await updateMemory(m.ctx, SHARED.id, { visibility: 'private', importance: 1 });
+  expect(three).toEqual({ ...two, importance: 1, updated_at: three.updated_at });
+  expect(await ownMemories(m.ctx)).toEqual([three]);
+  hub.answers[`PATCH ${PATH}/mem_other678`] = (_, response) => problem(response, 404, 'MEMORY_NOT_FOUND', 'gone');
+  expect((await failed(updateMemory(m.ctx, 'mem_other678', { visibility: 'private' }))).code).toBe('MEMORY_NOT_FOUND');
+});
+
+it('a private memory whose sharing was not answered is shared once, and may be read meanwhile', async () => {
+  const own = await storePrivate(m.ctx, { content: 'draft' });
+  const other = await storePrivate(m.ctx, { content: 'draft' });
+  const taken = hub.answers[`POST ${PATH}`] as Answer;
+  hub.answers[`POST ${PATH}`] = (_, response) => response.destroy();
+  const error = await failed(updateMemory(m.ctx, own.id, { visibility: 'collective' }));
+  expect(error).toMatchObject({ code: 'HUB_UNREACHABLE', hint: expect.stringMatching(/Others may read it.*once/) });
+  expect(error.message).toContain(`${own.id} is here as it was, and may be shared already`);
+  expect(await ownMemories(m.ctx)).toEqual([own, other]);
+  hub.answers[`POST ${PATH}`] = taken;
+  // As another process would, much later.
+  m.ctx.clock = () => new Date(Date.now() + 3_600_000);
+  await updateMemory(m.ctx, own.id, { visibility: 'collective' });
+  await updateMemory(m.ctx, other.id, { visibility: 'collective' });
+  const keys = hub.bodies.map(({ headers }) => headers['idempotency-key']);
+  expect([keys[0] === keys[1], keys[1] === keys[2], await ownMemories(m.ctx)]).toEqual([true, false, []]);
+});
+
+it('one that was shared unheard and forgotten at the hub is shared anew, not lost', async () => {
+  const own = await storePrivate(m.ctx, { content: 'draft' });
+  const taken = hub.answers[`POST ${PATH}`] as Answer;
+  hub.answers[`POST ${PATH}`] = (request, response, body) => {
+    if (hub.seen.length === 1) json(response, { ...SHARED, content: '', tags: [] });
+    else taken(request, response, body);
+  };
+  expect(await updateMemory(m.ctx, own.id, { visibility: 'collective' })).toMatchObject({ content: 'draft' });
+  expect(await ownMemories(m.ctx)).toEqual([]);
+  expect(new Set(hub.bodies.map(({ headers }) => headers['idempotency-key'])).size).toBe(2);
+});
+
+it("an operator does not take another machine's memory home, but what its own token stored", async () => {
+  const whoami = (role: string) => ({
+    ...{ token: { id: 'tok_1', name: 'ops', roles: [role] }, machine: null },
+    hub: { id: 'hub_test', public_key: 'k', epoch: 1, version: '1.0.0' },
+  });
+  let role = 'operator';
+  let machine = 'web1';
+  hub.answers['GET /api/whoami'] = (_, response) => json(response, whoami(role));
+  hub.answers[`PATCH ${ONE}`] = (_, response) => json(response, { ...SHARED, machine });
+  const hide = () => updateMemory(m.ctx, SHARED.id, { visibility: 'private' });
+  for (role of ['operator', 'admin']) {
+    const error = await failed(hide());
+    expect(error).toMatchObject({
+      code: 'FORBIDDEN',
+      hint: expect.stringMatching(/web1.*hv memories forget mem_12345678/),
+    });
+  }
+  expect([await ownMemories(m.ctx), hub.seen.includes(`DELETE ${ONE}`)]).toEqual([[], false]);
+  for (machine of ['ops', 'old server (by ops)']) expect(await hide()).toMatchObject({ visibility: 'private' });
+  [role, machine] = ['machine', 'named otherwise before'];
+  expect(await hide()).toMatchObject({ visibility: 'private' });
 });

@@ -40,6 +40,18 @@ describe.each(ENGINES)('under an idempotency key, on %s', (engine) => {
     const log = await t.hub.context.store.read.selectFrom('audit').select('target').execute();
     expect(log.filter((row) => row.target === first)).toHaveLength(1);
   });
+
+  it('a memory that was forgotten since is answered without what it held, and stays forgotten', async () => {
+    const wish = {
+      token: b.token,
+      body: { content: 'The okapi gate is shut' },
+      headers: { 'idempotency-key': 'gone' },
+    };
+    const make = async () => (await ask(t.url, 'POST', '/api/collective/memories', wish)).expect(200);
+    const { id } = await make();
+    (await ask(t.url, 'DELETE', `/api/collective/memories/${id}`, { token: b.token })).expect(200);
+    expect(await make()).toMatchObject({ id, content: '' });
+  });
 });
 
 describe('a client', () => {

@@ -16,19 +16,21 @@ const unanswered = new Map<string, { key: string; until: number }>();
 
 /**
  * Asks the hub to make something. Asked the same again after no answer came, it is the same call to the hub, which makes it once.
+ * @param own a key that the call is known by in every process, not in this one alone
  * @throws HaiveError what the hub says; a TIMEOUT says that it may have arrived
  */
 export async function askOnce<N extends keyof typeof LOOK>(
   ctx: ClientContext,
   name: N,
   body: BodyIn<N>,
+  own?: string,
 ): Promise<Reply<N>> {
   // Times are counted from the moment of asking: they differ each time.
   const said = JSON.stringify([name, { ...(body as object), expires_at: 0, deadline_at: 0 }]);
   const digest = createHash('sha256').update(said).digest('hex');
   const now = ctx.clock().getTime();
   const before = unanswered.get(digest);
-  const key = before !== undefined && before.until > now ? before.key : randomUUID();
+  const key = own ?? (before !== undefined && before.until > now ? before.key : randomUUID());
   try {
     const headers = { [KEY_HEADER]: key };
     const answer = await askAsMember(ctx, (hub) => hub.call(name, { body, headers }));

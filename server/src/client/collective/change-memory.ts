@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { BodyIn } from '../../contract/endpoints.ts';
 import { audienceOf } from '../../domain/collective.ts';
 import { HaiveError } from '../../domain/errors.ts';
@@ -5,7 +6,7 @@ import { changePrivateMemories, type PrivateMemory } from '../../machine/private
 import type { ClientContext } from '../context.ts';
 import { askAsMember } from './member.ts';
 import { type MemoryItem, type NewMemory, staysHere, storeMemory } from './memory.ts';
-import { isOwn, itemOf, ownIdOf, ownMemories } from './own-memories.ts';
+import { hereName, isOwn, itemOf, ownIdOf, ownMemories } from './own-memories.ts';
 
 /** Only what is given changes. */
 export type MemoryEdit = Omit<NewMemory, 'content'> & { content?: string | undefined };
@@ -13,10 +14,14 @@ export type MemoryEdit = Omit<NewMemory, 'content'> & { content?: string | undef
 /** What of an edit is kept the same way here and at the hub. */
 type Fields = Partial<Pick<PrivateMemory, 'content' | 'category' | 'tags' | 'project' | 'importance' | 'expires_at'>>;
 
+/** What fails like this may have been done all the same. */
+const UNANSWERED: readonly string[] = ['HUB_UNREACHABLE', 'TIMEOUT', 'HUB_ANSWER_INVALID'];
+
 /**
  * Changes a memory. One that becomes private or confidential is taken from the hub and kept here, one that is shared the
- * other way round, both under another id; where only the last step failed, the error names the id under `kept`.
- * @throws HaiveError MEMORY_NOT_FOUND, FORBIDDEN, MEMORY_STAYS_HERE, BAD_REQUEST (groups against visibility), and what the hub says
+ * other way round, both under another id; where only the last step failed, the error names the id under `kept`. Where an
+ * answer was lost, the same edit may be made again.
+ * @throws HaiveError MEMORY_NOT_FOUND, FORBIDDEN (also for what an operator would take from another machine), MEMORY_STAYS_HERE, BAD_REQUEST (groups against visibility), and what the hub says
  */
 export async function updateMemory(ctx: ClientContext, id: string, edit: MemoryEdit): Promise<MemoryItem> {
   const { confidentiality, visibility, groups: named = [], ...rest } = edit;
@@ -26,11 +31,12 @@ export async function updateMemory(ctx: ClientContext, id: string, edit: MemoryE
   const shares = audience === 'groups' || audience === 'collective';
   const marked = confidentiality !== undefined && confidentiality !== 'normal';
   if (shares && marked) throw staysHere(confidentiality, audience);
+  const mark = confidentiality === undefined ? {} : { confidentiality };
   if (isOwn(id)) {
     if (shares) return await share(ctx, id, fields, { visibility: audience, groups, confidentiality });
-    return await changeOwn(ctx, id, { ...fields, ...(confidentiality === undefined ? {} : { confidentiality }) });
+    return await changeOwn(ctx, id, { ...fields, ...mark });
   }
-  if (marked || audience === 'private') return await withdraw(ctx, id, fields, confidentiality ?? 'normal');
+  if (marked || audience === 'private') return await withdraw(ctx, id, { ...fields, ...mark });
   const body: BodyIn<'editMemory'> = { ...fields, ...(shares ? { visibility: audience, groups } : {}) };
   return await askAsMember(ctx, (hub) => hub.call('editMemory', { params: { memory: id }, body }));
 }
@@ -76,31 +82,66 @@ async function share(
   const { content, category, tags, importance, project, expires_at } = { ...old, ...fields };
   const text = { content, category, tags, importance };
   const optional = { project: project ?? undefined, expires_at: expires_at ?? undefined };
-  return await leave(ctx, id, await storeMemory(ctx, { ...text, ...optional, ...audience }));
+  return await leave(ctx, id, await storeOnce(ctx, id, { ...text, ...optional, ...audience }));
+}
+
+/** Stores what was private under `id`; made again after its answer was lost, by whatever process, it is shared once. */
+async function storeOnce(ctx: ClientContext, id: string, memory: NewMemory): Promise<MemoryItem> {
+  const key = createHash('sha256').update(`share ${id}`).digest('base64url');
+  try {
+    const shared = await storeMemory(ctx, memory, key);
+    // It was shared before and forgotten since: what is answered holds nothing any more.
+    return shared.content === '' ? await storeMemory(ctx, memory) : shared;
+  } catch (thrown) {
+    if (!(thrown instanceof HaiveError) || !UNANSWERED.includes(thrown.code)) throw thrown;
+    const { code, message, details } = thrown;
+    const again = ctx.config.memory_server === undefined ? ' The same edit, made again, shares it once.' : '';
+    throw new HaiveError(code, `${id} is here as it was, and may be shared already (${message})`, {
+      cause: thrown,
+      hint: `Others may read it already: look with \`hv memories\`.${again}`,
+      details: { ...details },
+    });
+  }
 }
 
 /** From the hub to this machine: the hub hears nothing of what changes, and forgets what it had once that is kept here. */
-async function withdraw(
-  ctx: ClientContext,
-  id: string,
-  fields: Fields,
-  confidentiality: PrivateMemory['confidentiality'],
-): Promise<MemoryItem> {
-  // An edit of nothing answers the memory, and only to whom may change it.
-  const {
-    visibility: _v,
-    groups: _g,
-    machine: _m,
-    ...shared
-  } = await askAsMember(ctx, (hub) => hub.call('editMemory', { params: { memory: id }, body: {} }));
+async function withdraw(ctx: ClientContext, id: string, change: Partial<PrivateMemory>): Promise<MemoryItem> {
+  const own = ownIdOf(id);
+  const before = (await ownMemories(ctx)).some((m) => m.id === own);
+  const found = await toWithdraw(ctx, id).catch((thrown: unknown) => {
+    // The hub was told to forget it before, and only its answer was lost.
+    if (before && thrown instanceof HaiveError && thrown.code === 'MEMORY_NOT_FOUND') return null;
+    throw thrown;
+  });
+  if (found === null) return await changeOwn(ctx, own, change);
+  const { visibility: _v, groups: _g, machine: _m, ...shared } = found;
   const kept = await changePrivateMemories(ctx.machine, (all) => {
-    const own = ownIdOf(id);
     // It is here already where the hub could not be told to forget it.
-    const before = all.find((m) => m.id === own) ?? { ...shared, id: own };
-    const next = { ...before, ...fields, confidentiality, updated_at: ctx.clock().toISOString() };
+    const old = all.find((m) => m.id === own) ?? { ...shared, id: own };
+    const next = { ...old, ...change, updated_at: ctx.clock().toISOString() };
     return { next: [...all.filter((m) => m.id !== own), next], result: next };
   });
   return await leave(ctx, id, itemOf(ctx, kept));
+}
+
+/** The memory at the hub, where it may be taken to this machine. @throws HaiveError MEMORY_NOT_FOUND, FORBIDDEN */
+async function toWithdraw(ctx: ClientContext, id: string): Promise<MemoryItem> {
+  return await askAsMember(ctx, async (hub) => {
+    // An edit of nothing answers the memory, and only to whom may change it.
+    const found = await hub.call('editMemory', { params: { memory: id }, body: {} });
+    if (found.machine === hereName(ctx)) return found;
+    // A machine may change its own alone, also where it had another name; an operator any, but has no place for it here.
+    const { token } = await hub.call('whoami');
+    const any = token.roles.some((role) => role === 'admin' || role === 'operator');
+    if (!any || found.machine === token.name || found.machine.endsWith(` (by ${token.name})`)) return found;
+    throw new HaiveError(
+      'FORBIDDEN',
+      `The memory ${id} is ${found.machine}'s: private, only this machine would have it`,
+      {
+        hint: `Make it private there (hv memories edit ${id} on ${found.machine}), or have it forgotten: hv memories forget ${id}`,
+      },
+    );
+  });
 }
 
 /** Takes a memory from where it was, once it is kept elsewhere. */
@@ -111,11 +152,18 @@ async function leave(ctx: ClientContext, id: string, kept: MemoryItem): Promise<
     if (!(thrown instanceof HaiveError)) throw thrown;
     if (thrown.code === 'MEMORY_NOT_FOUND') return kept;
     const { code, message, details } = thrown;
-    throw new HaiveError(code, `Kept as ${kept.id}, but ${id} is still there as it was (${message})`, {
-      cause: thrown,
-      hint: `Forget ${id}.${isOwn(id) ? '' : ' Until then others read it.'}`,
-      details: { ...details, kept: kept.id },
-    });
+    const unsure = UNANSWERED.includes(code);
+    throw new HaiveError(
+      code,
+      `Kept as ${kept.id}, but ${id} ${unsure ? 'may still be' : 'is still'} there as it was (${message})`,
+      {
+        cause: thrown,
+        hint: unsure
+          ? `Make the same edit again. Until then others may read ${id}.`
+          : `Forget ${id}.${isOwn(id) ? '' : ' Until then others read it.'}`,
+        details: { ...details, kept: kept.id },
+      },
+    );
   }
   return kept;
 }

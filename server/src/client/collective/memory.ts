@@ -63,9 +63,10 @@ export const ALL_HOURS = 87_600;
 /**
  * Keeps a memory: on this machine alone when it is private or not for others, else where the collective's memories are.
  * Naming groups makes it theirs.
+ * @param key the hub keeps the same memory once under it
  * @throws HaiveError MEMORY_STAYS_HERE, BAD_REQUEST (groups against visibility), HUB_NOT_CONFIGURED, and what the hub says
  */
-export async function storeMemory(ctx: ClientContext, memory: NewMemory): Promise<MemoryItem> {
+export async function storeMemory(ctx: ClientContext, memory: NewMemory, key?: string): Promise<MemoryItem> {
   const confidentiality = memory.confidentiality ?? 'normal';
   const audience = audienceOf(memory.visibility, memory.groups);
   const visibility = audience ?? (confidentiality === 'normal' ? 'collective' : 'private');
@@ -83,7 +84,7 @@ export async function storeMemory(ctx: ClientContext, memory: NewMemory): Promis
     });
   }
   const body = { ...memory, visibility, confidentiality: 'normal' } as BodyIn<'storeMemory'>;
-  return await askOnce(ctx, 'storeMemory', body);
+  return await askOnce(ctx, 'storeMemory', body, key);
 }
 
 /**
