@@ -169,6 +169,29 @@ describe.each(ENGINES)('publish, status and removal on %s', (engine) => {
       expect(await publish('alpha', all)).toMatchObject({ id: 'plugin_alpha_1.0.1' });
     });
 
+    it('forgets no release that waits because of a prerelease that was offered since', async () => {
+      await registered('1.0.0');
+      await publish('alpha', { target_groups: ['web'] });
+      await registered('1.1.0', '1.2.0-rc.1');
+      await publish('alpha@1.2.0-rc.1', { target_groups: ['beta'] });
+      await expect(publish('alpha', all)).rejects.toMatchObject(refused('1.2.0-rc.1', '1.1.0'));
+      await publish('alpha@1.1.0', all);
+      expect(await publish('alpha', all)).toMatchObject({ id: 'plugin_alpha_1.1.0' });
+    });
+
+    it('offers no prerelease where a higher one waits', async () => {
+      await registered('1.0.0');
+      await publish('alpha', all);
+      await registered('2.0.0-rc.2', '2.0.0-rc.1');
+      await expect(publish('alpha', all)).rejects.toMatchObject(refused('2.0.0-rc.1', '2.0.0-rc.2'));
+    });
+
+    it('passes over a prerelease that waits beside releases', async () => {
+      await registered('2.0.0-rc.1', '1.0.0');
+      await publish('alpha@1.0.0', all);
+      expect(await publish('alpha', { target_groups: ['web'] })).toMatchObject({ id: 'plugin_alpha_1.0.0' });
+    });
+
     it('passes over what stayed behind', async () => {
       await registered('1.0.0', '1.1.0');
       expect(await publish('alpha', all)).toMatchObject({ id: 'plugin_alpha_1.1.0' });

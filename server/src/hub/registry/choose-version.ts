@@ -101,16 +101,38 @@ export function findToPublish(catalogue: Catalogue, ref: string, principal: Prin
   const all = versionsOf(catalogue, name, visible);
   const open = (range === null ? all : inRange(all, range)).filter((v) => OPEN.includes(v.status));
   const last = open.reduce((a, b) => (b.createdAt > a.createdAt ? b : a), found);
-  const other = highest(open.filter((v) => v !== last));
-  if (other === undefined) return last;
-  const isNewest = semverGt(last.version, other.version);
-  if (last.status !== 'registered' && (isNewest || other.status !== 'registered')) return found;
+  const other = last.status === 'registered' ? rivalOf(last, open) : stillWaiting(found, open);
+  if (other === undefined) return last.status === 'registered' ? last : found;
   // An operator who publishes has approved: never by accident what somebody else registered meanwhile.
-  if (last.status === 'registered' && isNewest && hasRegistered(principal, last)) return last;
+  if (last.status === 'registered' && semverGt(last.version, other.version) && hasRegistered(principal, last))
+    return last;
   const versions = [last.version, other.version];
   throw new HaiveError(
     'BAD_REQUEST',
     `${ref} may mean ${last.version}, which ${last.publisher} registered last (${last.status}), or ${other.version} (${other.status})`,
     { hint: `Name one: ${versions.map((version) => `${name}@${version}`).join(' or ')}.`, details: { versions } },
+  );
+}
+
+const isRelease = ({ version }: CatalogueVersion): boolean => semverPrerelease(version) === null;
+
+/** The highest beside `version`: of releases, as prereleases go on beside them, and of all for a prerelease. */
+function rivalOf(version: CatalogueVersion, open: readonly CatalogueVersion[]): CatalogueVersion | undefined {
+  const others = open.filter((v) => v !== version);
+  return isRelease(version) ? highest(others) : others[0];
+}
+
+/** The highest that waits and was not passed over by a later and higher one that is offered; a prerelease does not stand for a release. */
+function stillWaiting(found: CatalogueVersion, open: readonly CatalogueVersion[]): CatalogueVersion | undefined {
+  const passes = (by: CatalogueVersion, v: CatalogueVersion): boolean =>
+    by.status !== 'registered' &&
+    by.createdAt > v.createdAt &&
+    semverGt(by.version, v.version) &&
+    (isRelease(by) || !isRelease(v));
+  return highest(
+    open.filter(
+      (v) =>
+        v.status === 'registered' && (isRelease(v) || !isRelease(found)) && !open.some((other) => passes(other, v)),
+    ),
   );
 }
