@@ -129,6 +129,45 @@ describe.each(ENGINES)('what only some may have, on %s', (engine) => {
       }
     });
 
+    it('is seen by no others when it was sent back, revoked or deleted without ever being offered', async () => {
+      const owner = await t.token(['publisher'], { name: 'eve' });
+      const ended: Record<string, () => Promise<unknown>> = {
+        'eves-sent': async () =>
+          (await post('/api/plugins/eves-sent@1.0.0/reject', t.admin, { reason: 'no' })).expect(200),
+        'eves-revoked': async () =>
+          (await post('/api/plugins/eves-revoked@1.0.0/revoke', owner, { reason: 'bad' })).expect(200),
+        'eves-deleted': async () =>
+          (await ask(t.url, 'DELETE', '/api/plugins/eves-deleted', { token: owner })).expect(200),
+      };
+      const others = [
+        (await t.machine('eve-box')).token,
+        await t.token(['reader'], { name: 'eve' }),
+        await t.token(['publisher'], { name: 'eve' }),
+      ];
+      for (const [name, end] of Object.entries(ended)) {
+        (await register(t.url, owner, { name })).expect(200);
+        await end();
+        for (const token of [owner, t.admin]) expect((await get(`/api/plugins/${name}`, token)).status).toBe(200);
+        for (const token of others) {
+          for (const path of paths(name)) expect((await get(path, token)).code).toBe('PLUGIN_NOT_FOUND');
+          for (const status of ['deleted', 'revoked'])
+            expect(JSON.stringify(await get(`/api/plugins?status=${status}`, token))).not.toContain(name);
+        }
+      }
+    });
+
+    it('stays known to all when it was offered once and is gone', async () => {
+      const owner = await t.token(['publisher'], { name: 'fay' });
+      for (const version of ['1.0.0', '2.0.0']) (await register(t.url, owner, { name: 'fays', version })).expect(200);
+      const body = { plugin_id: 'plugin_fays_1.0.0', all: true, accept_surface: true };
+      (await post('/api/plugins/publish', owner, body)).expect(200);
+      (await ask(t.url, 'DELETE', '/api/plugins/fays', { token: owner })).expect(200);
+      const reader = await t.token(['reader'], { name: 'gus' });
+      const page = (await get('/api/plugins/fays', reader)).expect(200);
+      expect(page).toMatchObject({ version: '1.0.0', status: 'deleted', versions: [{ version: '1.0.0' }] });
+      expect((await get('/api/plugins/fays', owner)).expect(200).versions).toHaveLength(2);
+    });
+
     it('stays its own when it is rotated, however often, and may be published by it', async () => {
       const first = await t.token(['publisher'], { name: 'bob' });
       (await register(t.url, first, { name: 'bobs' })).expect(200);

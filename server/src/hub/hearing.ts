@@ -3,7 +3,7 @@ import type { Progress } from '../contract/messages.ts';
 import type { EventRecord } from '../storage/event-queries.ts';
 import { isOperator } from './auth.ts';
 import type { Principal } from './context.ts';
-import { maySee } from './registry/access.ts';
+import { isOwnAffair, maySee } from './registry/access.ts';
 import type { Catalogue, CatalogueVersion } from './registry/snapshot.ts';
 
 /** What one caller hears of what happens. Operators hear all, others nothing that lists and pages keep from them. */
@@ -23,8 +23,7 @@ export function hearsPart(principal: Principal): boolean {
 /** @param catalogue not older than what is to be heard; only for who `hearsPart` */
 export function hearingOf(principal: Principal, catalogue: Catalogue | undefined): Hearing {
   if (!hearsPart(principal)) return EVERYTHING;
-  const knows = (version: CatalogueVersion | undefined): boolean =>
-    version !== undefined && mayKnow(principal, version);
+  const knows = (version: CatalogueVersion | undefined): boolean => version !== undefined && maySee(principal, version);
   const knowsId = (id: unknown): boolean => knows(catalogue?.byId.get(String(id)));
   /** A name that the registry does not have is no secret of its own. */
   const knowsName = (name: unknown): boolean => {
@@ -69,7 +68,7 @@ export function hearingOf(principal: Principal, catalogue: Catalogue | undefined
 
   function knowsOwn({ data }: EventRecord): boolean {
     const version = catalogue?.byId.get(String(data.id));
-    return version !== undefined && maySee(principal, { ...version, status: 'registered' });
+    return version !== undefined && isOwnAffair(principal, version);
   }
 }
 
@@ -80,8 +79,3 @@ const BEFORE_OFFER = new Set(['plugin.registered', 'plugin.held', 'plugin.reject
 const OF_MACHINES = /^(machine|override|install|uninstall)\./;
 /** What every plan, or `GET /api/keys` and `GET /api/groups`, says to all. */
 const OF_ALL = new Set(['key.rotated', 'key.revoked', 'hub.epoch', 'group.approvals']);
-
-/** One that was never offered stays its publisher's and the operators' also when it is gone. */
-function mayKnow(principal: Principal, version: CatalogueVersion): boolean {
-  return maySee(principal, version.publishedAt ? version : { ...version, status: 'registered' });
-}

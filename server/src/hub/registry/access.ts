@@ -8,9 +8,14 @@ import type { Catalogue, CatalogueVersion } from './snapshot.ts';
 
 type Registrant = Pick<CatalogueVersion, 'publisher' | 'publisherToken'>;
 
-/** A registered version is known to operators and to whoever registered it; every other status to all who read. */
-export function maySee(principal: Principal, version: Registrant & Pick<CatalogueVersion, 'status'>): boolean {
-  return version.status !== 'registered' || isOperator(principal) || isPublisherOf(principal, version);
+/** What was offered once is known to all who read; what never was, also when it was sent back or deleted, as `isOwnAffair` says. */
+export function maySee(principal: Principal, version: Registrant & Pick<CatalogueVersion, 'publishedAt'>): boolean {
+  return Boolean(version.publishedAt) || isOwnAffair(principal, version);
+}
+
+/** True for operators and for whoever registered the version. */
+export function isOwnAffair(principal: Principal, version: Registrant): boolean {
+  return isOperator(principal) || isPublisherOf(principal, version);
 }
 
 /** Only for who may register: machines choose their names. */
