@@ -11,6 +11,7 @@ import { pluginId } from '../domain/version-record.ts';
 import { isSettled } from './acceptance.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import type { HubClient } from './hub-client.ts';
+import { requireMayPublish } from './may-publish.ts';
 import { type PublishTarget, packFolder } from './publish.ts';
 import { known, revokedLike } from './revoked-content.ts';
 
@@ -39,7 +40,7 @@ export interface PublishPreview {
 
 /**
  * What publishing would do, without sending anything but questions.
- * @throws HaiveError as packing, TARGET_REQUIRED, GROUP_NOT_ALLOWED, and those of the hub
+ * @throws HaiveError as packing, FORBIDDEN, TARGET_REQUIRED, GROUP_NOT_ALLOWED, and those of the hub
  */
 export async function previewPublish(ctx: ClientContext, path: string, target: PublishTarget): Promise<PublishPreview> {
   const packed = await packFolder(ctx, path);
@@ -47,6 +48,7 @@ export async function previewPublish(ctx: ClientContext, path: string, target: P
   const groups = targetGroups(packed, target);
   const hub = await hubFor(ctx, 'author');
   try {
+    await requireMayPublish(hub);
     const fits = await reached(hub, packed, groups);
     const before = await difference(hub, packed);
     const instead = fits === null || before === null ? [] : await newerOn(hub, packed, new Set(fits));

@@ -1,8 +1,7 @@
 import { brotliCompressSync, constants } from 'node:zlib';
-import { ENDPOINTS, type Reply } from '../contract/endpoints.ts';
+import type { Reply } from '../contract/endpoints.ts';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../contract/frames.ts';
 import { PUBLISHER_KEY_HEADER } from '../contract/headers.ts';
-import type { Role } from '../contract/roles.ts';
 import { type Envelope, sealJson } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
 import type { Finding } from '../domain/findings.ts';
@@ -15,6 +14,7 @@ import { type Accept, acceptFirst, firstSurfaceOf } from './acceptance.ts';
 import { readAuthorFiles } from './author-files.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import type { HubClient } from './hub-client.ts';
+import { mayPublish, requireMayPublish, withReviewer } from './may-publish.ts';
 import { ask } from './registry.ts';
 
 export interface PublishProgress {
@@ -48,8 +48,6 @@ export interface PublishResult extends Reply<'publish'> {
   /** False when the same bytes were registered before. */
   created: boolean;
 }
-
-const PUBLISHERS: readonly Role[] = ENDPOINTS.publish.access;
 
 type Progress = ((progress: PublishProgress) => void) | undefined;
 
@@ -91,19 +89,6 @@ export async function registerPlugin(
   } finally {
     hub.close();
   }
-}
-
-async function mayPublish(hub: HubClient): Promise<boolean> {
-  const { token } = await hub.call('whoami');
-  return token.roles.some((role) => role === 'admin' || PUBLISHERS.includes(role));
-}
-
-/** Asked before anything is sent: what is registered has used up its number. @throws HaiveError FORBIDDEN and others of the hub */
-export async function requireMayPublish(ctx: ClientContext): Promise<void> {
-  if (await ask(ctx, 'author', mayPublish)) return;
-  throw new HaiveError('FORBIDDEN', 'This token may register plugins, not publish them; nothing was sent', {
-    hint: 'Run `hv register` with the same folder: an operator looks at it and publishes it (`hv review`).',
-  });
 }
 
 async function sendPacked(
@@ -187,7 +172,8 @@ export async function publishRegistered(
     return await send(ref, target.accept === true);
   } catch (thrown) {
     const first = firstSurfaceOf(thrown);
-    if (first === null || typeof target.accept !== 'function' || !(await target.accept(first))) throw thrown;
+    if (first === null || typeof target.accept !== 'function' || !(await target.accept(first)))
+      throw withReviewer(thrown, ref);
     // What was looked at, not what the range means by now.
     return await send(first.id, true);
   } finally {
@@ -214,7 +200,7 @@ export async function publishFolder(
 ): Promise<PublishResult> {
   onProgress?.({ step: 'read' });
   const packed = await packFolder(ctx, path);
-  await requireMayPublish(ctx);
+  await ask(ctx, 'author', requireMayPublish);
   const accept = (await acceptFirst(ctx, packed, target.accept)) || target.accept;
   const registered = await ask(ctx, 'author', (hub) => sendPacked(ctx, hub, packed, onProgress));
   onProgress?.({ step: 'publish' });

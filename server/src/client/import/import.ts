@@ -5,6 +5,7 @@ import { isUndeclared } from '../../domain/surface-change.ts';
 import { meantHint } from '../../domain/validate/suggest.ts';
 import { type ClientContext, hubFor } from '../context.ts';
 import type { HubClient } from '../hub-client.ts';
+import { requireMayPublish } from '../may-publish.ts';
 import { type PublishTarget, targetBody } from '../publish.ts';
 import { known } from '../revoked-content.ts';
 import { type CatalogueRow, parseCatalogue } from './catalogue.ts';
@@ -63,7 +64,8 @@ function absentFrom(names: readonly string[], absent: readonly string[]): HaiveE
 /**
  * Takes every plugin of a marketplace into the registry. One that cannot be taken never stops the rest; what the registry has
  * already is left alone, so a run that was stopped goes on where it was.
- * @throws HaiveError NOT_FOUND, CATALOGUE_INVALID, BAD_REQUEST and those of the hub that concern the whole (UNAUTHENTICATED …)
+ * @throws HaiveError NOT_FOUND, CATALOGUE_INVALID, BAD_REQUEST, FORBIDDEN (it may not publish: nothing is taken) and those
+ * of the hub that concern the whole (UNAUTHENTICATED …)
  */
 export async function importMarketplace(
   ctx: ClientContext,
@@ -75,6 +77,7 @@ export async function importMarketplace(
   const source = await openSource(from, cwd);
   const hub = await hubFor(ctx, 'author');
   try {
+    if (options.publish !== undefined) await requireMayPublish(hub, 'Run it without --publish');
     const { rows, pluginRoot } = parseCatalogue(source.catalogue, source.origin);
     const wanted = options.only === undefined ? rows : rows.filter((r) => options.only?.includes(r.name));
     const absent = (options.only ?? []).filter((name) => !rows.some((r) => r.name === name));

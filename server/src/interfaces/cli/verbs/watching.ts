@@ -1,4 +1,5 @@
-import { requireMayPublish } from '../../../client/publish.ts';
+import { requireMayPublish } from '../../../client/may-publish.ts';
+import { ask } from '../../../client/registry.ts';
 import { openWatcher, type WatchedMachine, type WatchResult } from '../../../client/watch.ts';
 import { clean, type Style, table } from '../output.ts';
 import type { VerbCall, VerbOutput } from '../verb.ts';
@@ -10,7 +11,7 @@ const QUIET_MS = 30_000;
 export async function watched(call: VerbCall, publish: (call: VerbCall) => Promise<VerbOutput>): Promise<VerbOutput> {
   const ctx = await call.open();
   // Who may not publish may perhaps not listen either; the refusal of publishing says what to do instead.
-  await requireMayPublish(ctx);
+  await ask(ctx, 'author', requireMayPublish);
   const watcher = await openWatcher(ctx);
   try {
     const output = await publish(call);
