@@ -7,7 +7,7 @@ import { syncMachine } from '../../server/src/client/sync.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
 import { withLock } from '../../server/src/machine/lock.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
-import { joinedMachine, json, type ScriptedHub, scriptedHub, serve, version } from './scripted-hub.ts';
+import { joinedMachine, json, problem, type ScriptedHub, scriptedHub, serve, version } from './scripted-hub.ts';
 
 const PLAN = 'GET /api/machines/me/plan';
 const HOLD = 'PUT /api/machines/me/overrides/alpha';
@@ -90,6 +90,24 @@ it('a hold that was lifted before the hub heard of it is not told any more', asy
   const { changed } = await updatePlugins(await m.reopen(), ['alpha']);
   expect(changed.updated).toEqual([{ name: 'alpha', from: '1.0.0', to: '3.0.0' }]);
   expect([overrides, await kept(), await live()]).toEqual([[], [], '3.0.0']);
+});
+
+it('a rollback to a version that did not come names the pin where the hub cannot be told to take it back', async () => {
+  hub.answers['GET /api/machines/me'] = (_, response) => json(response, NO_OVERRIDES);
+  hub.answers['POST /api/plugins/alpha/install'] = (_, response) => problem(response, 409, 'STATUS_FORBIDS', 'no');
+  const failed = rollbackPlugin(await m.reopen(), 'alpha', '0.5.0');
+  await expect(failed).rejects.toMatchObject({
+    code: 'STATUS_FORBIDS',
+    hint: expect.stringContaining('may have pinned alpha to 0.5.0 here: `hv install alpha` frees it'),
+  });
+  const cleared = 'DELETE /api/machines/me/overrides/alpha';
+  expect(hub.seen).toContain(cleared);
+  hub.answers[cleared] = (_, response) => json(response, { ok: true, seq: 1 });
+  await expect(rollbackPlugin(await m.reopen(), 'alpha', '0.5.0')).rejects.toMatchObject({
+    code: 'STATUS_FORBIDS',
+    hint: 'hint of STATUS_FORBIDS',
+  });
+  expect(await live()).toBe('3.0.0');
 });
 
 it('a plan that another process has overtaken while the lock was waited for is asked for again', async () => {

@@ -67,7 +67,7 @@ export async function installPlugin(
       ...passedOn(options),
     });
     const here = (await readReceipts(ctx.machine)).plugins[answer.name];
-    if (here === undefined) throw notCome(answer.name, sync);
+    if (here === undefined || stayedAway(answer.name, sync)) throw notCome(answer.name, sync, here);
     return { ...answer, version: here.version, sync };
   } finally {
     hub.close();
@@ -96,9 +96,12 @@ async function installElsewhere(
       const asked = { mode: 'explicit', only, reason: 'install', force, confirmed, since } as const;
       return syncMachine(ctx, { ...asked, ...passedOn(options) });
     });
-    const failed = sync !== null && (await readReceipts(ctx.machine)).plugins[answer.name] === undefined;
+    const here = (await readReceipts(ctx.machine)).plugins[answer.name];
+    const failed = sync !== null && (here === undefined || stayedAway(answer.name, sync));
     const rows = answer.machines.map((m) =>
-      failed && m.machine === ctx.config.machine?.name ? { ...m, problem: notCome(answer.name, sync).message } : m,
+      failed && m.machine === ctx.config.machine?.name
+        ? { ...m, problem: notCome(answer.name, sync, here).message }
+        : m,
     );
     return { ...answer, machines: rows, warnings: [...answer.warnings, ...warnings], sync };
   } finally {
@@ -106,13 +109,26 @@ async function installElsewhere(
   }
 }
 
-/** Why what was asked for is not here after a sync. */
-export function notCome(name: string, sync: Pick<SyncResult, 'problems' | 'waiting'>): HaiveError {
+type Left = Pick<SyncResult, 'problems' | 'waiting'>;
+
+/** Whether a sync left the version that was asked for away, also where another one stays installed. */
+const stayedAway = (name: string, { problems, waiting }: Left): boolean =>
+  problems.some((p) => p.name === name && p.where === 'machine') || waiting.some((w) => w.name === name);
+
+/** Why what was asked for is not here after a sync, and what `stays` instead. */
+export function notCome(name: string, sync: Left, stays?: { version: string }): HaiveError {
   const failed = sync.problems.find((p) => p.name === name);
   const wait = sync.waiting.find((w) => w.name === name);
   const why = failed?.message ?? wait?.detail ?? "the hub's plan does not hold it";
   const { hint } = failed ?? {};
-  return new HaiveError(asCode(failed?.code), `${name} was not installed: ${why}`, hint === undefined ? {} : { hint });
+  const version = failed?.version ?? wait?.to;
+  const what = stays === undefined || version == null ? name : `${name} ${version}`;
+  const rest = stays === undefined ? '' : `; ${stays.version} stays`;
+  return new HaiveError(
+    asCode(failed?.code),
+    `${what} was not installed: ${why}${rest}`,
+    hint === undefined ? {} : { hint },
+  );
 }
 
 const passedOn = ({ onProgress, discardEdits }: InstallOptions): Pick<SyncOptions, 'onProgress' | 'discardEdits'> => ({

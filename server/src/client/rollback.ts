@@ -8,11 +8,10 @@ import { type Receipt, type Receipts, readReceipts, type TreeReceipt } from '../
 import { applyChange, type Change, recover } from '../machine/transaction.ts';
 import { planRollback } from '../machine/versions-on-disk.ts';
 import { type ClientContext, hubFor } from './context.ts';
-import { hubIsAway } from './hub-client.ts';
-import { installPlugin, notCome } from './install.ts';
 import { notingFailure } from './local-audit.ts';
 import { installedHere } from './not-installed.ts';
 import { sendReport } from './report.ts';
+import { rollbackFromHub } from './rollback-from-hub.ts';
 import { spool, unspool } from './spool.ts';
 import { PATIENCE } from './sync/options.ts';
 
@@ -29,7 +28,8 @@ export interface RollbackResult {
 
 /**
  * Goes back to a version that is still on this disk, without the network, and holds it: no sync moves it until `hv update NAME`.
- * A version that was named and is not here any more is installed from the hub instead.
+ * A version that was named and is not here any more is installed from the hub instead; where that fails, what was said of the plugin
+ * before (a hold, an installation) holds again.
  * @param ref NAME, NAME@VERSION or an id
  * @param version the exact version to go to; the reference's own when absent, the one before where that names none either
  * @throws HaiveError NOT_INSTALLED, VERSION_INVALID, ID_MISMATCH, ROLLBACK_UNAVAILABLE, DEPENDENCY_CONFLICT, LOCKED, those of
@@ -40,7 +40,7 @@ export async function rollbackPlugin(ctx: ClientContext, ref: string, version?: 
   const { name, to } = target(ref, version);
   const here = installedHere(await readReceipts(machine), name);
   if (to !== undefined && to !== here.version && !here.previous.some((p) => p.version === to)) {
-    return fromHub(ctx, name, here.version, to);
+    return rollbackFromHub(ctx, name, here.version, to);
   }
   const { note, ...moved } = await withLock(
     machine,
@@ -142,19 +142,5 @@ async function tellHub(
   } catch (thrown) {
     const { code } = toHaiveError(thrown);
     return { hubTold: false, warnings: [`The hub was not told (${code}). It will be with the next sync`] };
-  }
-}
-
-async function fromHub(ctx: ClientContext, name: string, from: string, to: string): Promise<RollbackResult> {
-  try {
-    const { version, sync } = await installPlugin(ctx, `${name}@${to}`);
-    if (version !== to) throw notCome(name, sync ?? { problems: [], waiting: [] });
-    return { name, from, to, pinned: true, hubTold: true, warnings: sync?.warnings ?? [] };
-  } catch (thrown) {
-    if (!hubIsAway(thrown)) throw thrown;
-    throw new HaiveError('ROLLBACK_UNAVAILABLE', `${name} ${to} is not on this disk, and the hub does not answer`, {
-      cause: thrown,
-      hint: '`hv status NAME` lists the versions that are here.',
-    });
   }
 }

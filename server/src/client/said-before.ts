@@ -1,5 +1,6 @@
+import type { Reply } from '../contract/endpoints.ts';
 import { withLock } from '../machine/lock.ts';
-import { readReceipts, updateReceipts } from '../machine/receipts.ts';
+import { type Receipts, readReceipts, updateReceipts } from '../machine/receipts.ts';
 import type { ClientContext } from './context.ts';
 import type { HubClient } from './hub-client.ts';
 import { keptRemovals, unspool } from './spool.ts';
@@ -20,6 +21,44 @@ export async function releaseHold(ctx: ClientContext, hub: HubClient, name: stri
   }
   await forgetHold(ctx, name);
   return true;
+}
+
+/** What is said of one plugin on this machine. */
+export interface Said {
+  name: string;
+  hold: Receipts['holds'][string] | undefined;
+  overrides: Reply<'machine'>['overrides'];
+}
+
+/** Reads what is said of a plugin here and at the hub, for an order that may fail. @throws HaiveError of the call */
+export async function readSaid(ctx: ClientContext, hub: HubClient, name: string): Promise<Said> {
+  const { overrides } = await hub.call('machine', { params: { machine: 'me' } });
+  const hold = (await readReceipts(ctx.machine)).holds[name];
+  return { name, hold, overrides: overrides.filter((o) => o.name === name) };
+}
+
+/**
+ * Says it again after an order that came to nothing; what the order said instead is taken back.
+ * @throws HaiveError of the calls, LOCKED, and those of files
+ */
+export async function sayAgain(ctx: ClientContext, hub: HubClient, { name, hold, overrides }: Said): Promise<void> {
+  const params = { machine: 'me', name };
+  // The hub may not have heard of the hold yet.
+  const held = hold === undefined ? [] : [{ kind: 'hold' as const, range: hold.version }];
+  const others = overrides.filter((o) => held.length === 0 || o.kind !== 'hold');
+  // A wish before the order's own goes: at no moment is the plugin wanted by nobody, and taken away.
+  for (const { kind, range } of [...others, ...held]) {
+    await hub.call('setOverride', { params, body: { kind, range } });
+  }
+  if (!overrides.some((o) => o.kind === 'install')) {
+    await hub.call('clearOverride', { params, query: { kind: 'install' } });
+  }
+  if (hold === undefined) return;
+  await withLock(ctx.machine, 'hold again', () =>
+    updateReceipts(ctx.machine, (receipts) => {
+      if (receipts.plugins[name]?.digest === hold.digest) receipts.holds[name] = hold;
+    }),
+  );
 }
 
 /** Takes the hold back here alone, where the hub has done so already. */

@@ -125,7 +125,7 @@ export function synced(result: SyncResult): string {
 }
 
 export function installed({ name, machines, warnings, sync }: InstallResult): string {
-  const alone = machines.length === 1 && sync !== null;
+  const alone = machines.length === 1 && machines[0]?.problem === null && sync !== null;
   const lines = machines.map((m) => `${m.machine}: ${m.problem ?? m.version ?? 'nothing'}`);
   const told = alone ? [] : [`${name} goes to ${machines.length} machines`, rows(lines)];
   const said = sync === null ? '' : synced(sync);

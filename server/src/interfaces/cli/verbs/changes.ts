@@ -37,10 +37,11 @@ export const install: Verb = async (call) => {
       ]
     : [`${style.green('✓')} ${answer.name} ${answer.version} is installed`];
   if (sync !== null) lines.push(...syncLines(sync, style));
+  const exit = (sync === null || !ordered ? 0 : exitOf(sync)) || (refused ? 69 : 0);
   return {
     json: { ...answer, sync: sync === null ? null : syncJson(sync) },
     text: lines.join('\n'),
-    ...(refused ? { exit: 69 } : {}),
+    ...(exit === 0 ? {} : { exit }),
   };
 };
 
