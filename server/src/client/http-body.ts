@@ -8,6 +8,8 @@ const LEAST_RATE = 1024;
 /** Bytes a second at which an answer in one piece may take as long as it is. */
 const WHOLE_RATE = 32 * 1024;
 
+const periodOf = ({ timeoutMs = Number.POSITIVE_INFINITY }: HttpAnswer): number => PERIODS * timeoutMs;
+
 /** TIMEOUT of an answer that gives signs of life and does not come. */
 export const tooSlow = (from: string, ms: number): HaiveError =>
   new HaiveError('TIMEOUT', `${from} sends, but too slowly to wait for (${Math.round(ms)} ms)`);
@@ -17,7 +19,7 @@ export const tooSlow = (from: string, ms: number): HaiveError =>
  * @throws HaiveError TIMEOUT when they drip
  */
 export async function* arriving(answer: HttpAnswer): AsyncGenerator<Buffer> {
-  const period = PERIODS * (answer.timeoutMs ?? Number.POSITIVE_INFINITY);
+  const period = periodOf(answer);
   let [waited, got] = [0, 0];
   let asked = performance.now();
   for await (const chunk of answer.body as AsyncIterable<Buffer>) {
@@ -41,7 +43,7 @@ export async function readAll(answer: HttpAnswer, limit: number): Promise<Buffer
   const chunks: Buffer[] = [];
   let size = 0;
   const begun = performance.now();
-  const period = PERIODS * (answer.timeoutMs ?? Number.POSITIVE_INFINITY);
+  const period = periodOf(answer);
   try {
     for await (const chunk of answer.body as AsyncIterable<Buffer>) {
       size += chunk.length;

@@ -236,3 +236,8 @@ export function hubIsAway(thrown: unknown): boolean {
     ['HUB_UNREACHABLE', 'TIMEOUT', 'SHUTTING_DOWN', 'RATE_LIMITED', 'HUB_ANSWER_INVALID'].includes(thrown.code)
   );
 }
+
+/** True where no whole answer came: what was asked for may have been done all the same. */
+export function isCut(thrown: unknown): boolean {
+  return thrown instanceof HaiveError && ['HUB_ANSWER_INVALID', 'HUB_UNREACHABLE', 'TIMEOUT'].includes(thrown.code);
+}

@@ -7,6 +7,7 @@ import { installBringing } from './bring.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import { installedHere } from './not-installed.ts';
 import { cachedPlan, isPinned } from './plan.ts';
+import { ask } from './registry.ts';
 import { forgetHold, releaseHold, withdrawRemoval } from './said-before.ts';
 import { type SyncOptions, type SyncProgress, type SyncResult, syncMachine } from './sync.ts';
 
@@ -82,31 +83,24 @@ async function installElsewhere(
   options: InstallOptions,
 ): Promise<InstallResult> {
   const since = await readReceipts(ctx.machine);
-  const hub = await hubFor(ctx, 'operator');
-  try {
-    const body = { version, force, ...(machines.includes('*') ? {} : { target_machines: machines }) };
-    const answer = await hub.call('install', { params: { id }, body });
-    const only = [answer.name];
-    const confirmed = options.confirmed === true ? only : [];
-    const told = answer.machines.filter((m) => m.problem === null).map((m) => m.machine);
-    const { sync, warnings } = await alsoHere(ctx, told, async () => {
-      // The hub has lifted it with the order.
-      await forgetHold(ctx, answer.name);
-      await withdrawRemoval(ctx, answer.name);
-      const asked = { mode: 'explicit', only, reason: 'install', force, confirmed, since } as const;
-      return syncMachine(ctx, { ...asked, ...passedOn(options) });
-    });
-    const here = (await readReceipts(ctx.machine)).plugins[answer.name];
-    const failed = sync !== null && (here === undefined || stayedAway(answer.name, sync));
-    const rows = answer.machines.map((m) =>
-      failed && m.machine === ctx.config.machine?.name
-        ? { ...m, problem: notCome(answer.name, sync, here).message }
-        : m,
-    );
-    return { ...answer, machines: rows, warnings: [...answer.warnings, ...warnings], sync };
-  } finally {
-    hub.close();
-  }
+  const body = { version, force, ...(machines.includes('*') ? {} : { target_machines: machines }) };
+  const answer = await ask(ctx, 'operator', (hub) => hub.call('install', { params: { id }, body }));
+  const only = [answer.name];
+  const confirmed = options.confirmed === true ? only : [];
+  const told = answer.machines.filter((m) => m.problem === null).map((m) => m.machine);
+  const { sync, warnings } = await alsoHere(ctx, told, async () => {
+    // The hub has lifted it with the order.
+    await forgetHold(ctx, answer.name);
+    await withdrawRemoval(ctx, answer.name);
+    const asked = { mode: 'explicit', only, reason: 'install', force, confirmed, since } as const;
+    return syncMachine(ctx, { ...asked, ...passedOn(options) });
+  });
+  const here = (await readReceipts(ctx.machine)).plugins[answer.name];
+  const failed = sync !== null && (here === undefined || stayedAway(answer.name, sync));
+  const rows = answer.machines.map((m) =>
+    failed && m.machine === ctx.config.machine?.name ? { ...m, problem: notCome(answer.name, sync, here).message } : m,
+  );
+  return { ...answer, machines: rows, warnings: [...answer.warnings, ...warnings], sync };
 }
 
 type Left = Pick<SyncResult, 'problems' | 'waiting'>;

@@ -1,15 +1,13 @@
 import { ENDPOINTS } from '../contract/endpoints.ts';
-import type { Role } from '../contract/roles.ts';
+import { mayUse, type Role } from '../contract/roles.ts';
 import { HaiveError } from '../domain/errors.ts';
 import type { HubClient } from './hub-client.ts';
 
-const opens = (roles: readonly Role[], access: readonly Role[]): boolean =>
-  roles.some((role) => role === 'admin' || access.includes(role));
+const rolesOf = async (hub: HubClient): Promise<readonly Role[]> => (await hub.call('whoami')).token.roles;
 
 /** Whether the token may publish; a contributor's only registers. @throws HaiveError of the hub */
 export async function mayPublish(hub: HubClient): Promise<boolean> {
-  const { token } = await hub.call('whoami');
-  return opens(token.roles, ENDPOINTS.publish.access);
+  return mayUse(await rolesOf(hub), ENDPOINTS.publish.access);
 }
 
 /**
@@ -21,9 +19,9 @@ export async function requireMayPublish(
   hub: HubClient,
   instead = 'Run `hv register` with the same folder',
 ): Promise<void> {
-  const { roles } = (await hub.call('whoami')).token;
-  if (opens(roles, ENDPOINTS.publish.access)) return;
-  if (opens(roles, ENDPOINTS.register.access)) {
+  const roles = await rolesOf(hub);
+  if (mayUse(roles, ENDPOINTS.publish.access)) return;
+  if (mayUse(roles, ENDPOINTS.register.access)) {
     throw new HaiveError('FORBIDDEN', 'This token may register plugins, not publish them; nothing was sent', {
       hint: `${instead}: an operator looks at it and publishes it (\`hv review\`).`,
     });

@@ -50,9 +50,10 @@ export async function previewPublish(ctx: ClientContext, path: string, target: P
   try {
     await requireMayPublish(hub);
     const fits = await reached(hub, packed, groups);
-    const before = await difference(hub, packed);
+    const newest = await known(hub, name);
+    const before = newest === null ? null : difference(newest, packed);
     const instead = fits === null || before === null ? [] : await newerOn(hub, packed, new Set(fits));
-    const revoked = before === null ? null : await revokedLike(packed, (ref) => known(hub, ref));
+    const revoked = await revokedLike(packed, newest, (id) => known(hub, id));
     const others = new Set(instead.flatMap((other) => other.machines));
     return {
       id: pluginId(name, version),
@@ -148,9 +149,7 @@ async function newerOn(
   return [...by].map(([newer, names]) => ({ version: newer, machines: names }));
 }
 
-async function difference(hub: HubClient, packed: Packed): Promise<PublishPreview['difference']> {
-  const before = await known(hub, packed.record.name);
-  if (before === null) return null;
+function difference(before: Reply<'info'>, packed: Packed): NonNullable<PublishPreview['difference']> {
   const old = new Map(before.files.map((f) => [f.path, f]));
   const now = new Map(packed.record.files.map((f) => [f.path, f]));
   const differs = (path: string): boolean => {

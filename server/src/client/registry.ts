@@ -3,13 +3,14 @@ import { readReceipts } from '../machine/receipts.ts';
 import { type ClientContext, hubFor, type Purpose } from './context.ts';
 import type { HubClient } from './hub-client.ts';
 
-/** Opens a connection for one question, with the token that fits, and closes it. */
+/** Opens a connection for one question, with the token that fits, and closes it. @param timeoutMs of each call, milliseconds */
 export async function ask<T>(
   ctx: ClientContext,
   purpose: Purpose,
   question: (hub: HubClient) => Promise<T>,
+  timeoutMs?: number,
 ): Promise<T> {
-  const hub = await hubFor(ctx, purpose);
+  const hub = await hubFor(ctx, purpose, timeoutMs);
   try {
     return await question(hub);
   } finally {

@@ -14,6 +14,7 @@ import { type HubClient, hubIsAway } from './hub-client.ts';
 import { notingFailure } from './local-audit.ts';
 import { notInstalled } from './not-installed.ts';
 import { cachedPlan } from './plan.ts';
+import { ask } from './registry.ts';
 import { spool } from './spool.ts';
 import { syncMachine } from './sync.ts';
 
@@ -118,20 +119,15 @@ async function removeElsewhere(
   purge: string[],
 ): Promise<RemoveResult> {
   const { plugins: before } = await readReceipts(ctx.machine);
-  const hub = await hubFor(ctx, 'operator');
-  try {
-    const body = machines.includes('*') ? {} : { target_machines: machines };
-    const answer = await hub.call('uninstall', { params: { id }, body });
-    const { name, along } = answer;
-    const { sync, warnings } = await alsoHere(ctx, answer.machines, () =>
-      syncMachine(ctx, { mode: 'explicit', only: [name, ...along], reason: 'remove', purge }),
-    );
-    const { plugins: left } = await readReceipts(ctx.machine);
-    const removed = sync === null ? [] : Object.keys(before).filter((here) => left[here] === undefined);
-    return { name, machines: answer.machines, along, removed, warnings: [...warnings, ...(sync?.warnings ?? [])] };
-  } finally {
-    hub.close();
-  }
+  const body = machines.includes('*') ? {} : { target_machines: machines };
+  const answer = await ask(ctx, 'operator', (hub) => hub.call('uninstall', { params: { id }, body }));
+  const { name, along } = answer;
+  const { sync, warnings } = await alsoHere(ctx, answer.machines, () =>
+    syncMachine(ctx, { mode: 'explicit', only: [name, ...along], reason: 'remove', purge }),
+  );
+  const { plugins: left } = await readReceipts(ctx.machine);
+  const removed = sync === null ? [] : Object.keys(before).filter((here) => left[here] === undefined);
+  return { name, machines: answer.machines, along, removed, warnings: [...warnings, ...(sync?.warnings ?? [])] };
 }
 
 /** @returns what goes: the plugin, and what it needs and is needed by */

@@ -16,15 +16,16 @@ export async function known(hub: HubClient, ref: string): Promise<Reply<'info'> 
 
 /**
  * The revoked version that differs from a packed one in nothing but its number; null where there is none.
+ * @param newest what the registry has under its name; null when nothing
  * @param lookUp as `known`
  * @throws HaiveError of the hub
  */
 export async function revokedLike(
   { record, manifest }: Packed,
+  newest: Reply<'info'> | null,
   lookUp: (ref: string) => Promise<Reply<'info'> | null>,
 ): Promise<Reply<'info'> | null> {
-  const versions = (await lookUp(record.name))?.versions ?? [];
-  for (const { id, version, status } of versions) {
+  for (const { id, version, status } of newest?.versions ?? []) {
     if (status !== 'revoked' || version === record.version) continue;
     const old = await lookUp(id);
     if (old !== null && isSameContent({ manifest: manifest.raw, files: record.files }, old)) return old;

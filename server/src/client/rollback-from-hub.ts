@@ -1,10 +1,14 @@
 import { HaiveError, toHaiveError } from '../domain/errors.ts';
 import { readReceipts } from '../machine/receipts.ts';
-import { type ClientContext, hubFor } from './context.ts';
-import { type HubClient, hubIsAway } from './hub-client.ts';
+import type { ClientContext } from './context.ts';
+import { hubIsAway } from './hub-client.ts';
 import { installPlugin, notCome } from './install.ts';
+import { ask } from './registry.ts';
 import type { RollbackResult } from './rollback.ts';
 import { readSaid, type Said, sayAgain } from './said-before.ts';
+
+/** Of one call around a rollback, milliseconds. */
+export const PATIENCE_MS = 5_000;
 
 /**
  * Goes back to a version that is not on this disk any more, which the hub pins here. Where it does not come, what was said of the
@@ -19,7 +23,7 @@ export async function rollbackFromHub(
 ): Promise<RollbackResult> {
   let before: Said | undefined;
   try {
-    before = await withHub(ctx, (hub) => readSaid(ctx, hub, name));
+    before = await ask(ctx, 'machine', (hub) => readSaid(ctx, hub, name), PATIENCE_MS);
     const { version, sync } = await installPlugin(ctx, `${name}@${to}`);
     if (version !== to) throw notCome(name, sync ?? { problems: [], waiting: [] });
     return { name, from, to, pinned: true, hubTold: true, warnings: sync?.warnings ?? [] };
@@ -38,7 +42,7 @@ export async function rollbackFromHub(
 /** @returns false where the hub could not be told; it may still pin the version that did not come */
 async function asBefore(ctx: ClientContext, before: Said): Promise<boolean> {
   try {
-    await withHub(ctx, (hub) => sayAgain(ctx, hub, before));
+    await ask(ctx, 'machine', (hub) => sayAgain(ctx, hub, before), PATIENCE_MS);
     return true;
   } catch (thrown) {
     if (thrown instanceof HaiveError) return false;
@@ -52,13 +56,4 @@ const freed = (name: string, to: string): string =>
 function pinnedTo(name: string, to: string, thrown: unknown): HaiveError {
   const { code, message, hint } = toHaiveError(thrown);
   return new HaiveError(code, message, { cause: thrown, hint: `${hint} ${freed(name, to)}` });
-}
-
-async function withHub<T>(ctx: ClientContext, ask: (hub: HubClient) => Promise<T>): Promise<T> {
-  const hub = await hubFor(ctx, 'machine', 5_000);
-  try {
-    return await ask(hub);
-  } finally {
-    hub.close();
-  }
 }

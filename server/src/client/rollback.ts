@@ -7,11 +7,13 @@ import { withLock } from '../machine/lock.ts';
 import { type Receipt, type Receipts, readReceipts, type TreeReceipt } from '../machine/receipts.ts';
 import { applyChange, type Change, recover } from '../machine/transaction.ts';
 import { planRollback } from '../machine/versions-on-disk.ts';
-import { type ClientContext, hubFor } from './context.ts';
+import type { ClientContext } from './context.ts';
+import type { HubClient } from './hub-client.ts';
 import { notingFailure } from './local-audit.ts';
 import { installedHere } from './not-installed.ts';
+import { ask } from './registry.ts';
 import { sendReport } from './report.ts';
-import { rollbackFromHub } from './rollback-from-hub.ts';
+import { PATIENCE_MS, rollbackFromHub } from './rollback-from-hub.ts';
 import { spool, unspool } from './spool.ts';
 import { PATIENCE } from './sync/options.ts';
 
@@ -130,13 +132,11 @@ async function tellHub(
   note: string,
 ): Promise<{ hubTold: boolean; warnings: string[] }> {
   try {
-    const hub = await hubFor(ctx, 'machine', 5_000);
-    try {
+    const tell = async (hub: HubClient): Promise<void> => {
       await hub.call('setOverride', { params: { machine: 'me', name }, body: { kind: 'hold', range: version } });
       await sendReport(ctx, hub);
-    } finally {
-      hub.close();
-    }
+    };
+    await ask(ctx, 'machine', tell, PATIENCE_MS);
     await unspool(ctx.machine, note);
     return { hubTold: true, warnings: [] };
   } catch (thrown) {

@@ -1,5 +1,5 @@
 import type { Endpoint } from '../contract/endpoint.ts';
-import type { Role } from '../contract/roles.ts';
+import { mayUse } from '../contract/roles.ts';
 import { HaiveError } from '../domain/errors.ts';
 import type { Stamp } from '../storage/store.ts';
 import type { Principal } from './context.ts';
@@ -129,11 +129,6 @@ export function requireAccess(principal: Principal, endpoint: Pick<Endpoint, 'ac
       hint: 'Use a token with a role that the message names.',
     },
   );
-}
-
-/** True when one of the roles is among those allowed; admin may everything. */
-export function mayUse(roles: readonly Role[], access: readonly Role[]): boolean {
-  return roles.some((role) => role === 'admin' || access.includes(role));
 }
 
 /** True for a principal that acts for the whole collective, not for one machine. */

@@ -2,14 +2,14 @@ import { listAudit } from '../storage/audit-queries.ts';
 import { eventsAfter } from '../storage/event-queries.ts';
 import { listGroupMembers } from '../storage/machine-queries.ts';
 import type { UseCase } from './context.ts';
-import { hearingOf, hearsPart } from './hearing.ts';
-import { loadCatalogue, loadRegistry } from './registry/snapshot.ts';
+import { hearingNow } from './hearing.ts';
+import { loadRegistry } from './registry/snapshot.ts';
 import { sortedUnique } from './sorted-unique.ts';
 
 /** Events after a seq that the caller may see; `seq` in the answer is where to ask from next, also past those that it may not. */
 export const events: UseCase<'events'> = async (hub, { principal, query }) => {
   const rows = await eventsAfter(hub.store.read, query.after, query.limit);
-  const hears = hearingOf(principal, hearsPart(principal) ? await loadCatalogue(hub.store) : undefined);
+  const hears = await hearingNow(hub.store, principal);
   return { events: rows.flatMap((row) => hears.event(row) ?? []), seq: rows.at(-1)?.seq ?? query.after };
 };
 

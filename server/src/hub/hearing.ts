@@ -1,10 +1,11 @@
 import type * as z from 'zod';
 import type { Progress } from '../contract/messages.ts';
 import type { EventRecord } from '../storage/event-queries.ts';
+import type { Store } from '../storage/store.ts';
 import { isOperator } from './auth.ts';
 import type { Principal } from './context.ts';
 import { isOwnAffair, maySee } from './registry/access.ts';
-import type { Catalogue, CatalogueVersion } from './registry/snapshot.ts';
+import { type Catalogue, type CatalogueVersion, loadCatalogue } from './registry/snapshot.ts';
 
 /** What one caller hears of what happens. Operators hear all, others nothing that lists and pages keep from them. */
 export interface Hearing {
@@ -19,6 +20,10 @@ const EVERYTHING: Hearing = { event: (event) => event, progress: () => true };
 export function hearsPart(principal: Principal): boolean {
   return !isOperator(principal);
 }
+
+/** By the registry as it is now: for what was read before this is asked. */
+export const hearingNow = async (store: Store, principal: Principal): Promise<Hearing> =>
+  hearingOf(principal, hearsPart(principal) ? await loadCatalogue(store) : undefined);
 
 /** @param catalogue not older than what is to be heard; only for who `hearsPart` */
 export function hearingOf(principal: Principal, catalogue: Catalogue | undefined): Hearing {

@@ -105,10 +105,8 @@ export const rotateToken: UseCase<'rotateToken'> = async (hub, call) => {
   const { result } = await change(hub, call.principal, async ({ tx, at }) => {
     const old = await findTokenById(tx, tokenId);
     if (old === undefined || old.revokedAt !== null) throw new HaiveError('TOKEN_NOT_FOUND', 'This token has ended');
-    const record: TokenRecord = {
-      ...old,
-      ...{ id: newId('token'), createdAt: at, lastUsedAt: null, origin: old.origin ?? old.id },
-    };
+    const origin = old.origin ?? old.id;
+    const record: TokenRecord = { ...old, id: newId('token'), createdAt: at, lastUsedAt: null, origin };
     await insertToken(tx, { ...record, hash: hashSecret(secret) });
     const limits = await findLimits(tx, tokenId);
     if (limits !== undefined) await putLimits(tx, record.id, limits);

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { BodyIn } from '../../contract/endpoints.ts';
+import { mayUse } from '../../contract/roles.ts';
 import { audienceOf } from '../../domain/collective.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { changePrivateMemories, type PrivateMemory } from '../../machine/private-memories.ts';
 import type { ClientContext } from '../context.ts';
+import { isCut } from '../hub-client.ts';
 import { askAsMember } from './member.ts';
 import { type MemoryItem, type NewMemory, staysHere, storeMemory } from './memory.ts';
 import { hereName, isOwn, itemOf, ownIdOf, ownMemories } from './own-memories.ts';
@@ -13,9 +15,6 @@ export type MemoryEdit = Omit<NewMemory, 'content'> & { content?: string | undef
 
 /** What of an edit is kept the same way here and at the hub. */
 type Fields = Partial<Pick<PrivateMemory, 'content' | 'category' | 'tags' | 'project' | 'importance' | 'expires_at'>>;
-
-/** What fails like this may have been done all the same. */
-const UNANSWERED: readonly string[] = ['HUB_UNREACHABLE', 'TIMEOUT', 'HUB_ANSWER_INVALID'];
 
 /**
  * Changes a memory. One that becomes private or confidential is taken from the hub and kept here, one that is shared the
@@ -93,7 +92,7 @@ async function storeOnce(ctx: ClientContext, id: string, memory: NewMemory): Pro
     // It was shared before and forgotten since: what is answered holds nothing any more.
     return shared.content === '' ? await storeMemory(ctx, memory) : shared;
   } catch (thrown) {
-    if (!(thrown instanceof HaiveError) || !UNANSWERED.includes(thrown.code)) throw thrown;
+    if (!(thrown instanceof HaiveError) || !isCut(thrown)) throw thrown;
     const { code, message, details } = thrown;
     const again = ctx.config.memory_server === undefined ? ' The same edit, made again, shares it once.' : '';
     throw new HaiveError(code, `${id} is here as it was, and may be shared already (${message})`, {
@@ -132,7 +131,7 @@ async function toWithdraw(ctx: ClientContext, id: string): Promise<MemoryItem> {
     if (found.machine === hereName(ctx)) return found;
     // A machine may change its own alone, also where it had another name; an operator any, but has no place for it here.
     const { token } = await hub.call('whoami');
-    const any = token.roles.some((role) => role === 'admin' || role === 'operator');
+    const any = mayUse(token.roles, ['operator']);
     if (!any || found.machine === token.name || found.machine.endsWith(` (by ${token.name})`)) return found;
     throw new HaiveError(
       'FORBIDDEN',
@@ -152,7 +151,7 @@ async function leave(ctx: ClientContext, id: string, kept: MemoryItem): Promise<
     if (!(thrown instanceof HaiveError)) throw thrown;
     if (thrown.code === 'MEMORY_NOT_FOUND') return kept;
     const { code, message, details } = thrown;
-    const unsure = UNANSWERED.includes(code);
+    const unsure = isCut(thrown);
     throw new HaiveError(
       code,
       `Kept as ${kept.id}, but ${id} ${unsure ? 'may still be' : 'is still'} there as it was (${message})`,

@@ -61,7 +61,7 @@ export async function readEntry(entry: CatalogueEntry, job: EntryJob, known: Kno
 
 /** A publisher may bring such content back knowingly; a job that takes what is there may not. */
 async function refuseRevoked(packed: Packed, known: Known): Promise<void> {
-  const revoked = await revokedLike(packed, known);
+  const revoked = await revokedLike(packed, await known(packed.record.name), known);
   if (revoked === null) return;
   const { name, version } = packed.record;
   throw new HaiveError(

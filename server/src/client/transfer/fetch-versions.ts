@@ -3,7 +3,7 @@ import { HaiveError } from '../../domain/errors.ts';
 import { openIntake } from '../../machine/intake.ts';
 import type { Machine } from '../../machine/machine.ts';
 import { arriving, brokenOff } from '../http-body.ts';
-import type { HubClient } from '../hub-client.ts';
+import { type HubClient, isCut } from '../hub-client.ts';
 import { readTrust } from '../trust.ts';
 import type { Answering, Asking, TransferOptions, TransferResult, Wanted } from './asking.ts';
 import { keepPack, openBatches } from './batch.ts';
@@ -53,9 +53,6 @@ export async function fetchVersions(
   }
   return result;
 }
-
-const isCut = (thrown: unknown): boolean =>
-  thrown instanceof HaiveError && ['HUB_ANSWER_INVALID', 'HUB_UNREACHABLE', 'TIMEOUT'].includes(thrown.code);
 
 /** @returns true when differences came that did not fit: what they stood for is still lacking */
 async function askOnce(m: Machine, hub: HubClient, wanted: readonly Wanted[], asking: Asking): Promise<boolean> {

@@ -34,11 +34,11 @@ export function broadcastUseCases(bell: InboxBell): Cases {
       const { row, to } = await write(hub, principal, async ({ tx, rev, at, audit }) => {
         const caller = await callerOf(tx, principal);
         const author = caller?.name ?? principal.name;
+        const before = await findBroadcast(tx, id);
+        if (before === undefined) await holdToRate(tx, author, at);
         const machines = await allMachines(tx);
         const to = machines.filter((m) => m.id !== caller?.id && addressed(groups, m)).map((m) => m.id);
-        const before = await findBroadcast(tx, id);
         if (before !== undefined) return { row: before, to };
-        await holdToRate(tx, author, at);
         const made: BroadcastsTable = {
           ...plain,
           id,

@@ -1,13 +1,12 @@
 import type * as z from 'zod';
 import type { ClientMessage, Progress } from '../../contract/messages.ts';
+import { mayUse } from '../../contract/roles.ts';
 import type { EventRow, StatusReport } from '../../contract/schemas.ts';
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
 import { eventsAfter } from '../../storage/event-queries.ts';
 import type { Store } from '../../storage/store.ts';
-import { mayUse } from '../auth.ts';
 import type { Log, Principal } from '../context.ts';
-import { hearingOf, hearsPart } from '../hearing.ts';
-import { loadCatalogue } from '../registry/snapshot.ts';
+import { hearingNow } from '../hearing.ts';
 import { spreadMs } from './rings.ts';
 import type { LiveSocket } from './socket.ts';
 import type { LiveSockets } from './sockets.ts';
@@ -58,8 +57,7 @@ export function createConversation(parts: ConversationParts): (socket: LiveSocke
     for (;;) {
       const mark = parts.told();
       const events = await eventsAfter(store.read, from, EVENTS_PAGE);
-      const catalogue = hearsPart(socket.principal) ? await loadCatalogue(store) : undefined;
-      const hears = hearingOf(socket.principal, catalogue);
+      const hears = await hearingNow(store, socket.principal);
       for (const row of events) {
         const event = hears.event(row);
         if (event !== null) socket.send({ type: 'event', event });
@@ -68,6 +66,8 @@ export function createConversation(parts: ConversationParts): (socket: LiveSocke
       if (events.length < EVENTS_PAGE && mark === parts.told()) break;
     }
     socket.watchedTo = from;
+    // It may have closed meanwhile.
+    if (sockets.all.has(socket)) sockets.watchers.add(socket);
   }
 
   function onMessage(socket: LiveSocket, message: Message): void {

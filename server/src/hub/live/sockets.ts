@@ -5,6 +5,8 @@ export class LiveSockets {
   readonly all = new Set<LiveSocket>();
   /** Those of machines that take parcels. */
   readonly takers = new Set<LiveSocket>();
+  /** Those that watch: they have every event up to `watchedTo`. */
+  readonly watchers = new Set<LiveSocket>();
   private readonly byMachine = new Map<string, LiveSocket[]>();
 
   /** How many machines are connected. */
@@ -33,6 +35,7 @@ export class LiveSockets {
   forget(socket: LiveSocket): void {
     this.all.delete(socket);
     this.takers.delete(socket);
+    this.watchers.delete(socket);
     socket.etag = null;
     const { machineId } = socket.principal;
     if (machineId === null) return;

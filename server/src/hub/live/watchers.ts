@@ -25,7 +25,7 @@ export function createWatchers(store: Store, sockets: LiveSockets, lost: (error:
   function tell(seq: number, catalogue: Catalogue | undefined, say: (hearing: Hearing) => ServerMessage | null): void {
     // Whoever hears everything gets the same frame.
     let whole: Buffer | undefined;
-    for (const socket of sockets.all) {
+    for (const socket of sockets.watchers) {
       if (socket.watchedTo === null || socket.watchedTo >= seq) continue;
       const part = hearsPart(socket.principal);
       if (!part && whole !== undefined) sendTo(socket, whole);
@@ -40,7 +40,7 @@ export function createWatchers(store: Store, sockets: LiveSockets, lost: (error:
   }
 
   function catalogue(): Promise<Catalogue> | undefined {
-    for (const socket of sockets.all)
+    for (const socket of sockets.watchers)
       if (socket.watchedTo !== null && hearsPart(socket.principal)) return loadCatalogue(store);
     return undefined;
   }

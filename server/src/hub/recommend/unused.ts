@@ -28,12 +28,13 @@ export async function unusedOn(hub: HubContext, catalogue: Catalogue, machineId:
     (await usageByMachine(read, daysBefore(now, COUNTS_KEPT_DAYS), machineId)).map((row) => row.plugin_name),
   );
   const found: { name: string; version: string; tokens: number; text: string }[] = [];
-  for (const { name, version, installedAt } of await installationsOf(read, machineId)) {
+  const installed = await installationsOf(read, machineId);
+  for (const { name, version, installedAt } of installed) {
     if (used.has(name) || installedAt.slice(0, 10) > tried) continue;
     const known = catalogue.plugins.get(name)?.find((v) => v.version === version);
     if (known === undefined || !known.components.some((c) => COUNTED.includes(c))) continue;
     // Somebody relies on what others require, whoever is seen to call it.
-    if (isRequired(catalogue, name, await installationsOf(read, machineId))) continue;
+    if (isRequired(catalogue, name, installed)) continue;
     const tokens = await alwaysOn(hub.store, known.id);
     if (tokens === 0) continue;
     const from = since > installedAt.slice(0, 10) ? since : installedAt.slice(0, 10);

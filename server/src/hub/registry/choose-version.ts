@@ -16,9 +16,11 @@ const PREFERENCE: readonly VersionStatus[] = ['published', 'deprecated', 'regist
 /** What may be published, or published to more groups. */
 const OPEN: readonly VersionStatus[] = ['registered', 'published', 'deprecated'];
 
+const isRelease = ({ version }: { version: string }): boolean => semverPrerelease(version) === null;
+
 /** The highest of `versions` (given highest first), a stable one where there is one. */
 export function highest<V extends { version: string }>(versions: readonly V[]): V | undefined {
-  return versions.find((v) => semverPrerelease(v.version) === null) ?? versions[0];
+  return versions.find(isRelease) ?? versions[0];
 }
 
 /** The version that stands for a plugin: the highest of the best status that any has. */
@@ -113,8 +115,6 @@ export function findToPublish(catalogue: Catalogue, ref: string, principal: Prin
     { hint: `Name one: ${versions.map((version) => `${name}@${version}`).join(' or ')}.`, details: { versions } },
   );
 }
-
-const isRelease = ({ version }: CatalogueVersion): boolean => semverPrerelease(version) === null;
 
 /** The highest beside `version`: of releases, as prereleases go on beside them, and of all for a prerelease. */
 function rivalOf(version: CatalogueVersion, open: readonly CatalogueVersion[]): CatalogueVersion | undefined {
