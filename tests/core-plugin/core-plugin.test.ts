@@ -2,7 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { ERRORS } from '../../server/src/domain/errors.ts';
-import { TOOLS } from '../../server/src/interfaces/mcp/tools.ts';
+import { TOOLS } from '../../server/src/interfaces/mcp/tools/index.ts';
 import { claudePluginOk } from '../client/harness/claude-plugin.ts';
 import { pluginCopy, REPOSITORY } from '../support/repository.ts';
 import { tempHome } from '../support/temp-home.ts';

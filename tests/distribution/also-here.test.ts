@@ -1,7 +1,8 @@
 // An order for machines of which this one is one: it is carried out here before the answer, the others follow by themselves.
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { ClientContext } from '../../server/src/client/context.ts';
-import { installPlugin } from '../../server/src/client/install.ts';
+import { installPlugin, updatePlugins } from '../../server/src/client/install.ts';
+import { ask } from '../../server/src/client/registry.ts';
 import { removePlugin } from '../../server/src/client/remove.ts';
 import { rollbackPlugin } from '../../server/src/client/rollback.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';
@@ -55,4 +56,17 @@ it('lifts the hold of a rollback, as the order does at the hub', async () => {
   await installPlugin(operator, 'p', { machines: ['*'] });
   expect(await here(one)).toBe('2.0.0');
   expect((await syncMachine(one.ctx, { mode: 'explicit' })).waiting).toEqual([]);
+});
+
+it("an update ends the hold of a rollback, and leaves an operator's order the operator's", async () => {
+  await installPlugin(operator, 'p', { machines: ['m1'], version: '^1.0.0' });
+  await installPlugin(operator, 'p', { machines: ['m1'] });
+  const params = { machine: 'm1', name: 'p' };
+  const said = async () => (await ask(operator, 'operator', (hub) => hub.call('machine', { params }))).overrides;
+  const ordered = await said();
+  await rollbackPlugin(one.ctx, 'p');
+  expect((await said()).map((o) => o.kind).sort()).toEqual(['hold', 'install']);
+  await updatePlugins(one.ctx, ['p']);
+  expect(await here(one)).toBe('2.0.0');
+  expect(await said()).toEqual(ordered);
 });

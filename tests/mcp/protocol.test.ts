@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { SUPPORTED_PROTOCOL_VERSIONS } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { greet, REVISIONS } from '../../server/src/interfaces/mcp/greeting.ts';
-import { TOOLS } from '../../server/src/interfaces/mcp/tools.ts';
+import { TOOLS } from '../../server/src/interfaces/mcp/tools/index.ts';
 import { startMcp } from '../support/mcp-client.ts';
 import { pluginCopy } from '../support/repository.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';

@@ -12,12 +12,8 @@ export async function releaseHold(ctx: ClientContext, hub: HubClient, name: stri
   if ((await readReceipts(ctx.machine)).holds[name] === undefined) return false;
   const params = { machine: 'me', name };
   const { overrides } = await hub.call('machine', { params: { machine: 'me' } });
-  const mine = overrides.filter((o) => o.name === name);
-  if (mine.some((o) => o.kind === 'hold')) {
-    await hub.call('clearOverride', { params });
-    for (const { kind, range } of mine) {
-      if (kind !== 'hold') await hub.call('setOverride', { params, body: { kind, range } });
-    }
+  if (overrides.some((o) => o.name === name && o.kind === 'hold')) {
+    await hub.call('clearOverride', { params, query: { kind: 'hold' } });
   }
   await forgetHold(ctx, name);
   return true;

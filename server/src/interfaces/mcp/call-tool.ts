@@ -3,7 +3,7 @@ import { formatError, HaiveError, toHaiveError } from '../../domain/errors.ts';
 import { didYouMean } from '../../domain/validate/suggest.ts';
 import type { Environment } from '../environment.ts';
 import { HANDLERS } from './handlers.ts';
-import { TOOLS, type ToolInput, type ToolName, type ToolOutput } from './tools.ts';
+import { TOOLS, type ToolInput, type ToolName, type ToolOutput } from './tools/index.ts';
 
 /** What a tool call may use. */
 export interface CallContext {

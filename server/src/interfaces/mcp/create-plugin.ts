@@ -1,7 +1,7 @@
 import type { ClientContext } from '../../client/context.ts';
 import { pathFrom } from '../../machine/paths.ts';
 import { scaffold, writeScaffold } from '../../machine/scaffold.ts';
-import type { ToolInput, ToolOutput } from './tools.ts';
+import type { ToolInput, ToolOutput } from './tools/index.ts';
 
 /**
  * Writes the folder of a new plugin.

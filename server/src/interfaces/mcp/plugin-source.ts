@@ -1,7 +1,7 @@
 import type { PluginSource } from '../../client/publish.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { pathFrom } from '../../machine/paths.ts';
-import type { ToolInput } from './tools.ts';
+import type { ToolInput } from './tools/index.ts';
 
 /**
  * The one place that register_plugin was pointed at.

@@ -1,7 +1,7 @@
 import type { RegisterResult } from '../../client/publish.ts';
 import type { Reply } from '../../contract/endpoints.ts';
 import { rows } from './say.ts';
-import type { ToolOutput } from './tools.ts';
+import type { ToolOutput } from './tools/index.ts';
 
 /** What registering and publishing answer, as data and as text: a client may show the model either one alone. */
 

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { TOOLS } from './tools.ts';
+import { TOOLS } from './tools/index.ts';
 
 /** One row of the answer to tools/list. */
 export interface ListedTool {

@@ -1,11 +1,9 @@
 import * as z from 'zod';
-import * as c from '../../contract/collective-schemas.ts';
-import type { ToolDefinition } from './tools.ts';
+import * as c from '../../../contract/collective-schemas.ts';
+import { reads, type ToolDefinition, takesAway } from './definition.ts';
 
-/** The collective's tools as data; tools.ts holds all. */
-const reads = { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false };
+/** Two calls with the same words are two memories, tasks or broadcasts. */
 const adds = { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false };
-const takesAway = { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false };
 
 const { word, words } = c;
 const keywords = c.MemorySearch.shape.keywords.describe('5-10 synonyms and technical terms: the search matches words');
