@@ -1,5 +1,6 @@
 // Who publishes sees it arrive: machine by machine, with what failed, waits or is away.
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import WebSocket from 'ws';
 import { holdLiveChannel } from '../../server/src/client/live/hold.ts';
 import { openWatcher, type WatchedMachine } from '../../server/src/client/watch.ts';
 import { publish as publishVerb } from '../../server/src/interfaces/cli/verbs/publishing.ts';
@@ -70,6 +71,23 @@ describe.each(ENGINES)('watching a publication on %s', (engine) => {
     expect(result).toMatchObject({ verified: 1, failed: 1, waiting: 1, offline: 1, silent: 0 });
     expect(result.last_ms).toBe(state.get('quick')?.ms);
     expect(seen).toContain('expected');
+  });
+
+  it('asks for what happens from now on, not for all that ever happened', async () => {
+    const author = await realClient(t.url, t.hub.joinToken, 'author');
+    machines.push(author);
+    author.ctx.env.token = t.admin;
+    const now = await t.hub.context.store.currentSeq();
+    const sends = vi.spyOn(WebSocket.prototype, 'send');
+    try {
+      (await openWatcher(author.ctx)).close();
+      const said = sends.mock.calls.map(([text]) => JSON.parse(String(text)) as { type: string; seq?: number });
+      expect(now).toBeGreaterThan(1);
+      expect(said.filter((m) => m.type === 'resume')).toEqual([{ type: 'resume', seq: now, watch: true }]);
+      expect(said.filter((m) => m.type === 'event')).toEqual([]);
+    } finally {
+      sends.mockRestore();
+    }
   });
 
   it("is not for a machine's own token", async () => {

@@ -50,13 +50,13 @@ const SETTLED = new Set<WatchedMachine['state']>(['verified', 'loaded', 'failed'
  */
 export async function openWatcher(ctx: ClientContext): Promise<Watcher> {
   const hub = await hubFor(ctx, 'author');
-  // Asked before the socket is opened: a refusal leaves nothing open, and what happens in between is sent after all.
-  const { seq } = await hub.call('events', { query: { limit: 1 } }).finally(() => hub.close());
+  // Asked before the socket is opened, so that a refusal leaves nothing open.
+  await hub.call('events', { query: { limit: 1 } }).finally(() => hub.close());
   const heard: { told: Told; at: number }[] = [];
   let news: () => void = () => {};
   let refused: HaiveError | undefined;
-  let began: () => void = () => {};
-  const ready = new Promise<void>((resolve) => {
+  let began: (seq: number) => void = () => {};
+  const ready = new Promise<number>((resolve) => {
     began = resolve;
   });
   const socket = await openSocket({
@@ -66,13 +66,14 @@ export async function openWatcher(ctx: ClientContext): Promise<Watcher> {
     ca: await hubAuthorities(ctx),
     heartbeatMs: 30_000,
     onMessage: (message) => {
-      if (message.type === 'hello') began();
+      if (message.type === 'hello') began(message.seq);
       else if (message.type === 'error') refused = new HaiveError('FORBIDDEN', message.message);
       else if (message.type === 'progress') heard.push({ told: message.progress, at: performance.now() });
       news();
     },
   });
-  await Promise.race([ready, socket.closed]);
+  const seq = await Promise.race([ready, socket.closed]);
+  if (seq instanceof HaiveError) throw seq;
   socket.send({ type: 'resume', seq, watch: true });
 
   return {
