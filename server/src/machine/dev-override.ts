@@ -7,7 +7,7 @@ import { makeDirs, removeEmptyDir, removeFile, removeTree } from './file-port.ts
 import { ensureRoot, type Machine } from './machine.ts';
 import { enabledKey, MARKETPLACE, marketplaceSetting, marketplaceText } from './marketplace.ts';
 import { type FileNotes, noFileNotes, type Receipts, readReceipts, writeReceipts } from './receipts.ts';
-import { getKeyText, isEmptyObject, removeKey, setKey } from './settings-edit.ts';
+import { getKeyText, isEmptyObject, pointer, removeKey, setKey } from './settings-edit.ts';
 import { readText, type Text, writeText } from './text-file.ts';
 import { recover } from './transaction.ts';
 import { scanTree } from './tree.ts';
@@ -24,8 +24,6 @@ export interface DevTree {
   dir: string;
   version: string;
   description: string;
-  /** What we wrote into settings.json for it. */
-  settings: FileNotes;
 }
 
 export interface DevPlugin {
@@ -61,12 +59,10 @@ export async function showDev(m: Machine, plugin: DevPlugin, from: string): Prom
   const { name, version, description } = plugin;
   const dir = `dev/${name}`;
   const change = await renderDev(m, join(m.paths.root, 'dev', name), plugin.files);
-  const before = receipts.dev?.[name];
-  const settings = before?.settings ?? noFileNotes();
   const text = await readText(m.paths.settings);
-  const next = enable(m, text, name, settings);
+  const next = enable(m, text, name, receipts.notes.settings);
   // The receipts go first: whatever is written after can be taken back from them.
-  receipts.dev = { ...receipts.dev, [name]: { from, dir, version, description, settings } };
+  receipts.dev = { ...receipts.dev, [name]: { from, dir, version, description } };
   await writeReceipts(m, receipts);
   await writeText(m, m.paths.settings, text, next);
   await writePointer(m, receipts);
@@ -82,19 +78,17 @@ export async function stopDev(
   m: Machine,
   which: (name: string, from: string) => boolean = () => true,
 ): Promise<string[]> {
-  const receipts = structuredClone(await readReceipts(m));
-  const stopped: string[] = [];
-  for (const [name, tree] of Object.entries(receipts.dev ?? {})) {
-    if (!which(name, tree.from)) continue;
-    const { [name]: _, ...rest } = receipts.dev ?? {};
-    receipts.dev = rest;
+  const shown = Object.entries((await readReceipts(m)).dev ?? {});
+  const stopped = shown.filter(([name, { from }]) => which(name, from)).map(([name]) => name);
+  for (const name of stopped) {
+    const receipts = structuredClone(await readReceipts(m));
+    delete receipts.dev?.[name];
+    if (isEmpty(receipts.dev)) delete receipts.dev;
     await writePointer(m, receipts);
     const text = await readText(m.paths.settings);
-    await writeText(m, m.paths.settings, text, disable(m, text, name, tree.settings, receipts));
+    await writeText(m, m.paths.settings, text, disable(m, text, name, receipts));
     await removeTree(m.port, join(m.paths.root, 'dev', name));
-    if (Object.keys(rest).length === 0) delete receipts.dev;
     await writeReceipts(m, receipts);
-    stopped.push(name);
   }
   await removeEmptyDir(m.port, join(m.paths.root, 'dev'));
   return stopped;
@@ -113,16 +107,21 @@ function enable(m: Machine, text: Text, name: string, notes: FileNotes): string 
   return getKeyText(now, enabled(name), where) === 'true' ? now : setKey(now, enabled(name), true, notes, where);
 }
 
-/** What an installed plugin needs stays, whoever wrote it first. */
-function disable(m: Machine, text: Text, name: string, notes: FileNotes, receipts: Receipts): Text {
+/** What an installed plugin needs stays, whoever wrote it first; where it was switched off it is so again. */
+function disable(m: Machine, text: Text, name: string, { plugins, dev, notes }: Receipts): Text {
   const where = m.paths.settings;
   if (text === null) return null;
-  const others = Object.keys(receipts.plugins).length > 0 || Object.keys(receipts.dev ?? {}).length > 0;
+  const key = enabled(name);
+  const was = notes.settings.replaced[pointer(key)];
   let now = text;
-  if (receipts.plugins[name] === undefined) now = removeKey(now, enabled(name), notes, where);
-  if (!others) now = removeKey(now, KNOWN, notes, where);
-  return notes.created && isEmptyObject(now, where) ? null : now;
+  if (plugins[name] === undefined || was !== undefined) now = removeKey(now, key, notes.settings, where);
+  if (isEmpty(plugins) && isEmpty(dev)) now = removeKey(now, KNOWN, notes.settings, where);
+  if (!notes.settings.created || !isEmptyObject(now, where)) return now;
+  notes.settings = noFileNotes();
+  return null;
 }
+
+const isEmpty = (named: object = {}): boolean => Object.keys(named).length === 0;
 
 /** Makes the tree what the files are, touching only what differs. */
 async function renderDev(m: Machine, root: string, files: readonly SourceFile[]): Promise<DevChange> {

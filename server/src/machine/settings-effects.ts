@@ -37,7 +37,7 @@ function namesForced(prev: Receipts, next: Receipts): string[] {
 
 /** What the client knows as plugins: nothing of the loose layout. */
 function asMarketplace(receipts: Receipts): Receipts {
-  return receipts.layout === 'native' ? receipts : { ...receipts, plugins: {} };
+  return receipts.layout === 'native' ? receipts : { ...receipts, plugins: {}, dev: {} };
 }
 
 /** settings.json: the keys of the native layout, the hooks of the loose one, and whose the core is. */
@@ -70,13 +70,16 @@ function editKeys(m: Machine, text: Text, phase: Phase, prev: Receipts, next: Re
   if (phase === 'remove') {
     if (text === null) return null;
     let now = text;
+    // What `hv dev` shows needs its key, whether it is installed or not.
+    const shown = next.dev ?? {};
     const removed = namesRemoved(prev, next);
     for (const name of removed) {
+      if (shown[name] !== undefined) continue;
       const path = [ENABLED, enabledKey(name)];
       if (!notes.foreign.includes(pointer(path))) now = removeKey(now, path, notes, where);
       notes.foreign = notes.foreign.filter((p) => p !== pointer(path));
     }
-    if (removed.length > 0 && Object.keys(next.plugins).length === 0) {
+    if (removed.length > 0 && Object.keys({ ...next.plugins, ...shown }).length === 0) {
       now = removeKey(now, [KNOWN, MARKETPLACE], notes, where);
     }
     return now;
