@@ -1,3 +1,4 @@
+import * as z from 'zod';
 import type { Reply } from '../contract/endpoints.ts';
 import { Envelope as EnvelopeSchema } from '../contract/schemas.ts';
 import { checkEpoch } from '../domain/approval.ts';
@@ -6,6 +7,7 @@ import { HaiveError } from '../domain/errors.ts';
 import { PLAN_FORMAT, PLAN_PAYLOAD_TYPE, type Plan, type PlanEntry } from '../domain/plan.ts';
 import { type DeltaPlan, fromDelta, PLAN_IM } from '../domain/plan-delta.ts';
 import { writeAtomic } from '../machine/atomic-file.ts';
+import type { Config } from '../machine/config-file.ts';
 import { readFileOrNull } from '../machine/file-port.ts';
 import { keepWritten, readKept } from '../machine/kept-reads.ts';
 import { ensureRoot, type Machine } from '../machine/machine.ts';
@@ -13,16 +15,23 @@ import type { ClientContext } from './context.ts';
 import type { HubClient } from './hub-client.ts';
 import { operatorsOf, readTrust } from './trust.ts';
 
-/** The last plan that this machine accepted, as it came: a 304 refers to it, and without the hub it is the best there is. */
+/** The last plan that was accepted with this `~/.claude`, as it came: a 304 refers to it, and without the hub it is the best there is. */
 const cachePath = (m: Machine): string => m.paths.plan;
 
-export interface PlanAnswer {
+export interface KeptPlan {
   plan: Plan;
+  envelope: Envelope;
+  /** As the hub named it; undefined where it did not. */
   etag: string | undefined;
+}
+
+/** Named in the same file: what a 304 says holds for these bytes, whatever else was put back. */
+const KeptEnvelope = EnvelopeSchema.extend({ etag: z.string().optional() });
+
+/** To be kept by `keepPlan` once the plan was acted on. */
+export interface PlanAnswer extends KeptPlan {
   /** True when the hub said that nothing changed. */
   notModified: boolean;
-  /** To be kept by `keepPlan` once the plan was acted on. */
-  envelope: Envelope;
 }
 
 /**
@@ -36,8 +45,8 @@ export async function fetchPlan(
   hub: HubClient,
   options: { fresh?: boolean; timeoutMs?: number; signal?: AbortSignal | undefined } = {},
 ): Promise<PlanAnswer> {
-  const kept = options.fresh === true ? null : await cachedPlan(ctx);
-  const etag = kept === null ? undefined : etagHere(ctx);
+  const kept = options.fresh === true ? null : await followedPlan(ctx);
+  const etag = kept?.etag;
   const call = {
     params: { machine: 'me' },
     signal: options.signal,
@@ -47,7 +56,7 @@ export async function fetchPlan(
   let answer = await hub.callIfChanged('plan', etag, { ...call, headers });
   if (answer === null) {
     if (kept === null) throw new HaiveError('HUB_ANSWER_INVALID', 'The hub answers 304 to a plain request');
-    return { plan: kept.plan, envelope: kept.envelope, etag, notModified: true };
+    return { ...kept, notModified: true };
   }
   let envelope: Envelope = answer.value;
   let expanded: { envelope: Envelope; plan: Plan } | null = null;
@@ -62,7 +71,7 @@ export async function fetchPlan(
     const operators = operatorsOf(await readTrust(ctx.machine), plan.hub);
     if (operators.length > 0) checkEpoch(plan.epochProof, plan.hub, plan.epoch, operators);
   }
-  if (seen !== undefined && (plan.epoch < seen.epoch || (plan.epoch === seen.epoch && plan.counter < seen.counter))) {
+  if (isOlder(plan, seen)) {
     throw new HaiveError(
       'PLAN_REPLAYED',
       `The hub's plan ${plan.epoch}.${plan.counter} is older than ${seen.epoch}.${seen.counter}, which this machine has seen`,
@@ -71,12 +80,26 @@ export async function fetchPlan(
   return { plan, envelope, etag: answer.etag, notModified: false };
 }
 
-const etagHere = (ctx: ClientContext): string | undefined => ctx.config.plan?.etag || undefined;
+type Place = NonNullable<Config['plan']>;
+
+/** Whether a plan comes before one that was followed. */
+export const isOlder = (plan: Pick<Plan, 'counter' | 'epoch'>, seen: Place | undefined): seen is Place =>
+  seen !== undefined && (plan.epoch < seen.epoch || (plan.epoch === seen.epoch && plan.counter < seen.counter));
+
+/**
+ * The plan that lies here, where it is the one that was followed last; else null. It is another one where an old `~/.claude` was put back,
+ * where a second CLAUDE_CONFIG_DIR of this HOME synced since, and after a crash between the two files.
+ */
+export async function followedPlan(ctx: ClientContext): Promise<KeptPlan | null> {
+  const kept = await cachedPlan(ctx);
+  const last = ctx.config.plan;
+  if (kept === null || last === undefined || last.etag === '') return null;
+  const { etag, plan } = kept;
+  return etag === last.etag && plan.counter === last.counter && plan.epoch === last.epoch ? kept : null;
+}
 
 /** The etag of the plan that is here, as `fetchPlan` names it to the hub. */
-export async function keptEtag(ctx: ClientContext): Promise<string | undefined> {
-  return (await cachedPlan(ctx)) === null ? undefined : etagHere(ctx);
-}
+export const keptEtag = async (ctx: ClientContext): Promise<string | undefined> => (await followedPlan(ctx))?.etag;
 
 /** A plan that came as a delta, checked; null when what is here is not the plan it was made against. */
 function expand(ctx: ClientContext, reply: Reply<'plan'>, base: Plan): { envelope: Envelope; plan: Plan } | null {
@@ -91,14 +114,14 @@ function expand(ctx: ClientContext, reply: Reply<'plan'>, base: Plan): { envelop
   }
 }
 
-/** The last accepted plan; null when there is none, or it is not one any more. */
-export async function cachedPlan(ctx: ClientContext): Promise<{ plan: Plan; envelope: Envelope } | null> {
+/** The last plan that was accepted here; null when there is none, or it is not one any more. */
+export async function cachedPlan(ctx: ClientContext): Promise<KeptPlan | null> {
   const by = checkedBy(ctx);
-  const understand = (bytes: Buffer | null): { plan: Plan; envelope: Envelope; by: string } | null => {
+  const understand = (bytes: Buffer | null): (KeptPlan & { by: string }) | null => {
     if (bytes === null) return null;
     try {
-      const envelope = EnvelopeSchema.parse(JSON.parse(bytes.toString('utf8')));
-      return { plan: checkPlan(ctx, envelope), envelope, by };
+      const { etag, ...envelope } = KeptEnvelope.parse(JSON.parse(bytes.toString('utf8')));
+      return { plan: checkPlan(ctx, envelope), envelope, etag, by };
     } catch {
       return null;
     }
@@ -118,8 +141,9 @@ export const isPinned = ({ origin, pinned }: PlanEntry): boolean => origin === '
 /** Keeps a plan for the 304s to come. The lock must be held. */
 export async function keepPlan(ctx: ClientContext, answer: PlanAnswer): Promise<void> {
   await ensureRoot(ctx.machine);
-  await writeAtomic(ctx.machine.port, cachePath(ctx.machine), JSON.stringify(answer.envelope), { fsync: false });
-  keepWritten(cachePath(ctx.machine), { plan: answer.plan, envelope: answer.envelope, by: checkedBy(ctx) });
+  const { plan, envelope, etag } = answer;
+  await writeAtomic(ctx.machine.port, cachePath(ctx.machine), JSON.stringify({ ...envelope, etag }), { fsync: false });
+  keepWritten(cachePath(ctx.machine), { plan, envelope, etag, by: checkedBy(ctx) });
 }
 
 function checkPlan(ctx: ClientContext, envelope: Envelope): Plan {

@@ -7,7 +7,7 @@ import { type ClientContext, hubFor } from './context.ts';
 import { hubIsAway } from './hub-client.ts';
 import { lastRefusals } from './local-audit.ts';
 import { notInstalled } from './not-installed.ts';
-import { cachedPlan, fetchPlan, isPinned } from './plan.ts';
+import { fetchPlan, followedPlan, isPinned } from './plan.ts';
 import { howToRejoin } from './rejoin.ts';
 
 /** `shown`: not installed, but shown by `hv dev`. */
@@ -193,7 +193,7 @@ async function knownPlan(ctx: ClientContext): Promise<{ plan: Plan | null; hub: 
     return { plan, hub: { url, reachable: true, error: null } };
   } catch (thrown) {
     if (!(thrown instanceof HaiveError)) throw thrown;
-    const cached = await cachedPlan(ctx);
+    const cached = await followedPlan(ctx);
     const { code, message } = thrown;
     const hint = code === 'TOKEN_INVALID' ? howToRejoin(ctx) : thrown.hint;
     const error = formatError({ code, message, hint });

@@ -1,7 +1,7 @@
 import { HaiveError } from '../domain/errors.ts';
 import type { Plan, PlanEntry } from '../domain/plan.ts';
 import { getRecord } from '../machine/blob-store.ts';
-import { readConfig, updateConfig } from '../machine/config-file.ts';
+import { type Config, readConfig, updateConfig } from '../machine/config-file.ts';
 import { keepCoreOwner } from '../machine/core-owner.ts';
 import { statOf } from '../machine/file-port.ts';
 import { leaveMachine } from '../machine/leave.ts';
@@ -14,7 +14,7 @@ import { alignConfinement } from './confining.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import { type HubClient, hubIsAway } from './hub-client.ts';
 import { noteSpooledFailures, notingFailure } from './local-audit.ts';
-import { fetchPlan, keepPlan, type PlanAnswer } from './plan.ts';
+import { fetchPlan, isOlder, keepPlan, type PlanAnswer } from './plan.ts';
 import { regain } from './regain.ts';
 import { flushSpool } from './spool.ts';
 import { type Ahead, answerOf, askAhead } from './sync/ask-ahead.ts';
@@ -198,7 +198,8 @@ async function remember(ctx: ClientContext, answer: PlanAnswer): Promise<void> {
   ctx.config = await updateConfig(
     ctx.machine,
     (raw) => {
-      raw.plan = placeOf(answer);
+      // Another CLAUDE_CONFIG_DIR of this HOME has a lock of its own, and may have followed a newer one meanwhile.
+      if (!isOlder(answer.plan, raw.plan as Config['plan'])) raw.plan = placeOf(answer);
       return raw;
     },
     { settled: false },

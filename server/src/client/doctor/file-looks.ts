@@ -3,13 +3,12 @@ import { join } from 'node:path';
 import { ERRORS } from '../../domain/errors.ts';
 import { shownTrees } from '../../machine/dev-override.ts';
 import { inspect } from '../../machine/drift.ts';
-import { readFileOrNull } from '../../machine/file-port.ts';
+import { readFileOrNull, statOf } from '../../machine/file-port.ts';
 import { hostIdentity } from '../../machine/host-identity.ts';
 import { movedSets } from '../../machine/moved-away.ts';
 import { readReceipts } from '../../machine/receipts.ts';
 import type { ClientContext } from '../context.ts';
 import { findTampering } from '../mend.ts';
-import { cachedPlan } from '../plan.ts';
 import { forbiddenBy } from '../preflight.ts';
 import { readTrust } from '../trust.ts';
 import { fail, type Looks, ok, warn } from './found.ts';
@@ -80,8 +79,9 @@ export const FILE_LOOKS: Looks = {
   },
 
   plugins: async (ctx) => {
-    // Kept with every plan that was acted on; it goes only with all the rest.
-    if (ctx.config.plan !== undefined && (await cachedPlan(ctx)) === null) {
+    const { plan, receipts } = ctx.machine.paths;
+    // Kept with every plan that was acted on: both go only with all the rest.
+    if (ctx.config.plan !== undefined && statOf(plan) === null && statOf(receipts) === null) {
       return fail(`${ctx.machine.paths.root} was deleted, or what lay in it`, 'Run `hv doctor --fix`.');
     }
     const rows = await inspect(ctx.machine);

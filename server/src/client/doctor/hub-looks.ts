@@ -1,10 +1,11 @@
 import { lstat } from 'node:fs/promises';
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
+import { statOf } from '../../machine/file-port.ts';
 import { type ClientContext, hubAddress, hubAuthorities, hubFor } from '../context.ts';
 import { connectHub, hubIsAway } from '../hub-client.ts';
-import { fetchPlan } from '../plan.ts';
+import { cachedPlan, fetchPlan, followedPlan } from '../plan.ts';
 import { howToRejoin } from '../rejoin.ts';
-import { fail, type Looks, ok, warn } from './found.ts';
+import { type Found, fail, type Looks, ok, warn } from './found.ts';
 
 /** This computer, its configuration, and the hub it belongs to. */
 export const HUB_LOOKS: Looks = {
@@ -62,6 +63,8 @@ export const HUB_LOOKS: Looks = {
 
   plan: async (ctx) => {
     if (ctx.config.token === undefined) return ok('no plan yet');
+    const kept = await lookAtKept(ctx);
+    if (kept !== null) return kept;
     const hub = await hubFor(ctx, 'machine', 3_000);
     try {
       // One that is here already may be past its time.
@@ -100,6 +103,22 @@ export const HUB_LOOKS: Looks = {
     }
   },
 };
+
+/** What is wrong with the plan that lies here; null where nothing is. */
+async function lookAtKept(ctx: ClientContext): Promise<Found | null> {
+  const { paths } = ctx.machine;
+  // Where all is gone another look says so.
+  if (ctx.config.plan === undefined || statOf(paths.receipts) === null) return null;
+  if ((await followedPlan(ctx)) !== null) return null;
+  return (await cachedPlan(ctx)) === null
+    ? warn(`${paths.plan} is gone or damaged; the plugins are not touched by that`, FIX)
+    : warn(
+        `${paths.plan} is not the plan that this machine followed last: an old ${paths.claudeDir} was put back, or another CLAUDE_CONFIG_DIR synced since`,
+        FIX,
+      );
+}
+
+const FIX = 'Run `hv doctor --fix`, or any sync.';
 
 async function addressOrNull(ctx: ClientContext): Promise<string | null> {
   try {

@@ -11,6 +11,7 @@ import { hubUrl } from '../hub-client.ts';
 import { machineProof } from '../machine-key.ts';
 import { describeSync, type HookOutput, hookOutput } from '../notice.ts';
 import { openParcel, type Parcel, ReportPost, type SendReport, throughParcel } from '../parcel.ts';
+import { keptEtag } from '../plan.ts';
 import { openSocket, type Socket } from '../socket.ts';
 import { syncMachine } from '../sync.ts';
 import { Doorbell } from './doorbell.ts';
@@ -127,7 +128,7 @@ export class Channel {
         onMessage: (message) => {
           if (message.type === 'hello') this.resume();
           else if (message.type === 'doorbell') this.bell.ring(message, this.told !== '');
-          else if (message.type === 'same') this.stays(message.seq, message.etag);
+          else if (message.type === 'same') void this.stays(message.seq, message.etag).catch(() => undefined);
           else if (message.type === 'reported') this.post.taken(message.id);
           else if (message.type === 'error') this.post.fail(new HaiveError('HUB_ANSWER_INVALID', message.message));
           else if (message.type === 'inbox') void this.readInbox();
@@ -172,8 +173,8 @@ export class Channel {
   }
 
   /** The hub has looked: nothing changed for this machine. */
-  private stays(seq: number, etag: string): void {
-    if (etag !== this.told || etag !== this.ctx.config.plan?.etag) return;
+  private async stays(seq: number, etag: string): Promise<void> {
+    if (etag !== this.told || etag !== (await keptEtag(this.ctx))) return;
     this.bell.answered(seq);
     this.bell.brought(seq);
   }

@@ -2,6 +2,7 @@ import { refreshInbox } from '../../client/collective/inbox.ts';
 import { type ClientContext, openClient } from '../../client/context.ts';
 import { joinHub } from '../../client/join.ts';
 import { describeSync } from '../../client/notice.ts';
+import { keptEtag } from '../../client/plan.ts';
 import { type SyncResult, syncMachine, tryLater } from '../../client/sync.ts';
 import { formatError, toHaiveError } from '../../domain/errors.ts';
 import { writeAtomic } from '../../machine/atomic-file.ts';
@@ -54,9 +55,9 @@ function output(result: SyncResult): HookOutput | null {
 /** Remembers what the next starts may say without a sync, while neither plan nor installation moves. */
 async function keepSeen(ctx: ClientContext, result: SyncResult): Promise<void> {
   const { paths, port } = ctx.machine;
-  const etag = ctx.config.plan?.etag;
+  const etag = await keptEtag(ctx);
   // What arrived now is news only once; what failed is to be tried again at the next start.
-  if (etag === undefined || etag === '' || result.problems.length > 0) return;
+  if (etag === undefined || result.problems.length > 0) return;
   const still: SyncResult = {
     ...result,
     changed: { installed: [], updated: [], reinstalled: [], removed: [] },

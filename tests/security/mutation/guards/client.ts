@@ -1,20 +1,30 @@
-import { FAILED, type Guard, LIES, MACHINE, of, REVIEW, TLS, TRUST } from './guard.ts';
+import { FAILED, type Guard, LIES, MACHINE, OLD_PLAN, of, REVIEW, TLS, TRUST } from './guard.ts';
 
 export const IN_CLIENT: readonly Guard[] = [
   ...of(
     'client/plan.ts',
     [MACHINE, LIES],
     [
-      [
-        'a plan that is replayed',
-        'if (seen !== undefined && (plan.epoch < seen.epoch ||',
-        'if (false && seen !== undefined && (plan.epoch < seen.epoch ||',
-      ],
+      ['a plan that is replayed', 'if (isOlder(plan, seen)) {', 'if (isOlder(plan, seen) && false) {'],
       ["another machine's or hub's plan", 'if (plan.machine !== machine.id || plan.hub !== hub.id) {', 'if (false) {'],
       ['a plan of a format to come', 'if (plan.format !== PLAN_FORMAT) {', 'if (false) {'],
       ['a plan without counter', 'if (!Number.isSafeInteger(plan.counter) ||', 'if ('],
     ],
   ),
+  ...of('client/plan.ts', OLD_PLAN, [
+    [
+      'an old plan that was put back with an old ~/.claude',
+      'return etag === last.etag && plan.counter === last.counter && plan.epoch === last.epoch ? kept : null;',
+      'return etag === "" ? null : kept;',
+    ],
+  ]),
+  ...of('client/sync.ts', OLD_PLAN, [
+    [
+      'what was seen, which another CLAUDE_CONFIG_DIR moved on',
+      "if (!isOlder(answer.plan, raw.plan as Config['plan'])) raw.plan = placeOf(answer);",
+      'raw.plan = placeOf(answer);',
+    ],
+  ]),
   ...of('client/plan.ts', TRUST, [
     [
       'a new epoch without an operator',
