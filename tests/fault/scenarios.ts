@@ -61,6 +61,7 @@ async function edit(rig: Rig): Promise<void> {
 /** What a dead process's lock, a person's own copies and the core's server leave. */
 async function debris(rig: Rig): Promise<void> {
   await rig.write('.claude/plugins/.haivemind/lock/1.done', '');
+  await rig.write('.claude/plugins/.haivemind/usage/told.json', '{}');
   await rig.write('.claude/plugins/.haivemind/quarantine/bad/1.0.0/x', 'x');
   await rig.write('.claude/plugins/.haivemind/backups/old/settings.json', '{}');
   await rig.write('.claude/plugins/data/haivemind-core-collective/work.v8', 'code');

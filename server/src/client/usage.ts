@@ -24,6 +24,9 @@ export async function countUse(ctx: ClientContext, counter: UsageCounter, event:
 const counts = ({ config }: ClientContext): boolean =>
   config.token !== undefined && config.plugins.enabled && config.plugins.usage;
 
+/** Of which hub this machine is which member: what is counted is for no other. */
+export const memberOf = ({ config: { hub, machine } }: ClientContext): string => `${hub?.id} ${machine?.id}`;
+
 /**
  * Tells the hub what was used since the last time; what it has heard before does no harm. The lock must be held.
  * A hub that is away or refuses is told with the next sync.
@@ -31,7 +34,8 @@ const counts = ({ config }: ClientContext): boolean =>
  */
 export async function sendUsage(ctx: ClientContext, hub: HubClient, signal?: AbortSignal): Promise<void> {
   if (!counts(ctx)) return;
-  const { waiting } = await readUsage(ctx.machine);
+  const member = memberOf(ctx);
+  const { waiting } = await readUsage(ctx.machine, member);
   if (waiting.length === 0) return;
   const batch: typeof waiting = [];
   let rows = 0;
@@ -46,10 +50,10 @@ export async function sendUsage(ctx: ClientContext, hub: HubClient, signal?: Abo
   } catch (thrown) {
     if (!(thrown instanceof HaiveError)) throw thrown;
     // What waits too long is let go of all the same.
-    if (!hubIsAway(thrown)) await usageTold(ctx.machine, []);
+    if (!hubIsAway(thrown)) await usageTold(ctx.machine, member, []);
     return;
   }
-  await usageTold(ctx.machine, batch);
+  await usageTold(ctx.machine, member, batch);
 }
 
 export interface UsageHere {
@@ -63,7 +67,7 @@ export interface UsageHere {
 
 /** What was counted on this machine: what the hub is going to be told, and what it was told last. */
 export async function usageHere(ctx: ClientContext): Promise<UsageHere> {
-  const { waiting, told } = await readUsage(ctx.machine);
+  const { waiting, told } = await readUsage(ctx.machine, memberOf(ctx));
   return {
     counting: counts(ctx),
     waiting: waiting.flatMap(({ session, counts }) => counts.map((count) => ({ session, ...count }))),

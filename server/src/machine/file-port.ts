@@ -273,7 +273,8 @@ export async function makeDirs(port: FilePort, path: string): Promise<string[]> 
   }
 }
 
-async function makeDir(port: FilePort, path: string): Promise<string[]> {
+/** Makes one folder in one that is there; ENOENT where that is missing. @returns the folder, if it was made */
+export async function makeDir(port: FilePort, path: string): Promise<string[]> {
   try {
     if (statOf(path)?.isDirectory()) return [];
     await port.mkdir(path);

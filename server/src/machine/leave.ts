@@ -58,6 +58,8 @@ export async function leaveMachine(m: Machine, beforeUnlock = async () => {}): P
   for (const file of [receipts, live, plan, paths.seen, paths.inboxRevision, paths.audit, paths.auditBefore])
     await removeFile(port, file);
   await beforeUnlock();
+  // Last, because sessions that still run count as long as this machine is a member.
+  await removeTree(port, paths.usage);
   if (left.length > 0) {
     await removeTree(port, paths.lock);
     await removeFile(port, paths.made);

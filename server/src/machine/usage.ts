@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { type Counted, type Use, useKey } from '../domain/use.ts';
 import { writeAtomic } from './atomic-file.ts';
-import { listDir, makeDirs, readFileOrNull, removeFile } from './file-port.ts';
+import { errnoOf, listDir, makeDir, makeDirs, readFileOrNull, removeFile } from './file-port.ts';
 import type { Machine } from './machine.ts';
 import { livenessOf, ownIdentity } from './process-identity.ts';
 
 /**
  * What was used on this machine. Each counting process has a file of its own, which nobody else writes and which holds all it
- * ever counted: sending it again, in whatever state a crash left things, tells the hub nothing twice.
+ * ever counted: sending it again, in whatever state a crash left things, tells the hub nothing twice. Each file says as whose member
+ * it was counted: another hub is told nothing of it.
  */
 
 const FORMAT = 1;
@@ -29,12 +30,14 @@ const Row = z.object({
 });
 const File = z.object({
   format: z.literal(FORMAT),
+  member: z.string().optional(),
   session: z.string(),
   process: z.object({ pid: z.number(), start: z.string(), host: z.string(), place: z.string() }),
   counts: z.array(Row),
 });
 const Told = z.object({
   format: z.literal(FORMAT),
+  member: z.string().optional(),
   at: z.string().nullable(),
   /** By session: how many uses of it the hub has taken. */
   sessions: z.record(z.string(), z.number().int()),
@@ -48,18 +51,21 @@ export interface SessionUsage {
   counts: Counted[];
 }
 
-/** Counts in this process; one for each machine folder. */
+/** Counts in this process; one for each machine folder and membership. */
 export class UsageCounter {
   readonly #machine: Machine;
+  readonly #member: string;
   readonly #session = randomBytes(9).toString('base64url');
   readonly #rows = new Map<string, Counted>();
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(machine: Machine) {
+  /** @param member of which hub this machine is which member, in one word */
+  constructor(machine: Machine, member: string) {
     this.#machine = machine;
+    this.#member = member;
   }
 
-  /** Resolves when the use is on the disk. @throws HaiveError DISK_FULL, READ_ONLY, IO_ERROR */
+  /** Resolves when the use is on the disk, or this machine has left meanwhile. @throws HaiveError DISK_FULL, READ_ONLY, IO_ERROR */
   add(use: Use): Promise<void> {
     const day = this.#machine.clock().toISOString().slice(0, 10);
     const { plugin, version, kind, component } = use;
@@ -74,29 +80,39 @@ export class UsageCounter {
 
   async #write(): Promise<void> {
     const { port, paths } = this.#machine;
-    await makeDirs(port, paths.usage);
     const file = {
       format: FORMAT,
+      member: this.#member,
       session: this.#session,
       process: await ownIdentity(),
       counts: [...this.#rows.values()],
     };
-    await writeAtomic(port, join(paths.usage, `session-${this.#session}.json`), JSON.stringify(file), { mode: 0o600 });
+    const path = join(paths.usage, `session-${this.#session}.json`);
+    try {
+      await makeDir(port, paths.usage);
+      await writeAtomic(port, path, JSON.stringify(file), { mode: 0o600 });
+    } catch (error) {
+      // Our folder is gone, and nothing is counted for whom this machine has left.
+      if (errnoOf(error) !== 'ENOENT') throw error;
+    }
   }
 }
 
-/** What was counted here and the hub was not told yet, and what it was told last. */
-export async function readUsage(m: Machine): Promise<{ waiting: SessionUsage[]; told: Pick<Told, 'at' | 'last'> }> {
-  const told = await readTold(m);
-  const waiting: SessionUsage[] = [];
-  for (const { session, counts } of (await readFiles(m)).map((f) => f.usage))
-    if (total(counts) > (told.sessions[session] ?? 0)) waiting.push({ session, counts });
+/** What was counted here as this member and the hub was not told yet, and what it was told last. */
+export async function readUsage(
+  m: Machine,
+  member: string,
+): Promise<{ waiting: SessionUsage[]; told: Pick<Told, 'at' | 'last'> }> {
+  const told = await readTold(m, member);
+  const waiting = (await readFiles(m))
+    .filter((file) => file.member === member && total(file.usage.counts) > (told.sessions[file.usage.session] ?? 0))
+    .map((file) => file.usage);
   return { waiting, told };
 }
 
-/** Notes what the hub has taken, and lets go of sessions that are over. The lock must be held. */
-export async function usageTold(m: Machine, sent: readonly SessionUsage[]): Promise<void> {
-  const told = await readTold(m);
+/** Notes what the hub has taken, and lets go of sessions that are over, or counted for another. The lock must be held. */
+export async function usageTold(m: Machine, member: string, sent: readonly SessionUsage[]): Promise<void> {
+  const told = await readTold(m, member);
   for (const { session, counts } of sent) told.sessions[session] = total(counts);
   const last = sent.flatMap(({ session, counts }) => counts.map((count) => ({ session, ...count })));
   const next: Told = { ...told, at: m.clock().toISOString(), last: sent.length > 0 ? last : told.last };
@@ -106,8 +122,8 @@ export async function usageTold(m: Machine, sent: readonly SessionUsage[]): Prom
   await makeDirs(m.port, m.paths.usage);
   await writeAtomic(m.port, join(m.paths.usage, TOLD), JSON.stringify(next), { mode: 0o600 });
   const old = new Date(m.clock().getTime() - MAX_AGE_MS).toISOString().slice(0, 10);
-  for (const { path, usage, process } of files) {
-    const done = total(usage.counts) <= (next.sessions[usage.session] ?? 0);
+  for (const { path, usage, process, member: counter } of files) {
+    const done = counter !== member || total(usage.counts) <= (next.sessions[usage.session] ?? 0);
     const forgotten = usage.counts.every((c) => c.day < old);
     if ((done || forgotten) && (await livenessOf(process)) === 'dead') await removeFile(m.port, path);
   }
@@ -116,19 +132,21 @@ export async function usageTold(m: Machine, sent: readonly SessionUsage[]): Prom
 const total = (counts: readonly Counted[]): number => counts.reduce((sum, c) => sum + c.count, 0);
 
 async function readFiles(m: Machine) {
-  const files: { path: string; usage: SessionUsage; process: z.output<typeof File>['process'] }[] = [];
+  const files: (Pick<z.output<typeof File>, 'member' | 'process'> & { path: string; usage: SessionUsage })[] = [];
   for (const { name } of await listDir(m.paths.usage)) {
     if (!/^session-[A-Za-z0-9_-]+\.json$/.test(name)) continue;
     const path = join(m.paths.usage, name);
     const parsed = await readJson(path, File);
-    if (parsed !== null)
-      files.push({ path, usage: { session: parsed.session, counts: parsed.counts }, process: parsed.process });
+    if (parsed === null) continue;
+    const { session, counts, member, process } = parsed;
+    files.push({ path, usage: { session, counts }, member, process });
   }
   return files;
 }
 
-async function readTold(m: Machine): Promise<Told> {
-  return (await readJson(join(m.paths.usage, TOLD), Told)) ?? { format: FORMAT, at: null, sessions: {}, last: [] };
+async function readTold(m: Machine, member: string): Promise<Told> {
+  const told = await readJson(join(m.paths.usage, TOLD), Told);
+  return told?.member === member ? told : { format: FORMAT, member, at: null, sessions: {}, last: [] };
 }
 
 /** Null for what is not there or none of ours: counts are no reason to stop anything. */

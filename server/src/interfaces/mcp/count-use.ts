@@ -1,19 +1,20 @@
 import { openClient } from '../../client/context.ts';
-import { countUse } from '../../client/usage.ts';
+import { countUse, memberOf } from '../../client/usage.ts';
 import { toHaiveError } from '../../domain/errors.ts';
 import type { UseEvent } from '../../domain/use.ts';
 import { UsageCounter } from '../../machine/usage.ts';
 import type { Environment } from '../environment.ts';
 import type { ToolResult } from './call-tool.ts';
 
-let counter: { folder: string; counts: UsageCounter } | undefined;
+let counter: { of: string; counts: UsageCounter } | undefined;
 
 /** Counts what a hook saw. Answers nothing, whatever happens: a session must not notice. */
 export async function countUseOf(environment: Environment, args: unknown): Promise<ToolResult> {
   try {
     const ctx = await openClient(environment);
-    const folder = ctx.machine.paths.usage;
-    if (counter?.folder !== folder) counter = { folder, counts: new UsageCounter(ctx.machine) };
+    const member = memberOf(ctx);
+    const of = `${member} ${ctx.machine.paths.usage}`;
+    if (counter?.of !== of) counter = { of, counts: new UsageCounter(ctx.machine, member) };
     await countUse(ctx, counter.counts, eventOf(args));
   } catch (thrown) {
     process.stderr.write(`haivemind: a use was not counted: ${toHaiveError(thrown).code}\n`);

@@ -1,4 +1,4 @@
-import { type Guard, HISTORY, LIES, MACHINE, of, TRUST, UNITS } from './guard.ts';
+import { type Guard, HISTORY, LIES, MACHINE, of, TRUST, UNITS, USAGE } from './guard.ts';
 
 export const IN_MACHINE: readonly Guard[] = [
   ...of(
@@ -25,6 +25,9 @@ export const IN_MACHINE: readonly Guard[] = [
       ],
     ],
   ),
+  ...of('machine/usage.ts', USAGE, [
+    ['counts that were made for another hub', '.filter((file) => file.member === member &&', '.filter((file) =>'],
+  ]),
   ...of('machine/stage.ts', LIES, [
     ['a link in the place of a folder', 'await stayHere(m, [root]);'],
     ['a folder that becomes a link', 'await stayHere(m, folders);'],
