@@ -229,6 +229,27 @@ it('a repair that failed is not called one', async () => {
   ]);
 });
 
+it('what the sync of a repair refused is told as what could not be done', async () => {
+  await updateConfig(m.ctx.machine, (raw) => ({
+    ...raw,
+    plugins: { layout: 'loose', machine_group_auto_install: true },
+  }));
+  serve(hub, [version('alpha', '1.0.0', command('one'))]);
+  m.ctx = await m.reopen();
+  const mine = join(m.ctx.machine.paths.commandsDir, 'a.md');
+  await mkdir(join(mine, '..'), { recursive: true });
+  await writeFile(mine, 'mine');
+  const { ok, fixed, failed } = await runDoctor(m.ctx, { fix: true });
+  expect([ok, fixed]).toEqual([false, []]);
+  expect(failed).toEqual([
+    {
+      message: expect.stringContaining('alpha was not installed: NAME_CLASH'),
+      fix: expect.stringContaining('name_clash'),
+    },
+  ]);
+  expect(await readFile(mine, 'utf8')).toBe('mine');
+});
+
 describe.each(['native', 'loose'] as const)('in the layout %s', (layout) => {
   const hooks = JSON.stringify({
     hooks: { SessionStart: [{ hooks: [{ type: 'command', command: '$' + '{CLAUDE_PLUGIN_ROOT}/run' }] }] },
@@ -291,6 +312,17 @@ describe.each(['native', 'loose'] as const)('in the layout %s', (layout) => {
       expect(await left()).toEqual([]);
     },
   );
+
+  it('receipts that were deleted are named, and doctor --fix claims what it did, no more', async () => {
+    await rm(m.ctx.machine.paths.receipts);
+    expect(await resultOf(m.ctx, 'plugins')).toBe('fail');
+    const { fixed, failed } = await runDoctor(m.ctx, { fix: true });
+    expect([await resultOf(m.ctx, 'plugins'), failed]).toEqual(['ok', []]);
+    expect(fixed).toEqual([expect.stringContaining('receipts.json was gone; alpha stay as they are')]);
+    expect(await syncMachine(m.ctx, { mode: 'explicit' })).toMatchObject({ problems: [], warnings: [] });
+    await leaveHub(m.ctx);
+    expect(await left()).toEqual([]);
+  });
 
   it('an old backup of ~/.claude is named and mended', async () => {
     await writeFile(m.ctx.machine.paths.settings, '{"model":"opus"}');

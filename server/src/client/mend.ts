@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { missingKeys } from '../machine/loose/index.ts';
-import { namesRoot } from '../machine/loose/layout-text.ts';
+import { leadsInto } from '../machine/loose/layout-text.ts';
 import type { Machine } from '../machine/machine.ts';
 import { enabledKey, MARKETPLACE } from '../machine/marketplace.ts';
 import { noFileNotes, type Receipts, readReceipts } from '../machine/receipts.ts';
@@ -67,8 +67,8 @@ async function lookAtLoose(m: Machine, receipts: Receipts, found: Tampering): Pr
   for (const receipt of Object.values(receipts.plugins)) {
     if (receipt.off || receipt.loose === undefined) continue;
     const root = join(m.paths.root, receipt.dir);
-    const values = JSON.stringify([receipt.loose.hooks, receipt.loose.servers]);
-    const elsewhere = values.includes(`/${receipt.dir}`) && !namesRoot(values, root);
+    const values = [receipt.loose.hooks, receipt.loose.servers];
+    const elsewhere = JSON.stringify(values).includes(`/${receipt.dir}`) && !leadsInto(values, root);
     if (elsewhere) found.movedFrom = 'another folder';
     const gone = await missingKeys(m, receipt);
     ours += receipt.loose.hooks.length + receipt.loose.servers.length;

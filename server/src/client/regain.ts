@@ -5,7 +5,7 @@ import { cachedPlan } from './plan.ts';
 /**
  * Finds out again what is installed where receipts.json was deleted or damaged. The lock must be held.
  * @returns what was done, for people; nothing where the receipts are there
- * @throws HaiveError READ_ONLY, DISK_FULL, IO_ERROR
+ * @throws HaiveError SETTINGS_INVALID, READ_ONLY, DISK_FULL, IO_ERROR
  */
 export async function regain(ctx: ClientContext): Promise<string[]> {
   const { machine, config } = ctx;
@@ -15,7 +15,9 @@ export async function regain(ctx: ClientContext): Promise<string[]> {
   const { aside, plugins, unknown } = found;
   const lost = aside === null ? 'receipts.json was gone' : `receipts.json was damaged and lies in ${aside}`;
   const here =
-    plugins.length === 0 ? 'what the plan wants is installed again' : `${plugins.join(', ')} stay as they are`;
+    plugins.length === 0
+      ? 'nothing is known to be installed, and a sync brings what the plan wants'
+      : `${plugins.join(', ')} stay as they are`;
   const done = [`${lost}; ${here}; rollbacks that held a version are forgotten`];
   if (unknown.length > 0) {
     done.push(

@@ -3,6 +3,7 @@ import { HaiveError } from '../domain/errors.ts';
 import { stopDev } from './dev-override.ts';
 import { listDir, removeEmptyDir, removeFile, removeTree } from './file-port.ts';
 import { collectVersions } from './leases.ts';
+import { removeStrays } from './loose/strays.ts';
 import { type Machine, madeDirs } from './machine.ts';
 import { MARKETPLACE } from './marketplace.ts';
 import { noFileNotes, readReceipts } from './receipts.ts';
@@ -29,7 +30,8 @@ export async function leaveMachine(m: Machine, beforeUnlock = async () => {}): P
   const names = Object.keys((await readReceipts(m)).plugins);
   const made = await madeDirs(m);
   const { removed, warnings } = await applyChange(m, { install: [], remove: names, reason: 'leave' });
-  warnings.push(...(await forgetMarketplace(m)));
+  warnings.push(...(await forgivingly(() => forgetMarketplace(m), 'our marketplace stays in it')));
+  warnings.push(...(await forgivingly(() => removeStrays(m), 'what is ours in it stays')));
   // Sessions that still run keep what they have read; edits go to backups/edits first.
   await collectVersions(m, { keep: 0, graceMs: -1, ignoreLeases: true });
   const { blobs, records, versions, receipts, live, spool, leases, marketplace, backups, plan, liveLock } = paths;
@@ -85,18 +87,23 @@ async function forgetCodeCaches(m: Machine): Promise<void> {
 }
 
 /** Sessions note the marketplaces they have seen, and nothing takes ours out of that list when its folder goes. */
-async function forgetMarketplace(m: Machine): Promise<string[]> {
+async function forgetMarketplace(m: Machine): Promise<void> {
   const where = m.paths.knownMarketplaces;
+  const text = await readText(where);
+  const entry = text === null ? undefined : getKeyText(text, [MARKETPLACE], where);
+  if (text === null || entry === undefined) return;
+  const { source } = JSON.parse(entry) as { source?: { path?: string } };
+  if (source?.path !== m.paths.root) return;
+  await writeText(m, where, text, removeKey(text, [MARKETPLACE], noFileNotes(), where));
+}
+
+/** A file of others that nobody can read keeps no one from leaving. @returns a warning then */
+async function forgivingly(edit: () => Promise<void>, then: string): Promise<string[]> {
   try {
-    const text = await readText(where);
-    const entry = text === null ? undefined : getKeyText(text, [MARKETPLACE], where);
-    if (text === null || entry === undefined) return [];
-    const { source } = JSON.parse(entry) as { source?: { path?: string } };
-    if (source?.path !== m.paths.root) return [];
-    await writeText(m, where, text, removeKey(text, [MARKETPLACE], noFileNotes(), where));
+    await edit();
     return [];
   } catch (error) {
     if (!(error instanceof HaiveError) || error.code !== 'SETTINGS_INVALID') throw error;
-    return [`${error.code}: ${error.message}; our marketplace stays in it`];
+    return [`${error.code}: ${error.message}; ${then}`];
   }
 }

@@ -20,6 +20,7 @@ import {
   type TreeReceipt,
   writeReceipts,
 } from './receipts.ts';
+import { giveOutside, layoutHere, notesOf } from './regain-outside.ts';
 import { MANIFEST } from './render.ts';
 import { scanTree } from './tree.ts';
 
@@ -34,12 +35,21 @@ export interface Regained {
   unknown: string[];
 }
 
+/** Whether receipts.json is gone though things are installed. Reads only. @throws HaiveError READ_ONLY, IO_ERROR */
+export async function areReceiptsLost(m: Machine): Promise<boolean> {
+  if ((await stateOfReceipts(m)) !== 'missing' || (await readFileOrNull(m.paths.journal)) !== null) return false;
+  for (const { name } of await listDir(m.paths.versions)) {
+    if ((await listDir(join(m.paths.versions, name))).some((entry) => entry.isDirectory())) return true;
+  }
+  return false;
+}
+
 /**
  * Finds out again what is installed. Every other tree waits to be collected, which keeps what was edited in it. In the loose layout
- * that is each of them: the copies are taken up by the next sync. The lock must be held.
+ * also what of it lies outside. The lock must be held.
  * @param known.plan the last plan: which plugins came along with others, and were forced, lies nowhere else
  * @returns null where the receipts are whole or of another program, where nothing is installed, and where an interrupted change says more
- * @throws HaiveError READ_ONLY, DISK_FULL, IO_ERROR
+ * @throws HaiveError SETTINGS_INVALID, READ_ONLY, DISK_FULL, IO_ERROR
  */
 export async function regainReceipts(
   m: Machine,
@@ -47,10 +57,11 @@ export async function regainReceipts(
 ): Promise<Regained | null> {
   const state = await stateOfReceipts(m);
   if (state === 'whole') return null;
+  if (state === 'missing' && !(await areReceiptsLost(m))) return null;
   const trees = await treesHere(m);
-  if (state === 'missing' && (trees.length === 0 || (await readFileOrNull(m.paths.journal)) !== null)) return null;
-  const live = known.layout === 'native' ? await pointedDirs(m) : new Set<string>();
-  const next = noReceipts();
+  const live = await pointedDirs(m);
+  const layout = await layoutHere(m, known.layout);
+  const next = { ...noReceipts(), layout };
   const at = m.clock().toISOString();
   const unknown: string[] = [];
   for (const { tree, name, record } of trees) {
@@ -58,6 +69,8 @@ export async function regainReceipts(
     if (record === null || !live.has(`./${tree.dir}`)) next.retired.push({ ...tree, name, at });
     else next.plugins[name] = await asLive(m, tree, name, at, known.plan);
   }
+  if (layout === 'loose') await giveOutside(m, next);
+  next.notes = notesOf(next);
   const aside = state === 'missing' ? null : await putAside(m, at);
   await writeReceipts(m, next);
   return { aside, plugins: Object.keys(next.plugins), unknown };

@@ -63,12 +63,12 @@ async function mend(ctx: ClientContext, onProgress?: (progress: SyncProgress) =>
     }
   };
   const locked = <T>(run: () => Promise<T>): Promise<T> => withLock(ctx.machine, 'doctor', run, { waitMs: 10_000 });
-  const recovered = await locked(async () => {
+  await locked(async () => {
     // An interrupted change is finished from its journal and the receipts together.
-    done.push(...(await regain(ctx)));
-    return recover(ctx.machine);
+    await attempt('what is installed could not be found out', async () => void done.push(...(await regain(ctx))));
+    const recovered = await recover(ctx.machine);
+    if (recovered !== 'nothing') done.push(`an interrupted change was ${recovered.replace('-', ' ')}`);
   });
-  if (recovered !== 'nothing') done.push(`an interrupted change was ${recovered.replace('-', ' ')}`);
   await attempt('the keys could not be mended', async () => {
     done.push(...(await locked(() => mendTampering(ctx.machine))));
   });
@@ -88,6 +88,8 @@ async function mend(ctx: ClientContext, onProgress?: (progress: SyncProgress) =>
     const names = [...installed, ...updated, ...reinstalled].map((p) => p.name);
     if (names.length > 0) done.push(`installed ${names.join(', ')}`);
     if (removed.length > 0) done.push(`removed ${removed.join(', ')}`);
+    for (const { name, code, message, hint } of sync.problems.filter((problem) => problem.where === 'machine'))
+      failed.push({ message: `${name} was not installed: ${code}: ${message}`, fix: hint ?? '' });
   });
   return { fixed: done, failed };
 }

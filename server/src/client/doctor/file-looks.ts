@@ -7,6 +7,7 @@ import { readFileOrNull, statOf } from '../../machine/file-port.ts';
 import { hostIdentity } from '../../machine/host-identity.ts';
 import { movedSets } from '../../machine/moved-away.ts';
 import { readReceipts } from '../../machine/receipts.ts';
+import { areReceiptsLost } from '../../machine/regain-receipts.ts';
 import type { ClientContext } from '../context.ts';
 import { findTampering } from '../mend.ts';
 import { forbiddenBy } from '../preflight.ts';
@@ -83,6 +84,12 @@ export const FILE_LOOKS: Looks = {
     // Kept with every plan that was acted on: both go only with all the rest.
     if (ctx.config.plan !== undefined && statOf(plan) === null && statOf(receipts) === null) {
       return fail(`${ctx.machine.paths.root} was deleted, or what lay in it`, 'Run `hv doctor --fix`.');
+    }
+    if (await areReceiptsLost(ctx.machine)) {
+      return fail(
+        'receipts.json is gone: nothing says any more what is installed',
+        'Run `hv doctor --fix`: it finds it out.',
+      );
     }
     const rows = await inspect(ctx.machine);
     const broken = rows.filter((p) => p.state === 'missing' || p.state === 'damaged');

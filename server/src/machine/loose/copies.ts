@@ -58,6 +58,9 @@ async function planUnit(
   if (was !== undefined) {
     const below = unit.files.get(was.from) ?? '';
     at = below === '' ? was.path : was.path.slice(0, -below.length - 1);
+  } else if (context.lost) {
+    const other = suffixed(at, source.plugin);
+    if (inUse(at) || statOf(join(machine.paths.claudeDir, other)) !== null) at = other;
   } else if (!(await isFree(at)) && !(await isAsWritten(context, unit)))
     at = await settleClash(context, kind, at, suffixed(at, source.plugin), isFree);
   const name = at === unit.at || unit.named === undefined ? undefined : baseName(at);
@@ -99,7 +102,7 @@ async function planFile(
   const was = before?.files.find((f) => f.path === path);
   const disk = await hashOnDisk(join(machine.paths.claudeDir, path));
   const foreign = disk !== null && !context.leaving.has(path) && !(context.fresh && disk === sha256);
-  if (was === undefined && foreign) {
+  if (was === undefined && foreign && !context.lost) {
     context.warnings.push(`PATH_OCCUPIED: ${path} is not ours and stays as it is`);
     return null;
   }

@@ -2,9 +2,10 @@ import { toolNamePart } from '../../domain/client-facts.ts';
 import { HOOKS_PATH, namedPaths } from '../../domain/file-types.ts';
 import { isJsonObject, type JsonObject, readJson } from '../../domain/read-json.ts';
 import type { LooseHook } from '../receipts.ts';
-import { addElement, getElements, pointer, removeElement } from '../settings-edit.ts';
+import { addElement, getElements, parseSettings, pointer, removeElement } from '../settings-edit.ts';
+import { readText } from '../text-file.ts';
 import type { LooseContext, LooseInstaller, Owned, TextTarget } from './installer.ts';
-import { mapStrings, namesRoot, replaceRoot } from './layout-text.ts';
+import { leadsInto, mapStrings, replaceRoot } from './layout-text.ts';
 import { settledText } from './user-config.ts';
 
 const HOOKS = 'hooks';
@@ -26,15 +27,33 @@ async function planHooks(context: LooseContext): Promise<LooseHook[]> {
   for (const block of Array.isArray(declared) ? declared : [declared]) {
     blocks.push(isJsonObject(block) && isJsonObject(block.hooks) ? block.hooks : block);
   }
+  const hooks = groupsOf(blocks).map(({ event, group }) => ({ event, group: settled(group, context) }));
+  return context.lost ? [...hooks, ...(await furtherHooks(context, hooks))] : hooks;
+}
+
+function groupsOf(blocks: readonly unknown[]): { event: string; group: JsonObject }[] {
   return blocks
     .filter(isJsonObject)
     .flatMap((events) =>
       Object.entries(events).flatMap(([event, groups]) =>
-        (Array.isArray(groups) ? groups : [])
-          .filter(isJsonObject)
-          .map((group) => ({ event, group: settled(group, context) })),
+        (Array.isArray(groups) ? groups : []).filter(isJsonObject).map((group) => ({ event, group })),
       ),
     );
+}
+
+/** Groups in settings.json that lead into the tree and are none of these, nor one of these edited: an earlier program wrote them. */
+async function furtherHooks({ machine, source }: LooseContext, hooks: readonly LooseHook[]): Promise<LooseHook[]> {
+  const where = machine.paths.settings;
+  const text = await readText(where);
+  if (text === null) return [];
+  const known = new Set(
+    hooks.flatMap(({ event, group }) => commandsOf(group).map((command) => keyOf({ event, group: command }))),
+  );
+  return groupsOf([parseSettings(text, where)[HOOKS]]).filter(
+    ({ event, group }) =>
+      leadsInto(group, source.root) &&
+      !commandsOf(group).some((command) => known.has(keyOf({ event, group: command }))),
+  );
 }
 
 /** A group as it must stand outside a plugin: folder, servers and tools by the names they have there. */
@@ -125,7 +144,7 @@ function applyHooks({ text, notes, where }: TextTarget, before: Owned<LooseHook>
 
 /** Whoever leads into our tree was written by us (the receipts of it may have been lost). */
 const isPlainlyOurs = (hook: LooseHook, root: string): boolean =>
-  commandsOf(hook.group).some((command) => namesRoot(command, root));
+  commandsOf(hook.group).some((command) => leadsInto(command, root));
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 const foreignMark = (hook: LooseHook): string => pointer([HOOKS, hook.event, JSON.stringify(hook.group)]);
@@ -137,11 +156,11 @@ function indexOf(text: string, hook: LooseHook, root: string, where: string): nu
   const exact = there.findIndex((group) => same(group, hook.group));
   if (exact >= 0) return exact;
   // Changed by a person: the same command in the same tree, other settings around it.
-  const commands = commandsOf(hook.group).filter((command) => namesRoot(command, root));
-  return there.findIndex((group) => commandsOf(group).some((command) => commands.includes(command)));
+  const commands = commandsOf(hook.group).filter((command) => leadsInto(command, root));
+  return there.findIndex((group) => commandsOf(group).some((command) => commands.some((ours) => same(ours, command))));
 }
 
-function commandsOf(group: unknown): string[] {
+function commandsOf(group: unknown): [command: unknown, args: unknown][] {
   const handlers = isJsonObject(group) && Array.isArray(group.hooks) ? group.hooks.filter(isJsonObject) : [];
-  return handlers.map((handler) => JSON.stringify([handler.command, handler.args ?? null]));
+  return handlers.map((handler) => [handler.command, handler.args ?? null]);
 }

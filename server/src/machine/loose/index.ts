@@ -27,11 +27,11 @@ const CONFIGURATION = /(\.md|\.json)$/i;
 export async function planLoose(
   m: Machine,
   tree: Omit<LooseSource, 'manifest' | 'wantsRoot'>,
-  about: Pick<LooseContext, 'before' | 'others' | 'leaving' | 'fresh' | 'editsTaken' | 'warnings'>,
+  about: Pick<LooseContext, 'before' | 'others' | 'leaving' | 'fresh' | 'lost' | 'editsTaken' | 'warnings'>,
 ): Promise<LooseReceipt> {
   const manifest = readJson((await tree.read(MANIFEST)) ?? undefined) ?? {};
   const source: LooseSource = { ...tree, manifest, wantsRoot: await readsRoot(tree) };
-  await checkSupported(source);
+  if (!about.lost) await checkSupported(source);
   const context: LooseContext = { ...about, machine: m, source, servers: new Map() };
   // Servers first: hooks name them.
   const servers = await MCPServerInstaller.plan(context);

@@ -27,6 +27,8 @@ export interface LooseContext {
   leaving: ReadonlySet<string>;
   /** No receipts at all: either nothing was here before, or they were lost with our folder. */
   fresh: boolean;
+  /** The receipts of this installed plugin were lost: what lies under its names is found out, edited or not, and nothing is refused. */
+  lost?: true;
   /** Whether edits of what was written before have been taken up into the tree (or shall be replaced). */
   editsTaken: boolean;
   /** Names of the plugin's servers as they will be; filled by the server installer. */

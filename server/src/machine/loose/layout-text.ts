@@ -59,6 +59,16 @@ export function renameIn(bytes: Buffer, name: string): LooseFile['renamed'] {
   return line === undefined ? undefined : { was: line, ours: `name: ${name}` };
 }
 
+/** Whether any string of a JSON value names the tree or something in it. */
+export function leadsInto(value: unknown, root: string): boolean {
+  let found = false;
+  mapStrings(value, (item) => {
+    found ||= namesRoot(item, root);
+    return item;
+  });
+  return found;
+}
+
 /** @returns sha256 of what `looseBytes` gives */
 export function looseHash(bytes: Buffer, root: string, renamed: LooseFile['renamed']): string {
   return sha256Of(looseBytes(bytes, root, renamed));

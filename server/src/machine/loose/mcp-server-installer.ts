@@ -4,7 +4,7 @@ import type { LooseServer } from '../receipts.ts';
 import { getKeyText, parseSettings, pointer, removeKey, setKey } from '../settings-edit.ts';
 import { readText } from '../text-file.ts';
 import type { LooseContext, LooseInstaller, Owned, TextTarget } from './installer.ts';
-import { mapStrings, namesRoot, replaceRoot } from './layout-text.ts';
+import { leadsInto, mapStrings, replaceRoot } from './layout-text.ts';
 import { settleClash } from './names.ts';
 import { settledText } from './user-config.ts';
 
@@ -48,7 +48,13 @@ async function planServers(context: LooseContext): Promise<LooseServer[]> {
   for (const [name, block] of declared) {
     const isFree = async (wanted: string): Promise<boolean> => ours.has(wanted) || !names.has(wanted);
     const other = `${name}-${source.plugin}`;
-    const at = ours.has(other) || (await isFree(name)) ? (ours.has(other) ? other : name) : null;
+    const at = context.lost
+      ? nameHere(new Map(there), [name, other], source.root)
+      : ours.has(other)
+        ? other
+        : (await isFree(name))
+          ? name
+          : null;
     const final = at ?? (await settleClash(context, 'server', name, other, isFree));
     names.add(final);
     context.servers.set(name, final);
@@ -59,6 +65,12 @@ async function planServers(context: LooseContext): Promise<LooseServer[]> {
     servers.push({ name: final, value });
   }
   return servers;
+}
+
+/** Under which of its names a server lies here, as far as that can be told. */
+function nameHere(there: ReadonlyMap<string, unknown>, names: readonly [string, string], root: string): string {
+  const leading = names.find((name) => leadsInto(there.get(name), root));
+  return leading ?? (there.has(names[1]) ? names[1] : names[0]);
 }
 
 /** A server that a person changed is kept as it is through updates, leading to the new tree; removal takes it. */
@@ -97,12 +109,3 @@ function applyServers(
 }
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
-
-function leadsInto(value: unknown, root: string): boolean {
-  let found = false;
-  mapStrings(value, (item) => {
-    found ||= namesRoot(item, root);
-    return item;
-  });
-  return found;
-}
