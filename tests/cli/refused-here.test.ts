@@ -69,3 +69,22 @@ it('is forgotten once the hint was followed', async () => {
   expect(plugins.map((plugin: { notice: unknown }) => plugin.notice)).toEqual(plugins.map(() => null));
   expect((await hvOk(home, ['why', 'w1'])).here).toEqual([]);
 });
+
+it('a layout that it keeps this machine from is told by sync, with its exit code, and by status; other verbs go on', async () => {
+  await hvOk(home, ['config', 'set', 'layout', 'native']);
+  await hvOk(home, ['sync']);
+  await hvOk(home, ['config', 'set', 'name_clash', 'refuse']);
+  await hvOk(home, ['config', 'set', 'layout', 'loose']);
+  expect((await hv(home, ['status'])).stdout).toContain('layout native; `hv sync` goes over to loose');
+  const text = 'plugins.layout: NAME_CLASH: the layout loose is wanted here and was refused, native stays: w1 brings';
+  const { code, stdout } = await hv(home, ['sync']);
+  expect(code).toBe(69);
+  expect(stdout).toContain(text);
+  expect(stdout).toContain(HINT);
+  const told = (await hv(home, ['status'])).stdout;
+  expect(told).toMatch(/· not in step/);
+  expect(told).toContain(text);
+  expect((await hv(home, ['doctor'])).stdout).toMatch(/! layout: NAME_CLASH: .*loose.*go-w1.* → .*suffix/);
+  expect((await hv(home, ['update', 'p1'])).code).toBe(0);
+  expect(await hvOk(home, ['remove', 'p1'])).toMatchObject({ removed: ['p1'] });
+});

@@ -44,41 +44,59 @@ export async function noteBefore(
   );
 }
 
+/** What this machine would not do: `after` is what should have come, and why it did not. */
+export type Refused = Omit<LocalChange, 'what'>;
+
 /**
- * Notes what this machine would not install, once as long as the same is refused. The lock must be held and recovery done.
+ * Notes what this machine would not do, once as long as the same is refused. The lock must be held and recovery done.
  * @throws HaiveError DISK_FULL, READ_ONLY, IO_ERROR
  */
-export async function noteRefusals(
-  ctx: ClientContext,
-  refused: readonly { name: string; version: string; digest: string; from: string; code: string; message: string }[],
-): Promise<void> {
+export async function noteRefusals(ctx: ClientContext, refused: readonly Refused[]): Promise<void> {
   if (refused.length === 0) return;
-  const last = new Map((await readLocalAudit(ctx.machine)).map((entry) => [entry.target, entry]));
-  const after = (r: (typeof refused)[number]) => ({ version: r.version, digest: r.digest, why: r.message });
-  const same = (r: (typeof refused)[number]): boolean => {
-    const entry = last.get(r.name);
-    return entry?.result === r.code && JSON.stringify(entry.after) === JSON.stringify(after(r));
+  const last = await lastEntries(ctx.machine);
+  const same = (r: Refused): boolean => {
+    const entry = last.get(r.target);
+    return entry?.result === r.result && JSON.stringify(entry.after) === JSON.stringify(r.after);
   };
   const fresh = refused.filter((r) => !same(r));
   await noteChanges(
     ctx.machine,
-    fresh.map((r) => ({
-      ...{ what: 'refuse', target: r.name, from: r.from, before: null, after: after(r), result: r.code },
-    })),
+    fresh.map((r) => ({ what: 'refuse', ...r })),
   );
 }
 
+/** The last that happened to each plugin, and to each key of the configuration. */
+const lastEntries = async (m: Machine): Promise<Map<string, LocalEntry>> =>
+  new Map((await readLocalAudit(m)).map((entry) => [entry.target, entry]));
+
 /** By digest, in words: why versions of which nothing came since were refused here, and what to do about it. */
 export async function lastRefusals(m: Machine): Promise<Map<string, string>> {
-  const last = new Map((await readLocalAudit(m)).map((entry) => [entry.target, entry]));
   const found = new Map<string, string>();
-  for (const { what, result: code, after } of last.values()) {
-    if (what !== 'refuse') continue;
-    const { digest, why } = after as { digest: string; why: string };
-    const error = formatError({ code, message: why, hint: ERRORS[code as ErrorCode]?.hint ?? '' });
-    found.set(digest, `refused when last tried: ${error}`);
+  for (const entry of (await lastEntries(m)).values()) {
+    const refusal = refusalIn<{ digest?: string }>(entry);
+    const digest = refusal?.after.digest;
+    if (refusal !== null && digest !== undefined) found.set(digest, `refused when last tried: ${formatError(refusal)}`);
   }
   return found;
+}
+
+interface LastRefusal<T> {
+  after: T;
+  code: string;
+  message: string;
+  hint: string;
+}
+
+/** Why what was last wanted for this target was refused; null where something else came since. @throws HaiveError IO_ERROR */
+export async function lastRefusal<T>(m: Machine, target: string): Promise<LastRefusal<T> | null> {
+  return refusalIn((await lastEntries(m)).get(target));
+}
+
+function refusalIn<T>(entry: LocalEntry | undefined): LastRefusal<T> | null {
+  if (entry?.what !== 'refuse') return null;
+  const { result: code, after } = entry;
+  const { why } = after as { why: string };
+  return { after: after as T, code, message: why, hint: ERRORS[code as ErrorCode]?.hint ?? '' };
 }
 
 /** One plugin of a change that is under way. */
@@ -112,7 +130,7 @@ async function noteFailures(ctx: ClientContext, failed: readonly FailedAttempt[]
   const { machine } = ctx;
   // Its lines are sealed already, and come before any other.
   if (statOf(machine.paths.journal) !== null) throw new HaiveError('LOCKED', 'A change is yet to be finished');
-  const last = new Map((await readLocalAudit(machine)).map((entry) => [entry.target, entry]));
+  const last = await lastEntries(machine);
   const fresh = failed.filter(({ what, name, version, code }) => {
     const entry = last.get(name);
     const told = (entry?.after as { version?: unknown } | null | undefined)?.version;

@@ -37,6 +37,8 @@ export function describeSync(result: SyncResult): string | null {
   if (result.problems.length > 0) {
     parts.push(`not possible: ${list(result.problems.map((p) => `${p.name} (${p.code})`))}; see \`hv status\``);
   }
+  const { layoutRefused } = result;
+  if (layoutRefused !== null) parts.push(`the layout stays as it is (${layoutRefused.code}); see \`hv status\``);
   return parts.length === 0 ? null : `hAIveMind: ${parts.join(' · ')}`;
 }
 

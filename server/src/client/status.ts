@@ -2,9 +2,10 @@ import { formatError, HaiveError } from '../domain/errors.ts';
 import { isUnfit, type Plan } from '../domain/plan.ts';
 import { inspect } from '../machine/drift.ts';
 import { missingServers, missingServerText } from '../machine/mcp-servers.ts';
-import { type Receipts, readReceipts } from '../machine/receipts.ts';
+import { type Layout, type Receipts, readReceipts } from '../machine/receipts.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import { hubIsAway } from './hub-client.ts';
+import { isSwitch, whyNotSwitched } from './layout-wish.ts';
 import { lastRefusals } from './local-audit.ts';
 import { notInstalled } from './not-installed.ts';
 import { fetchPlan, followedPlan, isPinned } from './plan.ts';
@@ -55,11 +56,14 @@ export interface StatusResult {
   machine: { id: string; name: string; groups: string[]; capabilities: string[] } | null;
   /** With `reachable` an error is what the hub, or what it sent, refuses this machine for; what is to be done is in it. */
   hub: { url: string; reachable: boolean; error: string | null } | null;
-  /** How plugins lie here. */
-  layout: 'native' | 'loose';
+  /** How plugins lie here, or would. */
+  layout: Layout;
+  /** How the configuration wants them to lie; where that is refused, `problems` says why. */
+  layout_wanted: Layout;
   in_step: boolean;
   plugins: StatusRow[];
-  problems: { name: string; code: string; message: string }[];
+  /** `name` is a plugin, or the key of the configuration that cannot be followed. */
+  problems: { name: string; code: string; message: string; hint?: string }[];
   /** Digests that failed here and are not tried again by themselves. */
   refused: { digest: string; reason: string }[];
 }
@@ -123,6 +127,8 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
     message: missingServerText(plugin, servers),
   }));
   const wanted = rows.filter((row) => row.state !== 'shown');
+  const { layout } = config.plugins;
+  const refusal = await whyNotSwitched(ctx, receipts);
   const broken = rows.some((row) => ['failed', 'missing', 'damaged', 'waiting'].includes(row.state));
   return {
     machine:
@@ -130,16 +136,21 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
         ? null
         : { ...config.machine, groups: config.groups, capabilities: config.capabilities },
     hub,
-    layout: receipts.layout,
+    layout: isSwitch(receipts, layout) ? receipts.layout : layout,
+    layout_wanted: layout,
     // What a hub that refuses this machine wants of it is not known.
     in_step:
       plan !== null &&
+      !isSwitch(receipts, layout) &&
       !plan.problems.some(isUnfit) &&
       !broken &&
       !(hub?.reachable === true && hub.error !== null) &&
       wanted.every((row) => row.available === null && planned.has(row.name)),
     plugins: name === undefined ? rows : rows.filter((row) => row.name === name),
-    problems: [...(plan?.problems ?? []), ...lacks].filter((p) => name === undefined || p.name === name),
+    problems: [
+      ...(refusal === null ? [] : [refusal]),
+      ...[...(plan?.problems ?? []), ...lacks].filter((p) => name === undefined || p.name === name),
+    ],
     refused: Object.entries(receipts.refused).map(([digest, r]) => ({ digest, reason: r.reason })),
   };
 }

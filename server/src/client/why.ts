@@ -1,7 +1,9 @@
 import type { Reply } from '../contract/endpoints.ts';
+import { formatError } from '../domain/errors.ts';
 import { missingServers, missingServerText } from '../machine/mcp-servers.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import type { ClientContext } from './context.ts';
+import { whyNotSwitched } from './layout-wish.ts';
 import { lastRefusals } from './local-audit.ts';
 import { cachedPlan } from './plan.ts';
 import { ask } from './registry.ts';
@@ -27,10 +29,13 @@ export async function whyPlugin(ctx: ClientContext, name: string, machine = 'me'
 
 /** Waiting by its configuration, rolled back, refused. */
 async function localReasons(ctx: ClientContext, name: string): Promise<string[]> {
-  const { refused, plugins } = await readReceipts(ctx.machine);
+  const receipts = await readReceipts(ctx.machine);
+  const { refused, plugins } = receipts;
   const reasons = plugins[name]?.error === undefined ? [] : [`failed here: ${plugins[name]?.error?.message ?? ''}`];
   const lacks = (await missingServers(ctx.machine)).get(name);
   if (lacks !== undefined) reasons.push(missingServerText(name, lacks));
+  const stays = plugins[name] === undefined ? null : await whyNotSwitched(ctx, receipts);
+  if (stays !== null) reasons.push(formatError(stays));
   try {
     const { waiting, leaving } = await syncMachine(ctx, { mode: 'agent', dryRun: true });
     reasons.push(...leaving.filter((l) => l.name === name).map(leavingText));

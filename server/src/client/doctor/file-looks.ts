@@ -9,6 +9,7 @@ import { movedSets } from '../../machine/moved-away.ts';
 import { readReceipts } from '../../machine/receipts.ts';
 import { areReceiptsLost } from '../../machine/regain-receipts.ts';
 import type { ClientContext } from '../context.ts';
+import { isSwitch, whyNotSwitched } from '../layout-wish.ts';
 import { findTampering } from '../mend.ts';
 import { forbiddenBy } from '../preflight.ts';
 import { readTrust } from '../trust.ts';
@@ -77,6 +78,16 @@ export const FILE_LOOKS: Looks = {
       `${machine?.name ?? '?'} joined from another computer: HOME was copied, and both now speak as one machine`,
       'Run `hv leave` here, then join under a name of its own.',
     );
+  },
+
+  layout: async (ctx) => {
+    const receipts = await readReceipts(ctx.machine);
+    const wanted = ctx.config.plugins.layout;
+    if (!isSwitch(receipts, wanted)) return ok(`plugins lie as configured: ${wanted}`);
+    const refused = await whyNotSwitched(ctx, receipts);
+    return refused === null
+      ? warn(`plugins lie in the layout ${receipts.layout}, ${wanted} is wanted`, 'Run `hv sync`.')
+      : warn(`${refused.code}: ${refused.message}`, refused.hint);
   },
 
   plugins: async (ctx) => {

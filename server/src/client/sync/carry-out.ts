@@ -1,6 +1,7 @@
 import { HaiveError } from '../../domain/errors.ts';
 import type { Picked } from '../../domain/pick-changes.ts';
 import type { Plan, PlanEntry } from '../../domain/plan.ts';
+import { statOf } from '../../machine/file-port.ts';
 import { createFresh } from '../../machine/intake.ts';
 import type { Machine } from '../../machine/machine.ts';
 import { type Receipts, readReceipts, refuseDigest, updateReceipts } from '../../machine/receipts.ts';
@@ -8,7 +9,8 @@ import { applyChange, type Change } from '../../machine/transaction.ts';
 import { takeLauncher } from '../confining.ts';
 import type { ClientContext } from '../context.ts';
 import type { HubClient } from '../hub-client.ts';
-import { type Attempt, noteRefusals } from '../local-audit.ts';
+import { isSwitch, layoutRefusal, noteOfRefusal } from '../layout-wish.ts';
+import { type Attempt, noteRefusals, type Refused } from '../local-audit.ts';
 import { checkBeforeInstall } from '../preflight.ts';
 import type { Fetched } from '../transfer/asking.ts';
 import { fetchVersions } from '../transfer/fetch-versions.ts';
@@ -19,7 +21,8 @@ import { pick } from './pick.ts';
 import { finished, outcome, type SyncResult } from './result.ts';
 
 /**
- * Picks, fetches and applies; what fails its checks is refused, and the rest is picked again without it.
+ * Picks, fetches and applies; what fails its checks is refused, and the rest is picked again without it. So is a switch of the layout
+ * that cannot be made: the rest is done in the layout that is here.
  * @param trying told what is under way, in case all of it fails
  */
 export async function carryOut(
@@ -33,8 +36,13 @@ export async function carryOut(
 ): Promise<SyncResult> {
   const machine = { ...ctx.machine, fresh: createFresh() };
   const failed = new Map<string, HaiveError>();
+  const misfits = new Set<string>();
   const vetting = await openVetting(ctx, plan, await readReceipts(machine), options);
-  for (let round = 0; ; round++) {
+  const wanted = ctx.config.plugins.layout;
+  let layout = wanted;
+  let noSwitch: HaiveError | null = null;
+  let refetched = false;
+  for (;;) {
     const receipts = await readReceipts(machine);
     const picked = await pick(ctx, plan, receipts, options, failed, vetting.banned);
     if (stale) picked.remove = picked.remove.filter((name) => vetting.banned.has(receipts.plugins[name]?.digest ?? ''));
@@ -44,12 +52,30 @@ export async function carryOut(
       const about = entry === undefined ? { name: digest } : { name: entry.name, version: entry.version };
       result.problems.push({ ...about, code: error.code, message: error.message, hint: error.hint, where: 'machine' });
     }
-    const switching = receipts.layout !== ctx.config.plugins.layout && Object.keys(receipts.plugins).length > 0;
+    const refusals = refusalsOf(plan, failed);
+    if (noSwitch !== null) {
+      const way = { present: receipts.layout, wanted };
+      result.layoutRefused = layoutRefusal(way, noSwitch);
+      refusals.push(noteOfRefusal(way, noSwitch));
+    }
+    const switching = isSwitch(receipts, layout);
+    const stayIn = (thrown: unknown): void => {
+      if (!(thrown instanceof HaiveError)) throw thrown;
+      noSwitch = thrown;
+      layout = receipts.layout;
+      for (const digest of misfits) failed.delete(digest);
+    };
     const idle = picked.install.length === 0 && picked.remove.length === 0 && !switching;
-    if (idle) await noteRefusals(ctx, refusalsOf(plan, failed));
+    if (idle) await noteRefusals(ctx, refusals);
     if (idle) return result;
     trying(attemptsOf(picked, receipts));
-    if (picked.install.length > 0 || switching) await checkBeforeInstall(ctx, ctx.config.plugins.layout);
+    try {
+      if (picked.install.length > 0 || switching) await checkBeforeInstall(ctx, layout);
+    } catch (thrown) {
+      if (!switching) throw thrown;
+      stayIn(thrown);
+      continue;
+    }
     const fetched = await fetchAll(machine, ctx, hub, plan, picked.install, receipts, options, deadline);
     if (fetched.failed.size > 0) {
       for (const [digest, error] of fetched.failed) {
@@ -73,10 +99,10 @@ export async function carryOut(
       versions: versionsOf(picked.install),
     });
     try {
-      const change = { ...toChange(picked, fetched.fetched, receipts, options), layout: ctx.config.plugins.layout };
+      const change = { ...toChange(picked, fetched.fetched, receipts, options), layout };
       const applied = await applyChange(machine, change);
       await forgive(machine, picked, receipts);
-      await noteRefusals(ctx, refusalsOf(plan, failed));
+      await noteRefusals(ctx, refusals);
       result.warnings.push(...new Set(vetting.warnings));
       return finished(result, picked, applied, receipts);
     } catch (thrown) {
@@ -84,6 +110,7 @@ export async function carryOut(
       const unfit = picked.install.find((entry) => isAbout(thrown, UNFIT, entry.name));
       if (unfit !== undefined && !failed.has(unfit.digest)) {
         failed.set(unfit.digest, thrown as HaiveError);
+        misfits.add(unfit.digest);
         continue;
       }
       // One that does not read back as written keeps no other from being installed, and is not tried again by itself.
@@ -95,7 +122,13 @@ export async function carryOut(
       }
       // A blob was damaged on this disk: it is gone now, and is fetched again once.
       const damaged = thrown instanceof HaiveError && ['HASH_MISMATCH', 'BLOB_MISSING'].includes(thrown.code);
-      if (!damaged || round > 0) throw thrown;
+      if (damaged && !refetched) {
+        refetched = true;
+        continue;
+      }
+      // What is revoked must go all the same; a change that was begun is finished as it is.
+      if (!switching || statOf(machine.paths.journal) !== null) throw thrown;
+      stayIn(thrown);
     }
   }
 }
@@ -110,12 +143,11 @@ function attemptsOf(picked: Picked, { plugins }: Receipts): Attempt[] {
 }
 
 /** What this machine's policy or checks kept out, as its audit log says it. */
-function refusalsOf(plan: Plan, failed: ReadonlyMap<string, HaiveError>) {
-  return plan.plugins.flatMap(({ name, version, digest, origin }) => {
+function refusalsOf(plan: Plan, failed: ReadonlyMap<string, HaiveError>): Refused[] {
+  return plan.plugins.flatMap(({ name: target, version, digest, origin: from }) => {
     const error = failed.get(digest);
-    return error === undefined
-      ? []
-      : [{ name, version, digest, from: origin, code: error.code, message: error.message }];
+    if (error === undefined) return [];
+    return [{ target, from, before: null, after: { version, digest, why: error.message }, result: error.code }];
   });
 }
 

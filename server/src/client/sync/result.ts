@@ -1,9 +1,11 @@
+import { formatError } from '../../domain/errors.ts';
 import type { Picked, Waiting } from '../../domain/pick-changes.ts';
 import type { Plan, PlanEntry } from '../../domain/plan.ts';
 import type { Quarantined } from '../../machine/quarantine.ts';
 import type { Receipts } from '../../machine/receipts.ts';
 import type { Edit } from '../../machine/render.ts';
 import type { ChangeResult } from '../../machine/transaction.ts';
+import type { LayoutRefusal } from '../layout-wish.ts';
 
 export interface SyncProblem {
   name: string;
@@ -27,6 +29,8 @@ export interface SyncResult {
   waiting: Waiting[];
   /** What could not be given or installed, and why. */
   problems: SyncProblem[];
+  /** The layout of the configuration could not be had: everything else was done in the one that is here. */
+  layoutRefused: LayoutRefusal | null;
   warnings: string[];
   /** Of a dry run: what would go although nobody asked for that (revoked, forbidden by the policy), and why. */
   leaving: { name: string; why: string }[];
@@ -53,6 +57,7 @@ export function outcome(
     changed: { installed: [], updated: [], reinstalled: [], removed: [] },
     waiting: picked.waiting,
     problems: plan.problems.map((p) => ({ ...p, where: 'hub' })),
+    layoutRefused: null,
     warnings: [],
     leaving: [],
     edits: [],
@@ -82,6 +87,10 @@ export function finished(result: SyncResult, picked: Picked, applied: ChangeResu
   result.reloadNeeded = true;
   return result;
 }
+
+/** In words, with what to do where that is known. */
+export const problemText = ({ name, code, message, hint }: Omit<SyncProblem, 'where'>): string =>
+  `${name}: ${hint === undefined ? `${code}: ${message}` : formatError({ code, message, hint })}`;
 
 /** In words. */
 export const leavingText = ({ name, why }: SyncResult['leaving'][number]): string =>

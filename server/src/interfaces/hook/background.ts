@@ -57,7 +57,7 @@ async function keepSeen(ctx: ClientContext, result: SyncResult): Promise<void> {
   const { paths, port } = ctx.machine;
   const etag = await keptEtag(ctx);
   // What arrived now is news only once; what failed is to be tried again at the next start.
-  if (etag === undefined || result.problems.length > 0) return;
+  if (etag === undefined || result.problems.length > 0 || result.layoutRefused !== null) return;
   const still: SyncResult = {
     ...result,
     changed: { installed: [], updated: [], reinstalled: [], removed: [] },

@@ -5,6 +5,7 @@ import type { PluginInfo } from '../../client/registry.ts';
 import type { RemoveResult } from '../../client/remove.ts';
 import type { RollbackResult } from '../../client/rollback.ts';
 import type { StatusResult } from '../../client/status.ts';
+import { problemText } from '../../client/sync/result.ts';
 import type { SyncResult } from '../../client/sync.ts';
 import type { Reply } from '../../contract/endpoints.ts';
 
@@ -72,7 +73,7 @@ export function status(s: StatusResult): string {
     ];
     return `${p.name} ${p.version} ${p.state}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`;
   });
-  const problems = s.problems.map((p) => `${p.name}: ${p.code}: ${p.message}`);
+  const problems = s.problems.map(problemText);
   return [head, rows([...lines, ...problems])].filter((part) => part !== '').join('\n');
 }
 
@@ -112,7 +113,8 @@ export function applied(result: SyncResult | null) {
     removed: result?.changed.removed ?? [],
     waiting: (result?.waiting ?? []).map(({ name, from, to, why }) => ({ name, from, to, why })),
     edit_conflicts: (result?.edits ?? []).filter((e) => e.outcome === 'conflict').map((e) => `${e.name}/${e.path}`),
-    problems: result?.problems ?? [],
+    problems:
+      result === null ? [] : [...result.problems, ...(result.layoutRefused === null ? [] : [result.layoutRefused])],
     warnings: result?.warnings ?? [],
     reload_needed: result?.reloadNeeded ?? false,
   };

@@ -141,7 +141,15 @@ export const IN_CLIENT: readonly Guard[] = [
     ],
   ]),
   ...of('client/sync/carry-out.ts', TRUST, [
-    ['a refusal written down', 'if (idle) await noteRefusals(ctx, refusalsOf(plan, failed));'],
+    ['a refusal written down', 'if (idle) await noteRefusals(ctx, refusals);'],
+  ]),
+  ...of('client/sync/carry-out.ts', 'tests/cli/refused-switch.test.ts', [
+    [
+      'a revocation that waits for a layout',
+      'if (!switching || statOf(machine.paths.journal) !== null) throw thrown;',
+      'throw thrown;',
+    ],
+    ['a half-made switch that counts as refused', ' || statOf(machine.paths.journal) !== null'],
   ]),
   ...of('client/vet.ts', TRUST, [
     ['two words of one operator', 'operators.flatMap(', 'words.flatMap(() => operators).flatMap('],

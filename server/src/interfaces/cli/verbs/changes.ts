@@ -101,7 +101,10 @@ export const sync: Verb = async (call) => {
     onProgress: syncProgress(call),
   });
   await askLoadedBehind(call, result.reloadNeeded && !result.dryRun);
-  return { json: syncJson(result), text: syncLines(result, call.style).join('\n'), exit: exitOf(result) };
+  const { problems, layoutRefused } = result;
+  const told = layoutRefused === null ? problems : [...problems, { ...layoutRefused, where: 'machine' as const }];
+  const exit = exitOf({ problems: told });
+  return { json: syncJson(result), text: syncLines(result, call.style).join('\n'), exit };
 };
 
 async function frozen(call: VerbCall): Promise<VerbOutput> {
@@ -113,7 +116,7 @@ async function frozen(call: VerbCall): Promise<VerbOutput> {
 }
 
 /** What came and was refused here is a failure; what the hub could not plan is its operator's affair. */
-function exitOf(result: SyncResult): number {
+function exitOf(result: Pick<SyncResult, 'problems'>): number {
   const refused = result.problems.find((p) => p.where === 'machine');
   return refused === undefined ? 0 : (ERRORS[refused.code as ErrorCode]?.exit ?? 70);
 }

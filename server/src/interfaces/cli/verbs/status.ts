@@ -1,6 +1,8 @@
 import { adviceBeside } from '../../../client/advice.ts';
 import { runDoctor } from '../../../client/doctor/doctor.ts';
+import { LAYOUT_KEY } from '../../../client/layout-wish.ts';
 import { machineStatus, type StatusResult, type StatusRow } from '../../../client/status.ts';
+import { problemText } from '../../../client/sync/result.ts';
 import { clean, type Style, table, warnings } from '../output.ts';
 import type { Verb } from '../verb.ts';
 import { statusOfFleet } from './fleet-status.ts';
@@ -24,6 +26,9 @@ export const status: Verb = async (call) => {
       `${style.bold(machine.name)}${groups} · ${linkText(hub, style)} · ${result.in_step ? style.green('in step') : style.yellow('not in step')}`,
     );
     if (hub?.reachable === true && hub.error !== null) lines.push(style.red(`! ${clean(hub.error)}`));
+    const { layout, layout_wanted: next } = result;
+    const refused = problems.some((problem) => problem.name === LAYOUT_KEY);
+    if (layout !== next && !refused) lines.push(`layout ${layout}; \`hv sync\` goes over to ${next}`);
   }
   if (plugins.length > 0) {
     const rows = plugins.map((row) => [row.name, row.version, paint(row, style), note(row)]);
@@ -45,13 +50,7 @@ export const status: Verb = async (call) => {
       if (row.previous.length > 0) lines.push(style.dim(`rollback can go to: ${row.previous.join(', ')}`));
     }
   }
-  lines.push(
-    ...warnings(
-      problems.map((p) => `${p.name}: ${p.code}: ${p.message}`),
-      style,
-    ),
-    ...adviceLines(advice, style),
-  );
+  lines.push(...warnings(problems.map(problemText), style), ...adviceLines(advice, style));
   const { recommendations = [], unused = [], popular = [] } = advice ?? {};
   return {
     json: { ...result, recommendations, unused, popular, machine: machine?.name ?? null, machine_details: machine },

@@ -5,7 +5,7 @@ import { syncLines } from './sync-text.ts';
 
 const NOTHING: SyncResult = {
   changed: { installed: [], updated: [], reinstalled: [], removed: [] },
-  ...{ waiting: [], problems: [], warnings: [], leaving: [], edits: [], revoked: [] },
+  ...{ waiting: [], problems: [], layoutRefused: null, warnings: [], leaving: [], edits: [], revoked: [] },
   ...{ notModified: false, reloadNeeded: false, dryRun: false, counter: 1 },
 };
 

@@ -1,7 +1,7 @@
 import compare from 'semver/functions/compare.js';
-import { leavingText } from '../../../client/sync/result.ts';
+import { leavingText, problemText } from '../../../client/sync/result.ts';
 import type { SyncResult } from '../../../client/sync.ts';
-import { formatError, toHaiveError } from '../../../domain/errors.ts';
+import { toHaiveError } from '../../../domain/errors.ts';
 import { clean, type Style, warnings } from '../output.ts';
 
 /** A sync's result as lines for people. */
@@ -26,10 +26,9 @@ export function syncLines(result: SyncResult, style: Style): string[] {
     const detail = wait.why === 'policy' ? 'waits; `hv sync` installs it' : clean(wait.detail);
     lines.push(`${style.yellow('…')} ${wait.name} ${from} → ${wait.to ?? 'removed'}: ${detail}`);
   }
-  for (const problem of result.problems) {
-    const { name, code, message, hint } = problem;
-    const text = hint === undefined ? `${code}: ${message}` : formatError({ code, message, hint });
-    lines.push(style.red(`! ${name}: ${clean(text)}`));
+  const { problems, layoutRefused } = result;
+  for (const problem of layoutRefused === null ? problems : [...problems, layoutRefused]) {
+    lines.push(style.red(`! ${clean(problemText(problem))}`));
   }
   for (const edit of result.edits) {
     lines.push(style.yellow(`~ ${edit.name}/${clean(edit.path)}: ${EDIT_TEXT[edit.outcome]}`));
@@ -55,6 +54,7 @@ export function syncJson(result: SyncResult): Record<string, unknown> {
     changed,
     waiting: waiting.map(({ name, from, to, why, detail }) => ({ name, from, to, why, detail })),
     problems,
+    layout_refused: result.layoutRefused,
     warnings: notes,
     edits,
     leaving: result.leaving,
