@@ -113,3 +113,21 @@ describe('a folder that is shown beside installed plugins', () => {
     expect(await inspect(rig.machine)).toMatchObject([{ name: 'ops', state: 'disabled' }]);
   });
 });
+
+describe("a person's own marketplace `collective`", () => {
+  const theirs = '{"extraKnownMarketplaces":{"collective":{"source":{"source":"github","repo":"me/mp"}}}}';
+
+  it('is not taken for ours: nothing is shown', async () => {
+    await rig.write(SETTINGS, theirs);
+    await expect(show('d3')).rejects.toMatchObject({ code: 'NAME_CLASH', message: expect.stringContaining('me/mp') });
+    expect(await rig.read(SETTINGS)).toBe(theirs);
+    expect(existsSync(rig.path('.claude/plugins/.haivemind/dev'))).toBe(false);
+  });
+
+  it('that came while a folder was shown stays when that ends', async () => {
+    await show('d3');
+    await rig.write(SETTINGS, theirs);
+    expect(await stopDev(rig.machine)).toEqual(['d3']);
+    expect(await settings()).toEqual(JSON.parse(theirs));
+  });
+});

@@ -6,10 +6,12 @@ import { HaiveError } from '../domain/errors.ts';
 import { checkReplaceable } from '../machine/atomic-file.ts';
 import { readConfig, updateConfig } from '../machine/config-file.ts';
 import { makeDirs, readFileOrNull, removeEmptyDir, removeFile, removeTree, statOf } from '../machine/file-port.ts';
+import { refuseForeignMarketplace } from '../machine/foreign-marketplace.ts';
 import { hostIdentity } from '../machine/host-identity.ts';
 import { leaveMachine } from '../machine/leave.ts';
 import { withLock } from '../machine/lock.ts';
 import { parseSettings } from '../machine/settings-edit.ts';
+import { readText } from '../machine/text-file.ts';
 import { recover } from '../machine/transaction.ts';
 import { tryToAnnounce } from './collective/announce.ts';
 import { type ClientContext, hubAuthorities, hubFor, readHostToken, requireTls, sameHub } from './context.ts';
@@ -57,7 +59,7 @@ export function defaultMachineName(): string {
 /**
  * Joins a hub: trades a token that may join for this machine's own, pins the hub's key, and installs haivemind-core and what the
  * policy allows. A machine that is a member of that hub already takes its place again.
- * @throws HaiveError TLS_REQUIRED, ALREADY_JOINED, NAME_TAKEN, UNAUTHENTICATED, TOKEN_INVALID, FORBIDDEN, SIGNATURE_INVALID, CERTIFICATE_MISMATCH, SETTINGS_INVALID, READ_ONLY, HUB_UNREACHABLE …
+ * @throws HaiveError TLS_REQUIRED, ALREADY_JOINED, NAME_TAKEN, UNAUTHENTICATED, TOKEN_INVALID, FORBIDDEN, SIGNATURE_INVALID, CERTIFICATE_MISMATCH, SETTINGS_INVALID, NAME_CLASH, READ_ONLY, HUB_UNREACHABLE …
  */
 export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise<JoinResult> {
   const host = await readHostToken(ctx);
@@ -155,8 +157,9 @@ async function withOwnKey<T>({ machine }: ClientContext, join: (publicKey: strin
 async function checkFiles(ctx: ClientContext): Promise<void> {
   const { config, receipts, settings, installedPlugins } = ctx.machine.paths;
   for (const path of [config, receipts, settings, installedPlugins]) await checkReplaceable(path);
-  const bytes = await readFileOrNull(settings);
-  if (bytes !== null) parseSettings(bytes.toString('utf8'), settings);
+  const text = await readText(settings);
+  if (text !== null) parseSettings(text, settings);
+  if (ctx.config.plugins.layout === 'native') await refuseForeignMarketplace(ctx.machine);
 }
 
 async function firstSync(

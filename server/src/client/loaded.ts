@@ -1,6 +1,7 @@
 import { HaiveError } from '../domain/errors.ts';
 import { getRecord } from '../machine/blob-store.ts';
 import { enabledNames } from '../machine/drift.ts';
+import { foreignMarketplace } from '../machine/foreign-marketplace.ts';
 import { withLock } from '../machine/lock.ts';
 import type { Machine } from '../machine/machine.ts';
 import { enabledKey } from '../machine/marketplace.ts';
@@ -31,13 +32,14 @@ const TIMEOUT_MS = 20_000;
 
 /**
  * Errors by plugin, as `claude plugin list --json` tells them; null where there is no client, it does not answer, or the layout
- * is one that it does not list.
+ * is one that it does not list, or its marketplace of our name is another.
  */
 export async function askClient(ctx: ClientContext): Promise<Map<string, string[]> | null> {
   const receipts = await readReceipts(ctx.machine);
   if (receipts.layout !== 'native' || Object.keys(receipts.plugins).length === 0) return null;
   const file = await findClaude(ctx.env);
-  if (file === null) return null;
+  // Of a marketplace that is not ours the client says nothing about our plugins.
+  if (file === null || (await foreignMarketplace(ctx.machine)) !== null) return null;
   try {
     const rows: unknown = JSON.parse(await runClaude(ctx.env, file, ['plugin', 'list', '--json'], TIMEOUT_MS));
     if (!Array.isArray(rows)) return null;

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
+import { foreignMarketplace } from '../machine/foreign-marketplace.ts';
 import { missingKeys } from '../machine/loose/index.ts';
 import { leadsInto } from '../machine/loose/layout-text.ts';
 import type { Machine } from '../machine/machine.ts';
-import { enabledKey, MARKETPLACE } from '../machine/marketplace.ts';
+import { enabledKey, KNOWN } from '../machine/marketplace.ts';
 import { noFileNotes, type Receipts, readReceipts } from '../machine/receipts.ts';
 import { getKeyText, parseSettings, removeKey } from '../machine/settings-edit.ts';
 import { readText, writeText } from '../machine/text-file.ts';
@@ -15,7 +16,7 @@ export interface Tampering {
   marketplaceLost: boolean;
   /** It names it at another place, as after HOME was copied or moved. */
   movedFrom: string | null;
-  /** `NAME@collective` without a receipt, as after our folder was deleted. */
+  /** `NAME@collective` of our marketplace without a receipt, as after our folder was deleted. */
   strayKeys: string[];
   /** Loose layout: what of a plugin's keys is gone, by plugin. */
   lost: Map<string, string[]>;
@@ -46,12 +47,15 @@ export async function findTampering(m: Machine): Promise<Tampering> {
   const names = Object.keys(enabled).filter((key) => key.endsWith(suffix));
   const native = receipts.layout === 'native' ? receipts.plugins : {};
   const shown = { ...native, ...receipts.dev };
-  found.strayKeys = names.filter((key) => shown[key.slice(0, -suffix.length)] === undefined);
-  const known = text === null ? undefined : getKeyText(text, ['extraKnownMarketplaces', MARKETPLACE], where);
+  const known = text === null ? undefined : getKeyText(text, KNOWN, where);
+  const foreign = (await foreignMarketplace(m)) !== null;
+  // Keys of a marketplace that is not ours are somebody else's, those of one that is nowhere too.
+  if (known !== undefined && !foreign)
+    found.strayKeys = names.filter((key) => shown[key.slice(0, -suffix.length)] === undefined);
   if (Object.keys(native).length > 0) {
     found.marketplaceLost = known === undefined;
     const path = known === undefined ? undefined : placeOf(known);
-    if (path !== undefined && path !== m.paths.root) found.movedFrom = path;
+    if (path !== undefined && path !== m.paths.root && !foreign) found.movedFrom = path;
     if (known !== undefined) {
       const values = enabled as Record<string, unknown>;
       found.disabled = Object.keys(native).filter((name) => values[enabledKey(name)] !== true);

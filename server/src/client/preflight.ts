@@ -5,6 +5,7 @@ import { HaiveError } from '../domain/errors.ts';
 import { isJsonObject, readJson } from '../domain/read-json.ts';
 import { checkReplaceable } from '../machine/atomic-file.ts';
 import { listDir, readFileOrNull } from '../machine/file-port.ts';
+import { refuseForeignMarketplace } from '../machine/foreign-marketplace.ts';
 import type { Layout } from '../machine/receipts.ts';
 import { findClaude } from './claude-program.ts';
 import type { ClientContext } from './context.ts';
@@ -16,13 +17,14 @@ export const OLDEST_CLIENT = '2.0.12';
 
 /**
  * Looks at what the installation of anything in this layout needs. Reads only; starts no program.
- * @throws HaiveError READ_ONLY, MARKETPLACE_FORBIDDEN, CLIENT_TOO_OLD
+ * @throws HaiveError READ_ONLY, MARKETPLACE_FORBIDDEN, NAME_CLASH for a marketplace of our name, CLIENT_TOO_OLD, SETTINGS_INVALID
  */
 export async function checkBeforeInstall(ctx: ClientContext, layout: Layout): Promise<void> {
   const { paths } = ctx.machine;
   for (const path of [paths.receipts, paths.settings]) await checkReplaceable(path);
   // The loose layout is made for hosts that allow no marketplace; its files older clients read too.
   if (layout === 'loose') return;
+  await refuseForeignMarketplace(ctx.machine);
   const barred = await forbiddenBy(ctx);
   if (barred !== null) {
     throw new HaiveError(

@@ -347,7 +347,7 @@ export const ERRORS = {
   NAME_CLASH: row(
     409,
     69,
-    'A command, agent, skill or server of this name belongs to somebody else; it is never overwritten.',
+    'A command, agent, skill, server or marketplace of this name belongs to somebody else; it is never overwritten.',
     'Rename yours, or run `hv config set name_clash suffix` and sync again.',
   ),
   LAYOUT_UNSUPPORTED: row(

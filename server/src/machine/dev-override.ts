@@ -4,8 +4,9 @@ import type { SourceFile } from '../domain/package.ts';
 import { writeAtomic } from './atomic-file.ts';
 import { sha256Of } from './blob-store.ts';
 import { makeDirs, removeEmptyDir, removeFile, removeTree } from './file-port.ts';
+import { refuseForeignMarketplace } from './foreign-marketplace.ts';
 import { ensureRoot, type Machine } from './machine.ts';
-import { enabledKey, MARKETPLACE, marketplaceSetting, marketplaceText } from './marketplace.ts';
+import { enabledKey, KNOWN, leadsElsewhere, marketplaceSetting, marketplaceText } from './marketplace.ts';
 import { type FileNotes, noFileNotes, type Receipts, readReceipts, writeReceipts } from './receipts.ts';
 import { getKeyText, isEmptyObject, pointer, removeKey, setKey } from './settings-edit.ts';
 import { readText, type Text, writeText } from './text-file.ts';
@@ -38,7 +39,6 @@ export interface DevChange {
   removed: string[];
 }
 
-const KNOWN = ['extraKnownMarketplaces', MARKETPLACE];
 const enabled = (name: string): string[] => ['enabledPlugins', enabledKey(name)];
 
 /** What is shown here, each as `NAME from FOLDER`, for people. */
@@ -47,7 +47,7 @@ export const shownTrees = ({ dev = {} }: Receipts): string[] =>
 
 /**
  * Shows a plugin's files to the client's next sessions. The lock must be held.
- * @throws HaiveError LAYOUT_UNSUPPORTED in the loose layout, SETTINGS_INVALID, READ_ONLY, DISK_FULL, IO_ERROR
+ * @throws HaiveError LAYOUT_UNSUPPORTED in the loose layout, NAME_CLASH where another marketplace is called as ours, SETTINGS_INVALID, READ_ONLY, DISK_FULL, IO_ERROR
  */
 export async function showDev(m: Machine, plugin: DevPlugin, from: string): Promise<DevChange> {
   await recover(m);
@@ -56,6 +56,7 @@ export async function showDev(m: Machine, plugin: DevPlugin, from: string): Prom
   if (receipts.layout !== 'native') {
     throw new HaiveError('LAYOUT_UNSUPPORTED', 'A plugin can be shown as it is written only in the native layout');
   }
+  await refuseForeignMarketplace(m);
   const { name, version, description } = plugin;
   const dir = `dev/${name}`;
   const change = await renderDev(m, join(m.paths.root, 'dev', name), plugin.files);
@@ -115,7 +116,8 @@ function disable(m: Machine, text: Text, name: string, { plugins, dev, notes }: 
   const was = notes.settings.replaced[pointer(key)];
   let now = text;
   if (plugins[name] === undefined || was !== undefined) now = removeKey(now, key, notes.settings, where);
-  if (isEmpty(plugins) && isEmpty(dev)) now = removeKey(now, KNOWN, notes.settings, where);
+  const ours = leadsElsewhere(getKeyText(now, KNOWN, where)) === null;
+  if (isEmpty(plugins) && isEmpty(dev) && ours) now = removeKey(now, KNOWN, notes.settings, where);
   if (!notes.settings.created || !isEmptyObject(now, where)) return now;
   notes.settings = noFileNotes();
   return null;

@@ -2,6 +2,7 @@ import { basename, dirname, join, relative } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { checkReplaceable, realTarget, temporaryOf, writeAtomic } from './atomic-file.ts';
 import { makeDirs, removeEmptyDir } from './file-port.ts';
+import { refuseForeignMarketplace } from './foreign-marketplace.ts';
 import { applyGlobalCommands, commandPlaces, commandsToWrite } from './global-commands.ts';
 import type { Keep } from './keeps.ts';
 import { applyLinks } from './links.ts';
@@ -9,7 +10,7 @@ import { applyCopies, copyPlaces, editClaudeJson, looseToWrite } from './loose/i
 import type { Machine } from './machine.ts';
 import type { OutsideCopy } from './outside-copies.ts';
 import type { FileNotes, Receipts } from './receipts.ts';
-import { editInstalled, editSettings } from './settings-effects.ts';
+import { editInstalled, editSettings, namesMarketplace } from './settings-effects.ts';
 import { NEW_MODE, readText, type Text, writeText } from './text-file.ts';
 
 /** What a change does outside our own folder, computed from the receipts before and after, so that it can be done again. */
@@ -132,9 +133,10 @@ export interface TextToWrite {
 
 /**
  * The same edits without writing: finds out beforehand whether they can be made, and what the notes will say.
- * @throws HaiveError SETTINGS_INVALID, READ_ONLY
+ * @throws HaiveError SETTINGS_INVALID, READ_ONLY, NAME_CLASH for a marketplace of our name
  */
 export async function planEffects(m: Machine, prev: Receipts, next: Receipts): Promise<PlannedEffects> {
+  if (namesMarketplace(prev, next)) await refuseForeignMarketplace(m);
   const notes = structuredClone(prev.notes);
   const warnings: string[] = [];
   const texts: PlannedEffects['texts'] = [];

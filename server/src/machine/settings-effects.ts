@@ -1,7 +1,15 @@
 import { join } from 'node:path';
 import { editHooks } from './loose/index.ts';
 import type { Machine } from './machine.ts';
-import { CORE, enabledKey, MARKETPLACE, marketplaceSetting, STOCK_CORE_KEY } from './marketplace.ts';
+import {
+  CORE,
+  enabledKey,
+  KNOWN,
+  leadsElsewhere,
+  MARKETPLACE,
+  marketplaceSetting,
+  STOCK_CORE_KEY,
+} from './marketplace.ts';
 import { type FileNotes, noFileNotes, type Receipts } from './receipts.ts';
 import { getKeyText, isEmptyObject, parseSettings, pointer, removeKey, setKey } from './settings-edit.ts';
 import type { Text } from './text-file.ts';
@@ -11,7 +19,6 @@ import type { Text } from './text-file.ts';
 export type Phase = 'remove' | 'add';
 
 const ENABLED = 'enabledPlugins';
-const KNOWN = 'extraKnownMarketplaces';
 
 export function namesAdded(prev: Receipts, next: Receipts): string[] {
   return Object.keys(next.plugins)
@@ -79,24 +86,27 @@ function editKeys(m: Machine, text: Text, phase: Phase, prev: Receipts, next: Re
       if (!notes.foreign.includes(pointer(path))) now = removeKey(now, path, notes, where);
       notes.foreign = notes.foreign.filter((p) => p !== pointer(path));
     }
-    if (removed.length > 0 && Object.keys({ ...next.plugins, ...shown }).length === 0) {
-      now = removeKey(now, [KNOWN, MARKETPLACE], notes, where);
-    }
-    return now;
+    const last = removed.length > 0 && Object.keys({ ...next.plugins, ...shown }).length === 0;
+    return last && !isForeign(now, where) ? removeKey(now, KNOWN, notes, where) : now;
   }
   const added = namesAdded(prev, next);
   const wanted = [...added, ...namesForced(prev, next)];
   if (wanted.length === 0) return text;
   const isOn = (name: string): boolean => next.plugins[name]?.off !== true;
   if (text === null) {
-    Object.assign(notes, { ...noFileNotes(), created: true, parents: [pointer([KNOWN]), pointer([ENABLED])] });
+    Object.assign(notes, {
+      ...noFileNotes(),
+      created: true,
+      parents: [pointer(KNOWN.slice(0, 1)), pointer([ENABLED])],
+    });
     const enabled = Object.fromEntries(wanted.map((name) => [enabledKey(name), isOn(name)]));
-    const whole = { [KNOWN]: { [MARKETPLACE]: marketplaceSetting(m) }, [ENABLED]: enabled };
+    const whole = { extraKnownMarketplaces: { [MARKETPLACE]: marketplaceSetting(m) }, [ENABLED]: enabled };
     return `${JSON.stringify(whole, null, 2)}\n`;
   }
-  let now = setKey(text, [KNOWN, MARKETPLACE], marketplaceSetting(m), notes, where);
-  // The name is ours, whoever wrote it: what it led to before (another HOME) never comes back.
-  delete notes.replaced[pointer([KNOWN, MARKETPLACE])];
+  // One that came since the change was planned is not overwritten: doctor names it.
+  let now = isForeign(text, where) ? text : setKey(text, KNOWN, marketplaceSetting(m), notes, where);
+  // Where ours led to before (another HOME) never comes back.
+  delete notes.replaced[pointer(KNOWN)];
   for (const name of wanted) {
     const path = [ENABLED, enabledKey(name)];
     const there = getKeyText(now, path, where);
@@ -105,6 +115,14 @@ function editKeys(m: Machine, text: Text, phase: Phase, prev: Receipts, next: Re
       notes.foreign.push(pointer(path));
   }
   return now;
+}
+
+const isForeign = (text: string, where: string): boolean => leadsElsewhere(getKeyText(text, KNOWN, where)) !== null;
+
+/** Whether the change writes keys of ours that mean our marketplace. */
+export function namesMarketplace(prev: Receipts, next: Receipts): boolean {
+  const [from, to] = [asMarketplace(prev), asMarketplace(next)];
+  return [...namesAdded(from, to), ...namesForced(from, to)].length > 0;
 }
 
 /** One owner of the core: both enabled would let the first key win its hooks and hide one server behind the other. */
@@ -146,7 +164,7 @@ function editRows(
     let now = text;
     const removed = namesRemoved(prev, next);
     if (removed.length === 0) return text;
-    for (const name of removed) now = removeKey(now, path(name), noReplaced(notes), where);
+    for (const name of removed) now = removeRow(now, path(name), notes, where);
     const left = parseSettings(now, where);
     const bare = Object.keys(left).every((k) => k === 'version' || k === 'plugins') && noKeys(left.plugins);
     if (!notes.created || !bare) return now;
@@ -170,20 +188,30 @@ function editRows(
     return `${JSON.stringify({ version: 2, plugins }, null, 2)}\n`;
   }
   let now = text;
-  for (const name of added) now = setKey(now, path(name), row(name), noReplaced(notes), where);
+  const put = (name: string): void => {
+    const replaced = notes.replaced[pointer(path(name))];
+    const there = prev.plugins[name] === undefined ? getKeyText(now, path(name), where) : undefined;
+    now = setKey(now, path(name), row(name), notes, where);
+    // Our own rows, of another HOME too, never come back.
+    if (replaced === undefined && (there === undefined || isOurRow(there))) delete notes.replaced[pointer(path(name))];
+  };
+  for (const name of added) put(name);
   // A row that is gone was taken away by `claude plugin uninstall`: that is respected.
   for (const name of moved.sort()) {
-    if (getKeyText(now, path(name), where) !== undefined)
-      now = setKey(now, path(name), row(name), noReplaced(notes), where);
+    if (getKeyText(now, path(name), where) !== undefined) put(name);
   }
   return now;
 }
 
-/** Rows under our marketplace's name are ours whoever wrote them, so what they replace is not kept. */
-function noReplaced(notes: FileNotes): FileNotes {
-  notes.replaced = {};
-  return notes;
+/** Takes our row out, whatever the client made of it; what it took the place of comes back. */
+function removeRow(text: string, path: string[], notes: FileNotes, where: string): string {
+  const replaced = notes.replaced[pointer(path)];
+  const now = getKeyText(text, path, where);
+  if (replaced !== undefined && now !== undefined) notes.replaced[pointer(path)] = { ...replaced, ours: now };
+  return removeKey(text, path, notes, where);
 }
+
+const isOurRow = (row: string): boolean => /[\\/]\.haivemind[\\/]/.test(row);
 
 function noKeys(value: unknown): boolean {
   return value === undefined || (typeof value === 'object' && value !== null && Object.keys(value).length === 0);

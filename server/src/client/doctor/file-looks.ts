@@ -4,6 +4,7 @@ import { ERRORS } from '../../domain/errors.ts';
 import { shownTrees } from '../../machine/dev-override.ts';
 import { inspect } from '../../machine/drift.ts';
 import { readFileOrNull, statOf } from '../../machine/file-port.ts';
+import { FOREIGN_HINT, foreignMarketplace, foreignText } from '../../machine/foreign-marketplace.ts';
 import { hostIdentity } from '../../machine/host-identity.ts';
 import { movedSets } from '../../machine/moved-away.ts';
 import { readReceipts } from '../../machine/receipts.ts';
@@ -30,6 +31,8 @@ export const FILE_LOOKS: Looks = {
 
   marketplace: async (ctx) => {
     const receipts = await readReceipts(ctx.machine);
+    const foreign = ctx.config.plugins.layout === 'loose' ? null : await foreignMarketplace(ctx.machine);
+    if (foreign !== null) return fail(foreignText(foreign), FOREIGN_HINT);
     if (Object.keys(receipts.plugins).length === 0) return ok('nothing is installed');
     if (receipts.layout === 'loose') return ok('the loose layout needs no marketplace');
     if ((await readFileOrNull(ctx.machine.paths.marketplace)) === null) {
