@@ -1,6 +1,11 @@
 // What machines have against what they should have, as they reported it: of one plugin, one machine, or the fleet.
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fleetStatus } from '../../server/src/client/registry.ts';
+import { machineStatus } from '../../server/src/client/status.ts';
+import { syncMachine } from '../../server/src/client/sync.ts';
+import { readReceipts } from '../../server/src/machine/receipts.ts';
 import { ask, ENGINES, publish, type TestHub, testHub } from '../hub/support.ts';
 import { type RealClient, realClient } from './real-client.ts';
 
@@ -50,6 +55,39 @@ describe.each(ENGINES)('the status of a fleet on %s', (engine) => {
     expect(all.get('m-failed')?.plugins).toMatchObject([{ state: 'failed', error: { code: 'HASH_MISMATCH' } }]);
     expect(all.get('m-in-step')?.plugins).toMatchObject([{ installed: '1.0.0', desired: '1.0.0', drift: false }]);
     expect(all.get('m-torn')?.problems).toMatchObject([{ name: 'bb', code: 'DEPENDENCY_MISSING' }]);
+  });
+
+  it('a machine that may not have a plugin of its group is in step, and says so itself', async () => {
+    const picky = { name: 'picky', manifest: { haivemind: { required_capabilities: ['es_admin'] } } };
+    await publish(t.url, t.admin, picky, ['choosy']);
+    const choosy = await realClient(t.url, t.hub.joinToken, 'm-zz-choosy', { groups: ['choosy'] });
+    try {
+      choosy.ctx.env.token = t.admin;
+      const [told] = await fleetStatus(choosy.ctx, { machine: 'm-zz-choosy' });
+      expect(told).toMatchObject({ in_step: true, problems: [{ name: 'picky', code: 'NOT_ELIGIBLE' }] });
+      const [one] = await fleetStatus(choosy.ctx, { machine: 'm-zz-choosy', plugin: 'picky' });
+      expect(one?.in_step).toBe(true);
+      await syncMachine(choosy.ctx, { mode: 'explicit' });
+      expect((await machineStatus(choosy.ctx)).in_step).toBe(true);
+    } finally {
+      await t.hub.context.store.transact((tx) => tx.deleteFrom('machines').where('name', '=', 'm-zz-choosy').execute());
+      await choosy.remove();
+    }
+  });
+
+  it('tells of a file that was deleted on a machine as of one that was edited', async () => {
+    const state = async () => (await fleetStatus(machine.ctx, { machine: 'm-in-step' }))[0]?.plugins;
+    expect(await state()).toMatchObject([{ name: 'aa', drift: false, edited: false }]);
+    const { paths } = machine.ctx.machine;
+    const { dir } = (await readReceipts(machine.ctx.machine)).plugins.aa as { dir: string };
+    const file = join(paths.root, dir, 'commands/hello.md');
+    const bytes = await readFile(file);
+    await rm(file);
+    await syncMachine(machine.ctx, { mode: 'explicit' });
+    expect(await state()).toMatchObject([{ name: 'aa', state: 'verified', drift: true, edited: true }]);
+    await writeFile(file, bytes);
+    await syncMachine(machine.ctx, { mode: 'explicit' });
+    expect(await state()).toMatchObject([{ drift: false, edited: false }]);
   });
 
   it('is asked for one plugin, one machine, or those that are not in step, page by page', async () => {

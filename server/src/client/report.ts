@@ -41,7 +41,7 @@ export async function makeReport(ctx: ClientContext, about: About = {}): Promise
         state: error !== undefined ? 'failed' : disk?.state === 'disabled' ? 'disabled' : receipt.state,
         install_path: receipt.dir,
         ...(error === undefined ? {} : { error }),
-        ...((disk?.edited.length ?? 0) > 0 ? { edited: true } : {}),
+        ...(disk !== undefined && disk.edited.length + disk.missing.length > 0 ? { edited: true } : {}),
       };
     }),
     holds: Object.entries(receipts.holds).map(([name, hold]) => ({ name, version: hold.version })),

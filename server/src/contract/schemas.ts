@@ -219,7 +219,7 @@ export const MachineState = Machine.pick({ id: true, name: true, groups: true, l
       installed: z.string().nullable(),
       desired: z.string().nullable(),
       state: z.enum([...InstalledState.options, 'absent']),
-      drift: z.boolean().describe('true: installed and desired differ, or files were edited'),
+      drift: z.boolean().describe('true: installed and desired differ, or files were edited or deleted'),
       edited: z.boolean(),
       error: z.object({ code: z.string(), message: z.string() }).nullable(),
       updated_at: z.string().nullable(),

@@ -1,5 +1,6 @@
 import type * as z from 'zod';
 import type { MachineState } from '../contract/schemas.ts';
+import { isUnfit } from '../domain/plan.ts';
 import { type InstallationRecord, installationsOfMachines } from '../storage/installation-queries.ts';
 import { listMachines, type MachineRecord } from '../storage/machine-queries.ts';
 import { listOverrides } from '../storage/override-queries.ts';
@@ -85,13 +86,14 @@ function stateOfMachine(
   return all;
 }
 
+/** As the machine judges itself: what may not go to it is none of its faults, what did not fit with the others is. */
 function isInStep(
   { plugins, problems }: State,
   has: ReadonlyMap<string, { digest: string }>,
   wants: ReadonlyMap<string, { digest: string }>,
 ): boolean {
   const well = plugins.every((p) => p.state !== 'failed' && has.get(p.name)?.digest === wants.get(p.name)?.digest);
-  return well && problems.length === 0;
+  return well && !problems.some(isUnfit);
 }
 
 /** Leaves one plugin, and judges the machine by it alone. */
@@ -101,5 +103,5 @@ function narrow(state: State, plugin: string): void {
   const well = state.plugins.every(
     (p) => p.state !== 'failed' && (!p.drift || (p.edited && p.installed === p.desired)),
   );
-  state.in_step = well && state.problems.length === 0;
+  state.in_step = well && !state.problems.some(isUnfit);
 }
