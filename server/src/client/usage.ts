@@ -1,8 +1,9 @@
+import type { BodyIn } from '../contract/endpoints.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { type Counted, resolveUse, type UseEvent } from '../domain/use.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import { usablePlugins } from '../machine/usable.ts';
-import { readUsage, type UsageCounter, usageTold } from '../machine/usage.ts';
+import { readUsage, type UsageAnswer, type UsageCounter, usageTold } from '../machine/usage.ts';
 import type { ClientContext } from './context.ts';
 import { type HubClient, hubIsAway } from './hub-client.ts';
 
@@ -45,15 +46,22 @@ export async function sendUsage(ctx: ClientContext, hub: HubClient, signal?: Abo
     batch.push(session);
   }
   const body = { counts: batch.flatMap(({ session, counts }) => counts.map((count) => ({ session, ...count }))) };
+  const answer = await tell(hub, body, signal);
+  if (answer !== null) await usageTold(ctx.machine, member, batch, answer);
+}
+
+/** What the hub says of a report; null when it is away. */
+async function tell(
+  hub: HubClient,
+  body: BodyIn<'reportUsage'>,
+  signal: AbortSignal | undefined,
+): Promise<UsageAnswer | null> {
   try {
-    await hub.call('reportUsage', { params: { machine: 'me' }, body, signal });
+    return await hub.call('reportUsage', { params: { machine: 'me' }, body, signal });
   } catch (thrown) {
     if (!(thrown instanceof HaiveError)) throw thrown;
-    // What waits too long is let go of all the same.
-    if (!hubIsAway(thrown)) await usageTold(ctx.machine, member, []);
-    return;
+    return hubIsAway(thrown) ? null : { refused: `${thrown.code}: ${thrown.message}` };
   }
-  await usageTold(ctx.machine, member, batch);
 }
 
 export interface UsageHere {
@@ -61,8 +69,11 @@ export interface UsageHere {
   counting: boolean;
   /** What the next sync sends, exactly. */
   waiting: ({ session: string } & Counted)[];
-  /** What was sent last, exactly, and when (ISO-8601). */
-  sent: { at: string | null; counts: ({ session: string } & Counted)[] };
+  /**
+   * What the hub took last, exactly as it was sent, and when (ISO-8601); how many of these rows it did not count, and why it refused
+   * a report since.
+   */
+  sent: { at: string | null; counts: ({ session: string } & Counted)[]; ignored: number; refused: string | null };
 }
 
 /** What was counted on this machine: what the hub is going to be told, and what it was told last. */
@@ -71,6 +82,6 @@ export async function usageHere(ctx: ClientContext): Promise<UsageHere> {
   return {
     counting: counts(ctx),
     waiting: waiting.flatMap(({ session, counts }) => counts.map((count) => ({ session, ...count }))),
-    sent: { at: told.at, counts: told.last },
+    sent: { at: told.at, counts: told.last, ignored: told.ignored, refused: told.refused },
   };
 }

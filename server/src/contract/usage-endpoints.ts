@@ -1,10 +1,11 @@
 import * as z from 'zod';
+import { MAX_VERSION } from '../domain/names.ts';
+import { MAX_COMPONENT } from '../domain/use.ts';
 import type { Endpoint } from './endpoint.ts';
 import { ROLES } from './roles.ts';
 
 /** What the collective uses: counts go up from machines, sums come back. */
 
-const name = z.string().min(1).max(200);
 export const UseKind = z.enum(['command', 'skill', 'agent', 'mcp']);
 
 /** How often one component was used in one session on one day: names and numbers, never what was typed. */
@@ -12,9 +13,9 @@ export const UseCount = z.object({
   /** Made up by the machine for each process that counts; together with the rest it makes sending twice harmless. */
   session: z.string().regex(/^[A-Za-z0-9_-]{8,64}$/),
   plugin: z.string().min(1).max(64),
-  version: z.string().min(1).max(100),
+  version: z.string().min(1).max(MAX_VERSION),
   kind: UseKind,
-  component: name,
+  component: z.string().min(1).max(MAX_COMPONENT),
   /** UTC. */
   day: z.iso.date(),
   /** Of the whole session on that day, not since the last report. */
@@ -33,7 +34,7 @@ export const USAGE_ENDPOINTS = {
     reply: z.object({
       /** Uses that were new to the hub. */
       added: z.number().int(),
-      /** Rows of plugins the hub does not know, or too old to be told from what was counted already. */
+      /** Rows of plugins the hub does not know, of days to come, or too old to be told from what was counted already. */
       ignored: z.number().int(),
     }),
   },

@@ -5,7 +5,7 @@ import { HaiveError } from './errors.ts';
 const NAME = /^[a-z0-9][a-z0-9._-]*$/;
 const GROUP = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const MAX_NAME = 64;
-const MAX_VERSION = 128;
+export const MAX_VERSION = 128;
 const WINDOWS_DEVICE = /^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\.|$)/i;
 
 /** What Claude Code keeps for itself in its plugins folder, and what is ours there. */

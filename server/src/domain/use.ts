@@ -1,5 +1,8 @@
 /** What was used in a session, as far as it belongs to a plugin that we installed. Pure. */
 
+/** Characters of a component's name; the use of one with a longer name is not counted. */
+export const MAX_COMPONENT = 200;
+
 export type UseKind = 'command' | 'skill' | 'agent' | 'mcp';
 
 export interface Use {
@@ -32,9 +35,14 @@ export interface UsablePlugin {
 
 /**
  * The component that an event speaks of; null for everything that is not a named component of one of `plugins`, so that
- * nothing a person typed can pass for a name. Of an MCP tool the plugin's own server says the name.
+ * nothing a person typed can pass for a name, and for names that are too long. Of an MCP tool the plugin's own server says the name.
  */
 export function resolveUse(event: UseEvent, plugins: readonly UsablePlugin[]): Use | null {
+  const use = usedOf(event, plugins);
+  return use !== null && use.component.length <= MAX_COMPONENT ? use : null;
+}
+
+function usedOf(event: UseEvent, plugins: readonly UsablePlugin[]): Use | null {
   const called = event.command || event.skill;
   for (const { name: plugin, version, commands, agents } of plugins) {
     const found = called ? commands.get(called) : undefined;
@@ -52,8 +60,7 @@ function toolOf(tool: string, plugins: readonly UsablePlugin[]): Use | null {
     const prefix = `mcp__plugin_${name.replace(/[^A-Za-z0-9_-]/g, '_')}_`;
     if (!tool.startsWith(prefix)) continue;
     const component = tool.slice(prefix.length).replace('__', '/');
-    if (/^[A-Za-z0-9_-]+\/[A-Za-z0-9_.-]+$/.test(component) && component.length <= 200)
-      return { plugin: name, version, kind: 'mcp', component };
+    if (/^[A-Za-z0-9_-]+\/[A-Za-z0-9_.-]+$/.test(component)) return { plugin: name, version, kind: 'mcp', component };
   }
   return null;
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { UseCount } from '../contract/usage-endpoints.ts';
 import { type Counted, type Use, useKey } from '../domain/use.ts';
 import { writeAtomic } from './atomic-file.ts';
 import { errnoOf, listDir, makeDir, makeDirs, readFileOrNull, removeFile } from './file-port.ts';
@@ -20,20 +21,14 @@ const MAX_ROWS = 500;
 const MAX_AGE_MS = 25 * 24 * 3600_000;
 const TOLD = 'told.json';
 
-const Row = z.object({
-  plugin: z.string(),
-  version: z.string(),
-  kind: z.enum(['command', 'skill', 'agent', 'mcp']),
-  component: z.string(),
-  day: z.string(),
-  count: z.number().int(),
-});
+/** What the hub would not take, for one odd row of which it refuses the whole report, never goes. */
+const Row = UseCount.omit({ session: true });
 const File = z.object({
   format: z.literal(FORMAT),
   member: z.string().optional(),
-  session: z.string(),
+  session: UseCount.shape.session,
   process: z.object({ pid: z.number(), start: z.string(), host: z.string(), place: z.string() }),
-  counts: z.array(Row),
+  counts: z.array(z.unknown()).max(MAX_ROWS),
 });
 const Told = z.object({
   format: z.literal(FORMAT),
@@ -41,8 +36,12 @@ const Told = z.object({
   at: z.string().nullable(),
   /** By session: how many uses of it the hub has taken. */
   sessions: z.record(z.string(), z.number().int()),
-  /** The last report, as it was sent. */
-  last: z.array(Row.extend({ session: z.string() })),
+  /** The last report that the hub took, as it was sent. */
+  last: z.array(UseCount),
+  /** How many rows of it the hub did not count. */
+  ignored: z.number().int().default(0),
+  /** Why the hub refused a report after that one. */
+  refused: z.string().nullable().default(null),
 });
 type Told = z.output<typeof Told>;
 
@@ -102,21 +101,31 @@ export class UsageCounter {
 export async function readUsage(
   m: Machine,
   member: string,
-): Promise<{ waiting: SessionUsage[]; told: Pick<Told, 'at' | 'last'> }> {
+): Promise<{ waiting: SessionUsage[]; told: Pick<Told, 'at' | 'last' | 'ignored' | 'refused'> }> {
   const told = await readTold(m, member);
-  const waiting = (await readFiles(m))
+  const { files } = await readFiles(m);
+  const waiting = files
     .filter((file) => file.member === member && total(file.usage.counts) > (told.sessions[file.usage.session] ?? 0))
     .map((file) => file.usage);
   return { waiting, told };
 }
 
-/** Notes what the hub has taken, and lets go of sessions that are over, or counted for another. The lock must be held. */
-export async function usageTold(m: Machine, member: string, sent: readonly SessionUsage[]): Promise<void> {
+/** What the hub said of a report: how many of its rows it did not count, or why it refused all of it. */
+export type UsageAnswer = { ignored: number } | { refused: string };
+
+/**
+ * Notes what the hub has taken, and lets go of sessions that are over, or counted for another, and of files that hold no
+ * counts. The lock must be held.
+ */
+export async function usageTold(
+  m: Machine,
+  member: string,
+  sent: readonly SessionUsage[],
+  answer: UsageAnswer,
+): Promise<void> {
   const told = await readTold(m, member);
-  for (const { session, counts } of sent) told.sessions[session] = total(counts);
-  const last = sent.flatMap(({ session, counts }) => counts.map((count) => ({ session, ...count })));
-  const next: Told = { ...told, at: m.clock().toISOString(), last: sent.length > 0 ? last : told.last };
-  const files = await readFiles(m);
+  const { files, unreadable } = await readFiles(m);
+  const next = { ...told, ...('refused' in answer ? answer : taken(told, sent, answer.ignored, m.clock())) };
   const kept = new Set(files.map((f) => f.usage.session));
   next.sessions = Object.fromEntries(Object.entries(next.sessions).filter(([session]) => kept.has(session)));
   await makeDirs(m.port, m.paths.usage);
@@ -127,26 +136,42 @@ export async function usageTold(m: Machine, member: string, sent: readonly Sessi
     const forgotten = usage.counts.every((c) => c.day < old);
     if ((done || forgotten) && (await livenessOf(process)) === 'dead') await removeFile(m.port, path);
   }
+  // A process that still counts writes its own whole again.
+  for (const path of unreadable) await removeFile(m.port, path);
+}
+
+function taken(told: Told, sent: readonly SessionUsage[], ignored: number, now: Date): Told {
+  const sessions = { ...told.sessions };
+  for (const { session, counts } of sent) sessions[session] = total(counts);
+  const last = sent.flatMap(({ session, counts }) => counts.map((count) => ({ session, ...count })));
+  return { ...told, at: now.toISOString(), sessions, last, ignored, refused: null };
 }
 
 const total = (counts: readonly Counted[]): number => counts.reduce((sum, c) => sum + c.count, 0);
 
 async function readFiles(m: Machine) {
   const files: (Pick<z.output<typeof File>, 'member' | 'process'> & { path: string; usage: SessionUsage })[] = [];
+  const unreadable: string[] = [];
   for (const { name } of await listDir(m.paths.usage)) {
     if (!/^session-[A-Za-z0-9_-]+\.json$/.test(name)) continue;
     const path = join(m.paths.usage, name);
     const parsed = await readJson(path, File);
-    if (parsed === null) continue;
-    const { session, counts, member, process } = parsed;
+    if (parsed === null) {
+      unreadable.push(path);
+      continue;
+    }
+    const { session, member, process } = parsed;
+    const counts = parsed.counts.flatMap((row) => Row.safeParse(row).data ?? []);
     files.push({ path, usage: { session, counts }, member, process });
   }
-  return files;
+  return { files, unreadable };
 }
 
 async function readTold(m: Machine, member: string): Promise<Told> {
   const told = await readJson(join(m.paths.usage, TOLD), Told);
-  return told?.member === member ? told : { format: FORMAT, member, at: null, sessions: {}, last: [] };
+  return told?.member === member
+    ? told
+    : { format: FORMAT, member, at: null, sessions: {}, last: [], ignored: 0, refused: null };
 }
 
 /** Null for what is not there or none of ours: counts are no reason to stop anything. */

@@ -3,7 +3,7 @@ import { usageHere } from '../../../client/usage.ts';
 import { USAGE_GROUPINGS } from '../../../contract/usage-endpoints.ts';
 import { HaiveError } from '../../../domain/errors.ts';
 import type { Counted } from '../../../domain/use.ts';
-import { table } from '../output.ts';
+import { clean, table } from '../output.ts';
 import type { Verb, VerbCall, VerbOutput } from '../verb.ts';
 import { countOption } from './options.ts';
 
@@ -22,16 +22,25 @@ async function here(call: VerbCall): Promise<VerbOutput> {
       counts.map((c) => [c.plugin, c.version, c.kind, c.component, c.day, String(c.count), style.dim(c.session)]),
       style,
     );
+  const { at, ignored, refused } = result.sent;
   const lines = [
     ...(result.counting
       ? []
       : [style.yellow('Nothing is counted or sent: no hub was joined, or plugins.usage or plugins.enabled is false.')]),
     waiting.length === 0 ? 'Nothing waits to be sent.' : `${style.bold('The next sync sends')}\n${rows(waiting)}`,
-    ...(sent.length === 0 ? [] : [`${style.bold(`Sent last, at ${result.sent.at}`)}\n${rows(sent)}`]),
+    ...(sent.length === 0 ? [] : [`${style.bold(`Sent last, at ${at}`)}\n${rows(sent)}`]),
+    ...(ignored === 0
+      ? []
+      : [
+          style.yellow(
+            `The hub did not count ${ignored} of these rows: it has no such plugin, or their day is not near its own (is this clock right?).`,
+          ),
+        ]),
+    ...(refused === null ? [] : [style.yellow(`The hub refused what was sent since: ${clean(refused)}`)]),
     style.dim('Names and counts only, never prompts or arguments. Off: hv config set usage false'),
   ];
   return {
-    json: { counting: result.counting, waiting, sent: { at: result.sent.at, counts: sent } },
+    json: { counting: result.counting, waiting, sent: { at, counts: sent, ignored, refused } },
     text: lines.join('\n'),
   };
 }
