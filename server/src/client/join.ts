@@ -155,11 +155,12 @@ async function withOwnKey<T>({ machine }: ClientContext, join: (publicKey: strin
 
 /** What cannot be written to later is better known before the hub hears of this machine. */
 async function checkFiles(ctx: ClientContext): Promise<void> {
-  const { config, receipts, settings, installedPlugins } = ctx.machine.paths;
-  for (const path of [config, receipts, settings, installedPlugins]) await checkReplaceable(path);
+  const { config, receipts, settings, installedPlugins, claudeJson } = ctx.machine.paths;
+  const native = ctx.config.plugins.layout === 'native';
+  for (const path of [config, receipts, settings, native ? installedPlugins : claudeJson]) await checkReplaceable(path);
   const text = await readText(settings);
   if (text !== null) parseSettings(text, settings);
-  if (ctx.config.plugins.layout === 'native') await refuseForeignMarketplace(ctx.machine);
+  if (native) await refuseForeignMarketplace(ctx.machine);
 }
 
 async function firstSync(

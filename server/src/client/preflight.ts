@@ -17,13 +17,13 @@ export const OLDEST_CLIENT = '2.0.12';
 
 /**
  * Looks at what the installation of anything in this layout needs. Reads only; starts no program.
- * @throws HaiveError READ_ONLY, MARKETPLACE_FORBIDDEN, NAME_CLASH for a marketplace of our name, CLIENT_TOO_OLD, SETTINGS_INVALID
+ * @throws HaiveError READ_ONLY, PATH_OCCUPIED, MARKETPLACE_FORBIDDEN, NAME_CLASH for a marketplace of our name, CLIENT_TOO_OLD, SETTINGS_INVALID
  */
 export async function checkBeforeInstall(ctx: ClientContext, layout: Layout): Promise<void> {
   const { paths } = ctx.machine;
   for (const path of [paths.receipts, paths.settings]) await checkReplaceable(path);
   // The loose layout is made for hosts that allow no marketplace; its files older clients read too.
-  if (layout === 'loose') return;
+  if (layout === 'loose') return checkReplaceable(paths.claudeJson);
   await refuseForeignMarketplace(ctx.machine);
   const barred = await forbiddenBy(ctx);
   if (barred !== null) {

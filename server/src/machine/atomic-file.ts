@@ -2,7 +2,17 @@ import * as fs from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { sha256Of } from './content-file.ts';
-import { errnoOf, type FilePort, fileError, lookAt, readBytes, removeFile, statOf } from './file-port.ts';
+import {
+  checkLink,
+  errnoOf,
+  type FilePort,
+  fileError,
+  leadsNowhere,
+  lookAt,
+  readBytes,
+  removeFile,
+  statOf,
+} from './file-port.ts';
 
 /** Where a path really leads: links in its last part are followed, also one whose target does not exist yet. */
 export async function realTarget(path: string): Promise<string> {
@@ -17,6 +27,13 @@ export async function realTarget(path: string): Promise<string> {
     }
   }
   throw new HaiveError('IO_ERROR', `${path} is a circle of links`);
+}
+
+/** The same for who will write there. @throws HaiveError PATH_OCCUPIED where the folder that a link leads to is not there */
+async function targetToWrite(path: string): Promise<string> {
+  const target = await realTarget(path);
+  if (target !== path && statOf(dirname(target))?.isDirectory() !== true) throw leadsNowhere(path, dirname(target));
+  return target;
 }
 
 /** As the operating system does: from the real folder of the link, and each `..` up from where a folder really lies. */
@@ -64,7 +81,7 @@ export async function prepareAtomic(
  * @param options.settled false: the folder is not synced, so that a loss of power may bring the old file back, whole
  * @param options.readBack what was written is read again before it gets into place
  * @param options.prepared what `prepareAtomic` wrote, and its caller synced and, where that matters, read back
- * @throws HaiveError READ_ONLY when the file's mode allows nobody to write it, DISK_FULL, IO_ERROR, VERIFY_FAILED
+ * @throws HaiveError READ_ONLY when the file's mode allows nobody to write it, PATH_OCCUPIED where a link leads nowhere, DISK_FULL, IO_ERROR, VERIFY_FAILED
  */
 export async function writeAtomic(
   port: FilePort,
@@ -79,7 +96,7 @@ export async function writeAtomic(
     readBack?: boolean;
   } = {},
 ): Promise<void> {
-  const target = await realTarget(path);
+  const target = await targetToWrite(path);
   const existing = await modeOf(target);
   if (existing !== null) checkWritable(target, existing);
   const temporary = options.temporary ?? temporaryOf(target);
@@ -169,11 +186,11 @@ function checkWritable(path: string, mode: number): void {
 }
 
 /**
- * Fails early where `writeAtomic` would: a read-only file, folder or file system.
- * @throws HaiveError READ_ONLY
+ * Fails early where `writeAtomic` would: a read-only file, folder or file system, a link into a folder that is not there.
+ * @throws HaiveError READ_ONLY, PATH_OCCUPIED
  */
 export async function checkReplaceable(path: string): Promise<void> {
-  const target = await realTarget(path);
+  const target = await targetToWrite(path);
   const mode = await modeOf(target);
   if (mode !== null) checkWritable(target, mode);
   let dir = dirname(target);
@@ -183,6 +200,7 @@ export async function checkReplaceable(path: string): Promise<void> {
       return;
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT' || dirname(dir) === dir) throw fileError(error, dir);
+      checkLink(dir);
       dir = dirname(dir);
     }
   }

@@ -1,7 +1,7 @@
 import { basename, dirname, join, relative } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { checkReplaceable, realTarget, temporaryOf, writeAtomic } from './atomic-file.ts';
-import { makeDirs, removeEmptyDir } from './file-port.ts';
+import { makeDirs, readFileOrNull, removeEmptyDir } from './file-port.ts';
 import { refuseForeignMarketplace } from './foreign-marketplace.ts';
 import { applyGlobalCommands, commandPlaces, commandsToWrite } from './global-commands.ts';
 import type { Keep } from './keeps.ts';
@@ -17,9 +17,21 @@ import { NEW_MODE, readText, type Text, writeText } from './text-file.ts';
 
 /** Keys of removed plugins leave settings.json before anything else, so that no hook fires half-gone. */
 export async function removeFromSettings(m: Machine, prev: Receipts, next: Receipts): Promise<void> {
-  const before = await readText(m.paths.settings);
+  const before = await settingsText(m, next);
   const after = editSettings(m, before, 'remove', prev, next, structuredClone(prev.notes.settings));
   await writeText(m, m.paths.settings, before, after);
+}
+
+/** What is no text and holds nothing of ours keeps nobody from leaving: it is as good as not there. */
+async function settingsText({ paths: { settings } }: Machine, next: Receipts): Promise<Text> {
+  try {
+    return await readText(settings);
+  } catch (error) {
+    const bytes = await readFileOrNull(settings);
+    const letters = bytes?.toString('latin1').replaceAll('\0', '') ?? '';
+    if (Object.keys(next.plugins).length > 0 || /haivemind|collective/.test(letters)) throw error;
+    return null;
+  }
 }
 
 /** The commit: one atomic rename says what is live. */
@@ -53,7 +65,7 @@ export async function applyEffects(m: Machine, prev: Receipts, next: Receipts): 
 }
 
 async function addToSettings(m: Machine, prev: Receipts, next: Receipts): Promise<void> {
-  const before = await readText(m.paths.settings);
+  const before = await settingsText(m, next);
   // The removals again, for their notes; the file itself has them already.
   const { after, notes } = planned(m, 'settings', before) ?? settingsOf(m, before, prev, next);
   if (before === after) return;
@@ -143,7 +155,7 @@ export async function planEffects(m: Machine, prev: Receipts, next: Receipts): P
   const written = (path: string, text: Text): void => {
     if (text !== null) texts.push({ path, text, mode: NEW_MODE });
   };
-  const settings = settingsOf(m, await readText(m.paths.settings), prev, next);
+  const settings = settingsOf(m, await settingsText(m, next), prev, next);
   notes.settings = settings.notes;
   const { before, middle, after } = settings;
   if (before !== after) await checkReplaceable(m.paths.settings);

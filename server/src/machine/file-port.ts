@@ -255,7 +255,7 @@ export async function removeTree(port: FilePort, path: string): Promise<void> {
 /**
  * Makes a folder and those above it, one by one.
  * @returns the folders that were made, outermost first
- * @throws HaiveError READ_ONLY where nobody can make one, and what the port says
+ * @throws HaiveError READ_ONLY where nobody can make one, PATH_OCCUPIED where a link leads nowhere, and what the port says
  */
 export async function makeDirs(port: FilePort, path: string): Promise<string[]> {
   try {
@@ -280,9 +280,23 @@ export async function makeDir(port: FilePort, path: string): Promise<string[]> {
     await port.mkdir(path);
     return [path];
   } catch (error) {
-    if (errnoOf(error) === 'EEXIST') return [];
-    throw error;
+    if (errnoOf(error) !== 'EEXIST') throw error;
+    checkLink(path);
+    return [];
   }
+}
+
+/** @throws HaiveError PATH_OCCUPIED where a link leads to what is not there */
+export function checkLink(path: string): void {
+  if (lookAt(path)?.isSymbolicLink() && statOf(path) === null) throw leadsNowhere(path, fs.readlinkSync(path));
+}
+
+/** What would be written through a link has no place. */
+export function leadsNowhere(link: string, folder: string): HaiveError {
+  return new HaiveError('PATH_OCCUPIED', `${link} is a link, and the folder that it leads to is not there: ${folder}`, {
+    details: { path: link, folder },
+    hint: 'Make that folder (clone or mount what it belongs to), or take the link away, then run the same again.',
+  });
 }
 
 export { writeAtomic } from './atomic-file.ts';
