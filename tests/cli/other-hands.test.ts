@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ClientContext, openClient } from '../../server/src/client/context.ts';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
+import { repairPlugin } from '../../server/src/client/edits.ts';
 import { leaveHub } from '../../server/src/client/join.ts';
 import { removePlugin } from '../../server/src/client/remove.ts';
 import { machineStatus } from '../../server/src/client/status.ts';
@@ -146,6 +147,29 @@ it('leaving takes also what a lock left behind on a machine that is no member', 
   expect(existsSync(m.ctx.machine.paths.root)).toBe(true);
   expect(await leaveHub(await m.reopen())).toMatchObject({ hub: null, warnings: [] });
   expect(existsSync(m.ctx.machine.paths.root)).toBe(false);
+});
+
+it('bare commands that were deleted are named by doctor and status, and brought back by repair', async () => {
+  const manifest = { name: 'alpha', version: '1.0.0', haivemind: { global_commands: true } };
+  serve(hub, [
+    version('alpha', '1.0.0', { '.claude-plugin/plugin.json': JSON.stringify(manifest), ...command('one') }),
+  ]);
+  await syncMachine(m.ctx, { mode: 'explicit' });
+  expect(await resultOf(m.ctx, 'keys')).toBe('ok');
+  await rm(m.ctx.machine.paths.commandsDir, { recursive: true });
+  const { checks, fixed } = await runDoctor(m.ctx, { fix: true });
+  expect(fixed).toEqual([]);
+  expect(checks.find(({ check }) => check === 'keys')).toMatchObject({
+    result: 'warn',
+    message: 'Taken out by hand: alpha command /a',
+    fix: expect.stringContaining('hv repair alpha'),
+  });
+  expect((await machineStatus(m.ctx)).plugins[0]).toMatchObject({ state: 'edited', missing: ['command /a'] });
+  expect(await repairPlugin(m.ctx, 'alpha')).toMatchObject({ paths: ['command /a'], warnings: [] });
+  expect([await left(), await resultOf(m.ctx, 'keys')]).toEqual([expect.arrayContaining(['a.md']), 'ok']);
+  await rm(m.ctx.machine.paths.commandsDir, { recursive: true });
+  await syncMachine(m.ctx, { mode: 'explicit', force: true });
+  expect(await readFile(join(m.ctx.machine.paths.commandsDir, 'a.md'), 'utf8')).toContain('one');
 });
 
 describe('receipts that were lost', () => {

@@ -1,7 +1,7 @@
 import { HaiveError } from '../domain/errors.ts';
 import { unifiedDiff } from '../domain/text-diff.ts';
 import { getRecord, readBlob } from '../machine/blob-store.ts';
-import { inspect } from '../machine/drift.ts';
+import { inspect, missingOutside } from '../machine/drift.ts';
 import { readFileOrNull } from '../machine/file-port.ts';
 import { withLock } from '../machine/lock.ts';
 import { textOf } from '../machine/loose/layout-text.ts';
@@ -69,7 +69,7 @@ const receiptOf = async (m: Machine, name: string): Promise<Receipt> => installe
 export interface RepairResult {
   name: string;
   version: string;
-  /** Paths that are as published again, or (`keep`) settled as they are. */
+  /** Paths (and what `missingOutside` names) that are as published again, or (`keep`) settled as they are. */
   paths: string[];
   /** Paths that nobody named and that stay as they were edited here. */
   edited: string[];
@@ -81,7 +81,7 @@ export interface RepairResult {
 /**
  * Puts the published files back, all or those named; what they replace is kept below `backups/edits`. This machine's overlay lies on
  * top again; a file of it that is named is taken out of it. Works without the hub as
- * long as the bytes are here. Keys that are gone from other people's files come back with a whole repair.
+ * long as the bytes are here. Keys that are gone from other people's files and bare commands that were deleted come back with a whole repair.
  * @param options.keep settles conflicts the other way: the edits stay and the published files beside them go
  * @throws HaiveError NOT_INSTALLED, NOT_FOUND (a path that was not changed), LOCKED, and those of files and of syncMachine
  */
@@ -109,9 +109,10 @@ export async function repairPlugin(
 async function repairHere(m: Machine, name: string, paths: readonly string[], keep: boolean): Promise<RepairResult> {
   const receipt = await receiptOf(m, name);
   const drift = (await inspect(m)).find((p) => p.name === name);
-  const lost = drift?.missing.filter((path) => path.startsWith('settings.json ') || path.startsWith('.claude.json '));
+  const lost = await missingOutside(m, receipt);
   const live = await readLive(m, receipt);
-  const edited = live === null ? (drift?.missing ?? []) : editedPaths(live).filter((p) => !p.endsWith(OURS_SUFFIX));
+  const gone = drift?.missing.filter((path) => !lost.includes(path)) ?? [];
+  const edited = live === null ? gone : editedPaths(live).filter((p) => !p.endsWith(OURS_SUFFIX));
   const chosen = paths.length > 0 ? [...paths] : keep ? (drift?.conflicts ?? []) : edited;
   const overlaid = overlaidPaths(receipt);
   for (const path of chosen) {
@@ -121,7 +122,7 @@ async function repairHere(m: Machine, name: string, paths: readonly string[], ke
     });
   }
   const whole = paths.length === 0 && !keep;
-  const enable = whole && (lost?.length ?? 0) > 0 ? { enable: [name] } : {};
+  const enable = whole && lost.length > 0 ? { enable: [name] } : {};
   const lay = whole && live !== null && (await isOverlayNew(m, receipt));
   const broken = lay || (whole && (drift?.state === 'missing' || drift?.state === 'damaged'));
   if (chosen.length === 0 && !broken && enable.enable === undefined) {
@@ -141,7 +142,8 @@ async function repairHere(m: Machine, name: string, paths: readonly string[], ke
     ...(whole ? { overwriteEdits: true } : { take: { [name]: take } }),
     ...enable,
   });
-  return { ...(await standing(m, name)), paths: chosen.sort(), warnings };
+  const back = enable.enable === undefined ? [] : lost;
+  return { ...(await standing(m, name)), paths: [...chosen, ...back].sort(), warnings };
 }
 
 async function standing(m: Machine, name: string): Promise<Omit<RepairResult, 'paths' | 'warnings'>> {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { foreignMarketplace } from '../machine/foreign-marketplace.ts';
+import { missingCommands } from '../machine/global-commands.ts';
 import { missingKeys } from '../machine/loose/index.ts';
 import { leadsInto } from '../machine/loose/layout-text.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -18,7 +19,7 @@ export interface Tampering {
   movedFrom: string | null;
   /** `NAME@collective` of our marketplace without a receipt, as after our folder was deleted. */
   strayKeys: string[];
-  /** Loose layout: what of a plugin's keys is gone, by plugin. */
+  /** What of a plugin's keys (loose layout) and bare commands is gone, by plugin. */
   lost: Map<string, string[]>;
   /** Loose layout: nothing of ours is left in the file, so a backup was restored. */
   lostAll: boolean;
@@ -52,6 +53,10 @@ export async function findTampering(m: Machine): Promise<Tampering> {
   // Keys of a marketplace that is not ours are somebody else's, those of one that is nowhere too.
   if (known !== undefined && !foreign)
     found.strayKeys = names.filter((key) => shown[key.slice(0, -suffix.length)] === undefined);
+  for (const receipt of Object.values(native)) {
+    const gone = missingCommands(m, receipt);
+    if (gone.length > 0) found.lost.set(receipt.name, gone);
+  }
   if (Object.keys(native).length > 0) {
     found.marketplaceLost = known === undefined;
     const path = known === undefined ? undefined : placeOf(known);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { releaseFiles } from './confine.ts';
 import { readFileOrNull } from './file-port.ts';
+import { missingCommands } from './global-commands.ts';
 import { missingKeys } from './loose/index.ts';
 import type { Machine } from './machine.ts';
 import { enabledKey, MARKETPLACE } from './marketplace.ts';
@@ -26,7 +27,7 @@ export interface PluginOnDisk {
   state: DiskState;
   /** Paths changed or added since we wrote the tree, and edits that an update carried over. */
   edited: string[];
-  /** Paths of the version that are gone. */
+  /** Paths of the version that are gone, and what `missingOutside` names. */
   missing: string[];
   /** Paths where both sides changed the same lines: ours lies beside as `.hv-new`. */
   conflicts: string[];
@@ -81,7 +82,7 @@ async function inspectOne(
     await releaseFiles(m, receipt, disk as Map<string, DiskFile>);
   }
   const edited: string[] = [];
-  const missing: string[] = await missingKeys(m, receipt);
+  const missing: string[] = await missingOutside(m, receipt);
   for (const file of receipt.files) {
     const there = disk.get(file.path);
     if (there === undefined) {
@@ -102,6 +103,11 @@ async function inspectOne(
   if (missing.includes(MANIFEST) || !pointed) state = 'damaged';
   if (gone) state = 'missing';
   return { name, version, digest, state, edited: edited.sort(), missing, conflicts, overlaid: overlaidPaths(receipt) };
+}
+
+/** What of a plugin a person took out of places that others write too. @throws HaiveError SETTINGS_INVALID */
+export async function missingOutside(m: Machine, receipt: Receipt): Promise<string[]> {
+  return [...(await missingKeys(m, receipt)), ...missingCommands(m, receipt)];
 }
 
 /** What a tree holds right after it was written and read back. */

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { hashOnDisk } from './content-file.ts';
-import { readFileOrNull, removeFile } from './file-port.ts';
+import { readFileOrNull, removeFile, statOf } from './file-port.ts';
 import type { Machine } from './machine.ts';
 import { type OutsideCopy, writeCopy } from './outside-copies.ts';
-import type { Receipt, Receipts } from './receipts.ts';
+import type { BareCommand, Receipt, Receipts } from './receipts.ts';
 
 /**
  * Bare commands: the client knows a plugin's command only as `/PLUGIN:COMMAND`, so a plugin that asks for
@@ -25,6 +25,18 @@ export function renderGlobalCommand(m: Machine, dir: string, bytes: Buffer): Buf
   const variable = '$' + '{CLAUDE_PLUGIN_ROOT}';
   const text = bytes.toString('utf8');
   return text.includes(variable) ? Buffer.from(text.replaceAll(variable, () => join(m.paths.root, dir))) : bytes;
+}
+
+const isGone = (m: Machine, { path }: BareCommand): boolean => statOf(join(m.paths.commandsDir, path)) === null;
+
+/** Bare commands of a plugin that a person deleted, as `command /NAME`. */
+export function missingCommands(m: Machine, { globalCommands }: Receipt): string[] {
+  return globalCommands.filter((one) => isGone(m, one)).map(({ path }) => `command /${path.slice(0, -3)}`);
+}
+
+/** The same commands; of those that were deleted it is noted that they shall come back. */
+export function askedAgain(m: Machine, commands: readonly BareCommand[]): BareCommand[] {
+  return commands.map((one) => (isGone(m, one) ? { ...one, again: (one.again ?? 0) + 1 } : one));
 }
 
 /** Makes `~/.claude/commands` say what `next` says. */
@@ -50,14 +62,14 @@ export async function commandsToWrite(
 ): Promise<OutsideCopy[]> {
   const before = byPath(prev);
   const commands: OutsideCopy[] = [];
-  for (const [path, { sha256, receipt }] of byPath(next)) {
+  for (const [path, { sha256, again, receipt }] of byPath(next)) {
     const absolute = join(m.paths.commandsDir, path);
     const found = await hashOnDisk(absolute);
     const disk = found === leaving.get(absolute) ? null : found;
-    const was = before.get(path)?.sha256;
-    if (disk === sha256 || (disk !== null && disk !== was)) continue;
+    const was = before.get(path);
+    if (disk === sha256 || (disk !== null && disk !== was?.sha256)) continue;
     // Gone though we had written it: the user deleted it, and an update that changes nothing respects that.
-    if (disk === null && was === sha256) continue;
+    if (disk === null && was?.sha256 === sha256 && was.again === again) continue;
     const bytes = async (): Promise<Buffer | null> => {
       const from = await readFileOrNull(join(m.paths.root, receipt.dir, 'commands', path));
       return from === null ? null : renderGlobalCommand(m, receipt.dir, from);
@@ -67,9 +79,9 @@ export async function commandsToWrite(
   return commands;
 }
 
-function byPath(receipts: Receipts): Map<string, { sha256: string; receipt: Receipt }> {
+function byPath(receipts: Receipts): Map<string, BareCommand & { receipt: Receipt }> {
   const all = Object.values(receipts.plugins).sort((a, b) => (a.name < b.name ? -1 : 1));
-  return new Map(all.flatMap((receipt) => receipt.globalCommands.map((c) => [c.path, { sha256: c.sha256, receipt }])));
+  return new Map(all.flatMap((receipt) => receipt.globalCommands.map((c) => [c.path, { ...c, receipt }])));
 }
 
 /** Absolute paths of a layout's commands, with what we wrote there. */

@@ -4,6 +4,7 @@ import { getRecord } from './blob-store.ts';
 import { enabledNames } from './drift.ts';
 import { type PlannedEdits, planEffects, relativeToClaude, type TextToWrite } from './effects.ts';
 import { readFileOrNull, statOf } from './file-port.ts';
+import { askedAgain } from './global-commands.ts';
 import { backupOfLive, type Keep, planDrops, planKeeps, planPurge, settleKeeps } from './keeps.ts';
 import { looseFiles } from './loose/index.ts';
 import type { Machine } from './machine.ts';
@@ -68,7 +69,9 @@ export async function planChange(m: Machine, prev: Receipts, change: Change): Pr
   setHolds(m, next, change);
   for (const name of change.enable ?? []) {
     const receipt = next.plugins[name];
-    if (receipt !== undefined) receipt.enabled = (receipt.enabled ?? 0) + 1;
+    if (receipt === undefined) continue;
+    receipt.enabled = (receipt.enabled ?? 0) + 1;
+    receipt.globalCommands = askedAgain(m, receipt.globalCommands);
   }
   plan.missing = missingDirs(m, next);
   planMadeDirs(next, prev, plan.missing);

@@ -7,7 +7,7 @@ import { missingBlobs, readBlob, sha256Of } from './blob-store.ts';
 import { confineTree, isMisplaced } from './confine.ts';
 import { hashOnDisk } from './content-file.ts';
 import { readFileOrNull } from './file-port.ts';
-import { globalCommandFiles, renderGlobalCommand } from './global-commands.ts';
+import { askedAgain, globalCommandFiles, renderGlobalCommand } from './global-commands.ts';
 import { backupOfLive, planKeeps } from './keeps.ts';
 import { whoseLink } from './links.ts';
 import type { Machine } from './machine.ts';
@@ -125,6 +125,7 @@ export async function planInstall(
   if (next.layout === 'loose') {
     await giveLoose(m, prev, next, receipt, contents, live !== null || overwrite, result.warnings);
   } else if (manifest.globalCommands) await planGlobalCommands(m, prev, receipt, contents.read, result);
+  if (overwrite) receipt.globalCommands = askedAgain(m, receipt.globalCommands);
   if (!switched) result.installed.push({ name: entry.name, version: entry.version, from: old?.version ?? null });
 }
 
@@ -234,7 +235,8 @@ export async function planGlobalCommands(
     if (before !== undefined && disk !== null && disk !== before.sha256) {
       result.warnings.push(`PATH_OCCUPIED: ${path} was edited here and stays as it is`);
     }
-    receipt.globalCommands.push({ path: to, sha256 });
+    const { again } = prev.plugins[receipt.name]?.globalCommands.find((c) => c.path === to) ?? {};
+    receipt.globalCommands.push({ path: to, sha256, ...(again === undefined ? {} : { again }) });
   }
 }
 

@@ -85,6 +85,15 @@ export interface LooseReceipt {
   servers: LooseServer[];
 }
 
+/** A command that the client has without the plugin's name. */
+export interface BareCommand {
+  /** Relative to the client's folder of commands. */
+  path: string;
+  sha256: string;
+  /** How often a person asked for it after deleting it. */
+  again?: number;
+}
+
 export interface Receipt extends TreeReceipt {
   name: string;
   origin: Origin;
@@ -94,8 +103,7 @@ export interface Receipt extends TreeReceipt {
   state: 'verified' | 'loaded' | 'failed';
   /** Paths relative to the folder of links. */
   links: string[];
-  /** `path` is relative to the client's folder of commands. */
-  globalCommands: { path: string; sha256: string }[];
+  globalCommands: BareCommand[];
   /** Newest first, still on disk. */
   previous: TreeReceipt[];
   force?: string;

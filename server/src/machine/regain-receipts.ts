@@ -172,8 +172,9 @@ async function asLive(
   for (const { from, to } of manifest.globalCommands ? globalCommandFiles(tree.files) : []) {
     const bytes = await inTree(from);
     const sha256 = bytes === null ? null : sha256Of(renderGlobalCommand(m, tree.dir, bytes));
-    if (sha256 !== null && (await hashOnDisk(join(m.paths.commandsDir, to))) === sha256)
-      receipt.globalCommands.push({ path: to, sha256 });
+    const disk = await hashOnDisk(join(m.paths.commandsDir, to));
+    // Where nothing lies, a person deleted it.
+    if (sha256 !== null && (disk === null || disk === sha256)) receipt.globalCommands.push({ path: to, sha256 });
   }
   return receipt;
 }

@@ -51,7 +51,7 @@ export interface Change {
   reason: 'sync' | 'install' | 'update' | 'remove' | 'rollback' | 'leave';
   /** Put what was published over the user's edits; the edited tree is kept aside. */
   overwriteEdits?: boolean;
-  /** Installed plugins whose keys in settings.json shall come back where they are gone; a `false` stays. */
+  /** Installed plugins whose keys in settings.json and bare commands shall come back where they are gone; a `false` stays. */
   enable?: string[];
   holds?: { set?: Record<string, { version: string; digest: string }>; clear?: string[] };
   /** Everything moves to this layout; it stays as it is when absent. */
