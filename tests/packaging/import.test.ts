@@ -221,16 +221,18 @@ describe('a folder', () => {
   it('publishes what does something only when that is accepted, and shows it', async () => {
     const hooks = JSON.stringify({ hooks: { Stop: [{ hooks: [{ type: 'command', command: 'make noise' }] }] } });
     await writeFiles(market, {
-      ...catalogue(at('loud'), at('calm')),
+      ...catalogue(at('loud'), { ...at('watching'), strict: false }, at('calm')),
       ...plugin('loud', {}, { 'hooks/hooks.json': hooks }),
+      'plugins/watching/monitors/monitors.json': [{ name: 'm', command: 'make watch', description: 'd' }],
       ...plugin('calm'),
     });
     const { plugins } = await run({ publish: { all: true } });
     expect(plugins.map((p) => [p.name, p.published, p.code])).toEqual([
       ['loud', false, 'SURFACE_UNACCEPTED'],
+      ['watching', false, 'SURFACE_UNACCEPTED'],
       ['calm', true, null],
     ]);
-    expect(plugins.map((p) => p.surface?.commands)).toEqual([['make noise'], undefined]);
+    expect(plugins.map((p) => p.surface?.commands)).toEqual([['make noise'], ['make watch'], undefined]);
     expect(await details('loud')).toMatchObject({ status: 'registered' });
     expect((await run({ publish: { all: true, accept: true } })).plugins[0]).toMatchObject({ published: true });
   });

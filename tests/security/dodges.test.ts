@@ -1,6 +1,9 @@
 // Ways around an operator's approval and around the audit log: each ends where the straight way would have.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { NO_SURFACE } from '../../server/src/domain/surface.ts';
 import { appendAudit, findAuditBreak, proveAudit } from '../../server/src/storage/audit-queries.ts';
+import { surfacesAnew } from '../../server/src/storage/migrations/0150-surfaces-anew.ts';
+import { putSurface } from '../../server/src/storage/trust-queries.ts';
 import { ask, ENGINES, publish, register, type TestHub, testHub } from '../hub/support.ts';
 
 const hooks = {
@@ -60,6 +63,64 @@ describe.each(ENGINES)('dodges, on %s', (engine) => {
       (await status('plugin_down_2.0.0', 'yanked')).expect(200);
       const text = (await register(t.url, publisher, { name: 'down', version: '2.0.1' })).expect(200);
       expect((await offer(text.id)).expect(200)).not.toHaveProperty('held');
+    });
+  });
+
+  describe('an update that adds what starts by itself is held', () => {
+    const monitors = [{ name: 'm', command: 'evil', description: 'd' }];
+    const json = (value: unknown) => JSON.stringify(value);
+
+    it.each<[string, Record<string, unknown>, Record<string, string>, object]>([
+      ['monitors', {}, { 'monitors/monitors.json': json(monitors) }, { commands: ['evil'] }],
+      [
+        'monitors-below',
+        { experimental: { monitors: './m.json' } },
+        { 'm.json': json(monitors) },
+        { commands: ['evil'] },
+      ],
+      ['monitors-inline', { experimental: { monitors } }, {}, { commands: ['evil'] }],
+      [
+        'a-module',
+        {},
+        { 'hooks/hooks.json': json({ modules: ['./m.js'] }), 'hooks/m.js': 'export function register() {}' },
+        { commands: ['hooks/m.js'] },
+      ],
+      [
+        'a-list-of-servers',
+        {},
+        { '.mcp.json': json([{ command: 'evil' }]) },
+        { commands: ['evil'], mcp_servers: ['0'] },
+      ],
+      [
+        'a-path-with-turns',
+        { hooks: './a/./h.json' },
+        { 'a/h.json': hooks['hooks/hooks.json'] },
+        { commands: ['evil'] },
+      ],
+    ])('%s', async (name, manifest, files, added) => {
+      await publish(t.url, publisher, { name });
+      const wider = (await register(t.url, publisher, { name, version: '1.1.0', files, manifest })).expect(200);
+      expect((await offer(wider.id)).expect(200)).toMatchObject({ status: 'registered', held: { added } });
+    });
+
+    it('and what only looks is not', async () => {
+      await publish(t.url, publisher, { name: 'looks' });
+      const manifest = { experimental: { themes: './t', outputStyles: './o' } };
+      const files = { 't/x.json': json({ base: 'dark' }), 'o/s.md': '---\nname: s\n---\nText' };
+      const same = (await register(t.url, publisher, { name: 'looks', version: '1.1.0', files, manifest })).expect(200);
+      expect((await offer(same.id)).expect(200)).not.toHaveProperty('held');
+    });
+
+    it('also where an older hub had kept that it does nothing', async () => {
+      const files = { 'monitors/monitors.json': json(monitors) };
+      await publish(t.url, publisher, { name: 'kept' });
+      const wider = (await register(t.url, publisher, { name: 'kept', version: '1.1.0', files })).expect(200);
+      const { store } = t.hub.context;
+      await store.transact(async (tx) => {
+        await putSurface(tx, String(wider.id), String(wider.digest), { surface: NO_SURFACE, code: {} });
+        await surfacesAnew.up(tx);
+      });
+      expect((await offer(wider.id)).expect(200)).toMatchObject({ held: { added: { commands: ['evil'] } } });
     });
   });
 

@@ -228,6 +228,11 @@ describe('a machine and its hub', () => {
     };
     const young = version('alpha', '1.0.0', { 'x.txt': 'one' }, { entry: { publishedAt: new Date().toISOString() } });
 
+    const watching = version('alpha', '1.0.0', {
+      'monitors/monitors.json': JSON.stringify([{ name: 'm', command: 'sh x.sh', description: 'd' }]),
+    });
+    const loading = version('alpha', '1.0.0', { 'hooks/hooks.json': '{"modules":["./m.js"]}', 'hooks/m.js': '' });
+
     it.each([
       ['a denied name', { plugins: { deny: ['al*'] } }, a1],
       ['a name that is not allowed', { plugins: { allow: ['es-*'] } }, a1],
@@ -239,6 +244,12 @@ describe('a machine and its hub', () => {
       ['a version that is too young', { min_age_hours: 24 }, young],
       ['a version whose age nobody tells', { min_age_hours: 24 }, a1],
       ['programs that cannot be confined', { sandbox: 'refuse' }, hooked],
+      ['a command of a monitor', { forbid: { commands: ['*'] } }, watching],
+      ['a monitor above the largest surface', { max_surface: { tools: [] } }, watching],
+      ['monitors as programs', { sandbox: 'refuse' }, watching],
+      ['monitors that no launcher reaches', { sandbox: 'confine' }, watching],
+      ['a module of hooks as a hook', { forbid: { hook_events: ['*'] } }, loading],
+      ['a module of hooks as a program', { sandbox: 'refuse' }, loading],
     ])('refuses %s', async (_, value, v) => {
       await refuses(value, v, 'POLICY_REFUSED');
     });
@@ -251,7 +262,7 @@ describe('a machine and its hub', () => {
         max_surface: {},
         sandbox: 'refuse',
       });
-      serve(hub, [a1]);
+      serve(hub, [version('alpha', '1.0.0', { 'themes/x.json': '{"base":"dark"}', 'data/monitors.json': '[]' })]);
       await sync();
       expect(await installed()).toEqual(['alpha@1.0.0']);
     });
@@ -263,6 +274,29 @@ describe('a machine and its hub', () => {
       await policy({ forbid: { hook_events: ['Stop'] } });
       expect((await sync()).changed.removed).toEqual(['alpha']);
       expect((await sync()).changed.removed).toEqual([]);
+    });
+
+    it('unloads programs once it refuses those, and leaves text', async () => {
+      serve(hub, [watching, version('text', '1.0.0', { 'x.txt': 'one' })]);
+      await sync();
+      await policy({ sandbox: 'refuse' });
+      expect((await sync()).changed.removed).toEqual(['alpha']);
+      expect(await installed()).toEqual(['text@1.0.0']);
+    });
+
+    it('judges anew what was laid out confined by an older program, and nothing that this one laid out', async () => {
+      serve(hub, [watching]);
+      await sync();
+      await policy({ sandbox: 'confine' });
+      const { machine } = m.ctx;
+      const removedWith = async (confined: string) => {
+        const receipts = structuredClone(await readReceipts(machine));
+        for (const receipt of Object.values(receipts.plugins)) receipt.confined = confined;
+        await writeFile(machine.paths.receipts, JSON.stringify(receipts));
+        return (await sync()).changed.removed;
+      };
+      expect(await removedWith('2 refuse /launcher')).toEqual([]);
+      expect(await removedWith('1 refuse /launcher')).toEqual(['alpha']);
     });
 
     it('asks a person where it says so, and takes their yes for that plugin', async () => {

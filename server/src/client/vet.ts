@@ -5,7 +5,7 @@ import type { Plan, PlanEntry } from '../domain/plan.ts';
 import { forbidden, type Policy, refusal } from '../domain/policy.ts';
 import { computeSurface, holdsSurface, type Surface } from '../domain/surface.ts';
 import { getRecord, readBlob } from '../machine/blob-store.ts';
-import { whyUnconfined } from '../machine/confine.ts';
+import { isJudged, whyUnconfined } from '../machine/confine.ts';
 import type { Machine } from '../machine/machine.ts';
 import { rememberRevoked } from '../machine/quarantine.ts';
 import type { Receipts } from '../machine/receipts.ts';
@@ -87,7 +87,7 @@ async function nowForbidden(
     const kept = await getRecord(m, digest);
     if (kept === null || name === 'haivemind-core') continue;
     const imported = kept.record.imported || keyid === hubKey;
-    const unconfined = confined === undefined ? await whyUnconfined(m, kept.record, confining) : null;
+    const unconfined = isJudged(confined) ? null : await whyUnconfined(m, kept.record, confining);
     const facts = { name, version, keyid, imported, surface: await surfaceHere(m, digest), unconfined };
     for (const policy of policies) {
       const why = forbidden(policy, facts);

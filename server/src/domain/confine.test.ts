@@ -68,6 +68,19 @@ describe('rewriting command lines', () => {
     expect(inline.mcpServers.s).toEqual(started('--', 'x'));
   });
 
+  it('reaches servers of a list, and what stands beside or below a key that is written once more', () => {
+    const list = [{ command: 'x' }];
+    expect(JSON.parse(confined(text(list)))).toEqual([started('--', 'x')]);
+    expect(JSON.parse(confined(text({ mcpServers: list }))).mcpServers).toEqual([started('--', 'x')]);
+    expect(JSON.parse(releaseText(confined(text(list))))).toEqual(list);
+    const odd = { hooks: { hooks: {}, Stop: [{ hooks: [hook] }] }, mcpServers: { mcpServers: { command: 'y' } } };
+    const done = JSON.parse(confined(text(odd)));
+    expect(done.hooks.Stop[0].hooks[0]).toMatchObject(started('--shell', hook.command));
+    expect(done.mcpServers.mcpServers).toEqual(started('--', 'y'));
+    const empty = { mcpServers: null, z: { command: 'z' } };
+    expect(JSON.parse(confined(text(empty))).z).toEqual(started('--', 'z'));
+  });
+
   it('leaves a text without programs byte for byte, and one that is no JSON', () => {
     for (const plain of ['{ "hooks": {} }', '{"name":"p"}', 'not json', '[]', '']) expect(confined(plain)).toBe(plain);
   });
@@ -154,6 +167,21 @@ describe('what a plugin gets', () => {
       'Settings.json',
       'the front matter of skills/s/SKILL.md',
     ]);
+  });
+
+  it('is out of reach for monitors, modules and workflows, wherever they stand, and not for looks', () => {
+    const monitors = [{ name: 'm', command: 'x', description: 'd' }];
+    const beyond = (manifest: object, further: Record<string, unknown> = {}) =>
+      beyondLauncher(files({ [MANIFEST]: { name: 'p', ...manifest }, ...further }));
+    expect(beyond({ experimental: { monitors: './m.json', themes: './t' } }, { 'm.json': monitors })).toEqual([
+      'experimental.monitors of plugin.json',
+      'm.json',
+    ]);
+    expect(beyond({}, { 'monitors/monitors.json': monitors })).toEqual(['monitors/monitors.json']);
+    expect(beyond({}, { 'hooks/hooks.json': { modules: ['./m.js'] } })).toEqual(['the module of hooks/hooks.json']);
+    expect(beyond({}, { 'workflows/w.js': '' })).toEqual(['workflows/w.js']);
+    expect(beyond({ mcpServers: './s.json' }, { 's.json': [{ command: 'x' }] })).toEqual([]);
+    expect(beyond({ experimental: { themes: './t' } }, { 't/x.json': {}, 'lib/w.js': '' })).toEqual([]);
   });
 
   it('starts programs only where hooks or servers do', () => {

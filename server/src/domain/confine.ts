@@ -2,7 +2,8 @@ import { HaiveError } from './errors.ts';
 import { HOOKS_PATH, MANIFEST_PATH, MCP_PATH, namedPaths } from './file-types.ts';
 import { parseFrontMatter } from './front-matter.ts';
 import { editJson } from './json-edit.ts';
-import { isJsonObject, type JsonObject, readWholeJson } from './read-json.ts';
+import { hookModules, programParts, programPaths, workflowScripts } from './program-places.ts';
+import { isJsonObject, type JsonObject, readAnyJson, readWholeJson } from './read-json.ts';
 import type { Surface } from './surface.ts';
 import { declaredPermissions } from './surface-change.ts';
 
@@ -61,7 +62,7 @@ export function confineText(text: string, launcher: string, confinement: Confine
   }
   if (programs.length === 0 || programsIn(now).every(({ value }) => isConfined(value))) return now;
   // A key stands twice: the client reads the last, the editor changed the first. Written anew there is only one.
-  const anew = JSON.stringify(readWholeJson(Buffer.from(text)), null, 2);
+  const anew = JSON.stringify(readAnyJson(Buffer.from(text)), null, 2);
   if (anew === text) throw new HaiveError('POLICY_REFUSED', 'Its programs cannot be started through the launcher');
   return confineText(anew, launcher, confinement);
 }
@@ -91,29 +92,29 @@ const isHook = (at: Program['at']): boolean => at.at(-2) === 'hooks';
 
 /** Every hook of kind `command` and every stdio server of a file, with its place. */
 function programsIn(text: string): Program[] {
-  const root = readWholeJson(Buffer.from(text));
-  if (root === undefined) return [];
+  const root = readAnyJson(Buffer.from(text));
   const found: Program[] = [];
   for (const [at, value] of blocks(root, 'hooks')) addHooks(found, at, value);
   for (const [at, value] of blocks(root, 'mcpServers')) addServers(found, at, value);
   return found;
 }
 
-/** Where a file may hold hooks or servers: below their key, below each item of a list there, or as the whole. */
-function blocks(root: JsonObject, key: 'hooks' | 'mcpServers'): [Program['at'], JsonObject][] {
-  const there = root[key];
-  const items: [Program['at'], unknown][] = Array.isArray(there)
-    ? there.map((item, i) => [[key, i], item])
-    : [[there === undefined ? [] : [key], there ?? root]];
-  return items.flatMap(([at, value]): [Program['at'], JsonObject][] => {
-    if (!isJsonObject(value)) return [];
-    const inner = at.length === 0 ? undefined : value[key];
-    return isJsonObject(inner) ? [[[...at, key], inner]] : [[at, value]];
-  });
+/** Where a file may hold hooks or servers: as the whole, below their key, in each item of a list, and below the key once more. */
+function* blocks(root: unknown, key: 'hooks' | 'mcpServers'): Generator<Block> {
+  const below = isJsonObject(root) ? root[key] : undefined;
+  const whole: Block = typeof below === 'object' && below !== null ? [[key], below] : [[], root];
+  const [place, list] = whole;
+  const items = Array.isArray(list) ? list.map((item, i): Block => [[...place, i], item]) : [];
+  for (const [at, value] of [whole, ...items]) {
+    yield [at, value];
+    if (at.length > 0 && isJsonObject(value)) yield [[...at, key], value[key]];
+  }
 }
 
-function addHooks(found: Program[], at: Program['at'], events: JsonObject): void {
-  for (const [event, groups] of Object.entries(events)) {
+type Block = [at: Program['at'], value: unknown];
+
+function addHooks(found: Program[], at: Program['at'], events: unknown): void {
+  for (const [event, groups] of isJsonObject(events) ? Object.entries(events) : []) {
     for (const [i, group] of (Array.isArray(groups) ? groups : []).entries()) {
       const handlers = isJsonObject(group) && Array.isArray(group.hooks) ? group.hooks : [];
       for (const [j, handler] of handlers.entries()) {
@@ -124,17 +125,14 @@ function addHooks(found: Program[], at: Program['at'], events: JsonObject): void
   }
 }
 
-function addServers(found: Program[], at: Program['at'], servers: JsonObject): void {
-  for (const [name, server] of Object.entries(servers)) {
+function addServers(found: Program[], at: Program['at'], servers: unknown): void {
+  const list = Array.isArray(servers) ? [...servers.entries()] : undefined;
+  for (const [name, server] of list ?? (isJsonObject(servers) ? Object.entries(servers) : [])) {
     if (isJsonObject(server) && isCommand(server)) found.push({ at: [...at, name], value: server });
   }
 }
 
 const isCommand = (value: JsonObject): boolean => typeof value.command === 'string' && value.command.trim() !== '';
-
-/** Parts of a manifest, and files, that start programs whose command lines are not rewritten. */
-const OTHER_KEYS = ['lspServers', 'monitors', 'settings', 'channels', 'workflows', 'experimental', 'binaries'];
-const OTHER_FILES = ['.lsp.json', 'monitors/monitors.json', 'settings.json'];
 
 type Files = readonly { path: string; bytes: Uint8Array }[];
 
@@ -147,19 +145,22 @@ function configsOf(files: Files): { manifest: JsonObject; isConfig: (path: strin
 
 /**
  * What of a plugin starts programs that the launcher does not reach, in words: hooks and servers of a text's front matter, language
- * servers, monitors, a status line, helpers that make headers. Commands that the client's own tools run are none of these.
+ * servers, monitors, workflows, modules of hooks, a status line, helpers that make headers. Commands that the client's own tools run are none of these.
  */
 export function beyondLauncher(files: Files): string[] {
   const { manifest, isConfig } = configsOf(files);
-  const found = OTHER_KEYS.filter((key) => manifest[key] !== undefined).map((key) => `${key} of plugin.json`);
+  const found = [...programParts(manifest).keys()].map((key) => `${key} of plugin.json`);
   for (const path of named(manifest)) {
     const file = files.find((f) => f.path === path);
-    if (readWholeJson(file?.bytes) === undefined) found.push(`${path}, which is no JSON file of the plugin`);
+    if (readAnyJson(file?.bytes) === undefined) found.push(`${path}, which is no JSON file of the plugin`);
   }
+  const others = programPaths(manifest).map((path) => path.toLowerCase());
+  const isWorkflow = workflowScripts(manifest);
   for (const { path, bytes } of files) {
     const text = Buffer.from(bytes).toString('utf8');
-    if (OTHER_FILES.includes(path.toLowerCase())) found.push(path);
+    if (others.includes(path.toLowerCase()) || isWorkflow(path)) found.push(path);
     if (isConfig(path) && text.includes('"headersHelper"')) found.push(`a headersHelper in ${path}`);
+    if (isConfig(path) && hookModules(path, readAnyJson(bytes)).length > 0) found.push(`the module of ${path}`);
     if (path.toLowerCase().endsWith('.md') && bringsPrograms(text)) found.push(`the front matter of ${path}`);
   }
   return found;

@@ -44,5 +44,14 @@ describe('file types', () => {
     expect(namedPaths({ x: { source: '././/c.md' }, y: {} })).toEqual(['c.md']);
     expect(namedPaths(undefined)).toEqual([]);
     expect(plainPath('.hidden/')).toBe('.hidden');
+    expect(['./a/./b//../c', './', '.', '../a', './a/../../b', '/a/', 'https://h/a//b'].map(plainPath)).toEqual([
+      'a/c',
+      '',
+      '',
+      '../a',
+      '../b',
+      '/a',
+      'https://h/a//b',
+    ]);
   });
 });

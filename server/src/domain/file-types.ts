@@ -52,7 +52,13 @@ export function namedPaths(value: unknown): string[] {
   return [];
 }
 
-/** `./commands/` → `commands`. */
+/** `./commands/` → `commands`, and `./a/./b//../c` → `a/c`, as the client goes by it; an address stays as it is. */
 export function plainPath(path: string): string {
-  return path.replace(/^(\.\/+)+/, '').replace(/\/+$/, '');
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path)) return path;
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '..' && parts.length > 0 && parts.at(-1) !== '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return (path.startsWith('/') ? '/' : '') + parts.join('/');
 }

@@ -84,6 +84,10 @@ export function forbidden(policy: Policy, facts: VersionFacts): string | null {
     return `it is signed by ${keyid}, which the policy does not list`;
   }
   if (name === CORE) return null;
+  const runs = surface.commands.length > 0 || surface.mcp_servers.length > 0;
+  if (policy.sandbox === 'refuse' && runs) {
+    return "it runs programs, and the policy's sandbox refuses those";
+  }
   if (policy.sandbox === 'confine' && policy.sandbox_fallback !== 'warn' && facts.unconfined !== null) {
     return `its programs cannot be confined here: ${facts.unconfined}`;
   }
@@ -108,10 +112,6 @@ export function refusal(policy: Policy, facts: AdmissionFacts): Refusal | null {
   if (policy.downgrade === 'signed' && isOlder(facts) && facts.signers === 0) {
     const why = `it is older than ${facts.newest}, which was here, and no operator that this machine knows signed it`;
     return { code: 'POLICY_REFUSED', message: `${what}: ${why}` };
-  }
-  const runs = facts.surface.commands.length > 0 || facts.surface.mcp_servers.length > 0;
-  if (policy.sandbox === 'refuse' && runs) {
-    return { code: 'POLICY_REFUSED', message: `${what}: it runs programs, and the policy's sandbox refuses those` };
   }
   const added = compareSurfaces(facts.before ?? NO_SURFACE, facts.surface).added;
   const wider = isWider(added);

@@ -22,10 +22,18 @@ export function readJson(bytes: Uint8Array | undefined): JsonObject | undefined 
  * @throws HaiveError COMPONENT_INVALID for that
  */
 export function readWholeJson(bytes: Uint8Array | undefined): JsonObject | undefined {
+  const value = readAnyJson(bytes);
+  return isJsonObject(value) ? value : undefined;
+}
+
+/**
+ * Any value that a JSON file holds, as the client takes lists too; undefined when it is missing or not JSON.
+ * @throws HaiveError COMPONENT_INVALID for what is nested too deeply
+ */
+export function readAnyJson(bytes: Uint8Array | undefined): unknown {
   if (bytes === undefined) return undefined;
   try {
-    const value = parseJson(decodeText(bytes));
-    return isJsonObject(value) ? value : undefined;
+    return parseJson(decodeText(bytes));
   } catch (thrown) {
     if (thrown instanceof TooDeep) throw new HaiveError('COMPONENT_INVALID', `Of a JSON file ${thrown.message}`);
     return undefined;

@@ -20,12 +20,10 @@ export function variablesIn(text: string): string[] {
   return names;
 }
 
-/** The lines that the client runs while it expands a command's text: !`…` and blocks fenced with ```!. */
+/** The lines that the client runs while it expands a command's text: !`…` and what stands between ```! and ```. */
 export function inlineCommands(text: string): string[] {
-  const lines: string[] = [];
-  for (const match of text.matchAll(/(?:^|[\s(])!`([^`\n]+)`/g)) lines.push(match[1] ?? '');
-  for (const match of text.matchAll(/^```!\s*\n([\s\S]*?)^```/gm)) lines.push(match[1] ?? '');
-  return lines.filter((line) => line.trim() !== '');
+  const found = [...text.matchAll(/(?:^|[\s(])!`([^`]+)`/g), ...text.matchAll(/```!([\s\S]*?)```/g)];
+  return found.map((match) => match[1] ?? '').filter((line) => line.trim() !== '');
 }
 
 /** True for a file that runs or may run; documents, data and pictures do not. */

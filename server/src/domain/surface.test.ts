@@ -103,6 +103,65 @@ describe('the surface of files', () => {
     expect(surface.environment).toEqual(['SECRET']);
   });
 
+  describe('sees programs wherever the client takes them from', () => {
+    const monitors = [{ name: 'm', command: 'evil', description: 'd' }];
+    const server = { command: 'evil', args: ['x'] };
+    const start = [{ hooks: [{ type: 'command', command: 'evil' }] }];
+    const one = (manifest: object, further: Record<string, unknown> = {}) =>
+      computeSurface(files({ [MANIFEST]: { ...plain, ...manifest }, ...further }));
+
+    it.each<[string, object, Record<string, unknown>?]>([
+      ['monitors in their file, which holds a list', {}, { 'monitors/monitors.json': monitors }],
+      ['monitors in a file that is named', { monitors: './m.json' }, { 'm.json': monitors }],
+      ['monitors in plugin.json', { monitors }],
+      ['monitors in a file named one level down', { experimental: { monitors: './m.json' } }, { 'm.json': monitors }],
+      ['monitors one level down', { experimental: { monitors } }],
+      ['hooks beside an empty "hooks" of plugin.json', { hooks: { hooks: {}, Stop: start } }],
+      ['hooks by a path with turns', { hooks: './x/.././/h.json' }, { 'h.json': { hooks: { Stop: start } } }],
+    ])('%s', (_what, manifest, further) => {
+      expect(one(manifest, further).commands).toEqual(['evil']);
+    });
+
+    it.each<[string, object, Record<string, unknown>, string]>([
+      ['a file that is a list', {}, { '.mcp.json': [server] }, '0'],
+      ['a list below the key', {}, { '.mcp.json': { mcpServers: [server] } }, '0'],
+      ['a named file that is a list', { mcpServers: './s.json' }, { 's.json': [server] }, '0'],
+      ['beside a key that holds nothing', {}, { '.mcp.json': { mcpServers: null, s: server } }, 's'],
+      ['called like the key', { mcpServers: { mcpServers: server } }, {}, 'mcpServers'],
+    ])('servers in %s', (_what, manifest, further, name) => {
+      expect(one(manifest, further)).toMatchObject({ mcp_servers: [name], commands: ['evil x'] });
+    });
+
+    it('modules that a file of hooks loads, workflows and programs that are fetched', () => {
+      const modules = { 'hooks/hooks.json': { modules: ['./m.js'] }, 'more/h.json': { modules: ['../n.ts'] } };
+      expect(one({ hooks: './more/h.json' }, modules)).toMatchObject({
+        hook_events: ['module(hooks/m.js)', 'module(n.ts)'],
+        commands: ['hooks/m.js', 'n.ts'],
+      });
+      const scripts = { 'Workflows/a.js': '', 'w/b.js': '', 'w/c.md': '', 'lib/d.js': '' };
+      expect(one({ workflows: ['./w'] }, scripts).commands).toEqual(['Workflows/a.js', 'w/b.js']);
+      expect(one({ binaries: { tool: { sha256: '0'.repeat(64) } } }).commands).toEqual(['bin/tool']);
+    });
+
+    it('grants where the plugin itself is the folder of commands or skills', () => {
+      const grant = '---\nallowed-tools: Bash\n---\n';
+      expect(one({ commands: ['./'] }, { 'a/b/c.md': grant }).tools).toEqual(['Bash']);
+      expect(one({ skills: './' }, { 'a/SKILL.md': grant }).tools).toEqual(['Bash']);
+      expect(one({ skills: './' }, { 'a/other.md': grant }).tools).toEqual([]);
+    });
+
+    it('lines of a text in each form that is run', () => {
+      const text = '   ```!\none\n```\n```!sh\ntwo\n```\n````!\nthree\n````\n!`four\n`\nx!`no` ```sh\nno\n```';
+      expect(one({}, { 'commands/a.md': text }).commands).toEqual(['four', 'one', 'sh two', 'three']);
+    });
+
+    it('and not in what only looks like them', () => {
+      const looks = { themes: './t', outputStyles: './o', monitors: [] };
+      const further = { 't/x.json': { base: 'dark' }, 'o/s.md': '!`evil`', 'data/monitors.json': monitors };
+      expect(one({ experimental: looks }, further)).toEqual(none);
+    });
+  });
+
   it('never throws for files that are not what they say', () => {
     const broken = {
       [MANIFEST]: '[',

@@ -1,6 +1,7 @@
 import { classifier, HOOKS_PATH, MANIFEST_PATH, MCP_PATH, namedPaths } from './file-types.ts';
 import { parseFrontMatter } from './front-matter.ts';
-import { isJsonObject, type JsonObject, readWholeJson } from './read-json.ts';
+import { hookModules, programParts, programPaths, workflowScripts } from './program-places.ts';
+import { isJsonObject, type JsonObject, readAnyJson } from './read-json.ts';
 import { foldPath } from './safe-path.ts';
 import { hostOf, inlineCommands, isCode, variablesIn } from './surface-parts.ts';
 
@@ -11,9 +12,9 @@ import { hostOf, inlineCommands, isCode, variablesIn } from './surface-parts.ts'
 export interface Surface {
   /** Tools that its commands and skills may use without asking (`allowed-tools`). */
   tools: string[];
-  /** Hook events with their matcher: `PreToolUse(Bash)`, `SessionStart`. */
+  /** Hook events with their matcher: `PreToolUse(Bash)`, `SessionStart`; `module(PATH)` for a script that says itself what it hooks. */
   hook_events: string[];
-  /** Command lines that hooks, servers, inline commands and programs of `bin/` run, as the author wrote them. */
+  /** Command lines of hooks, servers, monitors and texts as the author wrote them; programs of `bin/`, workflows, hook modules. */
   commands: string[];
   /** Hosts of remote servers and of hooks that post. A host made of variables stands as it is written. */
   hosts: string[];
@@ -61,9 +62,6 @@ export function holdsSurface(path: string): boolean {
 }
 
 const TEXT_KEYS = ['commands', 'agents', 'skills'];
-/** Other places where the client reads programs from. */
-const PROGRAM_FILES = ['.lsp.json', 'monitors/monitors.json', 'settings.json'];
-const PROGRAM_KEYS = ['lspServers', 'monitors', 'settings', 'binaries', 'experimental', 'channels', 'workflows'];
 
 /**
  * The surface of a plugin's files. Never throws: JSON and text that cannot be read grant nothing, because the client cannot read
@@ -71,22 +69,24 @@ const PROGRAM_KEYS = ['lspServers', 'monitors', 'settings', 'binaries', 'experim
  */
 export function computeSurface(files: readonly SurfaceFile[]): Surface {
   const byPath = new Map(files.map((file) => [foldPath(file.path), file.bytes]));
-  const read = (path: string): JsonObject | undefined =>
-    holdsSurface(path) ? readWholeJson(byPath.get(foldPath(path))) : undefined;
-  const manifest = read(MANIFEST_PATH) ?? {};
+  const read = (path: string): unknown => (holdsSurface(path) ? readAnyJson(byPath.get(foldPath(path))) : undefined);
+  const whole = read(MANIFEST_PATH);
+  const manifest = isJsonObject(whole) ? whole : {};
   const sets = Object.fromEntries(SURFACE_KEYS.map((key) => [key, new Set<string>()])) as Sets;
-  for (const block of blocksOf(manifest, 'hooks', HOOKS_PATH, read)) addHooks(sets, block);
-  for (const block of blocksOf(manifest, 'mcpServers', MCP_PATH, read)) addServers(sets, block);
+  addHookParts(sets, manifest, read);
+  addServerParts(sets, manifest, read);
   addBundles(sets, manifest.mcpServers);
-  for (const key of PROGRAM_KEYS) {
-    addPrograms(sets, manifest[key]);
-    for (const path of namedPaths(manifest[key])) addPrograms(sets, read(path));
-  }
+  for (const part of programParts(manifest).values()) addPrograms(sets, part);
+  for (const path of programPaths(manifest)) addPrograms(sets, read(path));
   for (const name of isJsonObject(manifest.lspServers) ? Object.keys(manifest.lspServers) : [])
     sets.mcp_servers.add(name);
-  for (const path of PROGRAM_FILES) addPrograms(sets, read(path));
+  for (const name of isJsonObject(manifest.binaries) ? Object.keys(manifest.binaries) : [])
+    sets.commands.add(`bin/${name}`);
   addTexts(sets, manifest, files);
-  for (const { path } of files) if (foldPath(path).startsWith('bin/')) sets.commands.add(path);
+  const isWorkflow = workflowScripts(manifest);
+  for (const { path } of files) {
+    if (foldPath(path).startsWith('bin/') || isWorkflow(path)) sets.commands.add(path);
+  }
   for (const scope of declaredFiles(manifest)) sets.files.add(scope);
   return Object.fromEntries(SURFACE_KEYS.map((key) => [key, [...sets[key]].sort()])) as unknown as Surface;
 }
@@ -102,18 +102,42 @@ export function codeFiles<F extends { path: string; executable: boolean }>(files
   return files.filter((file) => isCode(file.path, file.executable));
 }
 
-/** The JSON objects of a component: the default file, files that the manifest names, and what stands in it. */
-function blocksOf(
-  manifest: JsonObject,
-  key: 'hooks' | 'mcpServers',
-  standard: string,
-  read: (path: string) => JsonObject | undefined,
-): JsonObject[] {
-  const declared = manifest[key];
-  const inline = [declared, ...(Array.isArray(declared) ? declared : [])].filter(isJsonObject);
-  const paths = new Set([standard, ...(isJsonObject(declared) ? [] : namedPaths(declared))]);
-  const blocks = [...[...paths].map(read), ...inline].filter((block) => block !== undefined);
-  return blocks.map((block) => (isJsonObject(block[key]) ? block[key] : block));
+type Read = (path: string) => unknown;
+
+/** The files of a component: the default one, and those that the manifest names. */
+function filesOf(declared: unknown, standard: string): Set<string> {
+  return new Set([standard, ...(isJsonObject(declared) ? [] : namedPaths(declared))]);
+}
+
+/** What stands in the manifest itself: the whole, or each item of a list. */
+const inlineParts = (declared: unknown): JsonObject[] => [declared].flat().filter(isJsonObject);
+
+function addHookParts(sets: Sets, manifest: JsonObject, read: Read): void {
+  for (const path of filesOf(manifest.hooks, HOOKS_PATH)) {
+    const file = read(path);
+    addHookPart(sets, file);
+    for (const module of hookModules(path, file)) {
+      sets.commands.add(module);
+      sets.hook_events.add(`module(${module})`);
+    }
+  }
+  for (const part of inlineParts(manifest.hooks)) addHookPart(sets, part);
+}
+
+/** Events right there or below their key: in the manifest the client goes by the first, in a file by the second. */
+function addHookPart(sets: Sets, part: unknown): void {
+  addHooks(sets, part);
+  if (isJsonObject(part)) addHooks(sets, part.hooks);
+}
+
+function addServerParts(sets: Sets, manifest: JsonObject, read: Read): void {
+  for (const path of filesOf(manifest.mcpServers, MCP_PATH)) {
+    const file = read(path);
+    const below = isJsonObject(file) ? file.mcpServers : undefined;
+    // What is no map of servers there, the client passes over and takes the whole file for one.
+    addServers(sets, typeof below === 'object' && below !== null ? below : file);
+  }
+  for (const part of inlineParts(manifest.mcpServers)) addServers(sets, part);
 }
 
 function addHooks(sets: Sets, events: unknown): void {
@@ -128,8 +152,9 @@ function addHooks(sets: Sets, events: unknown): void {
   }
 }
 
+/** A list counts as a map by number: so the client names the servers of one. */
 function addServers(sets: Sets, servers: unknown): void {
-  if (!isJsonObject(servers)) return;
+  if (typeof servers !== 'object' || servers === null) return;
   for (const [name, server] of Object.entries(servers)) {
     if (!isJsonObject(server)) continue;
     sets.mcp_servers.add(name);
@@ -160,7 +185,7 @@ function addPrograms(sets: Sets, value: unknown, depth = 0): void {
     addCommand(sets, key === 'command' ? [command, ...args].join(' ') : command);
   }
   if (typeof value.url === 'string') sets.hosts.add(hostOf(value.url));
-  for (const key of ['env', 'headers', 'url', 'cwd'])
+  for (const key of ['env', 'headers', 'url', 'cwd', 'initializationOptions', 'settings', 'workspaceFolder'])
     for (const name of variablesIn(JSON.stringify(value[key] ?? ''))) sets.environment.add(name);
   if (isJsonObject(value.env)) for (const name of Object.keys(value.env)) sets.environment.add(name);
   for (const name of Array.isArray(value.allowedEnvVars) ? value.allowedEnvVars : [])
@@ -182,13 +207,16 @@ function addTexts(sets: Sets, manifest: JsonObject, files: readonly SurfaceFile[
     for (const line of typeof command.content === 'string' ? inlineCommands(command.content) : [])
       addCommand(sets, line);
   }
-  const named = TEXT_KEYS.map((key) => [key, namedPaths(manifest[key]).map(foldPath)]);
-  const typeOf = classifier(Object.fromEntries(named));
+  const named = Object.fromEntries(TEXT_KEYS.map((key) => [key, namedPaths(manifest[key]).map(foldPath)]));
+  const typeOf = classifier(named);
   for (const file of files) {
     const path = foldPath(file.path);
-    // `skills` may name the plugin's own folder, whose SKILL.md lies in no place of skills.
-    const type = path === 'skill.md' ? 'skill' : typeOf(path);
-    if (!path.endsWith('.md') || (type !== 'command' && type !== 'agent' && type !== 'skill')) continue;
+    if (!path.endsWith('.md')) continue;
+    const byPlace = typeOf(path);
+    const isSkill = path === 'skill.md' || (named.skills?.includes('') && path.endsWith('/skill.md'));
+    // The plugin's own folder may be named: then its texts lie in no place of commands or skills.
+    const type = isSkill || (byPlace === 'other' && named.commands?.includes('')) ? 'skill' : byPlace;
+    if (type !== 'command' && type !== 'agent' && type !== 'skill') continue;
     const text = Buffer.from(file.bytes).toString('utf8').replaceAll('\r\n', '\n');
     let data: JsonObject = {};
     try {

@@ -30,14 +30,17 @@ export interface Confining {
 /** The core carries everything else, and is the launcher's own source. */
 const CORE = 'haivemind-core';
 const MANIFEST = '.claude-plugin/plugin.json';
-/** Raised when command lines are rewritten in another way: every tree is then laid out again. */
-const FORM = 1;
+/** Raised when command lines are found or rewritten in another way: every tree is then judged and laid out again. */
+const FORM = 2;
 
 /** What a receipt says of a tree laid out like this; undefined where its programs are not confined. */
 export function markOf(name: string, confining: Confining | null): string | undefined {
   if (confining === null || confining.unable !== null || name === CORE) return undefined;
   return `${FORM} ${confining.fallback} ${confining.launcher}`;
 }
+
+/** Whether the programs of a tree with this mark were all found when it was laid out. */
+export const isJudged = (mark: string | undefined): boolean => mark?.startsWith(`${FORM} `) === true;
 
 /** Whether a tree lies there otherwise than it should by now. Where nothing can be confined any more, what is confined stays so. */
 export function isMisplaced(name: string, tree: Pick<TreeReceipt, 'confined'>, confining: Confining | null): boolean {

@@ -1,4 +1,5 @@
 import { HOOKS_PATH, MANIFEST_PATH, MCP_PATH, namedPaths } from '../file-types.ts';
+import { programPaths } from '../program-places.ts';
 import { isJsonObject, type JsonObject } from '../read-json.ts';
 import { shellFaults } from './shell.ts';
 import type { Sighting, TextFile } from './text-file.ts';
@@ -7,9 +8,9 @@ const SCRIPT = /\.(?:sh|bash|zsh)$/i;
 const SHEBANG = /^#!.*\b(?:ba|z|da|k)?sh\b/;
 const MAX_LINES = 20_000;
 
-/** The JSON files in which a plugin declares hooks and servers. */
+/** The JSON files in which a plugin declares hooks, servers and other programs. */
 export function placesOfCommands(manifest: JsonObject): Set<string> {
-  const places = new Set([HOOKS_PATH, MCP_PATH, MANIFEST_PATH]);
+  const places = new Set([HOOKS_PATH, MCP_PATH, MANIFEST_PATH, ...programPaths(manifest)]);
   for (const key of ['hooks', 'mcpServers'])
     if (!isJsonObject(manifest[key])) for (const p of namedPaths(manifest[key])) places.add(p);
   return places;

@@ -27,7 +27,7 @@ function checkPathOf(
   const place = { json: at };
   if (/^[a-z]+:\/\/.*\.(?:mcpb|dxt)$/i.test(path) && key === 'mcpServers') return;
   const plain = plainPath(path);
-  if (path.startsWith('/') || /^[A-Za-z]:/.test(path) || path.includes('\\') || plain.split('/').includes('..')) {
+  if (path.startsWith('/') || /^[A-Za-z]:/.test(path) || path.includes('\\') || path.split('/').includes('..')) {
     subject.error(
       'COMPONENT_PATH_UNSAFE',
       MANIFEST_PATH,

@@ -15,6 +15,7 @@ import { yankedAdvice } from './0110-yanked-advice.ts';
 import { orderedVersions } from './0120-ordered-versions.ts';
 import { publisherTokens } from './0130-publisher-tokens.ts';
 import { namedOverrides } from './0140-named-overrides.ts';
+import { surfacesAnew } from './0150-surfaces-anew.ts';
 
 /**
  * All migrations in order, run in one transaction. A name, once released, is never changed or removed. SQLite has foreign keys on
@@ -37,5 +38,6 @@ export function migrationsFor(engine: EngineName): Record<string, Migration> {
     '0120-ordered-versions': orderedVersions,
     '0130-publisher-tokens': publisherTokens,
     '0140-named-overrides': namedOverrides,
+    '0150-surfaces-anew': surfacesAnew,
   };
 }

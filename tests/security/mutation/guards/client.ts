@@ -152,6 +152,7 @@ export const IN_CLIENT: readonly Guard[] = [
     ['a half-made switch that counts as refused', ' || statOf(machine.paths.journal) !== null'],
   ]),
   ...of('client/vet.ts', TRUST, [
+    ['what an older program laid out confined', 'isJudged(confined)', 'confined !== undefined'],
     ['two words of one operator', 'operators.flatMap(', 'words.flatMap(() => operators).flatMap('],
   ]),
   ...of('client/import/working-copy.ts', 'tests/packaging/import-foreign.test.ts', [

@@ -151,7 +151,40 @@ export const IN_DOMAIN: readonly Guard[] = [
     ['bundles of servers', 'addBundles(sets, manifest.mcpServers);'],
     ['commands hidden in a text', 'for (const line of inlineCommands(text)) addCommand(sets, line);'],
     ['hooks in front matter', 'addHooks(sets, data.hooks);'],
-    ['a skill in the root', "path === 'skill.md' ? 'skill' : typeOf(path)", 'typeOf(path)'],
+    ['a skill in the root', "path === 'skill.md' || "],
+    ['commands of the whole folder', " || (byPlace === 'other' && named.commands?.includes(''))"],
+    ['programs that plugin.json holds', 'for (const part of programParts(manifest).values()) addPrograms(sets, part);'],
+    ['programs of further files', 'for (const path of programPaths(manifest)) addPrograms(sets, read(path));'],
+    ['modules of hooks as programs', 'sets.commands.add(module);'],
+    ['modules of hooks as hooks', 'sets.hook_events.add(`module(${module})`);'],
+    ['hooks beside a key of hooks', 'addHooks(sets, part);'],
+    [
+      'servers in a list',
+      "typeof below === 'object' && below !== null ? below : file",
+      'isJsonObject(below) ? below : file',
+    ],
+    ['scripts of workflows', ' || isWorkflow(path)'],
+  ]),
+  ...of('domain/program-places.ts', `${DOMAIN}/surface.test.ts`, [
+    ['programs one level down', 'isJsonObject(experimental) ? Object.entries(experimental) : []', '[]'],
+    ['programs in files that are named', '...[...programParts(manifest).values()].flatMap(namedPaths)'],
+  ]),
+  ...of('domain/file-types.ts', `${DOMAIN}/surface.test.ts`, [
+    ['a path with turns', "part !== '' && part !== '.'", "part !== ''"],
+  ]),
+  ...of('domain/surface-parts.ts', `${DOMAIN}/surface.test.ts`, [
+    ['lines in a fence of any form', '/```!([\\s\\S]*?)```/g', '/^```!\\s*\\n([\\s\\S]*?)^```/gm'],
+    ['a line that is broken', '!`([^`]+)`', '!`([^`\\n]+)`'],
+  ]),
+  ...of('domain/confine.ts', `${DOMAIN}/confine.test.ts`, [
+    ['servers in a list', "typeof below === 'object' && below !== null ? [[key]", 'isJsonObject(below) ? [[key]'],
+    [
+      'hooks beside a key of hooks',
+      'yield [at, value];',
+      'if (!isJsonObject(value) || !isJsonObject(value[key])) yield [at, value];',
+    ],
+    ['programs that no launcher reaches', 'others.includes(path.toLowerCase()) || isWorkflow(path)', 'false'],
+    ['modules that no launcher reaches', 'hookModules(path, readAnyJson(bytes)).length > 0', 'false'],
   ]),
   ...of('domain/package.ts', `${DOMAIN}/surface.test.ts`, [
     ['undeclared powers where a plugin is packed', 'checkDeclared(manifest.raw, surface);'],
