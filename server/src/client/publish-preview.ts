@@ -1,7 +1,4 @@
-import semver from 'semver';
 import type { Reply } from '../contract/endpoints.ts';
-import { groupReaches, ineligible } from '../domain/desired-state.ts';
-import { HaiveError } from '../domain/errors.ts';
 import type { Finding } from '../domain/findings.ts';
 import type { Packed } from '../domain/package.ts';
 import type { Surface } from '../domain/surface.ts';
@@ -22,9 +19,9 @@ export interface PublishPreview {
   digest: string;
   dry_run: true;
   groups: string[];
-  /** Names of machines that would get it; null when the token may not see machines. */
-  machines: string[] | null;
-  /** Machines that it fits and that should have a newer version, by that one. */
+  /** Names of machines that would get it. */
+  machines: string[];
+  /** Machines that it fits and that should have another version, by that one. */
   instead?: Reply<'publish'>['instead'];
   /** The revoked version that it differs from in nothing but its number. */
   revoked_content?: Reply<'publish'>['revoked_content'];
@@ -45,25 +42,20 @@ export interface PublishPreview {
 export async function previewPublish(ctx: ClientContext, path: string, target: PublishTarget): Promise<PublishPreview> {
   const packed = await packFolder(ctx, path);
   const { name, version, digest } = packed.record;
-  const groups = targetGroups(packed, target);
   const hub = await hubFor(ctx, 'author');
   try {
     await requireMayPublish(hub);
-    const fits = await reached(hub, packed, groups);
+    const reached = await reach(hub, packed, target);
     const newest = await known(hub, name);
     const before = newest === null ? null : difference(newest, packed);
-    const instead = fits === null || before === null ? [] : await newerOn(hub, packed, new Set(fits));
     const revoked = await revokedLike(packed, newest, (id) => known(hub, id));
-    const others = new Set(instead.flatMap((other) => other.machines));
     return {
       id: pluginId(name, version),
       name,
       version,
       digest,
       dry_run: true,
-      groups,
-      machines: fits?.filter((machine) => !others.has(machine)) ?? null,
-      ...(instead.length === 0 ? {} : { instead }),
+      ...reached,
       ...(revoked === null
         ? {}
         : { revoked_content: { version: revoked.version, reason: revoked.status_reason ?? '' } }),
@@ -78,75 +70,21 @@ export async function previewPublish(ctx: ClientContext, path: string, target: P
   }
 }
 
-function targetGroups(packed: Packed, target: PublishTarget): string[] {
-  const allowed = packed.manifest.machineGroups;
-  if (target.groups !== undefined && target.groups.length > 0) {
-    const outside = allowed.length === 0 ? [] : target.groups.filter((g) => !groupAllowed(allowed, g));
-    if (outside.length > 0) {
-      throw new HaiveError('GROUP_NOT_ALLOWED', `${outside.join(', ')}: the manifest allows ${allowed.join(', ')}`);
-    }
-    return target.groups;
-  }
-  if (target.all === true) return ['*'];
-  if (allowed.length === 0) throw new HaiveError('TARGET_REQUIRED', 'Neither --groups nor --all was given');
-  return allowed;
-}
-
-const groupAllowed = (allowed: readonly string[], group: string): boolean =>
-  allowed.includes(group) || allowed.some((pattern) => groupReaches(pattern, [group]));
-
-async function reached(hub: HubClient, packed: Packed, groups: readonly string[]): Promise<string[] | null> {
-  const { manifest, record } = packed;
-  const version = {
-    id: pluginId(record.name, record.version),
-    name: record.name,
-    version: record.version,
-    digest: record.digest,
-    status: 'published' as const,
-    targets: groups.map((group) => ({ group, notify: true })),
-    machineGroups: manifest.machineGroups,
-    requiredCapabilities: manifest.requiredCapabilities,
-    minHaivemindVersion: manifest.minHaivemindVersion ?? null,
+/** Where it would go, by the hub's own rules. */
+function reach(hub: HubClient, { manifest, record }: Packed, target: PublishTarget): Promise<Reply<'preview'>> {
+  const { name, version, digest } = record;
+  const body = {
+    name,
+    version,
+    digest,
+    machine_groups: manifest.machineGroups,
+    required_capabilities: manifest.requiredCapabilities,
+    min_haivemind_version: manifest.minHaivemindVersion ?? null,
     dependencies: manifest.dependencies,
+    ...(target.groups === undefined ? {} : { target_groups: target.groups }),
+    all: target.all === true,
   };
-  const names: string[] = [];
-  try {
-    for (let after: string | undefined; ; ) {
-      const page = await hub.call('machines', { query: { limit: 1000, ...(after === undefined ? {} : { after }) } });
-      for (const machine of page.machines) {
-        const facts = { ...machine, haivemindVersion: machine.haivemind_version };
-        const targeted = groups.some((group) => groupReaches(group, machine.groups));
-        if (targeted && ineligible(version, facts) === null) names.push(machine.name);
-      }
-      if (page.next === null) return names.sort();
-      after = page.next;
-    }
-  } catch (thrown) {
-    if (thrown instanceof HaiveError && thrown.code === 'FORBIDDEN') return null;
-    throw thrown;
-  }
-}
-
-/** Which of the machines should have a newer version than this one. */
-async function newerOn(
-  hub: HubClient,
-  { record }: Packed,
-  machines: ReadonlySet<string>,
-): Promise<NonNullable<PublishPreview['instead']>> {
-  const { name, version } = record;
-  const by = new Map<string, string[]>();
-  for (let after: string | undefined; ; ) {
-    const query = { plugin: name, limit: 1000, ...(after === undefined ? {} : { after }) };
-    const page = await hub.call('fleet', { query });
-    for (const { name: machine, plugins } of page.machines) {
-      const desired = plugins.find((p) => p.name === name)?.desired;
-      if (desired == null || !machines.has(machine) || !semver.gt(desired, version)) continue;
-      by.set(desired, [...(by.get(desired) ?? []), machine]);
-    }
-    if (page.next === null) break;
-    after = page.next;
-  }
-  return [...by].map(([newer, names]) => ({ version: newer, machines: names }));
+  return hub.call('preview', { body });
 }
 
 function difference(before: Reply<'info'>, packed: Packed): NonNullable<PublishPreview['difference']> {

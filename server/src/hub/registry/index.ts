@@ -4,6 +4,7 @@ import { info } from './info.ts';
 import { install } from './install.ts';
 import { list } from './list.ts';
 import { clearOverride, setOverride } from './overrides.ts';
+import { preview } from './preview.ts';
 import { publish } from './publish.ts';
 import { register } from './register.ts';
 import { remove } from './remove.ts';
@@ -21,6 +22,7 @@ export const registryUseCases = {
   install,
   list,
   listAlias: (hub, call) => list(hub, call as unknown as Call<'list'>),
+  preview,
   publish,
   register,
   remove,

@@ -1,11 +1,12 @@
 import type { Reply } from '../../contract/endpoints.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { checkGroupPattern, nameMatches } from '../../domain/names.ts';
+import type { RegistryVersion } from '../../domain/registry.ts';
 import { addPublications, setPluginStatus } from '../../storage/plugin-queries.ts';
 import { putVote } from '../../storage/trust-queries.ts';
 import { isOperator } from '../auth.ts';
 import { change } from '../change.ts';
-import type { UseCase } from '../context.ts';
+import type { Principal, UseCase } from '../context.ts';
 import { requireAcceptance } from '../trust/acceptance.ts';
 import { hold, mustWait } from '../trust/approvals.ts';
 import { changedKey } from '../trust/changed-key.ts';
@@ -60,14 +61,7 @@ export const publish: UseCase<'publish'> = async (hub, call) => {
       return { result: undefined, trace: { type: 'plugin.published', target: id, data } };
     });
   }
-  const published = {
-    ...version,
-    status: 'published' as const,
-    targets: [
-      ...version.targets.filter((t) => !targets.includes(t.group)),
-      ...targets.map((group) => ({ group, notify })),
-    ],
-  };
+  const published = offered(version, principal, targets, notify);
   const after = body.dry_run ? withVersion(catalogue, published) : await loadCatalogue(hub.store);
   const facts = await allMachineFacts(hub.store.read);
   const machines = machinesHolding(after, facts, version.id);
@@ -94,6 +88,21 @@ export const publish: UseCase<'publish'> = async (hub, call) => {
   return reply;
 };
 
+/** The version as it is once this caller has published it to these groups, too. */
+export function offered<V extends Pick<RegistryVersion, 'targets' | 'approvedBy'>>(
+  version: V,
+  principal: Principal,
+  groups: readonly string[],
+  notify: boolean,
+) {
+  const kept = version.targets.filter((t) => !groups.includes(t.group));
+  const targets = [...kept, ...groups.map((group) => ({ group, notify }))];
+  // An operator who publishes has looked: one of those who approve.
+  const own = isOperator(principal) ? [principal.name] : [];
+  const approvedBy = [...new Set([...(version.approvedBy ?? []), ...own])];
+  return { ...version, status: 'published' as const, targets, approvedBy };
+}
+
 function refuseStatus(version: Pick<CatalogueVersion, 'name' | 'version' | 'status'>): void {
   if (version.status === 'registered' || version.status === 'published' || version.status === 'deprecated') return;
   throw new HaiveError('STATUS_FORBIDS', `${version.name}@${version.version} is ${version.status}`, {
@@ -112,7 +121,11 @@ function isPublished(version: CatalogueVersion, targets: readonly string[], noti
   );
 }
 
-function chooseTargets(version: CatalogueVersion, asked: readonly string[] | undefined): string[] {
+/** The groups meant: those asked for, else the manifest's. @throws HaiveError TARGET_REQUIRED, GROUP_NOT_ALLOWED, and that of a bad name */
+export function chooseTargets(
+  version: Pick<CatalogueVersion, 'name' | 'version' | 'machineGroups'>,
+  asked: readonly string[] | undefined,
+): string[] {
   const what = `${version.name}@${version.version}`;
   if (asked === undefined || asked.length === 0) {
     if (version.machineGroups.length > 0) return [...version.machineGroups];
@@ -136,7 +149,11 @@ function chooseTargets(version: CatalogueVersion, asked: readonly string[] | und
   return [...new Set(asked)];
 }
 
-function refuseMissingDependencies(catalogue: Catalogue, version: CatalogueVersion): void {
+/** @throws HaiveError DEPENDENCY_MISSING where the registry has no version at all of something required */
+export function refuseMissingDependencies(
+  catalogue: Catalogue,
+  version: Pick<CatalogueVersion, 'name' | 'version' | 'dependencies'>,
+): void {
   for (const dependency of version.dependencies) {
     if (dependency.kind !== 'required') continue;
     const there = (catalogue.plugins.get(dependency.name) ?? []).some(

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import semverCompare from 'semver/functions/compare.js';
 import { type DesiredState, desiredState, groupReaches, ineligible } from '../../domain/desired-state.ts';
 import type { MachineFacts, Registry, RegistryVersion } from '../../domain/registry.ts';
 import { allInstallations } from '../../storage/installation-queries.ts';
@@ -69,14 +70,11 @@ export function machinesOfOthers(
 
 type Instead = { version: string; machines: string[] }[];
 
-/** The registry as it would be with one version changed. */
+/** The registry as it would be with one version changed, or added. */
 export function withVersion(registry: Registry, changed: RegistryVersion): Registry {
-  const plugins = new Map(registry.plugins);
-  plugins.set(
-    changed.name,
-    (plugins.get(changed.name) ?? []).map((v) => (v.id === changed.id ? changed : v)),
-  );
-  return { ...registry, plugins };
+  const others = (registry.plugins.get(changed.name) ?? []).filter((v) => v.id !== changed.id);
+  const versions = [...others, changed].sort((a, b) => semverCompare(b.version, a.version));
+  return { ...registry, plugins: new Map(registry.plugins).set(changed.name, versions) };
 }
 
 /** Rows of many machines, by machine. */

@@ -183,10 +183,9 @@ function machineText(machines: readonly string[]): string {
 }
 
 function previewText(preview: PublishPreview, style: Style): string {
-  const { difference, machines } = preview;
+  const { difference } = preview;
   const lines = [
-    publishedText({ ...preview, machines: machines ?? [] }, style, true),
-    ...(machines === null ? [style.yellow('! this token may not see which machines')] : []),
+    publishedText(preview, style, true),
     ...(preview.surface === undefined ? [] : surfaceLines(preview.surface, style)),
     ...(preview.must_accept
       ? [style.yellow('! it declares nothing: publish with --accept-surface, or declare this as haivemind.permissions')]

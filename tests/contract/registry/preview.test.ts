@@ -1,0 +1,123 @@
+// A dry run of a folder asks where it would go; what it is told must be what happens.
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { putQuorum } from '../../../server/src/storage/trust-queries.ts';
+import { ENGINES } from '../engines.ts';
+import {
+  contributor,
+  operator,
+  type PluginOptions,
+  pack,
+  principal,
+  publisher,
+  reader,
+  startTestHub,
+  type TestHub,
+} from './test-hub.ts';
+
+describe.each(ENGINES)('where a version would go, on %s', (engine) => {
+  let t: TestHub;
+  beforeEach(async () => {
+    t = await startTestHub(engine);
+    await t.addMachine('w1', ['web'], ['gpu']);
+    await t.addMachine('w2', ['web']);
+    await t.addMachine('d1', ['db']);
+  });
+  afterEach(() => t.drop());
+
+  const needs = (...dependencies: unknown[]): PluginOptions => ({ manifest: { dependencies } });
+  const ask = (
+    version: string,
+    options: PluginOptions = {},
+    target: object = { target_groups: ['web'] },
+    as = operator,
+  ) => {
+    const { record, manifest } = pack('lib', version, options);
+    const body = {
+      name: record.name,
+      version,
+      digest: record.digest,
+      machine_groups: manifest.machineGroups,
+      required_capabilities: manifest.requiredCapabilities,
+      min_haivemind_version: manifest.minHaivemindVersion ?? null,
+      dependencies: manifest.dependencies,
+      ...target,
+    };
+    return t.call('preview', { as, body });
+  };
+  const offer = async (name: string, version: string, options: PluginOptions = {}) => {
+    await t.register(pack(name, version, options), { as: operator });
+    const { groups, machines, instead } = await t.call('publish', {
+      as: operator,
+      body: { plugin_id: `${name}@${version}`, target_groups: ['web'] },
+    });
+    return { groups, machines, ...(instead === undefined ? {} : { instead }) };
+  };
+  const override = (machine: string, name: string, kind: 'pin' | 'exclude', range = '*') =>
+    t.call('setOverride', { as: operator, params: { machine, name }, body: { kind, range } });
+
+  it.each<[what: string, version: string, options: PluginOptions, prepare: () => Promise<unknown>, machines: string[]]>(
+    [
+      ['to all that it reaches', '1.0.0', {}, async () => {}, ['w1', 'w2']],
+      [
+        'to those with its capabilities',
+        '1.0.0',
+        { manifest: { haivemind: { required_capabilities: ['gpu'] } } },
+        async () => {},
+        ['w1'],
+      ],
+      ['to nobody where a dependency cannot be had', '1.0.0', needs('base@^9.0.0'), () => offer('base', '1.0.0'), []],
+      [
+        'to those that may have its dependency',
+        '1.0.0',
+        needs('base'),
+        () => offer('base', '1.0.0').then(() => override('w2', 'base', 'exclude')),
+        ['w1'],
+      ],
+      [
+        'past a pin',
+        '2.0.0',
+        {},
+        () => offer('lib', '1.0.0').then(() => override('w1', 'lib', 'pin', '1.0.0')),
+        ['w2'],
+      ],
+      ['past a newer one', '1.0.0', {}, () => offer('lib', '2.0.0'), []],
+      [
+        'past what another plugin wants',
+        '2.0.0',
+        {},
+        () => offer('lib', '1.0.0').then(() => offer('app', '1.0.0', needs('lib@^1.0.0'))),
+        [],
+      ],
+    ],
+  )('%s', async (_what, version, options, prepare, machines) => {
+    await prepare();
+    const seq = await t.store.currentSeq();
+    const told = await ask(version, options);
+    expect(await t.store.currentSeq()).toBe(seq);
+    expect(told.machines).toEqual(machines);
+    expect(await offer('lib', version, options)).toEqual(told);
+  });
+
+  it('is refused as the publication would be', async () => {
+    await expect(ask('1.0.0', needs('no-such'))).rejects.toMatchObject({ code: 'DEPENDENCY_MISSING' });
+    await expect(ask('1.0.0', {}, {})).rejects.toMatchObject({ code: 'TARGET_REQUIRED' });
+    const narrow = { manifest: { haivemind: { machine_groups: ['db'] } } };
+    await expect(ask('1.0.0', narrow)).rejects.toMatchObject({ code: 'GROUP_NOT_ALLOWED' });
+    expect(await ask('1.0.0', narrow, {})).toEqual({ groups: ['db'], machines: ['d1'] });
+    for (const as of [reader, contributor])
+      await expect(ask('1.0.0', {}, { all: true }, as)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    const limited = principal('ci', ['publisher'], { namePattern: 'es-*' });
+    await expect(ask('1.0.0', {}, { all: true }, limited)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    expect((await ask('1.0.0', {}, { all: true }, publisher)).machines).toEqual(['d1', 'w1', 'w2']);
+  });
+
+  it("counts an operator's publication among the approvals that a group wants", async () => {
+    await t.store.transact(async (tx) => {
+      await t.store.nextSeq(tx);
+      await putQuorum(tx, { group: 'web', approvals: 1, by: 'root', at: '2026-01-01T00:00:00.000Z' });
+    });
+    expect((await ask('1.0.0')).machines).toEqual(['w1', 'w2']);
+    expect((await ask('1.0.0', {}, undefined, publisher)).machines).toEqual([]);
+    expect((await offer('lib', '1.0.0')).machines).toEqual(['w1', 'w2']);
+  });
+});
