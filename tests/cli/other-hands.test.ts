@@ -348,6 +348,75 @@ describe.each(['native', 'loose'] as const)('in the layout %s', (layout) => {
     expect(await left()).toEqual([]);
   });
 
+  it.each(['no json', '{"format":0}', 'null', '[1]', '{"format":2,"prev":1,"next":{}}'])(
+    'a journal that is damaged (%j) is put aside, and the machine goes on',
+    async (text) => {
+      const { paths } = m.ctx.machine;
+      // A change to 1.1.0 came as far as its commit; the receipts do not know of it yet.
+      const receipts = await readFile(paths.receipts);
+      serve(hub, [version('alpha', '1.1.0', { ...command('two'), 'hooks/hooks.json': hooks, run: '#!/bin/sh\n' })], {
+        counter: 1000,
+        etag: '"1000"',
+      });
+      await syncMachine(m.ctx, { mode: 'explicit' });
+      await writeFile(paths.receipts, receipts);
+      await writeFile(paths.journal, text);
+      const damaged = expect.objectContaining({ code: 'IO_ERROR', hint: expect.stringContaining('hv doctor --fix') });
+      await expect(syncMachine(m.ctx, { mode: 'explicit' })).rejects.toEqual(damaged);
+      expect(await resultOf(m.ctx, 'journal')).toBe('fail');
+      const { fixed, failed } = await runDoctor(m.ctx, { fix: true });
+      expect(failed).toEqual([]);
+      const aside = /lies in (\S.*\.json)/.exec(fixed[0] ?? '')?.[1] ?? '';
+      expect(await readFile(aside, 'utf8')).toBe(text);
+      expect([await resultOf(m.ctx, 'journal'), await resultOf(m.ctx, 'plugins')]).toEqual(['ok', 'ok']);
+      expect(await machineStatus(m.ctx)).toMatchObject({
+        in_step: true,
+        plugins: [{ name: 'alpha', version: '1.1.0', state: 'verified' }],
+      });
+      await leaveHub(m.ctx);
+      expect(await left()).toEqual([]);
+    },
+  );
+
+  it('a journal whose beginning is all that the power left is none, and one of a newer program is left alone', async () => {
+    const { paths } = m.ctx.machine;
+    for (const torn of ['', '{"for', '{"format":2,"pha']) {
+      await writeFile(paths.journal, torn);
+      expect(await resultOf(m.ctx, 'journal')).toBe('ok');
+      expect((await syncMachine(m.ctx, { mode: 'explicit' })).problems).toEqual([]);
+    }
+    await writeFile(paths.journal, '{"format":99}');
+    expect(await resultOf(m.ctx, 'journal')).toBe('fail');
+    await expect(runDoctor(m.ctx, { fix: true })).rejects.toMatchObject({ code: 'FORMAT_UNSUPPORTED' });
+    expect(await readFile(paths.journal, 'utf8')).toBe('{"format":99}');
+  });
+
+  it('links that are gone are made again by doctor --fix, and what a person put there is left alone', async () => {
+    const link = join(m.ctx.machine.paths.pluginsDir, 'alpha');
+    await rm(link);
+    expect(await resultOf(m.ctx, 'links')).toBe('warn');
+    expect((await runDoctor(m.ctx, { fix: true })).fixed).toEqual(['links are back: alpha']);
+    expect([await resultOf(m.ctx, 'links'), existsSync(join(link, 'commands/a.md'))]).toEqual(['ok', true]);
+    expect((await runDoctor(m.ctx, { fix: true })).fixed).toEqual([]);
+    await rm(link);
+    await writeFile(link, 'mine');
+    expect((await runDoctor(m.ctx, { fix: true })).fixed).toEqual([]);
+    expect(await readFile(link, 'utf8')).toBe('mine');
+  });
+
+  it('a plan that was deleted or torn is named as that, and mended', async () => {
+    for (const spoil of [(path: string) => rm(path), (path: string) => writeFile(path, '{"pay')]) {
+      await spoil(m.ctx.machine.paths.plan);
+      const { checks } = await runDoctor(await m.reopen());
+      expect(checks.filter((c) => c.result !== 'ok' && c.message.includes('plan.json'))).toMatchObject([
+        { check: 'plan', result: 'warn' },
+      ]);
+      expect(checks.find((c) => c.check === 'plugins')).toMatchObject({ result: 'ok' });
+      await runDoctor(m.ctx, { fix: true });
+      expect(await resultOf(await m.reopen(), 'plan')).toBe('ok');
+    }
+  });
+
   it('an old backup of ~/.claude is named and mended', async () => {
     await writeFile(m.ctx.machine.paths.settings, '{"model":"opus"}');
     await rm(m.ctx.machine.paths.installedPlugins, { force: true });

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { createKeyPair, sealJson } from '../../server/src/domain/dsse.ts';
 import { CHAIN_START } from '../../server/src/domain/local-audit.ts';
 import { RECORD_PAYLOAD_TYPE } from '../../server/src/domain/version-record.ts';
@@ -15,10 +15,12 @@ import {
 import { updateConfig } from '../../server/src/machine/config-file.ts';
 import { openIntake } from '../../server/src/machine/intake.ts';
 import { takeLease } from '../../server/src/machine/leases.ts';
+import { mendLinks } from '../../server/src/machine/links.ts';
 import { clearLive, isLive, readLive, writeLive } from '../../server/src/machine/live-state.ts';
 import type { Machine } from '../../server/src/machine/machine.ts';
 import { dropOverlaid } from '../../server/src/machine/overlay.ts';
 import { publisherKey, readPublisherKey } from '../../server/src/machine/publisher-key.ts';
+import { readReceipts } from '../../server/src/machine/receipts.ts';
 import { readText, writeText } from '../../server/src/machine/text-file.ts';
 import { recover } from '../../server/src/machine/transaction.ts';
 import { makeVersion } from '../machine/rig.ts';
@@ -124,6 +126,19 @@ export const SINGLE_FILES: Scenario[] = [
     async prepare() {
       const entry = { what: 'config', target: 'x', from: null, before: null, after: 1, result: 'done' };
       return (m) => noteChanges(m, [entry], CHAIN_START);
+    },
+  },
+  {
+    name: 'bring back links that are gone',
+    repeated: true,
+    async prepare(rig) {
+      await rig.apply({
+        install: [await rig.store('a', '1.0.0', { x: 'x' }), await rig.store('b', '1.0.0', { x: 'x' })],
+      });
+      for (const name of ['a', 'b']) await rm(rig.path('.claude/plugins', name));
+      return async (m) => {
+        await mendLinks(m, await readReceipts(m));
+      };
     },
   },
   {

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
 import { openClient } from '../../server/src/client/context.ts';
+import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
 import { joinHub, leaveHub } from '../../server/src/client/join.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';
 import { createKeyPair } from '../../server/src/domain/dsse.ts';
@@ -272,6 +273,15 @@ describe('a machine that joins', () => {
     const late = await openClient(env, { clock: () => new Date(Date.now() + 3600_000) });
     const result = await syncMachine(late, { mode: 'explicit' });
     expect([result.notModified, result.changed.installed.map((p) => p.name)]).toEqual([false, ['news']]);
+    const { machineKey } = ctx.machine.paths;
+    const pem = await readFile(machineKey, 'utf8');
+    await writeFile(machineKey, pem.slice(0, 50));
+    const { checks } = await runDoctor(await openClient(env));
+    expect(checks.find((c) => c.message.includes(machineKey))).toMatchObject({
+      message: expect.stringContaining('CONFIG_INVALID'),
+      fix: expect.stringMatching(/^(?!.*hv trust add).*hv machines remove.*join again/),
+    });
+    await writeFile(machineKey, pem);
     // Its place is its own again with the key, not without.
     const again = await openClient(env);
     expect((await joinHub(again, { url: t.url, token: await t.token(['join']), name: 'k' })).rejoined).toBe(true);

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { foreignMarketplace } from '../machine/foreign-marketplace.ts';
 import { missingCommands } from '../machine/global-commands.ts';
+import { mendLinks } from '../machine/links.ts';
 import { missingKeys } from '../machine/loose/index.ts';
 import { leadsInto } from '../machine/loose/layout-text.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -116,6 +117,8 @@ export async function mendTampering(m: Machine): Promise<string[]> {
     await applyChange(m, { ...change, enable: [...found.lost.keys()] });
     done.push(`hooks and servers of ${[...found.lost.keys()].join(', ')} are back`);
   }
+  const links = await mendLinks(m, await readReceipts(m));
+  if (links.length > 0) done.push(`links are back: ${links.join(', ')}`);
   const stray = (await findTampering(m)).strayKeys;
   if (stray.length > 0) {
     const where = m.paths.settings;

@@ -20,8 +20,11 @@ const OPERATOR = (ctx: ClientContext) => ({
   paths: { ...ctx.machine.paths, publisherKey: ctx.machine.paths.operatorKey },
 });
 
+const LOST =
+  'Bring it back from a backup, or move it away: `hv trust operator-key` then makes another, which machines take after `hv trust operator KEY`.';
+
 /** The operator's own key, made on this machine at first use; it never goes to the hub. @throws HaiveError CONFIG_INVALID */
-export const operatorKey = (ctx: ClientContext): Promise<PublisherKey> => publisherKey(OPERATOR(ctx));
+export const operatorKey = (ctx: ClientContext): Promise<PublisherKey> => publisherKey(OPERATOR(ctx), LOST);
 
 /** What a version can do, against another version (the one offered before it when absent). @throws HaiveError of the hub */
 export async function showSurface(ctx: ClientContext, ref: string, against?: string): Promise<Reply<'surface'>> {
@@ -43,7 +46,7 @@ export async function approvePlugin(
     if (options.digest !== undefined && options.digest !== digest) {
       throw new HaiveError('DIGEST_MISMATCH', `${name}@${version} is ${digest}, not ${options.digest}`);
     }
-    const key = await readPublisherKey(OPERATOR(ctx));
+    const key = await readPublisherKey(OPERATOR(ctx), LOST);
     if (options.urgent === true && key === null) {
       throw new HaiveError('USAGE', 'An urgent approval must be signed, and there is no operator key here', {
         hint: 'Make one with `hv trust operator-key`; machines learn it with `hv trust operator KEY`.',

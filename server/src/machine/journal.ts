@@ -4,7 +4,7 @@ import { writeAtomic } from './atomic-file.ts';
 import { readFileOrNull } from './file-port.ts';
 import type { Keep } from './keeps.ts';
 import type { Machine } from './machine.ts';
-import { checkReceipts, type Receipts, readReceipts } from './receipts.ts';
+import { checkReceipts, haveFormat, jsonOf, type Receipts, readReceipts } from './receipts.ts';
 
 /** What a change is about to do, on the disk before anything of it counts: recovery undoes it or does the rest from this alone. */
 export interface Journal {
@@ -65,13 +65,13 @@ export const journalPaths = (m: Machine): string[] => [m.paths.journal, dirname(
 export async function readJournal(m: Machine): Promise<Journal | null> {
   const bytes = await readFileOrNull(m.paths.journal);
   if (bytes === null) return null;
-  let written: Written;
-  try {
-    written = JSON.parse(bytes.toString('utf8')) as Written;
-  } catch (cause) {
+  const written = parsed(bytes);
+  if (written === null) {
     // The power went before it was on the disk, and nothing that counts is done before that; what was staged is an orphan.
     if (isTorn(bytes)) return null;
-    throw new HaiveError('IO_ERROR', `${m.paths.journal} is damaged`, { cause });
+    throw new HaiveError('IO_ERROR', `${m.paths.journal} is damaged`, {
+      hint: 'Run `hv doctor --fix`: it puts the file aside and looks at what is installed.',
+    });
   }
   const { format, order = [], keeps = [], missing = [], audit = [], ...rest } = written;
   if (format !== FORMAT && format !== OLDER_FORMAT) {
@@ -86,6 +86,20 @@ export async function readJournal(m: Machine): Promise<Journal | null> {
   return { ...rest, keeps, missing, audit, prev, next: order.length === 0 ? rest.next : next };
 }
 
+/** Whether a journal lies there of which no program could make anything. @throws HaiveError READ_ONLY, IO_ERROR */
+export async function journalIsDamaged(m: Machine): Promise<boolean> {
+  const bytes = await readFileOrNull(m.paths.journal);
+  return bytes !== null && parsed(bytes) === null && !isTorn(bytes);
+}
+
+/** Null where the bytes are no journal, neither of this program nor, by its number, of a newer one. */
+function parsed(bytes: Buffer): Written | null {
+  const written = jsonOf(bytes) as Partial<Written> | null | undefined;
+  const { format = 0, prev, next } = written ?? {};
+  if (!Number.isInteger(format) || format < OLDER_FORMAT) return null;
+  return format > FORMAT || (haveFormat(prev) && haveFormat(next)) ? (written as Written) : null;
+}
+
 /** In this order. One that is gone was taken away by hand: then the plugin is unknown, as without a journal. */
 function pickOf(plugins: Receipts['plugins'], names: readonly string[]): Receipts['plugins'] {
   return Object.fromEntries(names.flatMap((name) => (plugins[name] === undefined ? [] : [[name, plugins[name]]])));
@@ -94,5 +108,6 @@ function pickOf(plugins: Receipts['plugins'], names: readonly string[]): Receipt
 /** Whether these are bytes of a journal that a loss of power left: none, nothing but zeros, or its beginning. */
 function isTorn(bytes: Buffer): boolean {
   const text = bytes.toString('utf8').replace(/\0+$/, '');
-  return text === '' || [FORMAT, OLDER_FORMAT].some((format) => text.startsWith(`{"format":${format},`));
+  const heads = [FORMAT, OLDER_FORMAT].map((format) => `{"format":${format},`);
+  return heads.some((head) => head.startsWith(text) || (text.startsWith(head) && jsonOf(bytes) === undefined));
 }

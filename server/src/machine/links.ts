@@ -41,11 +41,34 @@ export async function applyLinks(m: Machine, prev: Receipts, next: Receipts): Pr
     const path = join(pluginsDir, link);
     const whose = await whoseLink(m, path);
     if (whose === 'theirs') continue;
-    const text = process.platform === 'win32' ? target : relative(dirname(path), target);
+    const text = textOf(path, target);
     if (whose === 'ours' && readlinkSync(path) === text) continue;
     await replaceLink(m, path, text);
   }
 }
+
+/** Links of installed plugins in whose place nothing lies. */
+export async function missingLinks(m: Machine, { plugins }: Receipts): Promise<string[]> {
+  const links = Object.values(plugins).flatMap((receipt) => receipt.links);
+  const whose = await Promise.all(links.map((link) => whoseLink(m, join(m.paths.pluginsDir, link))));
+  return links.filter((_, index) => whose[index] === 'free');
+}
+
+/** Makes links that are gone again, each in one step. The lock must be held and recovery done. @returns which they were */
+export async function mendLinks(m: Machine, receipts: Receipts): Promise<string[]> {
+  const gone = await missingLinks(m, receipts);
+  for (const { dir, links } of Object.values(receipts.plugins)) {
+    for (const link of links.filter((one) => gone.includes(one))) {
+      const path = join(m.paths.pluginsDir, link);
+      await m.port.symlink(textOf(path, join(m.paths.root, dir)), path, 'junction');
+    }
+  }
+  return gone;
+}
+
+/** What stands in a link at `path` that leads to `target`. */
+const textOf = (path: string, target: string): string =>
+  process.platform === 'win32' ? target : relative(dirname(path), target);
 
 async function replaceLink(m: Machine, path: string, text: string): Promise<void> {
   if (process.platform === 'win32') {

@@ -11,8 +11,15 @@ export interface PublisherKey {
   keyid: string;
 }
 
-/** The publisher's key where one was made; null otherwise. @throws HaiveError CONFIG_INVALID when it is no Ed25519 key */
-export async function readPublisherKey(m: Machine): Promise<PublisherKey | null> {
+const LOST =
+  'Bring it back from a backup, or move it away: the next publication then makes another key, which machines take after `hv trust add NAME KEYID`.';
+
+/**
+ * The publisher's key where one was made; null otherwise.
+ * @param lost what to do where there is no key in its file
+ * @throws HaiveError CONFIG_INVALID when it is no Ed25519 key
+ */
+export async function readPublisherKey(m: Machine, lost = LOST): Promise<PublisherKey | null> {
   const bytes = await readFileOrNull(m.paths.publisherKey);
   if (bytes === null) return null;
   const privatePem = bytes.toString('utf8');
@@ -23,7 +30,7 @@ export async function readPublisherKey(m: Machine): Promise<PublisherKey | null>
   } catch (cause) {
     throw new HaiveError('CONFIG_INVALID', `${m.paths.publisherKey} is no Ed25519 private key`, {
       cause,
-      hint: 'Bring it back from a backup, or move it away: the next publication then makes another key, which machines take after `hv trust add NAME KEYID`.',
+      hint: lost,
     });
   }
 }
@@ -33,8 +40,8 @@ export async function readPublisherKey(m: Machine): Promise<PublisherKey | null>
  * once end up with the same one.
  * @throws HaiveError CONFIG_INVALID, DISK_FULL, READ_ONLY
  */
-export async function publisherKey(m: Machine): Promise<PublisherKey> {
-  const there = await readPublisherKey(m);
+export async function publisherKey(m: Machine, lost = LOST): Promise<PublisherKey> {
+  const there = await readPublisherKey(m, lost);
   if (there !== null) return there;
   await makeDirs(m.port, m.paths.keys);
   await m.port.chmod(m.paths.keys, 0o700);
@@ -53,7 +60,7 @@ export async function publisherKey(m: Machine): Promise<PublisherKey> {
     await removeFile(m.port, temporary);
   }
   await m.port.fsync(m.paths.keys);
-  const made = await readPublisherKey(m);
+  const made = await readPublisherKey(m, lost);
   if (made === null) throw new HaiveError('IO_ERROR', `${m.paths.publisherKey} vanished after it was made`);
   return made;
 }

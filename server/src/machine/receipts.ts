@@ -183,12 +183,12 @@ export async function readReceipts(m: Machine): Promise<Receipts> {
 export async function stateOfReceipts(m: Machine): Promise<'whole' | 'damaged' | 'missing'> {
   const bytes = await readFileOrNull(m.paths.receipts);
   if (bytes === null) return 'missing';
-  return haveFormat(parsed(bytes)) ? 'whole' : 'damaged';
+  return haveFormat(jsonOf(bytes)) ? 'whole' : 'damaged';
 }
 
 function understand(bytes: Buffer | null, where: string): Receipts {
   if (bytes === null) return noReceipts();
-  const value = parsed(bytes);
+  const value = jsonOf(bytes);
   if (haveFormat(value)) return checkReceipts(value, where);
   throw new HaiveError('IO_ERROR', `${where} is damaged`, {
     hint: 'Run `hv doctor --fix`: it puts the file aside and finds out again what is installed.',
@@ -196,7 +196,7 @@ function understand(bytes: Buffer | null, where: string): Receipts {
 }
 
 /** Undefined for what is no JSON. */
-function parsed(bytes: Buffer): unknown {
+export function jsonOf(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'));
   } catch {
@@ -204,7 +204,7 @@ function parsed(bytes: Buffer): unknown {
   }
 }
 
-const haveFormat = (value: unknown): value is Receipts =>
+export const haveFormat = (value: unknown): value is Receipts =>
   typeof value === 'object' && value !== null && 'format' in value;
 
 /** @throws HaiveError FORMAT_UNSUPPORTED, IO_ERROR */

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { releaseText } from '../domain/confine.ts';
 import type { PlanEntry } from '../domain/plan.ts';
 import { pluginId } from '../domain/version-record.ts';
@@ -7,6 +7,7 @@ import { hashOnDisk, sha256Of } from './content-file.ts';
 import { pointedDirs } from './drift.ts';
 import { listDir, makeDirs, readFileOrNull } from './file-port.ts';
 import { globalCommandFiles, renderGlobalCommand } from './global-commands.ts';
+import { journalIsDamaged } from './journal.ts';
 import { whoseLink } from './links.ts';
 import { textOf } from './loose/layout-text.ts';
 import type { Machine } from './machine.ts';
@@ -16,6 +17,7 @@ import {
   noReceipts,
   type Receipt,
   type ReceiptFile,
+  readReceipts,
   stateOfReceipts,
   type TreeReceipt,
   writeReceipts,
@@ -48,15 +50,16 @@ export async function areReceiptsLost(m: Machine): Promise<boolean> {
  * Finds out again what is installed. Every other tree waits to be collected, which keeps what was edited in it. In the loose layout
  * also what of it lies outside. The lock must be held.
  * @param known.plan the last plan: which plugins came along with others, and were forced, lies nowhere else
+ * @param known.halfway a change was stopped nobody knows where: receipts that the pointer does not bear out are those of before it
  * @returns null where the receipts are whole or of another program, where nothing is installed, and where an interrupted change says more
  * @throws HaiveError SETTINGS_INVALID, READ_ONLY, DISK_FULL, IO_ERROR
  */
 export async function regainReceipts(
   m: Machine,
-  known: { layout: Layout; plan: readonly PlanEntry[] },
+  known: { layout: Layout; plan: readonly PlanEntry[]; halfway?: boolean },
 ): Promise<Regained | null> {
   const state = await stateOfReceipts(m);
-  if (state === 'whole') return null;
+  if (state === 'whole' && !(known.halfway === true && (await belie(m)))) return null;
   if (state === 'missing' && !(await areReceiptsLost(m))) return null;
   const trees = await treesHere(m);
   const live = await pointedDirs(m);
@@ -71,15 +74,31 @@ export async function regainReceipts(
   }
   if (layout === 'loose') await giveOutside(m, next);
   next.notes = notesOf(next);
-  const aside = state === 'missing' ? null : await putAside(m, at);
+  const aside = state === 'missing' ? null : await putAside(m, m.paths.receipts, at);
   await writeReceipts(m, next);
   return { aside, plugins: Object.keys(next.plugins), unknown };
 }
 
-async function putAside(m: Machine, at: string): Promise<string> {
+/** Whether pointer and receipts speak of different trees. */
+async function belie(m: Machine): Promise<boolean> {
+  const pointed = await pointedDirs(m);
+  const dirs = Object.values((await readReceipts(m)).plugins).map(({ dir }) => `./${dir}`);
+  return pointed.size !== dirs.length || dirs.some((dir) => !pointed.has(dir));
+}
+
+/**
+ * Puts a journal aside of which nothing can be made: what it was about is found out from what lies here. The lock must be held.
+ * @returns where it lies now; null where there is none, or one that can be understood
+ * @throws HaiveError READ_ONLY, DISK_FULL, IO_ERROR
+ */
+export async function putJournalAside(m: Machine): Promise<string | null> {
+  return (await journalIsDamaged(m)) ? putAside(m, m.paths.journal, m.clock().toISOString()) : null;
+}
+
+async function putAside(m: Machine, path: string, at: string): Promise<string> {
   await makeDirs(m.port, m.paths.backups);
-  const aside = join(m.paths.backups, `receipts-${at.replace(/[:.]/g, '-')}.json`);
-  await m.port.rename(m.paths.receipts, aside);
+  const aside = join(m.paths.backups, `${basename(path, '.json')}-${at.replace(/[:.]/g, '-')}.json`);
+  await m.port.rename(path, aside);
   return aside;
 }
 

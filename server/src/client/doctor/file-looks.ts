@@ -1,11 +1,11 @@
-import { readlink } from 'node:fs/promises';
-import { join } from 'node:path';
 import { ERRORS } from '../../domain/errors.ts';
 import { shownTrees } from '../../machine/dev-override.ts';
 import { inspect } from '../../machine/drift.ts';
 import { readFileOrNull, statOf } from '../../machine/file-port.ts';
 import { FOREIGN_HINT, foreignMarketplace, foreignText } from '../../machine/foreign-marketplace.ts';
 import { hostIdentity } from '../../machine/host-identity.ts';
+import { journalIsDamaged, readJournal } from '../../machine/journal.ts';
+import { missingLinks } from '../../machine/links.ts';
 import { movedSets } from '../../machine/moved-away.ts';
 import { readReceipts } from '../../machine/receipts.ts';
 import { areReceiptsLost } from '../../machine/regain-receipts.ts';
@@ -121,25 +121,24 @@ export const FILE_LOOKS: Looks = {
     return ok([`${rows.length} installed as the receipts say`, ...notes].join('; '));
   },
 
-  links: async (ctx) => {
-    const { machine } = ctx;
-    const receipts = await readReceipts(machine);
-    const wrong: string[] = [];
-    for (const receipt of Object.values(receipts.plugins)) {
-      for (const link of receipt.links) {
-        const target = await readlink(join(machine.paths.pluginsDir, link)).catch(() => null);
-        if (target === null) wrong.push(link);
-      }
-    }
-    return wrong.length === 0
+  links: async ({ machine }) => {
+    const gone = await missingLinks(machine, await readReceipts(machine));
+    return gone.length === 0
       ? ok('links for people are in place')
-      : warn(`Links are gone: ${wrong.join(', ')}`, 'Run `hv sync --force`; plugins load without them.');
+      : warn(`Links are gone: ${gone.join(', ')}`, 'Run `hv doctor --fix`; plugins load without them.');
   },
 
-  journal: async (ctx) =>
-    (await readFileOrNull(ctx.machine.paths.journal)) === null
+  journal: async ({ machine }) => {
+    if (await journalIsDamaged(machine)) {
+      return fail(
+        `${machine.paths.journal} is damaged`,
+        'Run `hv doctor --fix`: it puts the file aside and looks at what is installed.',
+      );
+    }
+    return (await readJournal(machine)) === null
       ? ok('no interrupted change')
-      : warn('A change was interrupted', 'Run `hv doctor --fix` (or any sync): it is finished or undone.'),
+      : warn('A change was interrupted', 'Run `hv doctor --fix` (or any sync): it is finished or undone.');
+  },
 
   migration: async (ctx) => {
     const [open] = (await movedSets(ctx.machine)).filter(({ state }) => state.state !== 'done');
