@@ -98,14 +98,32 @@ export function isRange(range: unknown): range is string {
  * @throws HaiveError NAME_INVALID
  */
 export function checkGroupName(name: string): void {
-  if (typeof name === 'string' && name.length <= MAX_NAME && GROUP.test(name)) return;
-  const shown = JSON.stringify(String(name).slice(0, 80));
-  throw new HaiveError('NAME_INVALID', `${shown} is not a name of letters, digits, dots, dashes and underscores`);
+  if (!isGroupName(name)) throw noGroup(name);
+}
+
+/**
+ * The groups that a machine is to be in. Those it is in already it may keep, whatever they are called.
+ * @throws HaiveError NAME_INVALID
+ */
+export function checkGroupsOfMachine(groups: readonly string[], before: readonly string[] = []): void {
+  for (const group of groups) if (!before.includes(group)) checkGroupName(group);
 }
 
 /** A group's name in which `*` may stand for any part. @throws HaiveError NAME_INVALID */
 export function checkGroupPattern(pattern: string): void {
-  checkGroupName(pattern.replaceAll('*', 'x'));
+  if (!isGroupPattern(pattern)) throw noGroup(pattern);
+}
+
+/** Whether it is a group's name in which `*` may stand for any part. */
+export const isGroupPattern = (pattern: string): boolean => isGroupName(pattern.replaceAll('*', 'x'));
+
+const isGroupName = (name: unknown): boolean => typeof name === 'string' && name.length <= MAX_NAME && GROUP.test(name);
+
+function noGroup(name: string): HaiveError {
+  const shown = JSON.stringify(String(name).slice(0, 80));
+  return new HaiveError('NAME_INVALID', `${shown} is not a name of letters, digits, dots, dashes and underscores`, {
+    hint: `Groups and capabilities have names such as web or db_2, of ${MAX_NAME} characters at most.`,
+  });
 }
 
 /**

@@ -1,6 +1,7 @@
 import { ENDPOINTS } from '../contract/endpoints.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { PROOF_HEADER } from '../domain/machine-proof.ts';
+import { checkGroupsOfMachine } from '../domain/names.ts';
 import { isUniqueViolation } from '../storage/dialect.ts';
 import { machineKeyOf, putMachineKey } from '../storage/machine-key-queries.ts';
 import {
@@ -25,7 +26,7 @@ import { useJoinToken } from './trust/token-limits.ts';
 /**
  * Makes a machine and its token. A machine that shows its own earlier token, or its key, gets its name back with a new one: by the key
  * alone comes one whose join failed on its own side after the hub had taken it in.
- * @throws HaiveError NAME_TAKEN, NAME_RESERVED
+ * @throws HaiveError NAME_TAKEN, NAME_RESERVED, NAME_INVALID for what no group may be called
  */
 export const join: UseCase<'join'> = async (hub, call) => {
   const { body, principal } = call;
@@ -49,6 +50,7 @@ export const join: UseCase<'join'> = async (hub, call) => {
         holdsProof(publicKey, { ...JOIN, headers: headersOf(call) }, new Date(step.at));
       for (const due of new Set([key, body.public_key]))
         if (due !== undefined && !proves(due)) throw proofMissing(new Date(step.at));
+      checkGroupsOfMachine(body.groups, known?.groups);
       // One that comes back for what it has is not another machine.
       const counts = known === undefined || body.groups.some((group) => !known.groups.includes(group));
       await useJoinToken(step.tx, principal.tokenId, body.groups, counts);

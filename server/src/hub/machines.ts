@@ -1,4 +1,5 @@
 import { HaiveError } from '../domain/errors.ts';
+import { checkGroupsOfMachine } from '../domain/names.ts';
 import { installationsOf } from '../storage/installation-queries.ts';
 import { dropMachineKey } from '../storage/machine-key-queries.ts';
 import {
@@ -111,6 +112,7 @@ export function machineUseCases(plans: Plans, presence: Presence): MachineCases 
       const capabilities = body.capabilities && sortedUnique(body.capabilities);
       const { result } = await change(hub, principal, async ({ tx }) => {
         const found = await reachMachine(tx, principal, params.machine ?? '');
+        checkGroupsOfMachine(groups ?? [], found.groups);
         if (groups !== undefined) await setMachineGroups(tx, found.id, groups);
         if (capabilities !== undefined) await setMachineCapabilities(tx, found.id, capabilities);
         const before = { groups: found.groups, capabilities: found.capabilities };

@@ -1,6 +1,6 @@
 import type { BodyIn } from '../contract/endpoints.ts';
 import { HaiveError } from '../domain/errors.ts';
-import { namePatterns } from '../domain/names.ts';
+import { checkGroupPattern, namePatterns } from '../domain/names.ts';
 import { machineKeyOf } from '../storage/machine-key-queries.ts';
 import type { Tx } from '../storage/tables.ts';
 import {
@@ -34,7 +34,7 @@ export async function findStoredToken(tx: Tx, hash: string): Promise<StoredToken
 
 /**
  * Makes a token and answers its secret, the only time that anybody sees it.
- * @throws HaiveError BAD_REQUEST for the role machine, which only join gives; NAME_INVALID for a pattern that no plugin's name fits
+ * @throws HaiveError BAD_REQUEST for the role machine, which only join gives; NAME_INVALID for a pattern that no plugin's or group's name fits
  */
 export async function mintToken(
   hub: HubContext,
@@ -49,6 +49,7 @@ export async function mintToken(
   if (wish.max_uses !== undefined && !roles.every((role) => role === 'join')) {
     throw new HaiveError('BAD_REQUEST', 'Field max_uses: only a token that joins machines is counted');
   }
+  for (const group of wish.groups ?? []) checkGroupPattern(group);
   const secret = newSecret();
   const { result } = await change(hub, by, async ({ tx, at }) => {
     const record: TokenRecord = {

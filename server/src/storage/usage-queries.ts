@@ -21,6 +21,8 @@ export async function addUsage(
   const before = await countsOf(tx, machineId, [...new Set(counts.map((c) => c.session))]);
   // In one order, so that two machines' reports do not wait for each other crosswise.
   const fresh = [...lastOfEach(counts)].sort(([a], [b]) => (a < b ? -1 : 1));
+  // A machine may be in a group of that name since before groups were told what they may be called.
+  const everyAnd = new Set([EVERY_GROUP, ...groups]);
   let added = 0;
   const days = new Map<string, UsageDaysTable>();
   for (const [key, row] of fresh) {
@@ -37,7 +39,7 @@ export async function addUsage(
       )
       .execute();
     const { session: _, count: __, ...what } = row;
-    for (const group_name of [EVERY_GROUP, ...groups]) {
+    for (const group_name of everyAnd) {
       const dayKey = [group_name, ...whatKey(row)].join('\n');
       const day = days.get(dayKey);
       if (day === undefined) days.set(dayKey, { ...what, group_name, count: more });
