@@ -141,7 +141,10 @@ describe('a name that is taken', () => {
     it(`refuses ${what} of the user's, and nothing is changed`, async () => {
       await write();
       const before = await outside();
-      await expect(loose([await ops()])).rejects.toMatchObject({ code: 'NAME_CLASH', details: { name: 'ops' } });
+      await expect(loose([await ops()])).rejects.toMatchObject({
+        ...{ code: 'NAME_CLASH', details: { name: 'ops' } },
+        message: expect.stringContaining("somebody else's"),
+      });
       expect(await outside()).toEqual(before);
       expect((await readReceipts(rig.machine)).plugins).toEqual({});
     });
@@ -180,9 +183,13 @@ describe('a name that is taken', () => {
       await rig.store('a', '1.0.0', { 'commands/x.md': 'a' }),
       await rig.store('b', '1.0.0', { 'commands/x.md': 'b' }),
     ];
-    await expect(loose([a, b])).rejects.toMatchObject({ code: 'NAME_CLASH' });
+    const clash = {
+      code: 'NAME_CLASH',
+      message: 'b brings the command commands/x.md, which another plugin has here already',
+    };
+    await expect(loose([a, b])).rejects.toMatchObject(clash);
     await loose([a]);
-    await expect(rig.apply({ install: [b] })).rejects.toMatchObject({ code: 'NAME_CLASH' });
+    await expect(rig.apply({ install: [b] })).rejects.toMatchObject(clash);
     await rig.apply({ install: [b], remove: ['a'] });
     expect(await rig.read('.claude/commands/x.md')).toBe('b');
   });

@@ -204,6 +204,16 @@ export const FAULTS: [what: string, finding: string, contents: Record<string, un
     on('Stop', { ...run, command: '"${CLAUDE_PLUGIN_ROOT}/no.sh"' }),
   ],
   [
+    'missing script with a space',
+    'warning SCRIPT_MISSING hooks/hooks.json',
+    { ...on('Stop', { ...run, command: '"${CLAUDE_PLUGIN_ROOT}/bin/run us.sh"' }), 'bin/run me.sh': '' },
+  ],
+  [
+    'script with a space that may not run',
+    'warning SCRIPT_NOT_EXECUTABLE hooks/hooks.json',
+    { ...on('Stop', { ...run, command: '"${CLAUDE_PLUGIN_ROOT}/bin/run me.sh"' }), 'bin/run me.sh': '' },
+  ],
+  [
     'script outside',
     'warning SCRIPT_OUTSIDE hooks/hooks.json',
     on('Stop', { ...run, command: 'sh', args: ['${CLAUDE_PLUGIN_ROOT}/../x.sh'] }),
@@ -343,6 +353,16 @@ export const MENDED: [what: string, finding: string, contents: Record<string, un
 
 export const GOOD: [what: string, contents: Record<string, unknown>, executable?: string[]][] = [
   ['the least', good],
+  ...[
+    { command: '"${CLAUDE_PLUGIN_ROOT}/bin/run me.sh" now' },
+    { command: 'sh "${CLAUDE_PLUGIN_ROOT}"/x "${CLAUDE_PLUGIN_ROOT}/bin/run me.sh"' },
+    { command: `sh -c 'sh "\${CLAUDE_PLUGIN_ROOT}"/x; "\${CLAUDE_PLUGIN_ROOT}/x --flag"'` },
+    { command: '${CLAUDE_PLUGIN_ROOT}/bin/run me.sh', args: ['${CLAUDE_PLUGIN_ROOT}/bin/run me.sh'] },
+  ].map((how, i): [string, Record<string, unknown>, string[]] => [
+    `a script with a space, ${i}`,
+    { ...on('Stop', { ...run, ...how }), 'bin/run me.sh': '', x: '' },
+    ['bin/run me.sh'],
+  ]),
   ['a byte order mark in plugin.json', { [MANIFEST_PATH]: `\uFEFF${JSON.stringify(manifestWith())}` }],
   ['a haivemind block', M({ haivemind: { machine_groups: ['a'], global_commands: true, use_cases: ['x'] } })],
   ['native dependencies', M({ dependencies: ['a', 'b@market', { name: 'c', version: '^1.0.0' }] })],

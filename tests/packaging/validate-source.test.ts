@@ -1,5 +1,5 @@
 // `hv validate`: what it says, in which forms, and what --fix does to a folder.
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type ClientContext, openClient } from '../../server/src/client/context.ts';
@@ -61,6 +61,25 @@ it('mends in place what is safe, shows it, and finds nothing more the second tim
   const after = await treeSnapshot(folder);
   expect((await validateSource(ctx, folder, { fix: true })).fixed).toEqual([]);
   expect(await treeSnapshot(folder)).toEqual(after);
+});
+
+it('says of what Claude Code would load whether publishing refuses it, and why', async () => {
+  const write = (files: Record<string, unknown>) =>
+    writeSource(folder, pluginFiles({ '.claude-plugin/plugin.json': manifestWith(), ...files }));
+  await write({ 'commands/a.md': `${md('description: Deploys')}Do it.\n` });
+  expect(await validateSource(ctx, folder)).toMatchObject({ ok: true, refused: null });
+  await write({ 'data/nul.bin': 'x' });
+  const device = await validateSource(ctx, folder);
+  expect(device).toMatchObject({
+    ok: true,
+    refused: { code: 'PATH_UNSAFE', message: expect.stringContaining('nul.bin') },
+  });
+  const permissions = { tools: [] };
+  await write({ '.claude-plugin/plugin.json': manifestWith({ haivemind: { permissions } }), 'bin/x': 'x' });
+  await rm(join(folder, 'data'), { recursive: true });
+  expect(await validateSource(ctx, folder)).toMatchObject({ ok: true, refused: { code: 'SURFACE_EXCEEDED' } });
+  await write({ '.claude-plugin/plugin.json': '{' });
+  expect(await validateSource(ctx, folder)).toMatchObject({ ok: false, refused: null });
 });
 
 it('warnings fail only where asked to, and a policy makes an error of one', async () => {

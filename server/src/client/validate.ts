@@ -1,10 +1,10 @@
 import { realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ContextCost, contextCost } from '../domain/context-cost.ts';
-import { HaiveError } from '../domain/errors.ts';
+import { type ErrorCode, HaiveError, toHaiveError } from '../domain/errors.ts';
 import { applyPolicy } from '../domain/finding-policy.ts';
 import { type Finding, hasErrors, sortFindings } from '../domain/findings.ts';
-import type { SourceFile } from '../domain/package.ts';
+import { packPlugin, type SourceFile } from '../domain/package.ts';
 import { scanPlugin } from '../domain/safety/index.ts';
 import { unifiedDiff } from '../domain/text-diff.ts';
 import { translate } from '../domain/translate.ts';
@@ -32,6 +32,8 @@ export interface ValidateResult {
   cost: ContextCost;
   /** What `fix` changed. */
   fixed: FileFix[];
+  /** Why publishing would refuse what Claude Code would load; null where it would not, or the findings say so themselves. */
+  refused: { code: ErrorCode; message: string } | null;
 }
 
 /** All findings on a plugin's files under a policy: validation and safety scan. */
@@ -64,7 +66,18 @@ export async function validateSource(
     ...applyPolicy(read.findings, ctx.config.plugins.findings),
   ]);
   const bad = options.strict === true && findings.some((f) => f.severity === 'warning');
-  return { ok: !hasErrors(findings) && !bad, findings, cost: contextCost(files), fixed };
+  const refused = hasErrors(findings) ? null : refusalOf(ctx, files);
+  return { ok: !hasErrors(findings) && !bad, findings, cost: contextCost(files), fixed, refused };
+}
+
+function refusalOf(ctx: ClientContext, files: readonly SourceFile[]): ValidateResult['refused'] {
+  try {
+    packPlugin(files, { maxBytes: ctx.config.plugins.max_plugin_size_mb * 1024 * 1024, now: ctx.clock() });
+    return null;
+  } catch (thrown) {
+    const { code, message } = toHaiveError(thrown);
+    return { code, message };
+  }
 }
 
 /** Translation, and the executable bit on scripts that are run by themselves. */

@@ -133,7 +133,7 @@ export const ERRORS = {
   FILE_KIND_UNSUPPORTED: row(
     422,
     65,
-    'A symbolic link, device, socket or pipe lies in the plugin.',
+    'A device, socket or pipe lies in the plugin, or a symbolic link in its zip. (A link in a folder is followed, or left out with a warning.)',
     'Replace it by a regular file.',
   ),
   PLUGIN_TOO_LARGE: row(

@@ -14,6 +14,7 @@ export function checkRootPaths(
   command: string,
   args?: readonly string[],
 ): void {
+  const isThere = (path: string): boolean => subject.has(path) || subject.hasFolder(path);
   for (const text of [command, ...(args ?? [])]) {
     if (/\$\{CLAUDE_PLUGIN_ROOT:?[-+=?]/.test(text)) {
       subject.warn(
@@ -34,7 +35,7 @@ export function checkRootPaths(
           `${match[0]} leaves the plugin.`,
           'Ship the file inside the plugin.',
         );
-      } else if (path !== '' && !subject.has(path) && !subject.hasFolder(path)) {
+      } else if (path !== '' && ![path, wholePath(text, match.index, args === undefined)].some(isThere)) {
         subject.warn(
           'SCRIPT_MISSING',
           file,
@@ -54,8 +55,8 @@ export function checkRootPaths(
       'Put it in double quotes, or name program and "args" apart.',
     );
   }
-  const program = command.replace(/^["']/, '');
-  const first = program.startsWith(ROOT) ? /^\$\{CLAUDE_PLUGIN_ROOT\}\/([^\s"']+)/.exec(program)?.[1] : undefined;
+  const quoted = /^["']/.test(command) ? 1 : 0;
+  const first = command.startsWith(ROOT, quoted) ? wholePath(command, quoted, args === undefined) : undefined;
   const script = first === undefined ? undefined : subject.files.get(first);
   if (script !== undefined && !script.executable) {
     subject.warn(
@@ -66,4 +67,22 @@ export function checkRootPaths(
       `Run \`chmod +x ${first}\`, or name its interpreter.`,
     );
   }
+}
+
+/** The path that starts with the root at `at`, spaces and all: up to the closing quote or the next word of a shell, or to the end. */
+function wholePath(text: string, at: number, isShell: boolean): string {
+  const rest = text.slice(at + ROOT.length).replace(/^\/(\.\/)*/, '');
+  if (!isShell) return rest;
+  const quote = openQuote(text.slice(0, at));
+  if (quote !== undefined) return rest.split(quote)[0] ?? rest;
+  return (/^(?:\\.|[^\s\\;&|<>()"'])*/.exec(rest)?.[0] ?? '').replace(/\\(.)/g, '$1');
+}
+
+function openQuote(text: string): string | undefined {
+  let open: string | undefined;
+  for (const char of text) {
+    if (char === open) open = undefined;
+    else if (open === undefined && (char === '"' || char === "'")) open = char;
+  }
+  return open;
 }

@@ -62,7 +62,7 @@ async function planUnit(
     const other = suffixed(at, source.plugin);
     if (inUse(at) || statOf(join(machine.paths.claudeDir, other)) !== null) at = other;
   } else if (!(await isFree(at)) && !(await isAsWritten(context, unit)))
-    at = await settleClash(context, kind, at, suffixed(at, source.plugin), isFree);
+    at = await settleClash(context, kind, at, suffixed(at, source.plugin), isFree, inUse(at));
   const name = at === unit.at || unit.named === undefined ? undefined : baseName(at);
   const files: LooseFile[] = [];
   for (const [from, below] of unit.files) {

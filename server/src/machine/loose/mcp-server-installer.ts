@@ -38,10 +38,11 @@ async function planServers(context: LooseContext): Promise<LooseServer[]> {
   const text = await readText(machine.paths.claudeJson);
   const all = text === null ? {} : parseSettings(text, machine.paths.claudeJson)[SERVERS];
   const there = Object.entries(isJsonObject(all) ? all : {});
+  const theirs = new Set(others.flatMap((other) => other.servers.map((server) => server.name)));
   const names = new Set([
     // One that leads into our tree is ours, though the receipts of it were lost.
     ...there.filter(([, value]) => !leadsInto(value, source.root)).map(([name]) => name),
-    ...others.flatMap((other) => other.servers.map((server) => server.name)),
+    ...theirs,
   ]);
   const ours = new Set(before?.servers.map((server) => server.name));
   const servers: LooseServer[] = [];
@@ -55,7 +56,7 @@ async function planServers(context: LooseContext): Promise<LooseServer[]> {
         : (await isFree(name))
           ? name
           : null;
-    const final = at ?? (await settleClash(context, 'server', name, other, isFree));
+    const final = at ?? (await settleClash(context, 'server', name, other, isFree, theirs.has(name)));
     names.add(final);
     context.servers.set(name, final);
     const value = mapStrings(block, (item) => settledText(item, source)) as JsonObject;

@@ -31,7 +31,8 @@ export function suffixed(path: string, plugin: string): string {
 }
 
 /**
- * A name that is taken: refused, or by policy the first free one of `others`.
+ * A name that is taken: refused, or by policy the `other` one where that is free.
+ * @param byPlugin whether one of our plugins has it, and not the person
  * @throws HaiveError NAME_CLASH
  */
 export async function settleClash(
@@ -40,13 +41,16 @@ export async function settleClash(
   wanted: string,
   other: string,
   isFree: (name: string) => Promise<boolean>,
+  byPlugin: boolean,
 ): Promise<string> {
   const { plugin } = context.source;
   if (context.machine.nameClash === 'suffix' && (await isFree(other))) {
     context.warnings.push(`NAME_CLASH: ${wanted} is taken, so the ${what} of ${plugin} is ${other}`);
     return other;
   }
-  throw new HaiveError('NAME_CLASH', `${plugin} brings the ${what} ${wanted}, which is somebody else's here`, {
+  const whose = byPlugin ? 'another plugin has here already' : "is somebody else's here";
+  throw new HaiveError('NAME_CLASH', `${plugin} brings the ${what} ${wanted}, which ${whose}`, {
     details: { name: plugin, kind: what, taken: wanted },
+    ...(byPlugin ? { hint: 'Run `hv config set name_clash suffix` and sync again, or remove one of the two.' } : {}),
   });
 }

@@ -21,12 +21,15 @@ export const validate: Verb = async (call) => {
   const { style } = call;
   const count = (severity: string): number => result.findings.filter((f) => f.severity === severity).length;
   const sum = `${count('error')} errors, ${count('warning')} warnings, ${count('note')} notes`;
-  const head = result.ok ? style.green('✓ valid') : style.red('✗ not valid');
+  const { refused } = result;
+  const loads = refused === null ? style.green('✓ valid') : style.yellow('! loads in Claude Code');
+  const head = result.ok ? loads : style.red('✗ not valid');
   const lines = [
     ...result.fixed.map((f) => paintDiff(f.diff, style)),
     ...findingLines(result.findings, style),
     ...costLines(result.cost, style),
     `${head} (${sum})`,
+    ...(refused === null ? [] : [style.red(`✗ hv publish refuses it: ${refused.code} ${clean(refused.message)}`)]),
   ];
   return { json: result, text: lines.join('\n'), exit };
 };
