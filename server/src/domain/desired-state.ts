@@ -216,7 +216,7 @@ export const CORE = 'haivemind-core';
  * Why too few operators have approved a version for a machine, as the end of a sentence; null when enough have. However it would come
  * (offered, ordered, required by another, after the machine changed its groups), it waits; what is there already stays.
  */
-function unapproved(
+export function unapproved(
   registry: Pick<Registry, 'quorums'>,
   version: RegistryVersion,
   machine: Pick<MachineFacts, 'groups' | 'installed'>,

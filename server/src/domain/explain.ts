@@ -1,7 +1,7 @@
 import semver from 'semver';
-import { desiredState, groupReaches, ineligible, statusAllows } from './desired-state.ts';
+import { desiredState, groupReaches, ineligible, statusAllows, unapproved } from './desired-state.ts';
 import { HaiveError } from './errors.ts';
-import type { Origin } from './plan.ts';
+import { isUnfit, type Origin } from './plan.ts';
 import type { MachineFacts, MachineOverride, Registry, RegistryVersion } from './registry.ts';
 import { inRange } from './resolve.ts';
 import { meantHint } from './validate/suggest.ts';
@@ -26,8 +26,10 @@ export interface Explanation {
 /** Who did it, as the registry's rows say; a name or '' where that is not known. */
 export interface Deeds {
   publishedBy(versionId: string, group: string): string;
-  overriddenBy(kind: MachineOverride['kind']): string;
+  overriddenBy(name: string, kind: MachineOverride['kind']): string;
 }
+
+const MISFIT = 'what it needs does not fit with the rest';
 
 /** Newer versions that are passed over are named one by one up to so many. */
 const MOST = 5;
@@ -50,12 +52,16 @@ export function explain(registry: Registry, machine: MachineFacts, name: string,
   }
   const state = desiredState(registry, machine);
   const entry = state.plugins.find((p) => p.name === name);
+  const passed = passedOver(versions, machine, entry?.version, overrides, registry, state.plugins);
+  const problems = state.problems.filter((p) => p.name === name);
+  const misfit = problems.some(isUnfit) || passed.some(({ text }) => text.endsWith(MISFIT));
   const reasons: Reason[] = [
     ...publications(versions, machine, entry?.version, deeds),
-    ...overrides.map((o): Reason => ({ kind: 'override', text: overrideText(o, deeds.overriddenBy(o.kind)) })),
+    ...overrides.map((o): Reason => ({ kind: 'override', text: overrideText(o, deeds.overriddenBy(name, o.kind)) })),
     ...dependents(registry, state.plugins, name),
-    ...passedOver(versions, machine, entry?.version, overrides, registry, state.plugins),
-    ...state.problems.filter((p) => p.name === name).map((p): Reason => ({ kind: 'problem', text: p.message })),
+    ...passed,
+    ...problems.map((p): Reason => ({ kind: 'problem', text: p.message })),
+    ...(misfit ? saidOfNeeds(registry, machine, name, deeds) : []),
   ];
   if (entry === undefined && reasons.length === 0) {
     reasons.push({
@@ -72,6 +78,20 @@ export function explain(registry: Registry, machine: MachineFacts, name: string,
   };
 }
 
+/** What was said here of the plugins that this one needs, directly or through others. */
+function saidOfNeeds(registry: Registry, machine: MachineFacts, name: string, deeds: Deeds): Reason[] {
+  const needs = new Set([name]);
+  for (const other of needs) {
+    const required = (registry.plugins.get(other) ?? [])
+      .flatMap((v) => v.dependencies)
+      .filter((d) => d.kind === 'required');
+    for (const dependency of required) needs.add(dependency.name);
+  }
+  return machine.overrides
+    .filter((o) => o.name !== name && o.kind !== 'install' && needs.has(o.name))
+    .map((o) => ({ kind: 'override', text: `${o.name} is ${overrideText(o, deeds.overriddenBy(o.name, o.kind))}` }));
+}
+
 const by = (who: string): string => (who === '' ? '' : ` by ${who}`);
 
 /** Groups through which the chosen version reaches the machine, or which any version reaches when none was chosen. */
@@ -81,6 +101,7 @@ function publications(
   chosen: string | undefined,
   deeds: Deeds,
 ): Reason[] {
+  const here = machine.installed.find((p) => p.name === versions[0]?.name)?.version;
   const told = chosen === undefined ? versions.slice(0, 1) : versions.filter((v) => v.version === chosen);
   return told.flatMap((version) =>
     version.targets
@@ -88,7 +109,13 @@ function publications(
       .map((t): Reason => {
         const to = t.group === '*' ? 'all machines' : `the group ${t.group}`;
         const who = by(deeds.publishedBy(version.id, t.group));
-        return { kind: 'published', text: `${version.version} is published to ${to}${who}` };
+        if (version.status === 'published')
+          return { kind: 'published', text: `${version.version} is published to ${to}${who}` };
+        const stays = here === version.version ? ', and stays because it is here' : '';
+        return {
+          kind: 'published',
+          text: `${version.version} was published to ${to}${who}; it is ${version.status}${stays}`,
+        };
       }),
   );
 }
@@ -154,7 +181,7 @@ function against(
   const range = chooser?.range ?? '*';
   if (!statusAllows(version, here, explicit !== undefined, chooser?.byOperator === true, range))
     return `it is ${version.status}`;
-  const unfit = ineligible(version, machine);
+  const unfit = ineligible(version, machine) ?? unapproved(registry, version, machine);
   if (unfit !== null) return `it ${unfit}`;
   if (range !== '*' && !inRange(version.version, range)) return `${range} is asked for here`;
   const reached = version.targets.some((t) => groupReaches(t.group, machine.groups));
@@ -168,5 +195,5 @@ function against(
   if (refusing.length > 0) return refusing.join(', ');
   if (!reached && explicit === undefined) return 'it is published to none of the groups of this machine';
   if (semver.prerelease(version.version) !== null) return 'it is a prerelease';
-  return 'what it needs does not fit with the rest';
+  return MISFIT;
 }

@@ -23,6 +23,6 @@ export const why: UseCase<'why'> = async (hub, { principal, params }) => {
     .execute();
   return explain(registry, facts, name, {
     publishedBy: (id, group) => rows.findLast((r) => r.plugin_id === id && r.target === group)?.by ?? '',
-    overriddenBy: (kind) => overrides.find((o) => o.name === name && o.kind === kind)?.by ?? '',
+    overriddenBy: (of, kind) => overrides.find((o) => o.name === of && o.kind === kind)?.by ?? '',
   });
 };
