@@ -244,6 +244,20 @@ describe('edits of the copies', () => {
     expect(await inspect(rig.machine)).toMatchObject([{ state: 'verified' }]);
   });
 
+  it('are put back as often as that is asked, and what is deleted in between stays so', async () => {
+    const one = await ops();
+    await loose([one]);
+    for (let time = 0; time < 2; time++) {
+      await rig.write('.claude/agents/auditor.md', 'mine');
+      await rm(rig.path('.claude/commands/sub/deep.md'));
+      await rig.apply({ install: [await rig.store('other', `1.${time}.0`, { 'commands/o.md': 'o' })] });
+      expect(Object.keys(await outside())).not.toContain('.claude/commands/sub/deep.md');
+      await rig.apply({ install: [one], overwriteEdits: true });
+      expect(await rig.read('.claude/commands/sub/deep.md')).toBe('deep');
+      expect(await rig.read('.claude/agents/auditor.md')).toContain('You audit.');
+    }
+  });
+
   it('are kept as an overlay on removal, and lie on top when the plugin comes back', async () => {
     const one = await ops();
     await loose([one]);

@@ -135,14 +135,16 @@ export async function copiesToWrite(
   after: Owned<LooseFile>[],
   leaving: ReadonlyMap<string, string> = new Map(),
 ): Promise<OutsideCopy[]> {
-  const old = new Map(before.flatMap((o) => o.entries.map((entry) => [entry.path, entry] as const)));
+  const old = new Map(before.flatMap((o) => o.entries.map((entry) => [entry.path, { entry, root: o.root }] as const)));
   const copies: OutsideCopy[] = [];
   for (const { plugin, root, entries } of after) {
     for (const entry of entries) {
       const { path, from, sha256, executable, renamed } = entry;
       const was = old.get(path);
       const absolute = join(m.paths.claudeDir, path);
-      if (!(await isToWrite(absolute, was, entry, leaving.get(absolute)))) continue;
+      // Of the same tree: nothing was decided anew, and a person may have edited or deleted it since.
+      if (was?.root === root && JSON.stringify(was.entry) === JSON.stringify(entry)) continue;
+      if (!(await isToWrite(absolute, was?.entry, entry, leaving.get(absolute)))) continue;
       const bytes = async (): Promise<Buffer | null> => {
         const inTree = await readFileOrNull(join(root, from));
         return inTree === null ? null : looseBytes(inTree, root, renamed);
@@ -159,7 +161,6 @@ async function isToWrite(
   entry: LooseFile,
   leaving: string | undefined,
 ): Promise<boolean> {
-  if (was !== undefined && JSON.stringify(was) === JSON.stringify(entry)) return false;
   const disk = await hashOnDisk(absolute);
   if (disk === null || disk === leaving) return was === undefined || entry.over === '';
   return disk !== entry.sha256 && (disk === was?.sha256 || disk === entry.over);
