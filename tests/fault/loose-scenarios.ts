@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import { leaveMachine } from '../../server/src/machine/leave.ts';
 import type { Machine } from '../../server/src/machine/machine.ts';
 import { applyChange, type Change } from '../../server/src/machine/transaction.ts';
@@ -74,6 +74,17 @@ export const LOOSE_SCENARIOS: Scenario[] = [
       await rig.apply({ install: [one], layout: 'loose' });
       await editCopies(rig);
       return change({ install: [one], overwriteEdits: true });
+    },
+  },
+  {
+    name: 'loose repair of executable bits that were lost',
+    async prepare(rig) {
+      await used(rig);
+      const files = { 'skills/s/SKILL.md': '---\nname: s\n---\n', 'skills/s/run.sh': 'run' };
+      const one = await rig.store('tool', '1.0.0', files, { executable: ['skills/s/run.sh'] });
+      await rig.apply({ install: [one], layout: 'loose' });
+      for (const at of ['.claude/skills', '.claude/plugins/tool/skills']) await chmod(rig.path(at, 's/run.sh'), 0o644);
+      return change({ install: [one] });
     },
   },
   {

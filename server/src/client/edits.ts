@@ -8,7 +8,7 @@ import { textOf } from '../machine/loose/layout-text.ts';
 import type { Machine } from '../machine/machine.ts';
 import { dropOverlaid, isOverlayNew, overlaidPaths } from '../machine/overlay.ts';
 import { type Receipt, readReceipts } from '../machine/receipts.ts';
-import { editedPaths, OURS_SUFFIX, readLive, type Take } from '../machine/render.ts';
+import { editedPaths, lostBits, OURS_SUFFIX, readLive, type Take } from '../machine/render.ts';
 import { applyChange, recover } from '../machine/transaction.ts';
 import type { ClientContext } from './context.ts';
 import { installedHere } from './not-installed.ts';
@@ -32,6 +32,8 @@ export interface LocalEdits {
   name: string;
   version: string;
   edits: LocalEdit[];
+  /** Files that were executable and are not any more: no edits, and put back by a repair. */
+  unexecutable: string[];
 }
 
 /**
@@ -56,7 +58,7 @@ export async function localEdits(ctx: ClientContext, name: string): Promise<Loca
     const conflict = receipt.conflicts.some((c) => c.path === path) && live?.disk.has(`${path}${OURS_SUFFIX}`) === true;
     edits.push({ path, kind, conflict, overlay, diff: diffOf(path, before, after) });
   }
-  return { name, version: receipt.version, edits };
+  return { name, version: receipt.version, edits, unexecutable: live === null ? [] : lostBits(live) };
 }
 
 function diffOf(path: string, before: Buffer | null, after: Buffer | null): string {
@@ -113,10 +115,11 @@ async function repairHere(m: Machine, name: string, paths: readonly string[], ke
   const live = await readLive(m, receipt);
   const gone = drift?.missing.filter((path) => !lost.includes(path)) ?? [];
   const edited = live === null ? gone : editedPaths(live).filter((p) => !p.endsWith(OURS_SUFFIX));
-  const chosen = paths.length > 0 ? [...paths] : keep ? (drift?.conflicts ?? []) : edited;
+  const dull = live === null ? [] : lostBits(live);
+  const chosen = paths.length > 0 ? [...paths] : keep ? (drift?.conflicts ?? []) : [...edited, ...dull];
   const overlaid = overlaidPaths(receipt);
   for (const path of chosen) {
-    if (edited.includes(path) || (overlaid.includes(path) && !keep)) continue;
+    if (edited.includes(path) || ([...overlaid, ...dull].includes(path) && !keep)) continue;
     throw new HaiveError('NOT_FOUND', `${path} of ${name} was not changed here`, {
       hint: `Run \`hv diff ${name}\`; it lists what was.`,
     });

@@ -51,7 +51,12 @@ export async function makeReport(ctx: ClientContext, about: About = {}): Promise
 function damage(disk: PluginOnDisk | undefined): { code: string; message: string } | undefined {
   if (disk === undefined) return { code: 'IO_ERROR', message: 'The plugin is not where the receipt says' };
   if (disk.state !== 'missing' && disk.state !== 'damaged') return undefined;
-  const what = [...disk.missing.map((path) => `${path} is missing`)].slice(0, 3).join(', ');
+  const what = [
+    ...disk.missing.map((path) => `${path} is missing`),
+    ...disk.unexecutable.map((path) => `${path} is not executable any more`),
+  ]
+    .slice(0, 3)
+    .join(', ');
   return { code: 'IO_ERROR', message: what || `The plugin's files are ${disk.state}` };
 }
 

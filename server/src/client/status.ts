@@ -41,6 +41,8 @@ export interface StatusRow {
   /** Files that differ from what was installed, and that are gone. */
   edited: string[];
   missing: string[];
+  /** Files that were executable and are not any more. */
+  unexecutable: string[];
   /** Files that this machine's overlay put there. */
   overlaid: string[];
   /** Files where an update met an edit and both were kept, each with the commands that settle it. */
@@ -99,6 +101,7 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
       shown_from: receipts.dev?.[receipt.name]?.from ?? null,
       edited: here?.edited ?? [],
       missing: here?.missing ?? [],
+      unexecutable: here?.unexecutable ?? [],
       overlaid: here?.overlaid ?? [],
       conflicts: (here?.conflicts ?? []).map((path) => conflictOf(receipt.name, path)),
       previous: receipt.previous.map((p) => p.version),
@@ -162,6 +165,7 @@ const NOT_HERE = {
   pinned: false,
   edited: [],
   missing: [],
+  unexecutable: [],
   overlaid: [],
   conflicts: [],
   previous: [],

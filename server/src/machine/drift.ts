@@ -9,14 +9,14 @@ import type { Machine } from './machine.ts';
 import { enabledKey, MARKETPLACE } from './marketplace.ts';
 import { overlaidPaths } from './overlay.ts';
 import { type Receipt, readReceipts } from './receipts.ts';
-import { layCopiesOver, MANIFEST } from './render.ts';
+import { layCopiesOver, lostBits, MANIFEST } from './render.ts';
 import { parseSettings } from './settings-edit.ts';
 import { readText } from './text-file.ts';
-import { type DiskFile, scanTree } from './tree.ts';
+import { type DiskFile, type SeenFile, scanTree } from './tree.ts';
 
 /**
- * `missing`: the folder is gone · `damaged`: its manifest is, or the pointer no longer leads to it · `disabled`: settings.json
- * does not enable it · `edited`: files differ from what we wrote.
+ * `missing`: the folder is gone · `damaged`: its manifest is, the pointer no longer leads to it, or what must be executable is not
+ * any more · `disabled`: settings.json does not enable it · `edited`: files differ from what we wrote.
  */
 export type DiskState = 'verified' | 'disabled' | 'edited' | 'missing' | 'damaged';
 
@@ -29,6 +29,8 @@ export interface PluginOnDisk {
   edited: string[];
   /** Paths of the version that are gone, and what `missingOutside` names. */
   missing: string[];
+  /** Paths of the version that were executable and are not any more. */
+  unexecutable: string[];
   /** Paths where both sides changed the same lines: ours lies beside as `.hv-new`. */
   conflicts: string[];
   /** Paths that this machine's overlay put there. */
@@ -75,7 +77,11 @@ async function inspectOne(
   known: boolean,
 ): Promise<PluginOnDisk> {
   const dir = join(m.paths.root, receipt.dir);
-  const disk = known ? asWritten(receipt) : m.rehash === false ? await presentFiles(dir, receipt) : await scanTree(dir);
+  const disk: Map<string, SeenFile> = known
+    ? asWritten(receipt)
+    : m.rehash === false
+      ? await presentFiles(dir, receipt)
+      : await scanTree(dir);
   const gone = disk.size === 0;
   if (m.rehash !== false && !known && !gone) {
     await layCopiesOver(m, receipt, disk as Map<string, DiskFile>);
@@ -98,11 +104,13 @@ async function inspectOne(
   for (const [path, { sha256 }] of disk) if (!published.has(path) && ours.get(path) !== sha256) edited.push(path);
   const { name, version, digest } = receipt;
   const conflicts = receipt.conflicts.map((c) => c.path).filter((path) => disk.has(`${path}.hv-new`));
+  const unexecutable = lostBits({ receipt, disk });
   let state: DiskState = edited.length > 0 || missing.length > 0 ? 'edited' : 'verified';
   if (!enabled.has(name)) state = 'disabled';
-  if (missing.includes(MANIFEST) || !pointed) state = 'damaged';
+  if (missing.includes(MANIFEST) || !pointed || unexecutable.length > 0) state = 'damaged';
   if (gone) state = 'missing';
-  return { name, version, digest, state, edited: edited.sort(), missing, conflicts, overlaid: overlaidPaths(receipt) };
+  const overlaid = overlaidPaths(receipt);
+  return { name, version, digest, state, edited: edited.sort(), missing, unexecutable, conflicts, overlaid };
 }
 
 /** What of a plugin a person took out of places that others write too. @throws HaiveError SETTINGS_INVALID */
@@ -111,16 +119,17 @@ export async function missingOutside(m: Machine, receipt: Receipt): Promise<stri
 }
 
 /** What a tree holds right after it was written and read back. */
-function asWritten({ files, extras }: Receipt): Map<string, { sha256: string }> {
+function asWritten({ files, extras }: Receipt): Map<string, SeenFile> {
   const there = files.filter((file) => !file.deleted).map((f) => ({ path: f.path, sha256: f.rendered ?? f.sha256 }));
-  return new Map([...there, ...extras].map(({ path, sha256 }) => [path, { sha256 }]));
+  return new Map([...there, ...extras].map(({ path, sha256 }) => [path, { kind: 'file', sha256, mode: 0o777 }]));
 }
 
 /** What of a version is there, taken to be as it was written. */
-async function presentFiles(dir: string, receipt: Receipt): Promise<Map<string, { sha256: string }>> {
-  const there = new Map<string, { sha256: string }>();
+async function presentFiles(dir: string, receipt: Receipt): Promise<Map<string, SeenFile>> {
+  const there = new Map<string, SeenFile>();
   for (const { path, sha256 } of receipt.files) {
-    if ((await lstat(join(dir, path)).catch(() => null)) !== null) there.set(path, { sha256 });
+    const stat = await lstat(join(dir, path)).catch(() => null);
+    if (stat !== null) there.set(path, { kind: stat.isFile() ? 'file' : 'other', sha256, mode: stat.mode });
   }
   return there;
 }

@@ -14,10 +14,10 @@ import type { Machine } from './machine.ts';
 import type { ChangePlan } from './plan-change.ts';
 import { contentsOf, giveLoose, type TreeContents } from './plan-loose.ts';
 import type { Receipt, Receipts, TreeReceipt } from './receipts.ts';
-import { hasEdits, MANIFEST, readLive, renderTree, type Source } from './render.ts';
+import { hasEdits, lostBits, MANIFEST, readLive, renderTree, type Source } from './render.ts';
 import { freeTreeDir } from './stage.ts';
 import type { Change, ChangeResult, Install } from './transaction.ts';
-import { type DiskFile, scanTree } from './tree.ts';
+import { type DiskFile, hasLostBit, scanTree } from './tree.ts';
 
 /** Trees of a live plugin that stay for rollback. */
 export const KEEP_PREVIOUS = 2;
@@ -63,7 +63,8 @@ export async function planInstall(
   const confining = (await m.confining?.()) ?? null;
   const misplaced = old !== undefined && isMisplaced(entry.name, old, confining);
   const again = switched || take !== undefined || misplaced || next.layout !== prev.layout;
-  const damaged = live !== null && !live.disk.has(MANIFEST) && record.files.some((f) => f.path === MANIFEST);
+  const lost = live !== null && !live.disk.has(MANIFEST) && record.files.some((f) => f.path === MANIFEST);
+  const damaged = lost || (live !== null && lostBits(live).length > 0);
   if (old !== undefined && live !== null && !damaged && old.digest === entry.digest && !overwrite && !again) {
     Object.assign(old, { origin: entry.origin, dependencies: entry.dependencies, id: entry.id });
     return;
@@ -156,7 +157,7 @@ async function reusableTree(
   const disk = await scanTree(join(m.paths.root, kept.dir));
   const same = kept.files.every((file) => {
     const there = disk.get(file.path);
-    return there?.kind === 'file' && there.sha256 === file.sha256;
+    return there?.kind === 'file' && there.sha256 === file.sha256 && !hasLostBit(file, there);
   });
   return same && disk.size === kept.files.length ? { tree: kept, disk } : undefined;
 }

@@ -4,12 +4,12 @@ import { type Decision, mergeText, reconcileFile } from '../domain/reconcile.ts'
 import type { VersionRecord } from '../domain/version-record.ts';
 import { readBlob, sha256Of } from './blob-store.ts';
 import { releaseFiles } from './confine.ts';
-import { readFileOrNull } from './file-port.ts';
+import { readFileOrNull, statOf } from './file-port.ts';
 import { treeBytes } from './loose/layout-text.ts';
 import type { Machine } from './machine.ts';
 import { applyOverlay } from './overlay.ts';
 import type { Receipt, ReceiptFile } from './receipts.ts';
-import { type DiskFile, scanTree } from './tree.ts';
+import { type DiskFile, hasLostBit, type SeenFile, scanTree } from './tree.ts';
 
 /**
  * What becomes of one edit of the user's; `overlaid`: the machine's overlay lies on what is published; `returned`: it was
@@ -71,7 +71,7 @@ export async function readLive(m: Machine, receipt: Receipt | undefined): Promis
 export async function layCopiesOver(m: Machine, receipt: Receipt, disk: Map<string, DiskFile>): Promise<void> {
   if (receipt.off) return;
   const root = join(m.paths.root, receipt.dir);
-  for (const { path, from, sha256, renamed } of receipt.loose?.files ?? []) {
+  for (const { path, from, sha256, executable, renamed } of receipt.loose?.files ?? []) {
     const absolute = join(m.paths.claudeDir, path);
     const there = await readFileOrNull(absolute);
     if (there === null) disk.delete(from);
@@ -79,6 +79,10 @@ export async function layCopiesOver(m: Machine, receipt: Receipt, disk: Map<stri
       const bytes = treeBytes(there, root, renamed);
       const mode = disk.get(from)?.mode ?? 0o644;
       disk.set(from, { path: from, absolute, kind: 'file', size: bytes.length, mode, sha256: sha256Of(bytes), bytes });
+    } else if (executable) {
+      const inTree = disk.get(from);
+      const mode = statOf(absolute)?.mode ?? 0;
+      if (inTree !== undefined) disk.set(from, { ...inTree, mode: inTree.mode & mode });
     }
   }
 }
@@ -110,6 +114,11 @@ export function editedPaths(live: Live): string[] {
     const { file, base } = baseOf(live, path);
     return file === undefined ? !isOurExtra(live, path) : diskSide(live, path, file, base) !== file.sha256;
   });
+}
+
+/** Paths that were published as executable and, otherwise as they were, are not any more. That is no edit. */
+export function lostBits({ receipt, disk }: { receipt: Receipt; disk: ReadonlyMap<string, SeenFile> }): string[] {
+  return receipt.files.filter((file) => hasLostBit(file, disk.get(file.path))).map((file) => file.path);
 }
 
 function isOurExtra(live: Live, path: string): boolean {

@@ -20,6 +20,21 @@ export interface DiskFile {
   onDisk?: string;
 }
 
+/** As much of a file as tells whether it is as it was. */
+export type SeenFile = Pick<DiskFile, 'kind' | 'sha256' | 'mode'>;
+
+/**
+ * Whether a file that was published as executable is not any more, and otherwise as it was: hooks and servers die of that, as after
+ * a backup that keeps no modes. Never on a system without such bits.
+ */
+export function hasLostBit(
+  { executable, sha256 }: { executable: boolean; sha256: string },
+  there: SeenFile | undefined,
+): boolean {
+  if (!executable || there?.kind !== 'file' || process.platform === 'win32') return false;
+  return there.sha256 === sha256 && (there.mode & 0o100) === 0;
+}
+
 /**
  * All files below a folder by path; links are not followed. Empty where the folder is missing.
  * @throws HaiveError IO_ERROR, READ_ONLY (no right to read)

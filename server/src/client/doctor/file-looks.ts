@@ -108,7 +108,10 @@ export const FILE_LOOKS: Looks = {
     const rows = await inspect(ctx.machine);
     const broken = rows.filter((p) => p.state === 'missing' || p.state === 'damaged');
     if (broken.length > 0) {
-      return fail(`Files are gone or damaged: ${broken.map((p) => p.name).join(', ')}`, 'Run `hv doctor --fix`.');
+      const what = broken.map(({ name, unexecutable }) =>
+        unexecutable.length === 0 ? name : `${name} (not executable any more: ${unexecutable.join(', ')})`,
+      );
+      return fail(`Files are gone or damaged: ${what.join(', ')}`, 'Run `hv doctor --fix`.');
     }
     const edited = rows.filter((p) => p.state === 'edited').map((p) => p.name);
     const off = rows.filter((p) => p.state === 'disabled').map((p) => p.name);

@@ -68,6 +68,7 @@ export function status(s: StatusResult): string {
       ...(p.pinned ? ['pinned; installing it without a version frees it'] : []),
       ...(p.edited.length === 0 ? [] : [`${p.edited.length} files edited`]),
       ...(p.missing.length === 0 ? [] : [`${p.missing.length} files missing`]),
+      ...(p.unexecutable.length === 0 ? [] : [`not executable any more: ${p.unexecutable.join(', ')}`]),
       ...(p.notice === null ? [] : [p.notice]),
       ...(p.error === null ? [] : [`${p.error.code}: ${p.error.message}`]),
     ];

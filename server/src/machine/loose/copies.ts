@@ -4,6 +4,7 @@ import { readFileOrNull, removeFile, statOf } from '../file-port.ts';
 import type { Machine } from '../machine.ts';
 import { type OutsideCopy, writeCopy } from '../outside-copies.ts';
 import type { LooseFile } from '../receipts.ts';
+import { hasLostBit } from '../tree.ts';
 import type { LooseContext, LooseInstaller, Owned } from './installer.ts';
 import { looseBytes, looseHash, renameIn } from './layout-text.ts';
 import { isOccupied, settleClash, suffixed } from './names.ts';
@@ -122,6 +123,20 @@ async function applyCopies(m: Machine, before: Owned<LooseFile>[], after: Owned<
     if ((await hashOnDisk(absolute)) === sha256) await removeFile(m.port, absolute);
   }
   for (const copy of await copiesToWrite(m, before, after)) await writeCopy(m, copy);
+  const roots = new Map(before.map((o) => [o.plugin, o.root]));
+  for (const { plugin, root, entries } of after) {
+    // A file that was there keeps its bits when it is written: what is laid anew gets back the one that it lost.
+    if (roots.get(plugin) === root) continue;
+    for (const entry of entries) await makeExecutable(m, entry);
+  }
+}
+
+async function makeExecutable(m: Machine, entry: LooseFile): Promise<void> {
+  const absolute = join(m.paths.claudeDir, entry.path);
+  const stat = entry.executable ? statOf(absolute) : null;
+  if (stat?.isFile() !== true) return;
+  const there = { kind: 'file' as const, sha256: (await hashOnDisk(absolute)) ?? '', mode: stat.mode & 0o777 };
+  if (hasLostBit(entry, there)) await m.port.chmod(absolute, there.mode | ((there.mode & 0o444) >> 2));
 }
 
 /**

@@ -19,6 +19,8 @@ export const diff: Verb = async (call) => {
     style.bold(`${kind} ${clean(path)}${conflict ? ' (conflict)' : overlay ? ' (overlay of this machine)' : ''}`),
     ...(text === '' ? [style.dim('  not text')] : text.split('\n').map((line) => coloured(line, style))),
   ]);
+  const { unexecutable } = result;
+  lines.push(...unexecutable.map((path) => style.bold(`not executable any more ${clean(path)}`)));
   if (lines.length === 0) lines.push(`${result.name} ${result.version} is as it was published.`);
   return { json: result, text: lines.join('\n') };
 };

@@ -47,6 +47,7 @@ export const status: Verb = async (call) => {
       for (const path of row.edited) lines.push(style.yellow(`~ ${path} was edited here`));
       for (const path of row.overlaid) lines.push(style.yellow(`~ ${clean(path)} is this machine's own (overlay)`));
       for (const path of row.missing) lines.push(style.red(`- ${path} is gone`));
+      for (const path of row.unexecutable) lines.push(style.red(`! ${clean(path)} is not executable any more`));
       if (row.previous.length > 0) lines.push(style.dim(`rollback can go to: ${row.previous.join(', ')}`));
     }
   }
@@ -83,6 +84,9 @@ function note(row: StatusRow): string {
     ...(row.edited.length > 0 ? [`${row.edited.length} file(s) edited here`] : []),
     ...(row.overlaid.length > 0 ? [`${row.overlaid.length} file(s) of this machine's overlay`] : []),
     ...(row.missing.length > 0 ? [`${row.missing.length} file(s) gone`] : []),
+    ...(row.unexecutable.length > 0
+      ? [`${row.unexecutable.length} file(s) not executable any more; \`hv repair ${row.name}\` mends it`]
+      : []),
     ...(row.error === null ? [] : [`${row.error.code}: ${clean(row.error.message)}`]),
     ...(row.notice === null ? [] : [clean(row.notice)]),
   ];
