@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { setConfig } from '../../server/src/client/configure.ts';
 import { type ClientContext, openClient } from '../../server/src/client/context.ts';
+import { FINDING_CODES } from '../../server/src/domain/finding-codes.ts';
 import { readHubConfig } from '../../server/src/hub/config.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 
@@ -22,6 +23,8 @@ it.each([
   ['limits', '{"token_per_second":-1}', /plugins\.limits\.token_per_second/],
   ['limits', '{"machine_burst":"9"}', /plugins\.limits\.machine_burst/],
   ['plugins.findings', '{"PATH_UNSAFE":"loud"}', /plugins\.findings\.PATH_UNSAFE/],
+  ['findings', '{"NOPE":"error"}', /plugins\.findings: no finding is called NOPE/],
+  ['allowed_sources', '["haivmind"]', /plugins\.allowed_sources\.0: .*"haivemind"/],
   ['max_plugin_size_mb', '4096', /plugins\.max_plugin_size_mb/],
   ['registry_db', '/srv/other.sqlite', /plugins\.registry_db must name a file plugins\.db/],
 ])('refuses %s %s, and changes nothing', async (key, value, message) => {
@@ -30,6 +33,15 @@ it.each([
     message: expect.stringMatching(message),
   });
   expect(hubConfig()).toMatchObject({ maxPluginSizeMb: 50 });
+});
+
+it('names the finding that was meant, and takes every code that a finding may have', async () => {
+  await expect(setConfig(ctx, 'findings', '{"SECRET_FUND":"error"}')).rejects.toMatchObject({
+    hint: expect.stringContaining('Did you mean SECRET_FOUND?'),
+  });
+  const all = Object.fromEntries(FINDING_CODES.map((code) => [code, 'note']));
+  expect(await setConfig(ctx, 'findings', JSON.stringify(all))).toEqual({ 'plugins.findings': all });
+  expect(FINDING_CODES).toEqual(expect.arrayContaining(['UNICODE_BIDI', 'PATH_UNSAFE', 'SCRIPT_MISSING']));
 });
 
 it('takes what fits, which the hub then reads, and takes it out again', async () => {

@@ -1,6 +1,8 @@
 import { APPROVAL_MODES } from '../domain/approval.ts';
 import { HaiveError } from '../domain/errors.ts';
+import { FINDING_CODES } from '../domain/finding-codes.ts';
 import { dataDirOf, HubPlugins } from '../domain/hub-plugins.ts';
+import { didYouMean } from '../domain/validate/suggest.ts';
 import { updateConfig } from '../machine/config-file.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import { tryToAnnounce } from './collective/announce.ts';
@@ -79,6 +81,7 @@ export async function setConfig(
   const name = canonical(key, false);
   const value = text === null ? undefined : parse(name, text);
   refuseForHub(name, value);
+  if (name === 'plugins.findings') refuseUnknownCodes(value);
   if (name === 'plugins.install_path' && Object.keys((await readReceipts(ctx.machine)).plugins).length > 0) {
     throw new HaiveError('CONFIG_INVALID', 'install_path cannot move while plugins are installed there', {
       hint: 'Run `hv leave`, set it, and join again.',
@@ -114,6 +117,15 @@ function refuseForHub(name: string, value: unknown): void {
   if (issue === undefined) return;
   throw new HaiveError('CONFIG_INVALID', `plugins.${issue.path.join('.')}: ${issue.message}`, {
     hint: 'docs/configuration.md describes each key.',
+  });
+}
+
+/** Said here and not where the file is read: one that many machines share may know a code of a newer program. */
+function refuseUnknownCodes(policy: unknown): void {
+  const unknown = Object.keys(policy ?? {}).find((code) => !FINDING_CODES.includes(code));
+  if (unknown === undefined) return;
+  throw new HaiveError('CONFIG_INVALID', `plugins.findings: no finding is called ${unknown}`, {
+    hint: `\`hv validate\` shows the code of each finding.${didYouMean(unknown, FINDING_CODES)}`,
   });
 }
 

@@ -19,7 +19,7 @@ export const PluginsConfig = z.looseObject({
   sync_interval: z.number().int().min(1).default(3600),
   auto_install_updates: z.boolean().default(false),
   verify_checksums: z.boolean().default(true),
-  allowed_sources: z.array(z.string()).default(['haivemind', 'local']),
+  allowed_sources: z.array(z.enum(['haivemind', 'local'])).default(['haivemind', 'local']),
   machine_group_auto_install: z.boolean().default(true),
   max_plugin_size_mb: z.number().positive().default(50),
   backup_before_update: z.boolean().default(true),

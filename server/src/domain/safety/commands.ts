@@ -1,4 +1,5 @@
 import { HOOKS_PATH, MANIFEST_PATH, MCP_PATH, namedPaths } from '../file-types.ts';
+import type { FindingCode } from '../finding-codes.ts';
 import { programPaths } from '../program-places.ts';
 import { isJsonObject, type JsonObject } from '../read-json.ts';
 import { shellFaults } from './shell.ts';
@@ -58,6 +59,6 @@ function inScript(file: TextFile): Sighting[] {
   return found;
 }
 
-function seen(fault: { code: string; message: string; fix: string }, offset: number): Sighting {
+function seen(fault: { code: FindingCode; message: string; fix: string }, offset: number): Sighting {
   return { ...fault, severity: fault.code === 'PACKAGE_UNPINNED' ? 'note' : 'warning', offset };
 }

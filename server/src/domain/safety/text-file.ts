@@ -1,4 +1,5 @@
 import { isAscii } from 'node:buffer';
+import type { FindingCode } from '../finding-codes.ts';
 import type { Severity } from '../findings.ts';
 import type { SourceFile } from '../package.ts';
 
@@ -15,7 +16,7 @@ export interface TextFile {
 
 /** What a check of the scan found, at an offset in the file's text. */
 export interface Sighting {
-  code: string;
+  code: FindingCode;
   severity: Severity;
   offset: number;
   message: string;

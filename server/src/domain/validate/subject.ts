@@ -1,5 +1,6 @@
 import { findNodeAtLocation, type JSONPath, type Node, type ParseError, parseTree } from 'jsonc-parser';
 import { MANIFEST_PATH } from '../file-types.ts';
+import type { FindingCode } from '../finding-codes.ts';
 import type { Finding, Severity } from '../findings.ts';
 import type { SourceFile } from '../package.ts';
 import { parseJson } from '../parse-json.ts';
@@ -60,22 +61,22 @@ export class Subject {
     return this.findings.length >= MAX_FINDINGS;
   }
 
-  report(severity: Severity, code: string, file: string, place: Place, message: string, fix: string): void {
+  report(severity: Severity, code: FindingCode, file: string, place: Place, message: string, fix: string): void {
     if (this.isFull) return;
     const at = this.locate(file, place);
     this.findings.push({ code, severity, file, line: at?.line ?? null, column: at?.column ?? null, message, fix });
   }
 
-  error(code: string, file: string, place: Place, message: string, fix: string): void {
+  error(code: FindingCode, file: string, place: Place, message: string, fix: string): void {
     this.report('error', code, file, place, message, fix);
   }
 
-  warn(code: string, file: string, place: Place, message: string, fix: string): void {
+  warn(code: FindingCode, file: string, place: Place, message: string, fix: string): void {
     this.report('warning', code, file, place, message, fix);
   }
 
   /** A warning of what the registry does not take, although the client would load it. */
-  registryRule(code: string, file: string, place: Place, message: string, fix: string): void {
+  registryRule(code: FindingCode, file: string, place: Place, message: string, fix: string): void {
     const whole = `${message}. Only the registry refuses this: Claude Code itself would load it.`;
     this.report('warning', code, file, place, whole, fix);
   }
