@@ -29,7 +29,7 @@ export async function syncFrozen(
       throw new HaiveError('LOCK_INVALID', `There is no lockfile ${file}`, {
         hint: 'Write one with `hv lock` on a machine that has the set, or name another with --lock FILE.',
       });
-    throw fileError(cause, file);
+    throw fileError(cause, file, 'read');
   });
   const locked = parseLock(text, file);
   const hub = await hubFor(ctx, 'machine');

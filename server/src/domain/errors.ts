@@ -379,8 +379,8 @@ export const ERRORS = {
   READ_ONLY: row(
     500,
     74,
-    'The file system or file does not allow writing.',
-    'Check the owner and mode of the path in the message.',
+    'The file system or file does not allow writing, or not even reading.',
+    'Check the owner and mode of the path in the message; what root left in your folders, `sudo chown -R` gives back to you.',
   ),
   IO_ERROR: row(
     500,

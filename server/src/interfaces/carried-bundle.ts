@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Script } from 'node:vm';
+import { isOthersPlace } from '../machine/owner.ts';
 
 /**
  * Runs the CommonJS bundles that build.mjs puts behind a head, in line comments. vm.Script takes a V8 code cache, which
@@ -62,6 +63,8 @@ export function readCodeCache(path: string): Buffer | undefined {
 export function writeCodeCache(path: string, data: Buffer): void {
   const temporary = `${path}.${process.pid}`;
   try {
+    // What root left there its owner could neither use nor replace.
+    if (isOthersPlace(path)) return;
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     const header = new DataView(new ArrayBuffer(HEADER_BYTES));
     header.setUint32(0, MAGIC);

@@ -13,6 +13,7 @@ import {
   removeFile,
   statOf,
 } from './file-port.ts';
+import type { Owner } from './owner.ts';
 
 /** Where a path really leads: links in its last part are followed, also one whose target does not exist yet. */
 export async function realTarget(path: string): Promise<string> {
@@ -23,7 +24,7 @@ export async function realTarget(path: string): Promise<string> {
       here = leadsTo(here, fs.readlinkSync(here));
     } catch (error) {
       if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'EINVAL' || errnoOf(error) === 'UNKNOWN') return here;
-      throw fileError(error, path);
+      throw fileError(error, path, 'read');
     }
   }
   throw new HaiveError('IO_ERROR', `${path} is a circle of links`);
@@ -67,16 +68,17 @@ export async function prepareAtomic(
 ): Promise<void> {
   const target = await realTarget(path);
   if (statOf(dirname(target))?.isDirectory() !== true) return;
-  const existing = await modeOf(target);
-  if (existing !== null) checkWritable(target, existing);
-  const mode = existing ?? newMode ?? 0o644;
-  await writeTemporary(port, temporaryOf(target), text, { mode, exact: existing !== null, fsync: false });
+  const existing = await existingAt(target);
+  if (existing !== null) checkWritable(target, existing.mode);
+  const mode = existing?.mode ?? newMode ?? 0o644;
+  await writeTemporary(port, temporaryOf(target), text, { mode, existing, fsync: false });
   prepared.set(temporaryOf(target), { sha256: sha256Of(text), mode });
 }
 
 /**
  * Replaces a file whole: temporary file beside it, fsync, rename, fsync of the folder. A link is followed, so that
- * files kept elsewhere by a dotfile manager stay links; an existing file keeps its mode.
+ * files kept elsewhere by a dotfile manager stay links; an existing file keeps its mode, and its
+ * owner where root replaces it.
  * @param options.mode permission bits of a new file, 0644 by default
  * @param options.settled false: the folder is not synced, so that a loss of power may bring the old file back, whole
  * @param options.readBack what was written is read again before it gets into place
@@ -97,15 +99,15 @@ export async function writeAtomic(
   } = {},
 ): Promise<void> {
   const target = await targetToWrite(path);
-  const existing = await modeOf(target);
-  if (existing !== null) checkWritable(target, existing);
+  const existing = await existingAt(target);
+  if (existing !== null) checkWritable(target, existing.mode);
   const temporary = options.temporary ?? temporaryOf(target);
   const fsync = options.fsync ?? true;
-  const mode = existing ?? options.mode ?? 0o644;
+  const mode = existing?.mode ?? options.mode ?? 0o644;
   const ready = options.prepared?.get(temporary);
   options.prepared?.delete(temporary);
   const isReady = ready?.mode === mode && ready.sha256 === sha256Of(bytes);
-  if (!isReady) await writeTemporary(port, temporary, bytes, { mode, exact: existing !== null, fsync });
+  if (!isReady) await writeTemporary(port, temporary, bytes, { mode, existing, fsync });
   const check = async (): Promise<void> => {
     if (isReady || options.readBack !== true || (await readBytes(temporary)).equals(Buffer.from(bytes))) return;
     throw new HaiveError('VERIFY_FAILED', `${path} does not read back as it was written`, {
@@ -144,39 +146,45 @@ export async function placePrepared(
   prepared: Prepared | undefined,
 ): Promise<boolean> {
   const target = await realTarget(path);
-  const existing = await modeOf(target);
-  if (existing !== null) checkWritable(target, existing);
+  const existing = await existingAt(target);
+  if (existing !== null) checkWritable(target, existing.mode);
   const temporary = temporaryOf(target);
   const ready = prepared?.get(temporary);
-  if (ready?.sha256 !== wanted.sha256 || ready.mode !== (existing ?? wanted.mode)) return false;
+  if (ready?.sha256 !== wanted.sha256 || ready.mode !== (existing?.mode ?? wanted.mode)) return false;
   prepared?.delete(temporary);
   await putInPlace(port, temporary, target, { settled: true });
   return true;
 }
 
-/** @param options.exact the process's umask may not take bits away: the file had them */
 async function writeTemporary(
   port: FilePort,
   temporary: string,
   bytes: Uint8Array | string,
-  { mode, exact, fsync }: { mode: number; exact: boolean; fsync: boolean },
+  { mode, existing, fsync }: { mode: number; existing: Existing | null; fsync: boolean },
 ): Promise<void> {
   try {
     await removeFile(port, temporary);
-    await port.writeFile(temporary, bytes, { mode, fsync });
-    if (exact) await port.chmod(temporary, mode);
+    await port.writeFile(temporary, bytes, { mode, fsync, owner: existing?.owner });
+    // The process's umask may not take bits away that the file had.
+    if (existing !== null) await port.chmod(temporary, mode);
   } catch (error) {
     await removeFile(port, temporary).catch(() => false);
     throw error;
   }
 }
 
-async function modeOf(path: string): Promise<number | null> {
+/** What is to be replaced: its permission bits, and whose it is. */
+interface Existing {
+  mode: number;
+  owner: Owner;
+}
+
+async function existingAt(path: string): Promise<Existing | null> {
   try {
     const there = fs.statSync(path, { throwIfNoEntry: false });
-    return there === undefined ? null : there.mode & 0o7777;
+    return there === undefined ? null : { mode: there.mode & 0o7777, owner: { uid: there.uid, gid: there.gid } };
   } catch (error) {
-    throw fileError(error, path);
+    throw fileError(error, path, 'read');
   }
 }
 
@@ -191,8 +199,8 @@ function checkWritable(path: string, mode: number): void {
  */
 export async function checkReplaceable(path: string): Promise<void> {
   const target = await targetToWrite(path);
-  const mode = await modeOf(target);
-  if (mode !== null) checkWritable(target, mode);
+  const existing = await existingAt(target);
+  if (existing !== null) checkWritable(target, existing.mode);
   let dir = dirname(target);
   for (;;) {
     try {

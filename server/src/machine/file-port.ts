@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { HaiveError } from '../domain/errors.ts';
 import { syncEach, syncOne } from './disk-sync.ts';
+import { makeFolder, type Owner, openToWrite } from './owner.ts';
 
 export interface WriteOptions {
   /** Permission bits of a new file. */
@@ -13,11 +14,13 @@ export interface WriteOptions {
   exclusive?: boolean;
   /** Behind what the file holds. */
   append?: boolean;
+  /** Whose a new file becomes where root makes it; the owner of the folder by default. */
+  owner?: Owner | undefined;
 }
 
 /** Every operation that changes the disk goes through here: the seam where tests count, stop and fail them. */
 export interface FilePort {
-  mkdir(path: string, options?: { recursive?: boolean; mode?: number }): Promise<void>;
+  mkdir(path: string, options?: { mode?: number }): Promise<void>;
   writeFile(path: string, bytes: Uint8Array | string, options?: WriteOptions): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
@@ -50,7 +53,8 @@ const AT_ONCE = 256 * 1024;
 const sync = promisify(fs.fsync);
 
 async function writeFile(path: string, bytes: Uint8Array | string, options: WriteOptions = {}): Promise<void> {
-  const file = fs.openSync(path, options.append ? 'a' : options.exclusive ? 'wx' : 'w', options.mode ?? 0o644);
+  const { mode = 0o644, owner } = options;
+  const file = openToWrite(path, options.append ? 'a' : options.exclusive ? 'wx' : 'w', { mode, owner });
   try {
     if (bytes.length <= AT_ONCE) fs.writeFileSync(file, bytes);
     else await promisify(fs.writeFile)(file, bytes);
@@ -62,12 +66,12 @@ async function writeFile(path: string, bytes: Uint8Array | string, options: Writ
 
 /**
  * The operations as the operating system does them; errors come as it gives them. Only what waits for the disk goes through
- * the thread pool.
+ * the thread pool. What root makes in a person's folder is the person's; of a link nobody asks whose it is.
  */
 export function realFilePort(): FilePort {
   return {
     async mkdir(path, options) {
-      fs.mkdirSync(path, options);
+      makeFolder(path, options);
     },
     writeFile,
     rename: async (from, to) => fs.renameSync(from, to),
@@ -91,8 +95,11 @@ export function errnoOf(error: unknown): string | undefined {
 /** These three are answers, not faults: callers decide by them. */
 const ANSWERS = new Set(['ENOENT', 'EEXIST', 'ENOTEMPTY']);
 
-/** A system error as one of ours: DISK_FULL, READ_ONLY or IO_ERROR. Anything else is returned as it is. */
-export function fileError(error: unknown, path: string): unknown {
+/**
+ * A system error as one of ours: DISK_FULL, READ_ONLY or IO_ERROR. Anything else is returned as it is.
+ * @param tried what was to be done with the path
+ */
+export function fileError(error: unknown, path: string, tried: 'read' | 'written' = 'written'): unknown {
   const errno = errnoOf(error);
   if (error instanceof HaiveError || errno === undefined || !/^E[A-Z0-9]+$/.test(errno)) return error;
   const details = { path, errno };
@@ -100,7 +107,7 @@ export function fileError(error: unknown, path: string): unknown {
     return new HaiveError('DISK_FULL', `No space left while writing ${path}`, { details, cause: error });
   }
   if (errno === 'EROFS' || errno === 'EACCES' || errno === 'EPERM') {
-    return new HaiveError('READ_ONLY', `${path} may not be written (${errno})`, { details, cause: error });
+    return new HaiveError('READ_ONLY', `${path} may not be ${tried} (${errno})`, { details, cause: error });
   }
   return new HaiveError('IO_ERROR', `${path}: ${errno}`, { details, cause: error });
 }
@@ -178,7 +185,7 @@ export function lookAt(path: string): fs.Stats | null {
     return fs.lstatSync(path, { throwIfNoEntry: false }) ?? null;
   } catch (error) {
     if (errnoOf(error) === 'ENOTDIR') return null;
-    throw fileError(error, path);
+    throw fileError(error, path, 'read');
   }
 }
 
@@ -200,7 +207,7 @@ export async function readFileOrNull(path: string): Promise<Buffer | null> {
     return lookAt(path) === null ? null : await readBytes(path);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return null;
-    throw fileError(error, path);
+    throw fileError(error, path, 'read');
   }
 }
 
@@ -212,7 +219,7 @@ export async function listDir(path: string): Promise<import('node:fs').Dirent[]>
     return entries.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return [];
-    throw fileError(error, path);
+    throw fileError(error, path, 'read');
   }
 }
 

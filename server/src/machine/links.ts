@@ -17,7 +17,7 @@ export async function whoseLink(m: Machine, path: string): Promise<'free' | 'our
     return target.startsWith(m.paths.versions + sep) ? 'ours' : 'theirs';
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return 'free';
-    throw fileError(error, path);
+    throw fileError(error, path, 'read');
   }
 }
 

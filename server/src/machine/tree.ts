@@ -72,6 +72,6 @@ async function look(absolute: string, path: string, isFile: boolean): Promise<Di
     if (stat.isSymbolicLink()) return { ...file, kind: 'link', sha256: sha256Of(`link ${readlinkSync(absolute)}`) };
     return { ...file, kind: 'other', sha256: '' };
   } catch (error) {
-    throw fileError(error, absolute);
+    throw fileError(error, absolute, 'read');
   }
 }
