@@ -80,6 +80,11 @@ export async function fetchPlan(
   return { plan, envelope, etag: answer.etag, notModified: false };
 }
 
+/** The groups and capabilities that the hub goes by, as far as this machine knows. @param plan the newest that it knows */
+export function inForce({ groups, capabilities }: Config, plan: Plan | null | undefined) {
+  return { groups: [...(plan?.groups ?? groups)], capabilities: [...(plan?.capabilities ?? capabilities)] };
+}
+
 type Place = NonNullable<Config['plan']>;
 
 /** Whether a plan comes before one that was followed. */
@@ -171,8 +176,8 @@ function checkPlan(ctx: ClientContext, envelope: Envelope): Plan {
 
 /** Whether everything that is read of a plan later is there: a signature says who wrote it, not that it is well-formed. */
 function hasForm(plan: Plan): boolean {
-  const { plugins, problems, revoked = [], revokedKeys = [], expiresAt } = plan;
-  const lists = [plugins, problems, revoked, revokedKeys].every(Array.isArray);
+  const { plugins, problems, groups = [], capabilities = [], revoked = [], revokedKeys = [], expiresAt } = plan;
+  const lists = [plugins, problems, groups, capabilities, revoked, revokedKeys].every(Array.isArray);
   return (
     lists &&
     typeof expiresAt === 'string' &&
@@ -180,7 +185,7 @@ function hasForm(plan: Plan): boolean {
     plugins.every((p) => p.dependencies.every((d) => hasTexts(d, 'name', 'range'))) &&
     problems.every((p) => hasTexts(p, 'name', 'code', 'message')) &&
     revoked.every((r) => hasTexts(r, 'name', 'version', 'digest')) &&
-    revokedKeys.every((key) => typeof key === 'string')
+    [...groups, ...capabilities, ...revokedKeys].every((text) => typeof text === 'string')
   );
 }
 

@@ -8,7 +8,7 @@ import { hubIsAway } from './hub-client.ts';
 import { isSwitch, whyNotSwitched } from './layout-wish.ts';
 import { lastRefusals } from './local-audit.ts';
 import { notInstalled } from './not-installed.ts';
-import { fetchPlan, followedPlan, isPinned } from './plan.ts';
+import { fetchPlan, followedPlan, inForce, isPinned } from './plan.ts';
 import { howToRejoin } from './rejoin.ts';
 
 /** `shown`: not installed, but shown by `hv dev`. */
@@ -134,10 +134,7 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
   const refusal = await whyNotSwitched(ctx, receipts);
   const broken = rows.some((row) => ['failed', 'missing', 'damaged', 'waiting'].includes(row.state));
   return {
-    machine:
-      config.machine === undefined
-        ? null
-        : { ...config.machine, groups: config.groups, capabilities: config.capabilities },
+    machine: config.machine === undefined ? null : { ...config.machine, ...inForce(config, plan) },
     hub,
     layout: isSwitch(receipts, layout) ? receipts.layout : layout,
     layout_wanted: layout,

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { HaiveError } from '../domain/errors.ts';
 import type { Plan, PlanEntry } from '../domain/plan.ts';
 import { getRecord } from '../machine/blob-store.ts';
@@ -14,7 +15,7 @@ import { alignConfinement } from './confining.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import { type HubClient, hubIsAway } from './hub-client.ts';
 import { noteSpooledFailures, notingFailure } from './local-audit.ts';
-import { fetchPlan, isOlder, keepPlan, type PlanAnswer } from './plan.ts';
+import { fetchPlan, inForce, isOlder, keepPlan, type PlanAnswer } from './plan.ts';
 import { regain } from './regain.ts';
 import { flushSpool } from './spool.ts';
 import { type Ahead, answerOf, askAhead } from './sync/ask-ahead.ts';
@@ -191,16 +192,20 @@ async function takeAway(m: Machine): Promise<SyncResult['revoked']> {
   return revoked.size === 0 ? [] : quarantine(m, revoked);
 }
 
-/** Keeps the plan's etag and place in time, once it was acted on. */
+/** Keeps the plan's etag and place in time, and what the hub says of this machine, once it was acted on. */
 async function remember(ctx: ClientContext, answer: PlanAnswer): Promise<void> {
-  if (answer.notModified) return;
-  await keepPlan(ctx, answer);
+  const { groups, capabilities } = ctx.config;
+  const said = inForce(ctx.config, answer.plan);
+  // What came with an earlier plan an older program has not kept.
+  const known = isDeepStrictEqual(said, { groups, capabilities });
+  if (answer.notModified && known) return;
+  if (!answer.notModified) await keepPlan(ctx, answer);
   ctx.config = await updateConfig(
     ctx.machine,
     (raw) => {
       // Another CLAUDE_CONFIG_DIR of this HOME has a lock of its own, and may have followed a newer one meanwhile.
-      if (!isOlder(answer.plan, raw.plan as Config['plan'])) raw.plan = placeOf(answer);
-      return raw;
+      if (isOlder(answer.plan, raw.plan as Config['plan'])) return raw;
+      return { ...raw, plan: placeOf(answer), ...(known ? {} : said) };
     },
     { settled: false },
   );

@@ -10,6 +10,7 @@ import type { Machine } from '../machine/machine.ts';
 import { rememberRevoked } from '../machine/quarantine.ts';
 import type { Receipts } from '../machine/receipts.ts';
 import type { ClientContext } from './context.ts';
+import { inForce } from './plan.ts';
 import { readPolicies } from './policy.ts';
 import type { Fetched } from './transfer/asking.ts';
 import { newestOf, noteNewest, operatorsOf, readTrust, writeTrust } from './trust.ts';
@@ -131,7 +132,7 @@ async function judgeOne(
     surface: await surfaceHere(ctx.machine, digest),
     before: here === undefined ? undefined : await surfaceHere(ctx.machine, here.digest),
     publishedAt: entry.publishedAt,
-    groups: ctx.config.groups,
+    groups: inForce(ctx.config, plan).groups,
     now: ctx.clock(),
     approval: signed.find((a) => a.urgent) ?? signed[0],
     signers: signed.length,

@@ -64,6 +64,9 @@ export interface Plan {
   expiresAt: string;
   plugins: PlanEntry[];
   problems: PlanProblem[];
+  /** What the hub goes by: an operator may have changed them since the machine joined. Absent from an older hub. */
+  groups?: readonly string[] | undefined;
+  capabilities?: readonly string[] | undefined;
   /** Everything that was ever revoked: a machine may still keep it for rollback. */
   revoked?: Revoked[] | undefined;
   /** Keys whose signatures count for nothing new. */

@@ -84,7 +84,17 @@ export function createPlans(hub: HubContext, gate: SeqGate): Plans {
         ...(revokedKeys.length > 0 ? { revokedKeys } : {}),
         ...(epochProof === undefined ? {} : { epochProof }),
       };
-      const content = { format: PLAN_FORMAT, hub: id, machine: facts.id, epoch, ...desired, ...said };
+      const { groups, capabilities } = facts;
+      const content = {
+        format: PLAN_FORMAT,
+        hub: id,
+        machine: facts.id,
+        epoch,
+        ...desired,
+        groups,
+        capabilities,
+        ...said,
+      };
       const etag = `"${createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 22)}"`;
       if (remembered.size >= MAX_REMEMBERED) remembered = new Map();
       const keys = entryKeys(desired.plugins).map(interned);
