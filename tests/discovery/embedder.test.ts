@@ -2,9 +2,12 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ENDPOINTS } from '../../server/src/contract/endpoints.ts';
 import { readHubConfig } from '../../server/src/hub/config.ts';
+import type { Call } from '../../server/src/hub/context.ts';
 import { closeDiscovery, discoveryOf } from '../../server/src/hub/discovery/discovery-of.ts';
 import { endpointEmbedder } from '../../server/src/hub/discovery/embedder.ts';
+import { recommend } from '../../server/src/hub/recommend/recommend.ts';
 import { operator, pack, reader, startTestHub, type TestHub } from '../contract/registry/test-hub.ts';
 import { CONCEPTS } from './concepts.ts';
 
@@ -124,6 +127,33 @@ describe('a hub with an embedder', () => {
     expect(kinds((await search('pastry')).results)).toEqual([2, 2, 2, 2]);
     // Words still count: the number is only in one.
     expect((await search('automobile number7')).results[0]?.name).toBe('plugin-7');
+  });
+
+  it('scores what only the meaning finds, lists nothing else, and says when nothing fits', async () => {
+    await search('x');
+    await settled();
+    const found = await t.call('search', { as: reader, body: { search_query: 'automobile', limit: 50 } });
+    expect(kinds(found.results)).toEqual([1, 1, 1, 1]);
+    expect(found.weak).toBe(false);
+    expect(found.results[0]?.score).toBeGreaterThan(0.9);
+    expect(found.results[0]?.reason).toBe('none of the words, but texts akin to them');
+    expect(await search('nonesuch')).toMatchObject({ results: [], weak: true, backend: 'endpoint' });
+    const body = ENDPOINTS.recommend.body.parse({ task: 'automobile', limit: 20 });
+    const advice = await recommend(t.hub, { principal: operator, params: {}, body } as unknown as Call<'recommend'>);
+    expect(advice).toMatchObject({ weak: false });
+    expect(kinds((advice as { recommendations: { name: string }[] }).recommendations)).toEqual([1, 1, 1, 1]);
+  });
+
+  it('is told nothing of what is not offered, which is found by its words alone', async () => {
+    await t.register(pack('hush', '1.0.0', { manifest: { description: 'Clandestine gearbox' } }));
+    await search('x');
+    await settled();
+    const all = { as: operator, body: { search_query: 'clandestine gearbox', limit: 50 } };
+    expect((await t.call('search', all)).results[0]?.name).toBe('hush');
+    await settled();
+    expect(asked.some(({ input }) => input.some((text) => text.includes('Clandestine')))).toBe(false);
+    const alike = await t.call('search', { as: operator, body: { search_query: 'automobile', limit: 50 } });
+    expect(kinds(alike.results)).toEqual([1, 1, 1, 1]);
   });
 
   it('asks only for what changed', async () => {

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Discovery } from '../../server/src/hub/discovery/discovery.ts';
 import { closeDiscovery, discoveryOf } from '../../server/src/hub/discovery/discovery-of.ts';
+import { searchedBy } from '../../server/src/hub/registry/list.ts';
 import { loadCatalogue } from '../../server/src/hub/registry/snapshot.ts';
 import { ENGINES } from '../contract/engines.ts';
 import { operator, pack, reader, startTestHub, type TestHub } from '../contract/registry/test-hub.ts';
@@ -110,17 +111,21 @@ describe.each(HUBS)('the search of a hub on $label', ({ engine, chroma }) => {
     await fresh.close();
   });
 
-  it('answers searches at once while many plugins are still being read', async () => {
+  it('answers searches at once while many plugins are still being read, offered ones and others', async () => {
+    const files = (i: number) => ({ files: { 'commands/go.md': `---\ndescription: hidden${i}\n---\n` } });
     for (let i = 0; i < 40; i++) {
-      await t.register(
-        pack(`many-${i}`, '1.0.0', { files: { 'commands/go.md': `---\ndescription: hidden${i}\n---\n` } }),
-      );
+      await publish(`many-${i}`, '1.0.0', files(i));
+      await t.register(pack(`more-${i}`, '1.0.0', files(i + 40)));
     }
     const catalogue = await loadCatalogue(t.hub.store);
     const discovery = new Discovery(t.hub.store, t.hub.log);
-    expect((await discovery.find(catalogue, { text: 'many-39', limit: 1 })).hits[0]?.name).toBe('many-39');
+    const searched = searchedBy(catalogue, operator, undefined);
+    const first = async (text: string) => (await discovery.find(catalogue, { text, limit: 1 }, searched)).hits[0]?.name;
+    expect(await first('many-39')).toBe('many-39');
+    expect(await first('more-39')).toBe('more-39');
     await discovery.settled();
-    expect((await discovery.find(catalogue, { text: 'hidden39', limit: 1 })).hits[0]?.name).toBe('many-39');
+    expect(await first('hidden39')).toBe('many-39');
+    expect(await first('hidden79')).toBe('more-39');
     await discovery.close();
   });
 });

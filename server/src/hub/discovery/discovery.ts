@@ -2,7 +2,7 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { toHaiveError } from '../../domain/errors.ts';
 import type { Store } from '../../storage/store.ts';
 import type { Log } from '../context.ts';
-import { headOf } from '../registry/choose-version.ts';
+import { offeredHead } from '../registry/choose-version.ts';
 import type { Catalogue, CatalogueVersion } from '../registry/snapshot.ts';
 import { BuiltInVectors } from './built-in-vectors.ts';
 import type { SearchDocument } from './document.ts';
@@ -12,6 +12,7 @@ import { ModelVectors } from './model-vectors.ts';
 import { SEARCH_RULES } from './rules.ts';
 import { runSliced } from './run-sliced.ts';
 import { type SearchAnswer, SearchIndex, type SearchRequest } from './search-index.ts';
+import { READ_AT_ONCE, SideIndexes } from './side-indexes.ts';
 import type { VectorIndex } from './vector-index.ts';
 
 export interface Found extends SearchAnswer {
@@ -19,6 +20,14 @@ export interface Found extends SearchAnswer {
   backend: 'embedded' | 'chroma' | Embedder['kind'];
   /** Why it was not the one that is configured. */
   note?: string;
+}
+
+/** What is searched. */
+export interface Searched {
+  /** All that is offered: known to everybody, and what the index that is kept in step holds. */
+  offered: boolean;
+  /** Versions beside that, none of an offered name: only those that the caller may see. */
+  beside: readonly CatalogueVersion[];
 }
 
 /** Vectors by name, all of the model that `id` names. */
@@ -38,8 +47,6 @@ export interface VectorService {
   close(): Promise<void>;
 }
 
-/** So many changed plugins are read before the search that found them changed; more are read behind it. */
-const READ_AT_ONCE = 16;
 /** Computing models takes at most one part in so many of the hub's time. */
 const REFIT_PAUSES = 10;
 const MAX_PAUSE_MS = 60_000;
@@ -47,7 +54,10 @@ const MAX_PAUSE_MS = 60_000;
 const FIRST_REST_MS = 1_000;
 const LAST_REST_MS = 60_000;
 
-/** Keeps a search index in step with the catalogue. Nothing in it is a truth: it is rebuilt from the registry at start. */
+/**
+ * Keeps a search index in step with what the catalogue offers, and nothing else: its words, scores and vectors tell nobody of
+ * what is not offered. Nothing in it is a truth: it is rebuilt from the registry at start.
+ */
 export class Discovery {
   readonly #store: Store;
   readonly #log: Log;
@@ -55,6 +65,7 @@ export class Discovery {
   readonly #index = new SearchIndex();
   readonly #vectors = new BuiltInVectors();
   readonly #model: ModelVectors | undefined;
+  readonly #sides: SideIndexes;
   /** Why the embedder is left alone, until when (on performance.now()'s clock), and how long the next time. */
   #rest: { why: string; until: number } | undefined;
   #restMs = FIRST_REST_MS;
@@ -75,14 +86,21 @@ export class Discovery {
     this.#log = log;
     this.#service = service;
     this.#model = embedder && new ModelVectors(embedder);
+    this.#sides = new SideIndexes(store, log, this.#closing.signal);
   }
 
   /** Searches the catalogue as it is given, with everything that was committed before it was loaded. */
-  async find(catalogue: Catalogue, request: Omit<SearchRequest, 'nearest'>): Promise<Found> {
+  async find(
+    catalogue: Catalogue,
+    request: Pick<SearchRequest, 'text' | 'keywords' | 'limit' | 'filter' | 'last'>,
+    { offered, beside }: Searched = { offered: true, beside: [] },
+  ): Promise<Found> {
     await this.follow(catalogue);
-    const { nearest, backend, note, denseWeight } = await this.#nearest(request.text, request.keywords ?? []);
-    const answer = this.#index.query({ ...request, nearest, ...(denseWeight === undefined ? {} : { denseWeight }) });
-    return { ...answer, backend, ...(note === undefined ? {} : { note }) };
+    const base = offered ? this.#index : undefined;
+    const index = base !== undefined && beside.length === 0 ? base : await this.#sides.of(beside, base);
+    if (base === undefined) return { ...index.query(request), backend: 'embedded' };
+    const { backend, note, ...near } = await this.#nearest(request.text, request.keywords ?? []);
+    return { ...index.query({ ...request, ...near }), backend, ...(note === undefined ? {} : { note }) };
   }
 
   /** Takes over what changed between the catalogue seen last and this one. */
@@ -96,6 +114,7 @@ export class Discovery {
   async settled(): Promise<void> {
     await this.#following;
     while (this.#background !== undefined) await this.#background;
+    await this.#sides.settled();
     await this.#service?.settled();
   }
 
@@ -103,6 +122,7 @@ export class Discovery {
     this.#closing.abort();
     clearTimeout(this.#retry);
     await this.#background;
+    await this.#sides.settled();
     await this.#model?.close();
     await this.#service?.close();
   }
@@ -119,8 +139,8 @@ export class Discovery {
     for (const [name, versions] of catalogue.plugins) {
       // An unchanged plugin keeps its list from one catalogue to the next.
       if (seen?.plugins.get(name) === versions) continue;
-      const head = headOf(versions);
-      if (head === undefined || head.status === 'deleted' || head.status === 'revoked') this.#drop(name);
+      const head = offeredHead(versions);
+      if (head === undefined) this.#drop(name);
       else if (this.#indexed.get(name)?.id !== head.id) {
         this.#put(head, documentOf(head));
         this.#unread.add(name);
@@ -232,6 +252,7 @@ export class Discovery {
       return await this.#lookUp(vector, this.#model, {
         backend: this.#model.kind,
         denseWeight: SEARCH_RULES.modelWeight,
+        noise: this.#model.noise,
       });
     } catch (thrown) {
       this.#leaveAlone(thrown);
@@ -251,11 +272,7 @@ export class Discovery {
     return { nearest, backend: 'embedded' };
   }
 
-  async #lookUp(
-    vector: Float32Array,
-    held: HeldVectors,
-    here: Pick<Nearest, 'backend' | 'denseWeight'>,
-  ): Promise<Nearest> {
+  async #lookUp(vector: Float32Array, held: HeldVectors, here: Omit<Nearest, 'nearest' | 'note'>): Promise<Nearest> {
     const count = SEARCH_RULES.denseCount;
     const answer = await this.#service?.nearest(vector, count, held.id);
     if (answer instanceof Map) return { ...here, nearest: answer, backend: 'chroma' };
@@ -268,5 +285,6 @@ interface Nearest {
   nearest: Map<string, number>;
   backend: Found['backend'];
   denseWeight?: number;
+  noise?: number;
   note?: string;
 }

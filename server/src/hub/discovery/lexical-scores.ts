@@ -4,6 +4,7 @@ import type { Clause } from './question.ts';
 export interface LexicalScores {
   /** By slot; 0 where no word matches. */
   scores: Float64Array;
+  /** The highest of those that pass. */
   best: number;
   /** What a document would score that holds every word of the question as strongly as can be. */
   ideal: number;
@@ -13,7 +14,11 @@ export interface LexicalScores {
  * Scores every document against the clauses: words by rarity and share, times the fourth root of the covered part of the
  * question (measured: it rewards answering all of it over repeating a part; two square roots cost a tenth of a power).
  */
-export function lexicalScores(index: LexicalIndex, clauses: readonly Clause[]): LexicalScores {
+export function lexicalScores(
+  index: LexicalIndex,
+  clauses: readonly Clause[],
+  passes: (slot: number) => boolean,
+): LexicalScores {
   const scores = new Float64Array(index.slots);
   const { covered, strongest, touched } = scratchFor(index.slots);
   let ideal = 0;
@@ -39,7 +44,7 @@ export function lexicalScores(index: LexicalIndex, clauses: readonly Clause[]): 
     covered[slot] = 0;
     const whole = share < 1 ? score * Math.sqrt(Math.sqrt(share)) : score;
     scores[slot] = whole;
-    if (whole > best) best = whole;
+    if (whole > best && passes(slot)) best = whole;
   }
   return { scores, best, ideal };
 }

@@ -1,5 +1,7 @@
+import { setImmediate } from 'node:timers/promises';
 import type { SearchDocument } from './document.ts';
 import type { Embedder } from './embedder.ts';
+import { NOISE_QUESTIONS } from './noise-questions.ts';
 import { VectorIndex } from './vector-index.ts';
 
 /** How long one call may take, in ms. */
@@ -17,6 +19,9 @@ export class ModelVectors {
   /** Names whose vector is missing or of an older text. */
   readonly #pending = new Set<string>();
   #vectors: VectorIndex | undefined;
+  /** The model's vectors of questions that nothing answers, and how near the nearest document is to the middle one of them. */
+  #unrelated: readonly Float32Array[] | undefined;
+  #noise = 0;
 
   constructor(embedder: Embedder) {
     this.#embedder = embedder;
@@ -35,14 +40,19 @@ export class ModelVectors {
     return this.#vectors;
   }
 
-  /** Whether documents wait for their vectors. */
+  /** The cosine that says nothing: so near is the nearest plugin to a question that none answers. */
+  get noise(): number {
+    return this.#noise;
+  }
+
+  /** Whether something waits for its vectors. */
   get due(): boolean {
-    return this.#pending.size > 0;
+    return this.#pending.size > 0 || (this.#vectors !== undefined && this.#unrelated === undefined);
   }
 
   /** Whether so few vectors are missing that the others may serve. */
   get ready(): boolean {
-    return this.#vectors !== undefined && this.#pending.size * 10 <= this.#texts.size;
+    return this.#unrelated !== undefined && this.#pending.size * 10 <= this.#texts.size;
   }
 
   put(document: SearchDocument): void {
@@ -73,6 +83,29 @@ export class ModelVectors {
         this.#pending.delete(name);
       });
     }
+    await this.#measureNoise(signal);
+  }
+
+  async #measureNoise(signal: AbortSignal): Promise<void> {
+    if (signal.aborted || this.#vectors === undefined) return;
+    this.#unrelated ??= await this.#embedUnrelated(signal);
+    const nearest: number[] = [];
+    for (const vector of this.#unrelated) {
+      for (const cosine of this.#vectors.nearest(vector, 1).values()) nearest.push(cosine);
+      await setImmediate();
+    }
+    nearest.sort((a, b) => a - b);
+    // Of a registry for roses, half of these are about other things.
+    this.#noise = nearest[nearest.length >> 1] ?? 0;
+  }
+
+  async #embedUnrelated(signal: AbortSignal): Promise<Float32Array[]> {
+    const vectors: Float32Array[] = [];
+    while (vectors.length < NOISE_QUESTIONS.length) {
+      const texts = NOISE_QUESTIONS.slice(vectors.length, vectors.length + this.#embedder.batch);
+      vectors.push(...(await this.#embedder.embed(texts, { timeoutMs: BATCH_MS, signal, as: 'question' })));
+    }
+    return vectors;
   }
 
   async close(): Promise<void> {

@@ -20,6 +20,15 @@ export class Postings {
     return entry === undefined ? 0 : typeof entry === 'number' ? 1 : (entry[0] as number);
   }
 
+  /** Whether the term is held by a slot that passes. */
+  some(term: string, passes: (slot: number) => boolean): boolean {
+    const entry = this.#terms.get(term);
+    if (entry === undefined) return false;
+    if (typeof entry === 'number') return passes(entry >>> SLOT_SHIFT);
+    for (let i = 1; i < entry.length; i++) if (passes((entry[i] as number) >>> SLOT_SHIFT)) return true;
+    return false;
+  }
+
   /** `counts` by field; the document must not hold the term yet. */
   add(term: string, slot: number, counts: readonly number[]): void {
     const added: number[] = [];

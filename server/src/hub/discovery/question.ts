@@ -31,13 +31,21 @@ const MAX_VARIANTS = 8;
 /** A question of 2,000 characters is cut here, so that it cannot keep the hub busy. */
 const MAX_CLAUSES = 100;
 
-/** Reads a question and the caller's keywords into clauses against what the index knows. */
+/**
+ * Reads a question and the caller's keywords into clauses against what the index knows; of words, only against what documents
+ * that pass hold: one that is filtered away and spells a word as the question does must not end the look for others.
+ */
 export function readQuestion(
   index: LexicalIndex,
   text: string,
   keywords: readonly string[],
   rules: QuestionRules,
+  passes?: (name: string) => boolean,
 ): Clause[] {
+  const known: Known = {
+    index,
+    holds: (term) => (passes === undefined ? index.documentsWith(term) > 0 : index.holds(term, passes)),
+  };
   const clauses = new Map<string, Clause>();
   const add = (clause: Clause) => {
     // A word that is asked for twice counts once, with the higher weight.
@@ -46,8 +54,8 @@ export function readQuestion(
     if (known !== undefined) known.weight = Math.max(known.weight, clause.weight);
     else if (clauses.size < MAX_CLAUSES) clauses.set(key, clause);
   };
-  addWords(index, words(text), 1, rules, add);
-  for (const keyword of keywords) addWords(index, words(keyword), rules.keywordWeight, rules, add);
+  addWords(known, words(text), 1, rules, add);
+  for (const keyword of keywords) addWords(known, words(keyword), rules.keywordWeight, rules, add);
   return [...clauses.values()];
 }
 
@@ -63,8 +71,14 @@ export function questionBag(clauses: readonly Clause[]): Bag {
   return bag;
 }
 
+/** The index, and whether a document that passes holds a term. */
+interface Known {
+  index: LexicalIndex;
+  holds(term: string): boolean;
+}
+
 function addWords(
-  index: LexicalIndex,
+  known: Known,
   all: readonly Word[],
   weight: number,
   rules: QuestionRules,
@@ -73,44 +87,46 @@ function addWords(
   // A question of stop words alone is still a question.
   const kept = all.some((w) => !w.stop) ? all.filter((w) => !w.stop) : all;
   kept.forEach((word, i) => {
-    add({ text: word.text, terms: variants(index, word, rules), weight, pair: false });
+    add({ text: word.text, terms: variants(known, word, rules), weight, pair: false });
     const next = kept[i + 1];
     if (next === undefined) return;
     const together = pairTerm(word.term, next.term);
-    if (index.documentsWith(together) > 0) {
+    if (known.holds(together)) {
       const terms = [{ term: together, factor: 1 }];
       add({ text: `${word.text} ${next.text}`, terms, weight: weight * rules.pairWeight, pair: true });
     }
     const [one] = compounds([word, { ...next, glued: true }]);
-    if (one !== undefined && index.documentsWith(one) > 0) {
+    if (one !== undefined && known.holds(one)) {
       const terms = [{ term: one, factor: next.glued ? 1 : rules.joinedFactor }];
       add({ text: `${word.text}${next.text}`, terms, weight, pair: true });
     }
   });
 }
 
-function variants(index: LexicalIndex, word: Word, rules: QuestionRules): Clause['terms'] {
-  if (index.documentsWith(word.term) > 0) return [{ term: word.term, factor: 1 }];
-  const split = splitInTwo(index, word.text);
+function variants({ index, holds }: Known, word: Word, rules: QuestionRules): Clause['terms'] {
+  if (holds(word.term)) return [{ term: word.term, factor: 1 }];
+  const split = splitInTwo(holds, word.text);
   if (split !== undefined) return [{ term: split, factor: 1 }];
-  const begun = index.vocabulary
+  const begun = index
     .startingWith(word.text)
+    .filter(holds)
     .slice(0, MAX_VARIANTS)
     .map((term) => ({ term, factor: rules.prefixFactor }));
-  const near = index.vocabulary
+  const near = index
     .near(word.term)
+    .filter(({ term }) => holds(term))
     .slice(0, MAX_VARIANTS)
     .map(({ term, errors }) => ({ term, factor: rules.typoFactor ** errors }));
   return [...begun, ...near].sort((a, b) => b.factor - a.factor);
 }
 
 /** `loadtesting`, where the registry knows `load testing`: the pair, when both stand side by side somewhere. */
-function splitInTwo(index: LexicalIndex, text: string): string | undefined {
+function splitInTwo(holds: Known['holds'], text: string): string | undefined {
   for (let cut = 3; cut <= text.length - 3; cut++) {
     const [a, b] = words(`${text.slice(0, cut)} ${text.slice(cut)}`);
     if (a === undefined || b === undefined) continue;
     const pair = pairTerm(a.term, b.term);
-    if (index.documentsWith(pair) > 0) return pair;
+    if (holds(pair)) return pair;
   }
   return undefined;
 }

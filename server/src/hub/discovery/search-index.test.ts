@@ -155,6 +155,97 @@ describe('one question after another', () => {
   });
 });
 
+describe('an index beside another', () => {
+  const [own, others] = [REGISTRY.slice(0, 3), REGISTRY.slice(3)];
+  const questions = [
+    'kuberntes workload',
+    'slow queries',
+    'clusters',
+    'finger',
+    'loadtesting',
+    'data base',
+    'Load Tester',
+  ];
+
+  it('answers as one that holds the documents of both, also after changes in either', () => {
+    const base = filled([...others, plugin('late', 'x')]);
+    const index = new SearchIndex(base);
+    for (const document of own) index.upsert(document);
+    const same = () => {
+      for (const text of questions) {
+        expect(index.query({ text, limit: 9 }), text).toEqual(both.query({ text, limit: 9 }));
+      }
+    };
+    const both = filled([...others, plugin('late', 'x'), ...own]);
+    same();
+    for (const one of [base, both]) {
+      one.remove('late');
+      one.upsert(plugin('new', 'Finds slow clusters'));
+      one.upsert(plugin('newer', 'Loads data'));
+    }
+    same();
+    for (const one of [index, both]) one.remove('kubernetes');
+    same();
+  });
+
+  it('is unknown to the other', () => {
+    const base = filled(others);
+    new SearchIndex(base).upsert(plugin('secret', 'Finds slow flamingos'));
+    for (const text of [...questions, 'flamingo', 'secret']) {
+      expect(base.query({ text, limit: 9 })).toEqual(filled(others).query({ text, limit: 9 }));
+    }
+  });
+
+  it('answers a name that is in both from its own', () => {
+    const index = new SearchIndex(filled([plugin('twice', 'old text')]));
+    index.upsert(plugin('twice', 'new text'));
+    expect(index.query({ text: 'text', limit: 9 }).hits).toHaveLength(1);
+    expect(index.query({ text: 'old', limit: 9 }).hits).toEqual([]);
+  });
+});
+
+describe('the meaning alone', () => {
+  const index = filled();
+  const nearest = new Map([
+    ['log-reader', 0.7],
+    ['load-tester', 0.68],
+    ['c-sharp-helper', 0.55],
+    ['kubernetes', 0.4],
+  ]);
+  const asked = { text: 'xyzzyplugh', limit: 9, nearest, denseWeight: 0.6 };
+
+  it('scores by the cosine beyond what says nothing, and leaves out what is far behind', () => {
+    const { hits, weak } = index.query({ ...asked, noise: 0.5 });
+    expect(hits.map((h) => [h.name, h.score])).toEqual([
+      ['log-reader', 0.4],
+      ['load-tester', 0.36],
+    ]);
+    expect(weak).toBe(false);
+  });
+
+  it('says that nothing fits where the nearest is about as near as to any question', () => {
+    expect(index.query({ ...asked, noise: 0.66 })).toMatchObject({ hits: [{ score: 0.118 }, {}], weak: true });
+    expect(index.query({ ...asked, noise: 0.7 })).toEqual({ hits: [], weak: true });
+    expect(index.query({ ...asked, noise: 1 })).toEqual({ hits: [], weak: true });
+  });
+
+  it('is judged by what the filter lets through', () => {
+    const filter = (name: string) => name.startsWith('c');
+    expect(index.query({ ...asked, noise: 0.5, filter })).toMatchObject({
+      hits: [{ name: 'c-sharp-helper', score: 0.1 }],
+      weak: true,
+    });
+  });
+
+  it('comes before a stray word, and behind words that fit', () => {
+    const stray = { ...asked, text: 'which dinosaurs roamed glaciers before Antarctica hook', noise: 0.5 };
+    const { hits, weak } = index.query(stray);
+    expect(hits[0]).toMatchObject({ name: 'log-reader', score: 0.4 });
+    expect([hits.at(-1)?.name, weak]).toEqual(['precommit-guard', false]);
+    expect(index.query({ ...asked, text: 'slow queries', noise: 0.5 }).hits[0]?.name).toBe('database-tuner');
+  });
+});
+
 describe('nothing fits well', () => {
   it('is said of a question that shares a stray word', () => {
     expect(

@@ -22,6 +22,8 @@ export interface SearchRequest {
   nearest?: ReadonlyMap<string, number>;
   /** How much they count; the rules' `denseWeight` when absent. */
   denseWeight?: number;
+  /** The cosine that says nothing. Where it is given a cosine beyond it speaks for a plugin also where no word does. */
+  noise?: number | undefined;
 }
 
 export interface SearchHit {
@@ -45,12 +47,13 @@ export class SearchIndex {
   readonly #lexical: LexicalIndex;
   readonly #documents = new Map<string, SearchDocument>();
   readonly #byName = new Map<string, string>();
-  /** What was asked last, read against the index as it is. */
-  #last: { key: string; clauses: Clause[] } | undefined;
+  readonly #base: SearchIndex | undefined;
 
-  constructor(rules: SearchRules = SEARCH_RULES) {
+  /** @param base whose documents are searched as well; it knows nothing of those in here */
+  constructor(base?: SearchIndex, rules: SearchRules = SEARCH_RULES) {
     this.#rules = rules;
-    this.#lexical = new LexicalIndex(rules);
+    this.#base = base;
+    this.#lexical = base === undefined ? new LexicalIndex(rules) : new LexicalIndex(rules, base.#lexical);
   }
 
   get size(): number {
@@ -60,7 +63,6 @@ export class SearchIndex {
   /** Adds the document, or replaces the one of its name; answers its words for vectors. */
   upsert(document: SearchDocument): Bag {
     this.remove(document.name);
-    this.#last = undefined;
     const analysis = analyse(document);
     this.#lexical.upsert(analysis);
     this.#documents.set(document.name, document);
@@ -71,7 +73,6 @@ export class SearchIndex {
   /** False when there is no document of this name. */
   remove(name: string): boolean {
     if (!this.#documents.delete(name)) return false;
-    this.#last = undefined;
     this.#lexical.remove(name);
     if (this.#byName.get(spoken(name)) === name) this.#byName.delete(spoken(name));
     return true;
@@ -83,42 +84,51 @@ export class SearchIndex {
   }
 
   query(request: SearchRequest): SearchAnswer {
-    const { text, keywords = [], limit, filter, last, nearest = new Map() } = request;
-    const clauses = this.#read(text, keywords);
+    const { text, keywords = [], limit, filter = () => true, last } = request;
+    const clauses = this.#read(text, keywords, request.filter);
     const { weakBelow } = this.#rules;
     const { denseWeight = this.#rules.denseWeight } = request;
-    const { scores, best, ideal } = lexicalScores(this.#lexical, clauses);
-    const dense = this.#dense(nearest, denseWeight);
+    const nearest = [...(request.nearest ?? [])].filter(([name]) => this.#documentOf(name) && filter(name));
+    const { scores, best, ideal } = lexicalScores(this.#lexical, clauses, (slot) => {
+      const name = this.#lexical.nameAt(slot);
+      return name !== undefined && filter(name);
+    });
     const exact = this.#exact(text);
     const strength = ideal === 0 ? 0 : Math.min(1, best / ideal);
-    const scale = strength / (1 + (nearest.size > 0 ? denseWeight : 0));
+    const scale = strength / (1 + (nearest.length > 0 ? denseWeight : 0));
+    const meaning = meaningOf(nearest, request.noise);
+    const clearest = Math.max(0, ...meaning.values());
+    // Words that fit badly must not hide what the meaning finds.
+    const trust = strength < weakBelow && clearest >= weakBelow ? strength / weakBelow : 1;
+    const dense = this.#dense(nearest, denseWeight);
     const top = new TopList(limit);
     for (let slot = 0; slot < scores.length; slot++) {
-      const mixed = (best === 0 ? 0 : (scores[slot] as number) / best) + (dense?.[slot] ?? 0);
-      const fits = (scores[slot] as number) > 0 || mixed >= PADDING;
-      const name = fits ? this.#lexical.nameAt(slot) : undefined;
-      if (name === undefined || name === exact || !top.takes(mixed)) continue;
-      if (filter?.(name) === false) continue;
+      const words = best === 0 ? 0 : (scores[slot] as number) / best;
+      const near = dense?.[slot] ?? 0;
+      if (words === 0 && near === 0) continue;
+      const mixed = trust * words + near;
+      if (!top.takes(mixed)) continue;
+      const name = this.#lexical.nameAt(slot);
+      if (name === undefined || name === exact) continue;
+      if (words === 0 && (request.noise === undefined ? mixed < PADDING : !meaning.has(name))) continue;
+      if (!filter(name)) continue;
       top.add(name, mixed, last?.(name) === true);
     }
-    const hits = this.#explained(top.sorted(), scale, clauses);
-    const named = exact !== undefined && filter?.(exact) !== false;
+    const hits = this.#explained(top.sorted(), clauses, (name, mixed) =>
+      Math.max(mixed * scale, meaning.get(name) ?? 0),
+    );
+    const named = exact !== undefined && filter(exact);
     if (named) hits.unshift({ name: exact, score: 1, reason: 'the name itself' });
-    return { hits: hits.slice(0, limit), weak: !named && strength < weakBelow };
+    return { hits: hits.slice(0, limit), weak: !named && Math.max(strength, clearest) < weakBelow };
   }
 
-  #read(text: string, keywords: readonly string[]): Clause[] {
-    const key = [text, ...keywords].join('\n');
-    // The same question is read for its vectors and then for its words.
-    if (this.#last?.key !== key) {
-      this.#last = { key, clauses: readQuestion(this.#lexical, text, keywords, this.#rules) };
-    }
-    return this.#last.clauses;
+  #read(text: string, keywords: readonly string[], filter?: SearchRequest['filter']): Clause[] {
+    return readQuestion(this.#lexical, text, keywords, this.#rules, filter);
   }
 
   /** What nearness adds, by slot: the nearest gets the full weight. */
-  #dense(nearest: ReadonlyMap<string, number>, weight: number): Float64Array | undefined {
-    const most = Math.max(0, ...nearest.values());
+  #dense(nearest: readonly [string, number][], weight: number): Float64Array | undefined {
+    const most = Math.max(0, ...nearest.map(([, cosine]) => cosine));
     if (most === 0) return undefined;
     const dense = new Float64Array(this.#lexical.slots);
     for (const [name, cosine] of nearest) {
@@ -130,13 +140,23 @@ export class SearchIndex {
 
   #exact(text: string): string | undefined {
     const bare = text.trim().replace(/@[^@\s]*$/, '');
-    return this.#documents.has(bare) ? bare : this.#byName.get(spoken(bare));
+    return this.#documentOf(bare) === undefined ? this.#named(spoken(bare)) : bare;
+  }
+
+  #documentOf(name: string): SearchDocument | undefined {
+    const own = this.#documents.get(name);
+    return own !== undefined || this.#base === undefined ? own : this.#base.#documentOf(name);
+  }
+
+  #named(said: string): string | undefined {
+    const own = this.#byName.get(said);
+    return own !== undefined || this.#base === undefined ? own : this.#base.#named(said);
   }
 
   #explained(
     ranked: readonly { name: string; value: number }[],
-    scale: number,
     clauses: readonly Clause[],
+    scoreOf: (name: string, value: number) => number,
   ): SearchHit[] {
     const slots = ranked.map(({ name }) => this.#lexical.slotOf(name) as number);
     const masks = this.#lexical.fieldsHolding(
@@ -145,14 +165,24 @@ export class SearchIndex {
     );
     return ranked.map(({ name, value }, i) => {
       const found = clauses.map((clause, c) => ({ clause, fields: masks[c]?.[i] ?? 0 }));
-      const reason = reasonFor(this.#documents.get(name) as SearchDocument, found);
-      return { name, score: toThousandths(Math.min(1, value * scale)), reason };
+      const reason = reasonFor(this.#documentOf(name) as SearchDocument, found);
+      return { name, score: toThousandths(Math.min(1, scoreOf(name, value))), reason };
     });
   }
 }
 
 /** Without a word of the question, a hit below this share of the best one is padding. */
 const PADDING = 0.05;
+/** The same where the meaning alone is asked: what is less than half as clear as the clearest. */
+const CLEAR = 0.5;
+
+/** How much each cosine says: 0 for what says nothing, 1 for the same text. Only what is clear beside the clearest. */
+function meaningOf(nearest: readonly [string, number][], noise: number | undefined): Map<string, number> {
+  if (noise === undefined || noise >= 1) return new Map();
+  const said = nearest.map(([name, cosine]): [string, number] => [name, toThousandths((cosine - noise) / (1 - noise))]);
+  const least = CLEAR * Math.max(0, ...said.map(([, share]) => share));
+  return new Map(said.filter(([, share]) => share > 0 && share >= least));
+}
 
 /** Backends differ in the last digits. */
 function toThousandths(value: number): number {

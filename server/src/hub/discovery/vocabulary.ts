@@ -35,11 +35,11 @@ export class Vocabulary {
   }
 
   /** Known words within one typing error of `term` (two from eight letters on), nearest first; none below four letters. */
-  near(term: string): { term: string; errors: number }[] {
+  near(term: string): Mistyped[] {
     if (term.length < 4) return [];
     const limit = term.length < 8 ? 1 : 2;
     const mask = lettersOf(term);
-    const found: { term: string; errors: number }[] = [];
+    const found: Mistyped[] = [];
     for (let length = term.length - limit; length <= term.length + limit; length++) {
       const bucket = this.#byLength.get(length);
       if (bucket === undefined) continue;
@@ -51,7 +51,7 @@ export class Vocabulary {
         if (errors <= limit) found.push({ term: bucket.terms[i] as string, errors });
       }
     }
-    return found.sort((a, b) => a.errors - b.errors || (a.term < b.term ? -1 : 1));
+    return found.sort(nearestFirst);
   }
 
   /** Known words that begin with `prefix`, shortest first; none below three letters. */
@@ -61,8 +61,21 @@ export class Vocabulary {
     for (const term of this.#byStart.get(prefix.slice(0, START)) ?? []) {
       if (term.length > prefix.length && term.startsWith(prefix)) found.push(term);
     }
-    return found.sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
+    return found.sort(shortestFirst);
   }
+}
+
+export interface Mistyped {
+  term: string;
+  errors: number;
+}
+
+export function nearestFirst(a: Mistyped, b: Mistyped): number {
+  return a.errors - b.errors || (a.term < b.term ? -1 : 1);
+}
+
+export function shortestFirst(a: string, b: string): number {
+  return a.length - b.length || (a < b ? -1 : 1);
 }
 
 /** Letters that a prefix has at least. */

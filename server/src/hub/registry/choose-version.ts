@@ -32,6 +32,16 @@ export function headOf(versions: readonly CatalogueVersion[]): CatalogueVersion 
   return undefined;
 }
 
+/** Offered now, and so known to everybody. */
+export function isOffered({ status, publishedAt }: Pick<CatalogueVersion, 'status' | 'publishedAt'>): boolean {
+  return Boolean(publishedAt) && (status === 'published' || status === 'deprecated');
+}
+
+/** The version that stands for a plugin to everybody; undefined where none is offered. */
+export function offeredHead(versions: readonly CatalogueVersion[]): CatalogueVersion | undefined {
+  return headOf(versions.filter(isOffered));
+}
+
 /**
  * All versions of a name that `visible` lets through, highest first.
  * @throws HaiveError PLUGIN_NOT_FOUND

@@ -4,9 +4,10 @@ import { HaiveError } from '../../domain/errors.ts';
 import { installationCounts } from '../../storage/installation-counts.ts';
 import { installedNames } from '../../storage/installation-queries.ts';
 import type { HubContext, Principal, UseCase } from '../context.ts';
+import type { Searched } from '../discovery/discovery.ts';
 import { discoveryOf } from '../discovery/discovery-of.ts';
 import { maySee } from './access.ts';
-import { headOf } from './choose-version.ts';
+import { headOf, isOffered } from './choose-version.ts';
 import { type Catalogue, type CatalogueVersion, loadCatalogue } from './snapshot.ts';
 import { toSummary } from './summary.ts';
 
@@ -32,12 +33,13 @@ export const list: UseCase<'list'> = async (hub, call) => {
     const byName = new Map(heads.map((v) => [v.name, v]));
     // Scores change with the registry, so a page of a ranking is found by its place.
     const from = placeOf(query.after);
-    const { hits } = await discoveryOf(hub).find(catalogue, {
+    const asked = {
       text: query.search_query,
       limit: from + query.limit + 1,
-      filter: (name) => byName.has(name),
-      last: (name) => byName.get(name)?.status === 'deprecated',
-    });
+      filter: (name: string) => byName.has(name),
+      last: (name: string) => byName.get(name)?.status === 'deprecated',
+    };
+    const { hits } = await discoveryOf(hub).find(catalogue, asked, searchedBy(catalogue, principal, query.status));
     const ranked = hits.flatMap((hit) => byName.get(hit.name) ?? []);
     page = ranked.slice(from, from + query.limit);
     next = from + page.length < ranked.length ? String(from + page.length) : null;
@@ -80,6 +82,16 @@ export function visibleHeads(catalogue: Catalogue, principal: Principal, filters
   const head = listedHead(catalogue, principal, filters);
   const heads = [...catalogue.plugins.keys()].flatMap((name) => head(name) ?? []);
   return heads.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}
+
+/** The versions whose texts this caller's search goes through: those that listedHead answers without other filters. */
+export function searchedBy(catalogue: Catalogue, principal: Principal, status: Filters['status']): Searched {
+  // Of what is offered those that are published stand for their names, so the filter leaves just them.
+  if (status === 'published') return { offered: true, beside: [] };
+  const head = listedHead(catalogue, principal, { status });
+  const offered = status === undefined;
+  const others = [...catalogue.plugins].filter(([, versions]) => !offered || !versions.some(isOffered));
+  return { offered, beside: others.flatMap(([name]) => head(name) ?? []) };
 }
 
 /** Lists show what is offered, and to those concerned what is registered; other statuses only where they are asked for. */

@@ -1,7 +1,7 @@
 import { installedNames } from '../../storage/installation-queries.ts';
 import type { UseCase } from '../context.ts';
 import { discoveryOf } from '../discovery/discovery-of.ts';
-import { listedHead, summaries } from './list.ts';
+import { listedHead, searchedBy, summaries } from './list.ts';
 import { type CatalogueVersion, loadCatalogue } from './snapshot.ts';
 
 /** Plugins by words, best first; deprecated ones come last. */
@@ -10,13 +10,15 @@ export const search: UseCase<'search'> = async (hub, call) => {
   const catalogue = await loadCatalogue(hub.store);
   const head = listedHead(catalogue, principal, body);
   const installed = body.installed_only ? await installedNames(hub.store.read, principal.machineId) : undefined;
-  const { hits, weak, backend, note } = await discoveryOf(hub).find(catalogue, {
+  const asked = {
     text: body.search_query,
     keywords: body.keywords,
     limit: body.limit,
-    filter: (name) => installed?.has(name) !== false && head(name) !== undefined,
-    last: (name) => head(name)?.status === 'deprecated',
-  });
+    filter: (name: string) => installed?.has(name) !== false && head(name) !== undefined,
+    last: (name: string) => head(name)?.status === 'deprecated',
+  };
+  const searched = searchedBy(catalogue, principal, body.status);
+  const { hits, weak, backend, note } = await discoveryOf(hub).find(catalogue, asked, searched);
   const shown = await summaries(
     hub,
     hits.map((hit) => head(hit.name) as CatalogueVersion),

@@ -43,6 +43,7 @@ export const FAILED = 'tests/machine/failed-attempts.test.ts';
 export const TLS = 'tests/cli/tls-required.test.ts';
 export const AUDITED = 'tests/security/audit-complete.test.ts';
 export const RIGHTS = 'tests/hub/rights.test.ts';
+export const FOUND = 'tests/discovery/search-rights.test.ts';
 export const PUBLISH = 'tests/contract/registry/publish.test.ts';
 export const USAGE = 'tests/discovery/usage-of-hub.test.ts';
 export const OLD_PLAN = 'tests/distribution/old-plan.test.ts';

@@ -1,4 +1,4 @@
-import { ATTACKS, type Guard, HUB, of, PUBLISH, RIGHTS, UNITS, WIRE } from './guard.ts';
+import { ATTACKS, FOUND, type Guard, HUB, of, PUBLISH, RIGHTS, UNITS, WIRE } from './guard.ts';
 
 export const IN_HUB_REGISTRY: readonly Guard[] = [
   ...of(
@@ -95,6 +95,26 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
       "if (now.status !== 'revoked') await setPluginStatus",
       'await setPluginStatus',
     ],
+  ]),
+  ...of('hub/registry/choose-version.ts', FOUND, [
+    [
+      'a search by everybody in what is not offered',
+      'return headOf(versions.filter(isOffered));',
+      'return headOf(versions);',
+    ],
+  ]),
+  ...of('hub/registry/list.ts', FOUND, [
+    ['a search in what is somebody else’s', 'if (!maySee(principal, version)) return false;'],
+  ]),
+  ...of('hub/discovery/lexical-scores.ts', FOUND, [
+    [
+      'what fits told of what is kept out',
+      'if (whole > best && passes(slot)) best = whole;',
+      'if (whole > best) best = whole;',
+    ],
+  ]),
+  ...of('hub/discovery/question.ts', FOUND, [
+    ['a word told of what is kept out', 'passes === undefined ? ', 'passes !== null ? '],
   ]),
   ...of('hub/registry/choose-version.ts', PUBLISH, [
     ['an operator who publishes unseen what another registered', ' && hasRegistered(principal, last)'],
