@@ -4,8 +4,9 @@ import * as z from 'zod';
 import { UseCount } from '../contract/usage-endpoints.ts';
 import { type Counted, type Use, useKey } from '../domain/use.ts';
 import { writeAtomic } from './atomic-file.ts';
-import { errnoOf, listDir, makeDir, makeDirs, readFileOrNull, removeFile } from './file-port.ts';
+import { errnoOf, listDir, makeDirs, readFileOrNull, removeFile } from './file-port.ts';
 import type { Machine } from './machine.ts';
+import { makeDir } from './make-dirs.ts';
 import { livenessOf, ownIdentity } from './process-identity.ts';
 
 /**
