@@ -1,5 +1,6 @@
+import { type Component, componentsOf } from './components.ts';
 import { HaiveError } from './errors.ts';
-import { classifier, MANIFEST_PATH } from './file-types.ts';
+import { MANIFEST_PATH } from './file-types.ts';
 import { parseFrontMatter } from './front-matter.ts';
 import type { SourceFile } from './package.ts';
 import { readJson } from './read-json.ts';
@@ -29,27 +30,23 @@ const HEAD = 1024 * 1024;
 export function contextCost(files: readonly SourceFile[]): ContextCost {
   const manifest = readJson(files.find((f) => f.path === MANIFEST_PATH)?.bytes) ?? {};
   const plugin = typeof manifest.name === 'string' ? manifest.name : '';
-  const typeOf = classifier(manifest);
-  const components: ComponentCost[] = [];
-  for (const { path, bytes } of files) {
-    const kind = typeOf(path);
-    if (kind !== 'command' && kind !== 'agent' && kind !== 'skill') continue;
-    if (!path.endsWith(kind === 'skill' ? '/SKILL.md' : '.md')) continue;
-    const { name, description, body, hidden } = read(path, bytes.subarray(0, HEAD).toString('utf8'), kind);
+  const byPath = new Map(files.map(({ path, bytes }) => [path, bytes]));
+  const components = componentsOf(manifest, [...byPath.keys()]).map((component): ComponentCost => {
+    const text = byPath.get(component.file)?.subarray(0, HEAD).toString('utf8') ?? '';
+    const { name, description, body, hidden } = read(component, text, plugin);
     const always = hidden ? 0 : tokens(`${plugin}:${name}: ${description}`);
-    components.push({ kind, file: path, name, always, onUse: tokens(body) });
-  }
+    return { kind: component.kind, file: component.file, name, always, onUse: tokens(body) };
+  });
   components.sort((a, b) => b.always + b.onUse - a.always - a.onUse || (a.file < b.file ? -1 : 1));
   const sum = (key: 'always' | 'onUse') => components.reduce((total, c) => total + c[key], 0);
   return { always: sum('always'), onUse: sum('onUse'), components };
 }
 
-function read(path: string, text: string, kind: string) {
-  const segments = path.split('/');
-  const byPlace = kind === 'skill' ? (segments.at(-2) ?? '') : (segments.at(-1) ?? '').replace(/\.md$/, '');
+function read(component: Component, text: string, plugin: string) {
+  const byPlace = component.name.replaceAll('/', ':') || plugin;
   try {
     const { data, body } = parseFrontMatter(text);
-    const name = kind === 'agent' && typeof data.name === 'string' ? data.name : byPlace;
+    const name = component.namesItself && typeof data.name === 'string' ? data.name : byPlace;
     const hidden = data['disable-model-invocation'] === true;
     return { name, description: String(data.description ?? ''), body, hidden };
   } catch (thrown) {

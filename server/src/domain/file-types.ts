@@ -10,12 +10,12 @@ export function classify(path: string): FileType {
   if (path === MCP_PATH) return 'mcp';
   if (path.startsWith('commands/') && lower.endsWith('.md')) return 'command';
   if (path.startsWith('agents/') && lower.endsWith('.md')) return 'agent';
-  if (path.startsWith('skills/')) return 'skill';
+  if (path.startsWith('skills/') || path === 'SKILL.md') return 'skill';
   if (path.startsWith('hooks/')) return 'hook';
   return 'other';
 }
 
-/** Like `classify`, and honours the paths that a native manifest names beside the default places. */
+/** Like `classify`, and honours the paths that a native manifest names: what may be a component, also where others put it aside. */
 export function classifier(manifest: Record<string, unknown>): (path: string) => FileType {
   const named = new Map<string, FileType>();
   const add = (key: string, type: FileType) => {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import { loadedTypes } from './components.ts';
 import { HaiveError } from './errors.ts';
-import { classifier, MANIFEST_PATH } from './file-types.ts';
+import { MANIFEST_PATH } from './file-types.ts';
 import { type Finding, hasErrors } from './findings.ts';
 import { type PluginManifest, parseManifest } from './manifest.ts';
 import { readJson } from './read-json.ts';
@@ -73,7 +74,10 @@ export function packPlugin(given: readonly SourceFile[], options: PackOptions): 
 
   const surface = computeSurface(shipped);
   checkDeclared(manifest.raw, surface);
-  const typeOf = classifier(manifest.raw);
+  const typeOf = loadedTypes(
+    manifest.raw,
+    shipped.map(({ path }) => path),
+  );
   const blobs = new Map<string, Buffer>();
   const types = new Map<string, FileType>();
   const entries: FileEntry[] = shipped.map((file) => {

@@ -52,7 +52,7 @@ export type Layout = 'native' | 'loose';
 
 /** One file copied out of a tree. */
 export interface LooseFile {
-  kind: 'command' | 'agent' | 'skill';
+  kind: 'command' | 'agent' | 'skill' | 'style';
   /** In the tree. */
   from: string;
   /** Relative to `~/.claude`, POSIX. */

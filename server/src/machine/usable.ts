@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { classifier, MANIFEST_PATH } from '../domain/file-types.ts';
+import { componentsOf } from '../domain/components.ts';
+import { MANIFEST_PATH } from '../domain/file-types.ts';
 import { parseFrontMatter } from '../domain/front-matter.ts';
 import { readJson } from '../domain/read-json.ts';
 import type { UsablePlugin } from '../domain/use.ts';
@@ -16,28 +17,17 @@ async function usable(m: Machine, receipt: Receipt): Promise<UsablePlugin> {
   const { name, version } = receipt;
   const dir = join(m.paths.root, receipt.dir);
   const manifest = readJson((await readFileOrNull(join(dir, MANIFEST_PATH))) ?? undefined) ?? {};
-  const typeOf = classifier(manifest);
   const commands = new Map<string, { kind: 'command' | 'skill'; component: string }>();
   const agents = new Map<string, string>();
   const called = (as: string, kind: 'command' | 'skill', component: string) => {
     if (!commands.has(as)) commands.set(as, { kind, component });
   };
-  for (const { path } of receipt.files) {
-    const type = typeOf(path);
-    if (type === 'command' && path.endsWith('.md')) {
-      // Below the default folder a path is spelt with colons.
-      const component = path.replace(/^commands\/|\.md$/g, '').replaceAll('/', ':');
-      const bare = path.startsWith('commands/') ? component : (component.split(':').at(-1) ?? '');
-      called(`${name}:${bare}`, 'command', bare);
-    }
-    if (type === 'skill' && path.endsWith('/SKILL.md')) {
-      const component = path.split('/').at(-2) ?? '';
-      called(`${name}:${component}`, 'skill', component);
-    }
-    if (type === 'agent' && path.endsWith('.md')) {
-      const component = await agentName(join(dir, path), path);
-      agents.set(`${name}:${component}`, component);
-    }
+  const paths = receipt.files.map(({ path }) => path);
+  for (const { kind, file, name: place, namesItself } of componentsOf(manifest, paths)) {
+    const byPlace = place.replaceAll('/', ':') || name;
+    const component = namesItself ? ((await ownName(join(dir, file))) ?? byPlace) : byPlace;
+    if (kind === 'agent') agents.set(`${name}:${component}`, component);
+    else called(`${name}:${component}`, kind, component);
   }
   for (const { path } of receipt.globalCommands) called(path.slice(0, -3), 'command', path.slice(0, -3));
   for (const { kind, path } of receipt.loose?.files ?? []) {
@@ -46,22 +36,21 @@ async function usable(m: Machine, receipt: Receipt): Promise<UsablePlugin> {
     if (kind === 'skill' && path.endsWith('/SKILL.md'))
       called(path.split('/').at(-2) ?? '', 'skill', path.split('/').at(-2) ?? '');
     if (kind === 'agent') {
-      const component = await agentName(join(m.paths.claudeDir, path), path);
+      const component = (await ownName(join(m.paths.claudeDir, path))) ?? bare.replace(/^.*\//, '');
       agents.set(component, component);
     }
   }
   return { name, version, commands, agents };
 }
 
-/** An agent is called as its front matter says. */
-async function agentName(file: string, path: string): Promise<string> {
-  const byFile = (path.split('/').at(-1) ?? '').replace(/\.md$/, '');
+/** The name in a file's front matter. */
+async function ownName(file: string): Promise<string | undefined> {
   const bytes = await readFileOrNull(file);
-  if (bytes === null) return byFile;
+  if (bytes === null) return undefined;
   try {
     const { data } = parseFrontMatter(bytes.toString('utf8'));
-    return typeof data.name === 'string' ? data.name : byFile;
+    return typeof data.name === 'string' ? data.name : undefined;
   } catch {
-    return byFile;
+    return undefined;
   }
 }

@@ -51,19 +51,19 @@ export async function writeProbePlugin(folder: string, log: string): Promise<voi
   });
 }
 
-/** Declares `folder` as marketplace `handmade` that holds ./probe, and enables the plugin in `claudeDir`'s settings. */
-export async function enableByHand(claudeDir: string, folder: string): Promise<void> {
+/** Declares `folder` as marketplace `handmade` that holds each of `names`, and enables them in `claudeDir`'s settings. */
+export async function enableByHand(claudeDir: string, folder: string, names = ['probe']): Promise<void> {
   await writeFiles(folder, {
     '.claude-plugin/marketplace.json': {
       name: 'handmade',
       owner: { name: 'T' },
-      plugins: [{ name: 'probe', source: './probe', description: 'Probes the client' }],
+      plugins: names.map((name) => ({ name, source: `./${name}`, description: 'Probes the client' })),
     },
   });
   await writeFiles(claudeDir, {
     'settings.json': {
       extraKnownMarketplaces: { handmade: { source: { source: 'directory', path: folder } } },
-      enabledPlugins: { 'probe@handmade': true },
+      enabledPlugins: Object.fromEntries(names.map((name) => [`${name}@handmade`, true])),
     },
   });
 }

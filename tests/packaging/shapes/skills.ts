@@ -52,7 +52,7 @@ export const SKILLS: Shape[] = [
     },
   ],
   ['skill at root', 'pass', { ...good, 'SKILL.md': md('name: pp\ndescription: x') }],
-  ['skill at root bad yaml', 'pass', { ...good, 'SKILL.md': md('name: pp\ndescription: "x') }],
+  ['skill at root bad yaml', 'never works', { ...good, 'SKILL.md': md('name: pp\ndescription: "x') }],
   ['skill at root no front', 'pass', { ...good, 'SKILL.md': 'no' }],
   ['skill Skill.md', 'pass', { ...good, 'skills/s/Skill.md': md('name: s\ndescription: x') }],
   ['skill in single skill/ folder', 'pass', { ...good, 'skill/SKILL.md': md('name: s\ndescription: x') }],

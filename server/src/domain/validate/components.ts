@@ -1,9 +1,10 @@
 import { TOOLS } from '../client-facts.ts';
+import { componentsOf } from '../components.ts';
 import { HaiveError } from '../errors.ts';
 import { classifier, MANIFEST_PATH, namedPaths } from '../file-types.ts';
 import { findFrontMatter, parseFrontMatter } from '../front-matter.ts';
 import { type GrantTargets, translateGrants } from '../translate-grants.ts';
-import { checkSkillFolders, isLoadedSkill } from './skill-folders.ts';
+import { checkSkillFolders } from './skill-folders.ts';
 import type { Subject } from './subject.ts';
 import { suggest } from './suggest.ts';
 
@@ -17,11 +18,14 @@ const MODELS = ['sonnet', 'opus', 'haiku', 'inherit', 'default', 'opusplan'];
 export function validateComponents(subject: Subject): void {
   const typeOf = classifier(subject.manifest);
   const { targets } = subject;
+  const components = componentsOf(subject.manifest, [...subject.files.keys()]);
+  const skills = new Map(components.flatMap((c) => (c.kind === 'skill' ? [[c.file, c.namesItself] as const] : [])));
   const agents = new Map<string, string>();
   for (const path of subject.files.keys()) {
     const type = typeOf(path);
+    // Also what plugin.json puts aside: `claude plugin validate` reads it too.
     if (type === 'command' || type === 'agent') checkMarkdown(subject, path, type, targets, agents);
-    else if (isLoadedSkill(subject, path)) checkMarkdown(subject, path, 'skill', targets, agents);
+    else if (skills.has(path)) checkMarkdown(subject, path, 'skill', targets, agents, skills.get(path));
   }
   checkSkillFolders(subject);
   checkShadowed(subject);
@@ -49,6 +53,7 @@ function checkMarkdown(
   kind: Kind,
   targets: GrantTargets,
   agents: Map<string, string>,
+  namesItself = false,
 ): void {
   const bytes = subject.files.get(path)?.bytes ?? Buffer.alloc(0);
   const text = bytes.subarray(0, HEAD).toString('utf8');
@@ -83,8 +88,7 @@ function checkMarkdown(
   if (kind === 'agent') checkAgent(subject, path, data, at, agents);
   if (kind === 'skill') {
     const folder = path.split('/').at(-2);
-    // a SKILL.md right in skills/ is called by its own name
-    if (typeof data.name === 'string' && data.name !== folder && path !== 'skills/SKILL.md') {
+    if (typeof data.name === 'string' && data.name !== folder && !namesItself) {
       subject.warn(
         'SKILL_NAME_MISMATCH',
         path,

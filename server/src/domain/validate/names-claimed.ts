@@ -1,30 +1,25 @@
-import { classifier, MANIFEST_PATH, MCP_PATH, namedPaths } from '../file-types.ts';
+import { type Component, componentsOf } from '../components.ts';
+import { MANIFEST_PATH, MCP_PATH, namedPaths } from '../file-types.ts';
 import { isJsonObject, readJson } from '../read-json.ts';
 import { ownServers } from '../translate-grants.ts';
 import type { Subject } from './subject.ts';
 
 /** Two components that claim one name: commands and skills share `/PLUGIN:NAME`; servers of several files share theirs. */
 export function checkNamesClaimed(subject: Subject): void {
-  const typeOf = classifier(subject.manifest);
   const claimed = new Map<string, string>();
-  const paths = [...subject.files.keys()].sort();
-  for (const path of paths) {
-    const name = slashName(path, typeOf(path));
+  for (const component of componentsOf(subject.manifest, [...subject.files.keys()].sort())) {
+    const name = slashName(component);
     if (name === undefined) continue;
     const other = claimed.get(name);
-    if (other === undefined) claimed.set(name, path);
-    else claim(subject, path, `${other} is called /${name.slice(0, 80)} too; only one is loaded.`);
+    if (other === undefined) claimed.set(name, component.file);
+    else claim(subject, component.file, `${other} is called /${name.slice(0, 80)} too; only one is loaded.`);
   }
   checkServerNames(subject);
 }
 
-function slashName(path: string, type: string): string | undefined {
-  if (type === 'command') {
-    const inside = path.startsWith('commands/') ? path.slice('commands/'.length) : (path.split('/').at(-1) ?? '');
-    return inside.replace(/\.md$/i, '').replaceAll('/', ':');
-  }
-  return type === 'skill' && path.endsWith('/SKILL.md') ? path.split('/').at(-2) : undefined;
-}
+/** Undefined where the front matter says it. */
+const slashName = ({ name, namesItself }: Component): string | undefined =>
+  namesItself ? undefined : name.replaceAll('/', ':');
 
 function checkServerNames(subject: Subject): void {
   const declared = subject.manifest.mcpServers;

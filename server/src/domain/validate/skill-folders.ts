@@ -1,20 +1,6 @@
 import { namedPaths } from '../file-types.ts';
 import type { Subject } from './subject.ts';
 
-/**
- * Whether the client loads this SKILL.md: in a folder of its own right below `skills/` or a place that plugin.json names, in such
- * a place itself, or `skills/SKILL.md`, which is then the only skill there.
- */
-export function isLoadedSkill(subject: Subject, path: string): boolean {
-  if (path === ONLY_SKILL) return true;
-  if (!path.endsWith('/SKILL.md')) return false;
-  const folder = path.slice(0, -'/SKILL.md'.length);
-  const above = folder.slice(0, Math.max(folder.lastIndexOf('/'), 0));
-  if (above === 'skills') return !subject.has(ONLY_SKILL);
-  const named = namedPaths(subject.manifest.skills).map((place) => (place === '.' ? '' : place));
-  return named.some((place) => place === folder || place === above);
-}
-
 const ONLY_SKILL = 'skills/SKILL.md';
 
 /** Skills that the client does not find: not in a folder of their own, or without SKILL.md directly in it. */

@@ -6,6 +6,7 @@ import { addElement, getElements, parseSettings, pointer, removeElement } from '
 import { readText } from '../text-file.ts';
 import type { LooseContext, LooseInstaller, Owned, TextTarget } from './installer.ts';
 import { leadsInto, mapStrings, replaceRoot } from './layout-text.ts';
+import { refuse } from './supported.ts';
 import { settledText } from './user-config.ts';
 
 const HOOKS = 'hooks';
@@ -70,19 +71,28 @@ function settled(group: JsonObject, { source, servers }: LooseContext): JsonObje
     if (handler.type === 'mcp_tool') {
       const to = [...servers].find(([from]) => handler.server === `plugin:${source.plugin}:${from}`)?.[1];
       if (to !== undefined) handler.server = to;
-    } else if (source.wantsRoot && typeof handler.command === 'string' && process.platform !== 'win32') {
-      giveRoot(handler, handler.command, source.root);
+    } else if (typeof handler.command === 'string') {
+      const reads = JSON.stringify([handler.command, handler.args]).includes('CLAUDE_PLUGIN_ROOT');
+      if (!(reads || source.wantsRoot)) continue;
+      const given = giveRoot(handler, handler.command, source.root);
+      if (!given && reads) refuse(source.plugin, 'reads CLAUDE_PLUGIN_ROOT in a hook');
     }
   }
   return whole;
 }
 
-/** Scripts that read CLAUDE_PLUGIN_ROOT find it in their environment, as inside a plugin. */
-function giveRoot(handler: JsonObject, command: string, root: string): void {
+/** Whoever reads CLAUDE_PLUGIN_ROOT from the environment finds it there, as inside a plugin. @returns false where there is no way */
+function giveRoot(handler: JsonObject, command: string, root: string): boolean {
+  if (handler.shell === 'powershell' && !Array.isArray(handler.args)) {
+    handler.command = `$env:CLAUDE_PLUGIN_ROOT = '${root.replaceAll("'", "''")}'; ${command}`;
+    return true;
+  }
+  if (process.platform === 'win32') return false;
   if (Array.isArray(handler.args)) {
     handler.args = [`CLAUDE_PLUGIN_ROOT=${root}`, command, ...handler.args];
     handler.command = 'env';
   } else handler.command = `export CLAUDE_PLUGIN_ROOT='${root.replaceAll("'", "'\\''")}'; ${command}`;
+  return true;
 }
 
 interface Slot extends LooseHook {

@@ -12,11 +12,12 @@ import { HookInstaller } from './hook-installer.ts';
 import type { LooseContext, LooseSource, Owned } from './installer.ts';
 import { MCPServerInstaller } from './mcp-server-installer.ts';
 import { SkillInstaller } from './skill-installer.ts';
-import { checkSupported } from './user-config.ts';
+import { StyleInstaller } from './style-installer.ts';
+import { checkSupported } from './supported.ts';
 
 /** The loose layout: a plugin's parts copied among the user's own, for hosts that may add no marketplace. */
 
-const COPIES = [CommandInstaller, AgentInstaller, SkillInstaller];
+const COPIES = [CommandInstaller, AgentInstaller, SkillInstaller, StyleInstaller];
 const MANIFEST = '.claude-plugin/plugin.json';
 const CONFIGURATION = /(\.md|\.json)$/i;
 

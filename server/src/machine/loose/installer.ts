@@ -2,7 +2,7 @@ import type { JsonObject } from '../../domain/read-json.ts';
 import type { Machine } from '../machine.ts';
 import type { FileNotes, LooseReceipt } from '../receipts.ts';
 
-/** The shape of the five installers of the loose layout. Each writes one kind of thing, and its receipts list exactly that. */
+/** The shape of the installers of the loose layout. Each writes one kind of thing, and its receipts list exactly that. */
 
 /** A rendered tree, on disk already or about to be. */
 export interface LooseSource {

@@ -1,4 +1,5 @@
-import { findFrontMatter } from '../../domain/front-matter.ts';
+import { findFrontMatter, parseFrontMatter } from '../../domain/front-matter.ts';
+import type { JsonObject } from '../../domain/read-json.ts';
 import { sha256Of } from '../blob-store.ts';
 import type { LooseFile } from '../receipts.ts';
 
@@ -48,6 +49,15 @@ export function treeBytes(bytes: Buffer, root: string, renamed: LooseFile['renam
   const named = renamed === undefined ? text : text.replace(renamed.ours, () => renamed.was);
   const out = replaceRoot(named, root, ROOT_VARIABLE);
   return out === text ? bytes : Buffer.from(out);
+}
+
+/** The fields of a text's front matter; none where the client cannot read it either. */
+export function frontMatterOf(bytes: Buffer | null): JsonObject {
+  try {
+    return parseFrontMatter(bytes?.toString('utf8').replaceAll('\r\n', '\n') ?? '').data;
+  } catch {
+    return {};
+  }
 }
 
 /** The change of the front matter's `name:` line that goes with another file name; undefined where there is none. */

@@ -60,7 +60,8 @@ async function planServers(context: LooseContext): Promise<LooseServer[]> {
     names.add(final);
     context.servers.set(name, final);
     const value = mapStrings(block, (item) => settledText(item, source)) as JsonObject;
-    if (source.wantsRoot && typeof value.command === 'string') {
+    const reads = source.wantsRoot || JSON.stringify(value).includes('CLAUDE_PLUGIN_ROOT');
+    if (reads && typeof value.command === 'string') {
       value.env = { CLAUDE_PLUGIN_ROOT: source.root, ...(isJsonObject(value.env) ? value.env : {}) };
     }
     servers.push({ name: final, value });

@@ -1,27 +1,40 @@
-import { basename, dirname } from 'node:path';
-import { classifier } from '../../domain/file-types.ts';
+import { componentsOf, loadedTypes, skillFolder } from '../../domain/components.ts';
+import { MANIFEST_PATH } from '../../domain/file-types.ts';
 import { copyInstaller, type Unit } from './copies.ts';
 import type { LooseContext } from './installer.ts';
+import { frontMatterOf } from './layout-text.ts';
+import { styleFiles } from './style-installer.ts';
 
 /** A plugin's skills, each a whole folder, among the user's: `NAME` instead of `PLUGIN:NAME`. */
 export const SkillInstaller = copyInstaller('skill', async ({ source }) => skillUnits(source));
 
-function skillUnits({ plugin, files, manifest }: LooseContext['source']): Unit[] {
-  const typeOf = classifier(manifest);
-  const folders = files
-    .filter(({ path }) => basename(path) === 'SKILL.md' && typeOf(path) === 'skill')
-    .map(({ path }) => dirname(path))
-    .sort();
-  const outer = folders.filter(
-    (folder) => !folders.some((other) => other !== folder && folder.startsWith(`${other}/`)),
-  );
-  return outer.map((folder) => {
-    const inside = files.filter(({ path }) => path.startsWith(`${folder}/`));
-    const name = folder === 'skills' || folder === '.' ? plugin : basename(folder);
-    return {
+/** A folder's name, as the client and every disk take it. */
+const FOLDER_NAME = /^[\w-][\w.-]*$/;
+
+async function skillUnits(source: LooseContext['source']): Promise<Unit[]> {
+  const { plugin, manifest } = source;
+  const paths = source.files.map(({ path }) => path);
+  const units: Unit[] = [];
+  for (const component of componentsOf(manifest, paths)) {
+    const { kind, file, namesItself } = component;
+    if (kind !== 'skill') continue;
+    const said = namesItself ? frontMatterOf(await source.read(file)).name : undefined;
+    const name = typeof said === 'string' && FOLDER_NAME.test(said) ? said : component.name || plugin;
+    const folder = skillFolder(component);
+    const inside = folder === '' ? besideRoot(source, paths) : paths.filter((path) => path.startsWith(folder));
+    units.push({
       at: `skills/${name}`,
-      files: new Map(inside.map(({ path }) => [path, path.slice(folder.length + 1)])),
-      named: `${folder}/SKILL.md`,
-    };
-  });
+      files: new Map(inside.map((path) => [path, path.slice(folder.length)])),
+      named: file,
+    });
+  }
+  return units;
+}
+
+/** A skill in the plugin's root has the plugin's files beside it: all but what is copied elsewhere or makes it a plugin. */
+function besideRoot({ manifest }: LooseContext['source'], paths: readonly string[]): string[] {
+  const typeOf = loadedTypes(manifest, paths);
+  const styles = new Set(styleFiles(manifest, paths).map(({ file }) => file));
+  const isOwn = (path: string): boolean => typeOf(path) === 'other' && path !== MANIFEST_PATH && !styles.has(path);
+  return paths.filter((path) => path === 'SKILL.md' || isOwn(path));
 }

@@ -1,6 +1,13 @@
 import { ATTACKS, DOMAIN, type Guard, HISTORY, HUB, KEYS, LIES, MACHINE, of, QUORUM, TRUST, UNITS } from './guard.ts';
 
 export const IN_DOMAIN: readonly Guard[] = [
+  ...of('domain/components.ts', `${DOMAIN}/components.test.ts`, [
+    [
+      'a command that its author put aside',
+      'declared === undefined ? [folder] : placesOf(declared)',
+      '[folder, ...placesOf(declared)]',
+    ],
+  ]),
   ...of('domain/machine-proof.ts', KEYS, [
     ['a proof of another time', 'if (Math.abs(now.getTime() / 1000 - seconds) > PROOF_SECONDS)', 'if (false)'],
     [

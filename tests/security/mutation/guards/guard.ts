@@ -28,6 +28,7 @@ export const of = (file: string, tests: string | readonly string[], rows: readon
 export const DOMAIN = 'server/src/domain';
 export const ATTACKS = 'tests/security/attacks.test.ts';
 export const MACHINE = 'tests/security/machine-attacks.test.ts';
+export const LOOSE = 'tests/machine/loose-parts.test.ts';
 export const LIES = 'tests/security/taken-over-hub.test.ts';
 export const TRUST = 'tests/security/machine-trust.test.ts';
 export const WIRE = 'tests/security/wire-attacks.test.ts';

@@ -1,4 +1,4 @@
-import { type Guard, HISTORY, LIES, MACHINE, of, TRUST, UNITS, USAGE } from './guard.ts';
+import { type Guard, HISTORY, LIES, LOOSE, MACHINE, of, TRUST, UNITS, USAGE } from './guard.ts';
 
 export const IN_MACHINE: readonly Guard[] = [
   ...of(
@@ -27,6 +27,24 @@ export const IN_MACHINE: readonly Guard[] = [
   ),
   ...of('machine/usage.ts', USAGE, [
     ['counts that were made for another hub', '.filter((file) => file.member === member &&', '.filter((file) =>'],
+  ]),
+  ...of('machine/loose/hook-installer.ts', LOOSE, [
+    [
+      'a guard that finds its script by $CLAUDE_PLUGIN_ROOT',
+      'if (!(reads || source.wantsRoot)) continue;',
+      'if (!source.wantsRoot) continue;',
+    ],
+  ]),
+  ...of('machine/loose/supported.ts', LOOSE, [
+    [
+      'a script that would write where no data folder is',
+      "text.replace(WITH_FALLBACK, '').includes(DATA)",
+      'text.includes(DATA_IN_TEXT)',
+    ],
+    [
+      'a plugin without its language servers and monitors',
+      'if (file !== undefined) refuse(plugin, `brings ${file.path}`);',
+    ],
   ]),
   ...of('machine/stage.ts', LIES, [
     ['a link in the place of a folder', 'await stayHere(m, [root]);'],

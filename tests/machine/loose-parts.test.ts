@@ -1,0 +1,190 @@
+// The loose layout: the same parts as in the native one, or the whole plugin is refused.
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { makeRig, type Rig } from './rig.ts';
+
+let rig: Rig;
+beforeEach(async () => {
+  rig = await makeRig();
+});
+afterEach(() => rig.close());
+
+const manifest = (extra: object = {}) => JSON.stringify({ name: 'ops', version: '1.0.0', description: 'd', ...extra });
+const text = (front: string, body = 'body') => `---\n${front}\n---\n${body}\n`;
+const json = async (path: string) => JSON.parse(await rig.read(path));
+
+/** Installs loosely and returns what lies below ~/.claude/commands and its like. */
+async function install(files: Record<string, unknown>): Promise<string[]> {
+  const texts = Object.entries({ '.claude-plugin/plugin.json': manifest(), ...files }).map(([path, value]) => [
+    path,
+    typeof value === 'string' ? value : JSON.stringify(value),
+  ]);
+  await rig.apply({ install: [await rig.store('ops', '1.0.0', Object.fromEntries(texts))], layout: 'loose' });
+  const all = Object.entries(await rig.snapshot()).filter(([, what]) => what !== 'dir');
+  return all
+    .flatMap(([path]) => /^\.claude\/((?:commands|agents|skills|output-styles)\/.*)/.exec(path)?.[1] ?? [])
+    .sort();
+}
+const treeOf = async () =>
+  rig.path('.claude/plugins/.haivemind', (await readReceipts(rig.machine)).plugins.ops?.dir ?? '');
+
+describe('CLAUDE_PLUGIN_ROOT', () => {
+  const hook = (handler: object) => ({ hooks: { PreToolUse: [{ matcher: 'Bash', hooks: [handler] }] } });
+  const handlerOf = async () => (await json('.claude/settings.json')).hooks.PreToolUse[0].hooks[0];
+
+  it.each(['"$CLAUDE_PLUGIN_ROOT"/deny.sh', '"${CLAUDE_PLUGIN_ROOT:-.}"/deny.sh'])(
+    'is in the environment of a hook that reads it: %s',
+    async (command) => {
+      await install({ 'hooks/hooks.json': hook({ type: 'command', command }), 'deny.sh': 'exit 2' });
+      expect((await handlerOf()).command).toBe(`export CLAUDE_PLUGIN_ROOT='${await treeOf()}'; ${command}`);
+    },
+  );
+
+  it('is there for a program with arguments, for PowerShell and for a server', async () => {
+    const args = ['-c', 'exec "$CLAUDE_PLUGIN_ROOT/s"'];
+    const shell = { type: 'command', shell: 'powershell', command: '& "$env:CLAUDE_PLUGIN_ROOT/x.ps1"' };
+    await install({
+      'hooks/hooks.json': {
+        hooks: { ...hook({ type: 'command', command: 'sh', args }).hooks, Stop: [{ hooks: [shell] }] },
+      },
+      '.mcp.json': { mcpServers: { s: { command: 'sh', args } } },
+    });
+    const root = await treeOf();
+    expect(await handlerOf()).toMatchObject({ command: 'env', args: [`CLAUDE_PLUGIN_ROOT=${root}`, 'sh', ...args] });
+    const [stop] = (await json('.claude/settings.json')).hooks.Stop;
+    expect(stop.hooks[0].command).toBe(`$env:CLAUDE_PLUGIN_ROOT = '${root}'; ${shell.command}`);
+    expect((await json('.claude.json')).mcpServers.s.env).toEqual({ CLAUDE_PLUGIN_ROOT: root });
+  });
+
+  it('is not given to what does not read it', async () => {
+    await install({ 'hooks/hooks.json': hook({ type: 'command', command: 'sh "${CLAUDE_PLUGIN_ROOT}/x.sh"' }) });
+    expect((await handlerOf()).command).toBe(`sh "${await treeOf()}/x.sh"`);
+  });
+});
+
+describe('what plugin.json puts aside', () => {
+  it('stays aside: commands and agents that it names are the only ones', async () => {
+    const files = {
+      '.claude-plugin/plugin.json': manifest({ commands: ['./new/'], agents: ['./a/x.md'] }),
+      'new/newc.md': text('description: d'),
+      'new/sub/deep.md': text('description: d'),
+      'commands/oldc.md': text('description: d'),
+      'a/x.md': text('name: newag\ndescription: d'),
+      'agents/oldag.md': text('name: oldag\ndescription: d'),
+    };
+    expect(await install(files)).toEqual(['agents/x.md', 'commands/newc.md', 'commands/sub/deep.md']);
+  });
+
+  it('is told by the default folder’s name too, and goes with an update', async () => {
+    const two = { 'commands/a.md': text('description: d'), 'commands/sub/b.md': text('description: d') };
+    expect(await install(two)).toEqual(['commands/a.md', 'commands/sub/b.md']);
+    const next = {
+      ...two,
+      '.claude-plugin/plugin.json': manifest({ version: '2.0.0', commands: ['./commands/a.md'] }),
+    };
+    await rig.apply({ install: [await rig.store('ops', '2.0.0', next)] });
+    expect(Object.keys(await rig.snapshot())).toContain('.claude/commands/a.md');
+    expect(Object.keys(await rig.snapshot())).not.toContain('.claude/commands/sub/b.md');
+  });
+
+  it('are skills that the client does not find', async () => {
+    const skill = text('name: s\ndescription: d');
+    expect(await install({ 'skills/group/s/SKILL.md': skill, 'skills/t/SKILL.md': skill })).toEqual([
+      'skills/t/SKILL.md',
+    ]);
+  });
+});
+
+describe('a SKILL.md in the root', () => {
+  it('is a skill with the files beside it, by its own name', async () => {
+    const files = {
+      'SKILL.md': text('name: rooty\ndescription: d', 'Run ${CLAUDE_PLUGIN_ROOT}/scripts/x.py'),
+      'scripts/x.py': 'print()',
+      'commands/c.md': text('description: d'),
+      'hooks/hooks.json': { hooks: {} },
+      '.mcp.json': { mcpServers: {} },
+    };
+    expect(await install(files)).toEqual(['commands/c.md', 'skills/rooty/SKILL.md', 'skills/rooty/scripts/x.py']);
+    expect(await rig.read('.claude/skills/rooty/SKILL.md')).toContain(`Run ${await treeOf()}/scripts/x.py`);
+  });
+
+  it('has the plugin’s name where it has none that a folder can have, and is none beside skills/', async () => {
+    expect(await install({ 'SKILL.md': text('name: ../up\ndescription: d') })).toEqual(['skills/ops/SKILL.md']);
+    await rig.apply({ remove: ['ops'], reason: 'remove' });
+    const both = { 'SKILL.md': text('name: r'), 'skills/s/SKILL.md': text('name: s') };
+    expect(await install(both)).toEqual(['skills/s/SKILL.md']);
+  });
+});
+
+describe('output styles', () => {
+  const style = text('name: terse\ndescription: d');
+  it('are copied, those that plugin.json names instead of the folder’s', async () => {
+    expect(await install({ 'output-styles/terse.md': style, 'output-styles/x.txt': '' })).toEqual([
+      'output-styles/terse.md',
+    ]);
+    const named = { '.claude-plugin/plugin.json': manifest({ version: '2.0.0', outputStyles: './sty/' }) };
+    const next = { ...named, 'output-styles/terse.md': style, 'sty/n.md': style };
+    await rig.apply({ install: [await rig.store('ops', '2.0.0', next)] });
+    expect(Object.keys(await rig.snapshot())).toContain('.claude/output-styles/n.md');
+    expect(Object.keys(await rig.snapshot())).not.toContain('.claude/output-styles/terse.md');
+    await rig.apply({ remove: ['ops'], reason: 'remove' });
+    expect(Object.keys(await rig.snapshot())).not.toContain('.claude/output-styles');
+  });
+
+  it('of the user’s stay: the plugin is refused', async () => {
+    await rig.write('.claude/output-styles/terse.md', 'mine');
+    await expect(install({ 'output-styles/terse.md': style })).rejects.toMatchObject({ code: 'NAME_CLASH' });
+    expect(await rig.read('.claude/output-styles/terse.md')).toBe('mine');
+  });
+});
+
+describe('what the layout lacks', () => {
+  const start = (command: string) => ({ hooks: { SessionStart: [{ hooks: [{ type: 'command', command }] }] } });
+  const skill = (command: string) =>
+    text(
+      `name: s\ndescription: d\nhooks:\n  Stop:\n    - hooks:\n        - type: command\n          command: '${command}'`,
+    );
+  const plugin = (extra: object) => ({ '.claude-plugin/plugin.json': manifest(extra) });
+
+  it.each<[string, Record<string, unknown>]>([
+    ['.lsp.json', { '.lsp.json': { go: { command: 'gopls' } } }],
+    ['lspServers', plugin({ lspServers: { go: { command: 'gopls' } } })],
+    ['monitors/monitors.json', { 'monitors/monitors.json': [] }],
+    ['monitors', plugin({ experimental: { monitors: './m.json' } })],
+    ['settings.json', { 'settings.json': { agent: 'x' } }],
+    ['channels', plugin({ channels: [{ server: 's' }] })],
+    ['workflows/w.js', { 'workflows/w.js': 'x' }],
+    ['command inl', plugin({ commands: { inl: { content: 'hello' } } })],
+    ['command go', { ...plugin({ commands: { go: { source: './g.md', model: 'opus' } } }), 'g.md': 'x' }],
+    ['s.mcpb', { ...plugin({ mcpServers: './s.mcpb' }), 's.mcpb': 'x' }],
+    ['output style output-styles/f.md', { 'output-styles/f.md': text('name: f\nforce-for-plugin: true') }],
+    ['skills/s/SKILL.md', { 'skills/s/SKILL.md': skill('"$CLAUDE_PLUGIN_ROOT"/x.sh') }],
+    [
+      'skills/s/SKILL.md',
+      { 'skills/s/SKILL.md': skill('sh ${CLAUDE_PLUGIN_ROOT}/x.sh'), 'x.sh': '. "$CLAUDE_PLUGIN_ROOT/l.sh"' },
+    ],
+    ['CLAUDE_PLUGIN_DATA in s.sh', { 's.sh': 'echo x > "$CLAUDE_PLUGIN_DATA/state"' }],
+    ['CLAUDE_PLUGIN_DATA in s.mjs', { 's.mjs': 'const dir = process.env.CLAUDE_PLUGIN_DATA;' }],
+    ['CLAUDE_PLUGIN_DATA in hooks/hooks.json', { 'hooks/hooks.json': start('ls "$CLAUDE_PLUGIN_DATA"') }],
+    ['CLAUDE_PLUGIN_DATA in skills/s/SKILL.md', { 'skills/s/SKILL.md': 'See ${CLAUDE_PLUGIN_DATA}/x' }],
+  ])('is refused: %s', async (named, files) => {
+    await expect(install(files)).rejects.toMatchObject({
+      code: 'LAYOUT_UNSUPPORTED',
+      message: expect.stringContaining(named),
+      details: { name: 'ops' },
+    });
+    expect(Object.keys(await rig.snapshot()).filter((path) => !/^\.claude(\/plugins.*)?$/.test(path))).toEqual([]);
+  });
+
+  it('and what only speaks of it, or does without, is taken', async () => {
+    const files = {
+      'README.md': 'It keeps nothing in CLAUDE_PLUGIN_DATA.',
+      's.sh': 'd="${CLAUDE_PLUGIN_DATA:-$HOME/.cache}"',
+      's.mjs': 'const d = process.env.CLAUDE_PLUGIN_DATA ?? "x";',
+      's.py': 'd = os.environ.get("CLAUDE_PLUGIN_DATA", "x")',
+      'skills/s/SKILL.md': skill('sh ${CLAUDE_PLUGIN_ROOT}/x.sh'),
+      'docs/monitors.json': '[]',
+    };
+    expect(await install(files)).toEqual(['skills/s/SKILL.md']);
+  });
+});
