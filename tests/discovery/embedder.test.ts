@@ -7,11 +7,12 @@ import { readHubConfig } from '../../server/src/hub/config.ts';
 import type { Call } from '../../server/src/hub/context.ts';
 import { closeDiscovery, discoveryOf } from '../../server/src/hub/discovery/discovery-of.ts';
 import { endpointEmbedder } from '../../server/src/hub/discovery/embedder.ts';
+import { ModelVectors } from '../../server/src/hub/discovery/model-vectors.ts';
 import { recommend } from '../../server/src/hub/recommend/recommend.ts';
 import { operator, pack, reader, startTestHub, type TestHub } from '../contract/registry/test-hub.ts';
 import { CONCEPTS } from './concepts.ts';
 
-type Mode = 'ok' | 'error' | 'hang' | 'dimensions' | 'text' | 'fewer' | 'zero' | 'null';
+type Mode = 'ok' | 'error' | 'hang' | 'dimensions' | 'mixed' | 'turns' | 'text' | 'fewer' | 'zero' | 'null';
 interface Asked {
   input: string[];
   model: string;
@@ -30,6 +31,13 @@ function vectorOf(text: string, extra: number): number[] {
   return [...vector, 0.1, ...Array.from({ length: extra }, () => 0)];
 }
 
+/** By how many its dimensions are more than usual. */
+function more(index: number): number {
+  if (mode === 'dimensions') return 3;
+  if (mode === 'turns') return asked.length % 2;
+  return mode === 'mixed' ? index : 0;
+}
+
 beforeAll(async () => {
   server = createServer(async (req, res) => {
     const chunks: Buffer[] = [];
@@ -42,7 +50,7 @@ beforeAll(async () => {
     if (mode === 'null') return void res.end('null');
     const rows = (input as string[]).map((text, index) => ({
       index,
-      embedding: mode === 'zero' ? [0, 0, 0, 0] : vectorOf(text, mode === 'dimensions' ? 3 : 0),
+      embedding: mode === 'zero' ? [0, 0, 0, 0] : vectorOf(text, more(index)),
     }));
     // Backwards: the index says which text a vector belongs to.
     res.setHeader('content-type', 'application/json');
@@ -76,7 +84,7 @@ describe('an endpoint', () => {
     ['null', /not one vector for each/],
     ['fewer', /not one vector for each/],
     ['zero', /no direction/],
-    ['dimensions', /7 dimensions where it answered 4/],
+    ['mixed', /differ in their dimensions/],
   ])('that fails (%s) is a coded error', async (how, why) => {
     const embedder = endpointEmbedder({ url, model: 'm' });
     await embedder.embed(['first'], { timeoutMs: 5_000, as: 'document' });
@@ -191,6 +199,25 @@ describe('a hub with an embedder', () => {
     await expect.poll(async () => (await search('feline')).backend, { timeout: 15_000 }).toBe('endpoint');
   });
 
+  it.each([
+    ['after it had answered with others', 'ok'],
+    ['after its very first answers', 'turns'],
+  ] as const)('makes all vectors anew where the embedder answers with other dimensions %s', async (_, first) => {
+    mode = first;
+    await search('x');
+    await settled();
+    for (const next of ['dimensions', 'ok'] as const) {
+      mode = next;
+      await expect
+        .poll(async () => (await search('automobile')).backend, { timeout: 20_000, interval: 300 })
+        .toBe('embedded');
+      await expect
+        .poll(async () => (await search('automobile')).backend, { timeout: 30_000, interval: 300 })
+        .toBe('endpoint');
+      expect(kinds((await search('automobile')).results)).toEqual([1, 1, 1, 1]);
+    }
+  });
+
   it('fetches what was missing when an embedder comes that was not there at the start', async () => {
     mode = 'error';
     expect((await search('kitten')).backend).toBe('embedded');
@@ -200,6 +227,20 @@ describe('a hub with an embedder', () => {
       .poll(async () => (await search('automobile')).backend, { timeout: 20_000, interval: 300 })
       .toBe('endpoint');
   });
+});
+
+it('vectors of a model with other dimensions each time are given up, not fetched for ever', async () => {
+  let calls = 0;
+  const embed = async (texts: readonly string[]) => {
+    calls++;
+    return texts.map(() => new Float32Array(2 + (calls % 2)).fill(0.5));
+  };
+  const vectors = new ModelVectors({ kind: 'endpoint', id: 'turns', batch: 1, embed });
+  for (const name of ['a', 'b', 'c', 'd'])
+    vectors.put({ name, description: name, keywords: [], useCases: [], components: [], body: '' } as never);
+  const renewing = vectors.renew(new AbortController().signal);
+  await expect(renewing).rejects.toMatchObject({ code: 'EMBEDDER_FAILED', message: /dimensions where it answered/ });
+  expect([calls, vectors.ready]).toEqual([3, false]);
 });
 
 describe('its configuration', () => {

@@ -39,12 +39,21 @@ describe.skipIf('missing' in binding)('hv hub --chroma local', () => {
     await expect.poll(pidOf, { timeout: 20_000 }).not.toBe(first);
     await expect.poll(backend, { timeout: 60_000, interval: 500 }).toBe('chroma');
     expect(t.config.chromaUrl).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    // Its folder is taken away below it, and once more while it is dead.
+    for (const kill of [false, true]) {
+      const before = await pidOf();
+      await rm(join(t.config.dataDir, 'chroma'), { recursive: true });
+      if (kill) process.kill(before, 'SIGKILL');
+      await publish(t.url, t.admin, { name: kill ? 'kitten-x' : 'kitten-y' }, ['web']);
+      await expect.poll(pidOf, { timeout: 30_000 }).not.toBe(before);
+      await expect.poll(backend, { timeout: 60_000, interval: 500 }).toBe('chroma');
+    }
     const second = await pidOf();
     expect(await startTimeOf(second)).not.toBeNull();
     await t.close();
     t = undefined;
     expect(await startTimeOf(second)).toBeNull();
-  }, 150_000);
+  }, 300_000);
 });
 
 it('goes on without where the server cannot be loaded', async () => {

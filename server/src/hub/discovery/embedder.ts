@@ -10,7 +10,7 @@ export interface Embedder {
   readonly id: string;
   /** So many texts are worth one call. */
   readonly batch: number;
-  /** One vector a text, of unit length. @throws HaiveError EMBEDDER_FAILED */
+  /** One vector a text, of unit length, all of as many dimensions. @throws HaiveError EMBEDDER_FAILED */
   embed(texts: readonly string[], options: EmbedOptions): Promise<Float32Array[]>;
   close?(): Promise<void>;
 }
@@ -37,7 +37,6 @@ const MAX_ANSWER = 64 * 1024 * 1024;
 
 /** An OpenAI-compatible `/embeddings` endpoint: Ollama, Text Embeddings Inference, vLLM and others. */
 export function endpointEmbedder({ url, model, key }: EndpointOptions): Embedder {
-  let dimensions: number | undefined;
   return {
     kind: 'endpoint',
     id: `endpoint:${url}:${model}`,
@@ -49,14 +48,7 @@ export function endpointEmbedder({ url, model, key }: EndpointOptions): Embedder
         key,
         timeLimit(timeoutMs, signal),
       );
-      const vectors = readVectors(answer, texts.length);
-      for (const vector of vectors) {
-        dimensions ??= vector.length;
-        if (vector.length !== dimensions) {
-          throw failed(`it answers ${vector.length} dimensions where it answered ${dimensions} before`);
-        }
-      }
-      return vectors;
+      return readVectors(answer, texts.length);
     },
   };
 }
@@ -104,6 +96,7 @@ function readVectors(answer: unknown, count: number): Float32Array[] {
   });
   return vectors.map((vector) => {
     if (vector === undefined) throw failed('its answer leaves a text out');
+    if (vector.length !== vectors[0]?.length) throw failed('the vectors of its answer differ in their dimensions');
     return vector;
   });
 }

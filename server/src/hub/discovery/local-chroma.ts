@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { statSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
@@ -19,6 +20,8 @@ const FIRST_PAUSE_MS = 500;
 const LAST_PAUSE_MS = 30_000;
 /** One that ran so long was well: the next pause is short again. */
 const WELL_AFTER_MS = 60_000;
+/** How often a running server's database is looked at, in ms. */
+const LOOK_MS = 2_000;
 /** Newer servers may not end at SIGTERM; SIGINT, and after so many ms SIGKILL. */
 const END_MS = 5_000;
 
@@ -52,7 +55,6 @@ export async function startLocalChroma({ dataDir, binding, log }: Options): Prom
     return undefined;
   }
   const folder = join(dataDir, 'chroma');
-  await mkdir(folder, { recursive: true, mode: 0o700 });
   await endLeftover(dataDir, folder);
   const supervisor = new Supervisor(runner, folder, await freePort(), log, pidFile(dataDir));
   supervisor.start();
@@ -156,6 +158,12 @@ class Supervisor {
 
   /** Answers how it ended. */
   async #runOnce(): Promise<string> {
+    try {
+      // It may have been taken away since the last time.
+      await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    } catch (err) {
+      return (err as Error).message;
+    }
     const args = ['run', '--path', this.#folder, '--host', '127.0.0.1', '--port', String(this.#port)];
     const child = spawn(process.execPath, ['-e', code(this.#runner, args)], { cwd: this.#folder, stdio: 'ignore' });
     this.#child = child;
@@ -168,7 +176,30 @@ class Supervisor {
       await writeFile(this.#pidFile, JSON.stringify({ pid }), { mode: 0o600 }).catch(() => undefined);
     // Closed while it was being started.
     if (this.#ending.signal.aborted) child.kill('SIGKILL');
-    return ended;
+    const look = this.#endWithoutData(child);
+    return ended.finally(() => clearInterval(look));
+  }
+
+  /** A server whose data were taken away goes on, and fails at all it is asked: it begins anew with none. */
+  #endWithoutData(child: ChildProcess): NodeJS.Timeout {
+    const places = [this.#folder, join(this.#folder, 'chroma.sqlite3')];
+    let known = places.map(inodeOf);
+    return setInterval(() => {
+      const found = places.map(inodeOf);
+      if (known.some((inode, i) => inode !== undefined && inode !== found[i])) {
+        this.#log.warn({ folder: this.#folder }, 'The data of the Chroma server were taken away or replaced');
+        child.kill('SIGKILL');
+      }
+      known = found;
+    }, LOOK_MS).unref();
+  }
+}
+
+function inodeOf(path: string): number | undefined {
+  try {
+    return statSync(path).ino;
+  } catch {
+    return undefined;
   }
 }
 

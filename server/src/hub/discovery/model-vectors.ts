@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
+import type { HaiveError } from '../../domain/errors.ts';
 import type { SearchDocument } from './document.ts';
-import type { Embedder } from './embedder.ts';
+import { type Embedder, failed } from './embedder.ts';
 import { NOISE_QUESTIONS } from './noise-questions.ts';
 import { VectorIndex } from './vector-index.ts';
 
@@ -68,12 +69,24 @@ export class ModelVectors {
     this.#vectors?.set(name, undefined);
   }
 
-  /** Fetches the vectors that are missing. @throws HaiveError EMBEDDER_FAILED; what came so far stays */
+  /**
+   * Fetches the vectors that are missing; all of them anew where the embedder has other dimensions than before, for then its model
+   * is another one. @throws HaiveError EMBEDDER_FAILED; what came so far stays
+   */
   async renew(signal: AbortSignal): Promise<void> {
+    let anew = false;
     while (this.#pending.size > 0 && !signal.aborted) {
       const names = [...this.#pending].slice(0, this.#embedder.batch);
       const texts = names.map((name) => this.#texts.get(name) ?? '');
       const vectors = await this.#embedder.embed(texts, { timeoutMs: BATCH_MS, signal, as: 'document' });
+      const dimensions = vectors[0]?.length ?? 0;
+      if (this.#differs(dimensions)) {
+        // Two models behind one address would be asked for all texts for ever.
+        if (anew) throw this.#otherModel(dimensions);
+        anew = true;
+        this.#vectors = undefined;
+        for (const name of this.#texts.keys()) this.#pending.add(name);
+      }
       names.forEach((name, i) => {
         const vector = vectors[i] as Float32Array;
         this.#vectors ??= new VectorIndex(vector.length);
@@ -118,7 +131,26 @@ export class ModelVectors {
       timeoutMs: QUESTION_MS,
       as: 'question',
     });
+    const { length } = vector as Float32Array;
+    if (this.#differs(length)) {
+      // The next renewal tells by one document whether it was this answer alone.
+      for (const name of this.#texts.keys()) {
+        this.#pending.add(name);
+        break;
+      }
+      throw this.#otherModel(length);
+    }
     return vector as Float32Array;
+  }
+
+  #differs(dimensions: number): boolean {
+    return this.#vectors !== undefined && this.#vectors.dimensions !== dimensions;
+  }
+
+  #otherModel(dimensions: number): HaiveError {
+    return failed(
+      `it answers ${dimensions} dimensions where it answered ${this.#vectors?.dimensions} before; all vectors are made anew if it stays so`,
+    );
   }
 }
 
