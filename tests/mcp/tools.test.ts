@@ -121,6 +121,12 @@ it('list_plugins lists, filters and searches', async () => {
   expect(found.data.plugins[0]).toMatchObject({ name: 'devops-essentials', score: expect.any(Number) });
   const nothing = await machine.call('list_plugins', { search_query: 'zzzzqqqq' });
   expect(nothing.data.plugins).toEqual([]);
+  // Without a question its keywords are one; without either it is a list.
+  for (const search_query of ['', ' ']) {
+    const byWords = await machine.call('list_plugins', { search_query, keywords: ['infrastructure', 'devops'] });
+    expect(byWords.data.plugins[0]).toMatchObject({ name: 'devops-essentials', score: expect.any(Number) });
+    expect((await machine.call('list_plugins', { search_query, keywords: [''] })).data).toEqual(all.data);
+  }
 });
 
 it('plugin_info and get_plugin_status tell of one plugin', async () => {

@@ -1,5 +1,5 @@
 import type { Log } from '../context.ts';
-import type { ChromaCollection, ChromaRow } from './chroma.ts';
+import { type ChromaCollection, type ChromaRow, whyFailed } from './chroma.ts';
 import type { HeldVectors, VectorService } from './discovery.ts';
 
 /** A search waits no longer for Chroma than so many ms; then the hub answers by itself. */
@@ -122,7 +122,7 @@ export class ChromaService implements VectorService {
   }
 
   #failed(err: unknown): void {
-    const why = err instanceof Error ? err.message : String(err);
+    const why = whyFailed(err);
     this.#problem = `Chroma is left out: ${why}`;
     if (this.#held !== undefined || this.#retryMs === FIRST_RETRY_MS)
       this.#log.warn({ err: why }, 'Chroma is left out');

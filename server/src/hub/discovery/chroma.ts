@@ -30,6 +30,12 @@ export interface ChromaCollection {
   nearest(vector: Float32Array, count: number): Promise<Map<string, number>>;
 }
 
+/** Why a call failed, for whoever searches: the client's own words on a server out of reach are for people who write web pages. */
+export function whyFailed(err: unknown): string {
+  if (!(err instanceof Error)) return String(err);
+  return err.name === 'ChromaConnectionError' ? 'its server does not answer' : err.message;
+}
+
 /** Opens the collection of the server at `url`; the server is asked with the first call. */
 export async function openChroma(url: string): Promise<ChromaCollection> {
   const { ChromaClient } = await import('chromadb');

@@ -29,7 +29,7 @@ export const HANDLERS: Handlers = {
       ...(input.component === undefined ? {} : { component: input.component }),
       ...(input.capability_filter.length === 0 ? {} : { capability_filter: input.capability_filter.join(',') }),
     };
-    const words = input.search_query ?? (input.keywords.length > 0 ? input.keywords.join(' ') : undefined);
+    const words = [input.search_query ?? '', input.keywords.join(' ')].find((text) => text.trim() !== '');
     if (words === undefined) {
       const { plugins, next } = await listPlugins(ctx, {
         ...filters,
