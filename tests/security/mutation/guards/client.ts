@@ -21,8 +21,7 @@ export const IN_CLIENT: readonly Guard[] = [
   ...of('client/sync.ts', OLD_PLAN, [
     [
       'what was seen, which another CLAUDE_CONFIG_DIR moved on',
-      "if (!isOlder(answer.plan, raw.plan as Config['plan'])) raw.plan = placeOf(answer);",
-      'raw.plan = placeOf(answer);',
+      "if (isOlder(answer.plan, raw.plan as Config['plan'])) return raw;",
     ],
   ]),
   ...of('client/plan.ts', TRUST, [
