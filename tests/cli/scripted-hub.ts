@@ -249,7 +249,7 @@ export function deltaAnswer(base: Version, next: Version, otherwise: Answer, lie
 }
 
 const PLAN = 'GET /api/machines/me/plan';
-const TRANSFER = 'POST /api/transfer';
+export const TRANSFER = 'POST /api/transfer';
 const STATUS = 'POST /api/machines/me/status';
 
 /** A hub that serves these versions, all of them wanted. */

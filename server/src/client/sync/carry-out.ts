@@ -1,4 +1,4 @@
-import { HaiveError } from '../../domain/errors.ts';
+import { HaiveError, toHaiveError } from '../../domain/errors.ts';
 import type { Picked } from '../../domain/pick-changes.ts';
 import type { Plan, PlanEntry } from '../../domain/plan.ts';
 import { statOf } from '../../machine/file-port.ts';
@@ -14,15 +14,16 @@ import { type Attempt, noteRefusals, type Refused } from '../local-audit.ts';
 import { checkBeforeInstall } from '../preflight.ts';
 import type { Fetched } from '../transfer/asking.ts';
 import { fetchVersions } from '../transfer/fetch-versions.ts';
-import { openVetting } from '../vet.ts';
+import { openVetting, type Vetting } from '../vet.ts';
 import type { Deadline } from './deadline.ts';
 import { PATIENCE, type SyncOptions } from './options.ts';
 import { pick } from './pick.ts';
 import { finished, outcome, type SyncResult } from './result.ts';
+import { bannedOf, takeBanned } from './take-banned.ts';
 
 /**
  * Picks, fetches and applies; what fails its checks is refused, and the rest is picked again without it. So is a switch of the layout
- * that cannot be made: the rest is done in the layout that is here.
+ * that cannot be made: the rest is done in the layout that is here. Whatever fails, what may not run here goes.
  * @param trying told what is under way, in case all of it fails
  */
 export async function carryOut(
@@ -34,10 +35,28 @@ export async function carryOut(
   stale: boolean,
   trying: (attempts: readonly Attempt[]) => void,
 ): Promise<SyncResult> {
+  const vetting = await openVetting(ctx, plan, await readReceipts(ctx.machine), options);
+  try {
+    return await inRounds(ctx, hub, plan, options, deadline, stale, trying, vetting);
+  } catch (thrown) {
+    await takeBanned(ctx, plan, options, vetting.banned, toHaiveError(thrown));
+    throw thrown;
+  }
+}
+
+async function inRounds(
+  ctx: ClientContext,
+  hub: HubClient,
+  plan: Plan,
+  options: SyncOptions,
+  deadline: Deadline,
+  stale: boolean,
+  trying: (attempts: readonly Attempt[]) => void,
+  vetting: Vetting,
+): Promise<SyncResult> {
   const machine = { ...ctx.machine, fresh: createFresh() };
   const failed = new Map<string, HaiveError>();
   const misfits = new Set<string>();
-  const vetting = await openVetting(ctx, plan, await readReceipts(machine), options);
   const wanted = ctx.config.plugins.layout;
   let layout = wanted;
   let noSwitch: HaiveError | null = null;
@@ -45,7 +64,7 @@ export async function carryOut(
   for (;;) {
     const receipts = await readReceipts(machine);
     const picked = await pick(ctx, plan, receipts, options, failed, vetting.banned);
-    if (stale) picked.remove = picked.remove.filter((name) => vetting.banned.has(receipts.plugins[name]?.digest ?? ''));
+    if (stale) picked.remove = bannedOf(picked.remove, receipts, vetting.banned);
     const result = outcome(plan, picked, false, false);
     for (const [digest, error] of failed) {
       const entry = plan.plugins.find((p) => p.digest === digest);

@@ -108,7 +108,7 @@ export const IN_CLIENT: readonly Guard[] = [
     [
       [
         'an expired plan that takes something away',
-        "if (stale) picked.remove = picked.remove.filter((name) => vetting.banned.has(receipts.plugins[name]?.digest ?? ''));",
+        'if (stale) picked.remove = bannedOf(picked.remove, receipts, vetting.banned);',
       ],
       ['versions that the owner refuses', 'if (refused.size > 0) {', 'if (false) {'],
     ],
@@ -141,6 +141,20 @@ export const IN_CLIENT: readonly Guard[] = [
   ]),
   ...of('client/sync/carry-out.ts', TRUST, [
     ['a refusal written down', 'if (idle) await noteRefusals(ctx, refusals);'],
+  ]),
+  ...of('client/sync/carry-out.ts', 'tests/cli/revoked-all-the-same.test.ts', [
+    [
+      'a revocation that waits for the rest',
+      'await takeBanned(ctx, plan, options, vetting.banned, toHaiveError(thrown));',
+    ],
+  ]),
+  ...of('client/sync/take-banned.ts', 'tests/cli/revoked-all-the-same.test.ts', [
+    ['what goes before the rest is there', 'bannedOf(picked.remove, receipts, banned)', 'picked.remove'],
+    [
+      'a mended version that did not come keeps the revoked one',
+      'plan.plugins.map((entry) => [entry.digest, failure])',
+      '[] as [string, HaiveError][]',
+    ],
   ]),
   ...of('client/sync/carry-out.ts', 'tests/cli/refused-switch.test.ts', [
     [

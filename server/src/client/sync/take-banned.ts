@@ -1,0 +1,43 @@
+import { HaiveError } from '../../domain/errors.ts';
+import type { Plan } from '../../domain/plan.ts';
+import { statOf } from '../../machine/file-port.ts';
+import { knownRevoked, quarantine } from '../../machine/quarantine.ts';
+import { type Receipts, readReceipts } from '../../machine/receipts.ts';
+import { applyChange } from '../../machine/transaction.ts';
+import type { ClientContext } from '../context.ts';
+import type { SyncOptions } from './options.ts';
+import { pick } from './pick.ts';
+
+/** Digests that may not run here, and why. */
+type Banned = ReadonlyMap<string, string>;
+
+/** Those of the plugins whose installed version may not run here. */
+export const bannedOf = (names: readonly string[], { plugins }: Receipts, banned: Banned): string[] =>
+  names.filter((name) => banned.has(plugins[name]?.digest ?? ''));
+
+/**
+ * Takes away what may not run here (revoked, forbidden) where a sync failed that would have done it along with the rest; also where
+ * its new version did not come. What cannot be done either is left to the next sync: the first failure is the one to tell.
+ */
+export async function takeBanned(
+  ctx: ClientContext,
+  plan: Plan,
+  options: SyncOptions,
+  banned: Banned,
+  failure: HaiveError,
+): Promise<void> {
+  const { machine } = ctx;
+  const receipts = await readReceipts(machine);
+  const lost = bannedOf(Object.keys(receipts.plugins), receipts, banned);
+  // A change that was begun is finished by the next run as it is.
+  if (lost.length === 0 || statOf(machine.paths.journal) !== null) return;
+  const none = new Map(plan.plugins.map((entry) => [entry.digest, failure]));
+  const picked = await pick(ctx, plan, receipts, options, none, banned);
+  try {
+    const remove = bannedOf(picked.remove, receipts, banned);
+    if (remove.length > 0) await applyChange(machine, { install: [], remove, reason: 'sync', layout: receipts.layout });
+    await quarantine(machine, await knownRevoked(machine));
+  } catch (thrown) {
+    if (!(thrown instanceof HaiveError)) throw thrown;
+  }
+}
