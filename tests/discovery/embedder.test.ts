@@ -276,3 +276,22 @@ describe('its configuration', () => {
     expect(() => read(env as never)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
   });
 });
+
+it('the cosine that says nothing is asked of the model that made the vectors, anew of another one', async () => {
+  let [dimensions, cosine] = [2, 0.8];
+  const embed = async (texts: readonly string[], { as }: { as: string }) =>
+    texts.map(() => {
+      const vector = new Float32Array(dimensions);
+      vector.set(as === 'document' ? [1, 0] : [cosine, Math.sqrt(1 - cosine ** 2)]);
+      return vector;
+    });
+  const vectors = new ModelVectors({ kind: 'endpoint', id: 'changes', batch: 5, embed });
+  vectors.put({ name: 'a', description: 'a', keywords: [], useCases: [], components: [], body: '' });
+  const { signal } = new AbortController();
+  await vectors.renew(signal);
+  expect([vectors.noise, vectors.ready, vectors.due]).toEqual([expect.closeTo(0.8), true, false]);
+  [dimensions, cosine] = [3, 0.3];
+  await expect(vectors.embed('x', [])).rejects.toMatchObject({ code: 'EMBEDDER_FAILED' });
+  await vectors.renew(signal);
+  expect([vectors.noise, vectors.ready, vectors.due]).toEqual([expect.closeTo(0.3), true, false]);
+});

@@ -85,6 +85,7 @@ export class ModelVectors {
         if (anew) throw this.#otherModel(dimensions);
         anew = true;
         this.#vectors = undefined;
+        this.#unrelated = undefined;
         for (const name of this.#texts.keys()) this.#pending.add(name);
       }
       names.forEach((name, i) => {
@@ -116,7 +117,9 @@ export class ModelVectors {
     const vectors: Float32Array[] = [];
     while (vectors.length < NOISE_QUESTIONS.length) {
       const texts = NOISE_QUESTIONS.slice(vectors.length, vectors.length + this.#embedder.batch);
-      vectors.push(...(await this.#embedder.embed(texts, { timeoutMs: BATCH_MS, signal, as: 'question' })));
+      const some = await this.#embedder.embed(texts, { timeoutMs: BATCH_MS, signal, as: 'question' });
+      this.#compare(some[0]?.length ?? 0);
+      vectors.push(...some);
     }
     return vectors;
   }
@@ -131,16 +134,18 @@ export class ModelVectors {
       timeoutMs: QUESTION_MS,
       as: 'question',
     });
-    const { length } = vector as Float32Array;
-    if (this.#differs(length)) {
-      // The next renewal tells by one document whether it was this answer alone.
-      for (const name of this.#texts.keys()) {
-        this.#pending.add(name);
-        break;
-      }
-      throw this.#otherModel(length);
-    }
+    this.#compare((vector as Float32Array).length);
     return vector as Float32Array;
+  }
+
+  /** A question's vector of other dimensions: the next renewal tells by one document whether it was this answer alone. */
+  #compare(dimensions: number): void {
+    if (!this.#differs(dimensions)) return;
+    for (const name of this.#texts.keys()) {
+      this.#pending.add(name);
+      break;
+    }
+    throw this.#otherModel(dimensions);
   }
 
   #differs(dimensions: number): boolean {
