@@ -63,6 +63,16 @@ describe('hv', () => {
 
   it('publishes: dry run first, then for real, then the same again', async () => {
     const fixtures = join(import.meta.dirname, '..', 'fixtures');
+    const early = await hv(collective.operator, [
+      'publish',
+      join(fixtures, 'devops-essentials'),
+      '--dry-run',
+      '--json',
+    ]);
+    expect(early).toMatchObject({ code: 69, json: { error: { code: 'DEPENDENCY_MISSING' } } });
+    const base = await hv(collective.operator, ['publish', join(fixtures, 'base-memory-tools'), '--json']);
+    expect(base).toMatchObject({ code: 64, json: { error: { code: 'TARGET_REQUIRED' } } });
+    await hvOk(collective.operator, ['publish', 'base-memory-tools@1.0.0', '--all']);
     const dry = await hvOk(collective.operator, ['publish', join(fixtures, 'devops-essentials'), '--dry-run']);
     expect(dry).toMatchObject({ dry_run: true, name: 'devops-essentials', machines: ['b'], difference: null });
     expect(dry).toMatchObject({ must_accept: true, surface: { mcp_servers: ['devops'] } });
@@ -70,9 +80,6 @@ describe('hv', () => {
     expect((await hvOk(collective.operator, ['list'])).plugins.map((p: { name: string }) => p.name)).not.toContain(
       'devops-essentials',
     );
-    const base = await hv(collective.operator, ['publish', join(fixtures, 'base-memory-tools'), '--json']);
-    expect(base).toMatchObject({ code: 64, json: { error: { code: 'TARGET_REQUIRED' } } });
-    await hvOk(collective.operator, ['publish', 'base-memory-tools@1.0.0', '--all']);
     const unseen = await hv(collective.operator, ['publish', join(fixtures, 'devops-essentials'), '--json']);
     expect(unseen).toMatchObject({ code: 77, json: { error: { code: 'SURFACE_UNACCEPTED' } } });
     // Nothing is registered: the author may still declare it under this version.
