@@ -9,7 +9,7 @@ import { syncMachine } from '../../server/src/client/sync.ts';
 import { beginEpoch, operatorKey, trustOperator } from '../../server/src/client/trust-verbs.ts';
 import { HaiveError } from '../../server/src/domain/errors.ts';
 import { startHub } from '../../server/src/hub/server.ts';
-import { updateConfig } from '../../server/src/machine/config-file.ts';
+import { readConfig, updateConfig } from '../../server/src/machine/config-file.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
 import { restore } from '../../server/src/storage/backup.ts';
 import { openStore } from '../../server/src/storage/store.ts';
@@ -38,7 +38,23 @@ describe('time that passed differently', () => {
   const have = async ({ ctx }: RealClient) =>
     Object.fromEntries(Object.values((await readReceipts(ctx.machine)).plugins).map((p) => [p.name, p.version]));
 
-  it('a hub restored from an old backup is told apart: machines keep what runs and say so', async () => {
+  /** A hub of its own that was restored from the backup; these machines find it where the other was. */
+  async function restoredHub(file: string, ...found: RealClient[]) {
+    const dataDir = await mkdtemp(join(folder, 'data'));
+    const store = await openStore({ dataDir, clock: () => new Date() });
+    await restore(file, store);
+    await store.close();
+    const config = { ...t.config, dataDir, home: folder, databaseUrl: undefined };
+    const hub = await startHub(config, { coreRoot: '/nowhere' });
+    for (const { ctx } of found) {
+      await updateConfig(ctx.machine, (raw) => ({ ...raw, hub_url: hub.url }));
+      ctx.config.hub_url = hub.url;
+    }
+    return hub;
+  }
+
+  /** A backup, and a machine that has seen more than it holds. */
+  async function overtaken() {
     const machine = await join_('m1');
     const file = join(folder, 'backup.json.gz');
     await t.hub.context.store.backup(file);
@@ -46,18 +62,13 @@ describe('time that passed differently', () => {
     await publish(t.url, t.admin, { name: 'bb' });
     await syncMachine(machine.ctx, { mode: 'agent' });
     expect(await have(machine)).toEqual({ aa: '1.1.0', bb: '1.0.0' });
+    return { machine, file };
+  }
 
-    const dataDir = join(folder, 'data');
-    const store = await openStore({ dataDir, clock: () => new Date() });
-    await restore(file, store);
-    await store.close();
-    const old = await startHub(
-      { ...t.config, dataDir, home: folder, databaseUrl: undefined },
-      { coreRoot: '/nowhere' },
-    );
+  it('a hub restored from an old backup is told apart: machines keep what runs and say so', async () => {
+    const { machine, file } = await overtaken();
+    const old = await restoredHub(file, machine);
     try {
-      await updateConfig(machine.ctx.machine, (raw) => ({ ...raw, hub_url: old.url }));
-      machine.ctx.config.hub_url = old.url;
       await expect(syncMachine(machine.ctx, { mode: 'agent' })).rejects.toMatchObject({
         code: 'PLAN_REPLAYED',
         hint: expect.stringContaining('`hv trust epoch`'),
@@ -85,19 +96,8 @@ describe('time that passed differently', () => {
     await t.hub.context.store.backup(file);
     await publish(t.url, t.admin, { name: 'aa', version: '1.1.0' });
     await syncMachine(machine.ctx, { mode: 'agent' });
-    const dataDir = join(folder, 'data');
-    const store = await openStore({ dataDir, clock: () => new Date() });
-    await restore(file, store);
-    await store.close();
-    const old = await startHub(
-      { ...t.config, dataDir, home: folder, databaseUrl: undefined },
-      { coreRoot: '/nowhere' },
-    );
+    const old = await restoredHub(file, machine, operator);
     try {
-      for (const { ctx } of [machine, operator]) {
-        await updateConfig(ctx.machine, (raw) => ({ ...raw, hub_url: old.url }));
-        ctx.config.hub_url = old.url;
-      }
       operator.ctx.env.token = t.admin;
       await expect(syncMachine(machine.ctx, { mode: 'agent' })).rejects.toMatchObject({ code: 'PLAN_REPLAYED' });
       // An epoch that only the hub speaks of is not one for a machine that knows its operator.
@@ -114,6 +114,82 @@ describe('time that passed differently', () => {
     } finally {
       await old.close();
     }
+  });
+
+  it('a restored hub is told apart also once its seq has caught up, until an operator began an epoch', async () => {
+    const { machine, file } = await overtaken();
+    const seen = (await readConfig(machine.ctx.machine)).plan?.counter ?? 0;
+    const old = await restoredHub(file, machine);
+    try {
+      while ((await old.context.store.currentSeq()) <= seen + 2)
+        await publish(old.url, t.admin, { name: `cc-${await old.context.store.currentSeq()}` });
+      for (const mode of ['agent', 'explicit'] as const) {
+        await expect(syncMachine(machine.ctx, { mode })).rejects.toMatchObject({
+          code: 'PLAN_REPLAYED',
+          message: expect.stringContaining('another history'),
+          hint: expect.stringContaining('`hv trust epoch`'),
+        });
+      }
+      expect(await have(machine)).toEqual({ aa: '1.1.0', bb: '1.0.0' });
+      (await ask(old.url, 'POST', '/api/hub/epoch', { token: t.admin, body: { epoch: 2 } })).expect(200);
+      await syncMachine(machine.ctx, { mode: 'explicit' });
+      expect(await have(machine)).toMatchObject({ aa: '1.0.0' });
+    } finally {
+      await old.close();
+    }
+  });
+
+  it('an epoch of the same number that another restored hub began is told apart', async () => {
+    const machine = await join_('m1');
+    const file = join(folder, 'backup.json.gz');
+    await t.hub.context.store.backup(file);
+    const epoch = { token: t.admin, body: { epoch: 2 } };
+    const hubs = [await restoredHub(file, machine), await restoredHub(file)];
+    try {
+      for (const { url } of hubs) (await ask(url, 'POST', '/api/hub/epoch', epoch)).expect(200);
+      await syncMachine(machine.ctx, { mode: 'agent' });
+      machine.ctx.env.hubUrl = hubs[1]?.url;
+      await publish(machine.ctx.env.hubUrl ?? '', t.admin, { name: 'bb' });
+      await expect(syncMachine(machine.ctx, { mode: 'agent' })).rejects.toMatchObject({ code: 'PLAN_REPLAYED' });
+    } finally {
+      for (const hub of hubs) await hub.close();
+    }
+  });
+
+  it('a hub that was moved by a backup that nothing has overtaken is followed, and the one that was left is not', async () => {
+    const machine = await join_('m1');
+    const away = await join_('m2');
+    await publish(t.url, t.admin, { name: 'aa', version: '1.1.0' });
+    await syncMachine(machine.ctx, { mode: 'agent' });
+    const file = join(folder, 'backup.json.gz');
+    await t.hub.context.store.backup(file);
+    const moved = await restoredHub(file, machine, away);
+    try {
+      await syncMachine(machine.ctx, { mode: 'agent' });
+      await publish(moved.url, t.admin, { name: 'aa', version: '1.2.0' });
+      for (const one of [machine, away]) {
+        await syncMachine(one.ctx, { mode: 'agent' });
+        expect(await have(one)).toEqual({ aa: '1.2.0' });
+      }
+      for (const version of ['1.1.1', '1.1.2', '1.1.3']) await publish(t.url, t.admin, { name: 'aa', version });
+      await updateConfig(machine.ctx.machine, (raw) => ({ ...raw, hub_url: t.url }));
+      machine.ctx.config.hub_url = t.url;
+      await expect(syncMachine(machine.ctx, { mode: 'agent' })).rejects.toMatchObject({ code: 'PLAN_REPLAYED' });
+      expect(await have(machine)).toEqual({ aa: '1.2.0' });
+    } finally {
+      await moved.close();
+    }
+  });
+
+  it('a machine whose last version knew no histories takes its place in one with the next answer', async () => {
+    const machine = await join_('m1');
+    await updateConfig(machine.ctx.machine, (raw) => {
+      const { lineage: _, ...plan } = raw.plan as Record<string, unknown>;
+      return { ...raw, plan };
+    });
+    const result = await syncMachine(machine.ctx, { mode: 'agent' });
+    expect(result.notModified).toBe(true);
+    expect((await readConfig(machine.ctx.machine)).plan?.lineage).toEqual([]);
   });
 
   it('a machine that was away for months takes the newest of everything in one step', async () => {

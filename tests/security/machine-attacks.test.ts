@@ -60,6 +60,7 @@ const first = (files: File[]): File => files[0] as File;
 const PLANS: [string, string, () => void][] = [
   ['a plan older than one it has seen', 'PLAN_REPLAYED', () => offer(a2, { counter: 49 })],
   ['a plan of an epoch that is over', 'PLAN_REPLAYED', () => offer(a2, { epoch: 0 })],
+  ['a plan of another history', 'PLAN_REPLAYED', () => offer(a2, { counter: 99, lineage: [['x', 49]] })],
   ['a plan signed by a stranger', 'SIGNATURE_INVALID', () => offer(a2, { signedBy: STRANGER })],
   ['a plan signed by a publisher', 'SIGNATURE_INVALID', () => offer(a2, { signedBy: PUBLISHER })],
   ["another machine's plan", 'SIGNATURE_INVALID', () => offer(a2, { machine: 'machine_other' })],
@@ -72,6 +73,7 @@ const PLANS: [string, string, () => void][] = [
     'HUB_ANSWER_INVALID',
     () => offer(a2, { plugins: [{ ...a2.entry, dependencies: 1 }] as never }),
   ],
+  ['a plan of no known history', 'HUB_ANSWER_INVALID', () => offer(a2, { lineage: [{}] as never })],
   ['a plan that revokes nothing known', 'HUB_ANSWER_INVALID', () => offer(a2, { revoked: [{}] as never })],
   [
     'a record in the place of a plan',
@@ -395,6 +397,7 @@ describe('attacks on a machine: parcels', () => {
     ["another machine's plan", { machine: 'machine_other' }, {}],
     ['a plan older than one it has seen', { counter: 49 }, {}],
     ['a plan of an epoch that is over', { epoch: 0 }, {}],
+    ['a plan of another history', { counter: 99, lineage: [['x', 49]] }, {}],
     ['a plan that has expired', { expiresAt: '2026-01-02T00:00:00.000Z' }, {}],
     ['a version of a revoked key', { revokedKeys: [keyid(PUBLISHER)] }, {}],
     ['a delta of other bytes', {}, { delta: (bytes) => Buffer.from(bytes.map((b) => b ^ 1)) }],

@@ -4,6 +4,7 @@ import { Envelope as EnvelopeSchema } from '../contract/schemas.ts';
 import { checkEpoch } from '../domain/approval.ts';
 import { type Envelope, openJson } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
+import { whyNotFollowed } from '../domain/lineage.ts';
 import { PLAN_FORMAT, PLAN_PAYLOAD_TYPE, type Plan, type PlanEntry } from '../domain/plan.ts';
 import { type DeltaPlan, fromDelta, PLAN_IM } from '../domain/plan-delta.ts';
 import { writeAtomic } from '../machine/atomic-file.ts';
@@ -36,7 +37,7 @@ export interface PlanAnswer extends KeptPlan {
 
 /**
  * Asks the hub for this machine's plan and checks it: signature by the pinned hub key, made for this machine, never older than one
- * that was seen.
+ * that was seen, and of a history in which that one was.
  * @param options.fresh ask for the whole plan even when an unchanged one is here
  * @throws HaiveError SIGNATURE_INVALID, PLAN_REPLAYED, FORMAT_UNSUPPORTED, NOT_JOINED, and those of the call
  */
@@ -71,11 +72,9 @@ export async function fetchPlan(
     const operators = operatorsOf(await readTrust(ctx.machine), plan.hub);
     if (operators.length > 0) checkEpoch(plan.epochProof, plan.hub, plan.epoch, operators);
   }
-  if (isOlder(plan, seen)) {
-    throw new HaiveError(
-      'PLAN_REPLAYED',
-      `The hub's plan ${plan.epoch}.${plan.counter} is older than ${seen.epoch}.${seen.counter}, which this machine has seen`,
-    );
+  const refused = whyNotFollowed(plan, seen);
+  if (refused !== null) {
+    throw new HaiveError('PLAN_REPLAYED', `The hub's ${refused}`);
   }
   return { plan, envelope, etag: answer.etag, notModified: false };
 }
@@ -84,12 +83,6 @@ export async function fetchPlan(
 export function inForce({ groups, capabilities }: Config, plan: Plan | null | undefined) {
   return { groups: [...(plan?.groups ?? groups)], capabilities: [...(plan?.capabilities ?? capabilities)] };
 }
-
-type Place = NonNullable<Config['plan']>;
-
-/** Whether a plan comes before one that was followed. */
-export const isOlder = (plan: Pick<Plan, 'counter' | 'epoch'>, seen: Place | undefined): seen is Place =>
-  seen !== undefined && (plan.epoch < seen.epoch || (plan.epoch === seen.epoch && plan.counter < seen.counter));
 
 /**
  * The plan that lies here, where it is the one that was followed last; else null. It is another one where an old `~/.claude` was put back,
@@ -176,8 +169,17 @@ function checkPlan(ctx: ClientContext, envelope: Envelope): Plan {
 
 /** Whether everything that is read of a plan later is there: a signature says who wrote it, not that it is well-formed. */
 function hasForm(plan: Plan): boolean {
-  const { plugins, problems, groups = [], capabilities = [], revoked = [], revokedKeys = [], expiresAt } = plan;
-  const lists = [plugins, problems, groups, capabilities, revoked, revokedKeys].every(Array.isArray);
+  const {
+    plugins,
+    problems,
+    groups = [],
+    capabilities = [],
+    revoked = [],
+    revokedKeys = [],
+    lineage = [],
+    expiresAt,
+  } = plan;
+  const lists = [plugins, problems, groups, capabilities, revoked, revokedKeys, lineage].every(Array.isArray);
   return (
     lists &&
     typeof expiresAt === 'string' &&
@@ -185,7 +187,8 @@ function hasForm(plan: Plan): boolean {
     plugins.every((p) => p.dependencies.every((d) => hasTexts(d, 'name', 'range'))) &&
     problems.every((p) => hasTexts(p, 'name', 'code', 'message')) &&
     revoked.every((r) => hasTexts(r, 'name', 'version', 'digest')) &&
-    [...groups, ...capabilities, ...revokedKeys].every((text) => typeof text === 'string')
+    [...groups, ...capabilities, ...revokedKeys].every((text) => typeof text === 'string') &&
+    lineage.every((one) => Array.isArray(one) && typeof one[0] === 'string' && Number.isSafeInteger(one[1]))
   );
 }
 

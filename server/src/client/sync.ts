@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { HaiveError } from '../domain/errors.ts';
+import { whyNotFollowed } from '../domain/lineage.ts';
 import type { Plan, PlanEntry } from '../domain/plan.ts';
 import { getRecord } from '../machine/blob-store.ts';
 import { type Config, readConfig, updateConfig } from '../machine/config-file.ts';
@@ -15,7 +16,7 @@ import { alignConfinement } from './confining.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import { type HubClient, hubIsAway } from './hub-client.ts';
 import { noteSpooledFailures, notingFailure } from './local-audit.ts';
-import { fetchPlan, inForce, isOlder, keepPlan, type PlanAnswer } from './plan.ts';
+import { fetchPlan, inForce, keepPlan, type PlanAnswer } from './plan.ts';
 import { regain } from './regain.ts';
 import { flushSpool } from './spool.ts';
 import { type Ahead, answerOf, askAhead } from './sync/ask-ahead.ts';
@@ -194,24 +195,29 @@ async function takeAway(m: Machine): Promise<SyncResult['revoked']> {
 
 /** Keeps the plan's etag and place in time, and what the hub says of this machine, once it was acted on. */
 async function remember(ctx: ClientContext, answer: PlanAnswer): Promise<void> {
-  const { groups, capabilities } = ctx.config;
+  const { groups, capabilities, plan } = ctx.config;
   const said = inForce(ctx.config, answer.plan);
   // What came with an earlier plan an older program has not kept.
   const known = isDeepStrictEqual(said, { groups, capabilities });
-  if (answer.notModified && known) return;
+  if (answer.notModified && known && plan?.lineage !== undefined) return;
   if (!answer.notModified) await keepPlan(ctx, answer);
   ctx.config = await updateConfig(
     ctx.machine,
     (raw) => {
       // Another CLAUDE_CONFIG_DIR of this HOME has a lock of its own, and may have followed a newer one meanwhile.
-      if (isOlder(answer.plan, raw.plan as Config['plan'])) return raw;
+      if (whyNotFollowed(answer.plan, raw.plan as Config['plan']) !== null) return raw;
       return { ...raw, plan: placeOf(answer), ...(known ? {} : said) };
     },
     { settled: false },
   );
 }
 
-const placeOf = ({ etag, plan }: PlanAnswer) => ({ etag: etag ?? '', counter: plan.counter, epoch: plan.epoch });
+const placeOf = ({ etag, plan: { counter, epoch, lineage = [] } }: PlanAnswer) => ({
+  etag: etag ?? '',
+  counter,
+  epoch,
+  lineage,
+});
 
 /** True for a failed sync that only means: later. */
 export function tryLater(thrown: unknown): boolean {

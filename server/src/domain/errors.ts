@@ -266,8 +266,8 @@ export const ERRORS = {
   PLAN_REPLAYED: row(
     409,
     77,
-    'A plan is older than one this machine has already seen.',
-    'If the hub was restored from a backup, its operator runs `hv trust epoch` once; machines follow it then. If not, tell the operator.',
+    'A plan is older than one this machine has already seen, or the hub was restored from a backup of before that one.',
+    'If the hub was restored, its operator runs `hv trust epoch` once; machines follow it then. If not, tell the operator. A hub that is moved (stopped, then backed up, then restored) needs none.',
   ),
   FORMAT_UNSUPPORTED: row(
     422,

@@ -1,4 +1,5 @@
 import type { Envelope } from './dsse.ts';
+import type { Lineage } from './lineage.ts';
 import type { Dependency } from './manifest.ts';
 import type { VersionStatus } from './registry.ts';
 
@@ -73,4 +74,6 @@ export interface Plan {
   revokedKeys?: string[] | undefined;
   /** The operator's signature under `epoch`, where one was given. */
   epochProof?: Envelope | undefined;
+  /** The histories that its registry went through; absent where it is one. */
+  lineage?: Lineage[] | undefined;
 }

@@ -66,7 +66,7 @@ function program(): Command {
       print(all(command).json, await restoreFrom(readHubConfig(all(command)), file), (r) =>
         [
           `Restored ${r.rows} rows`,
-          'Machines that have seen newer plans refuse this hub until an operator has run `hv trust epoch` on it.',
+          'Machines that have seen newer plans than the backup holds refuse this hub until an operator has run `hv trust epoch` on it.',
         ].join('\n'),
       );
     });

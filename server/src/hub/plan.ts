@@ -67,7 +67,7 @@ export function createPlans(hub: HubContext, gate: SeqGate): Plans {
       // The stamp is read first: what changes while we compute makes the memory old, never wrong.
       const stamp = await gate.current();
       const registry = await loadCatalogue(hub.store);
-      const { epoch, epochProof, revoked, revokedKeys, approvals } = await trustWord(hub.store, registry);
+      const { epoch, epochProof, lineage, revoked, revokedKeys, approvals } = await trustWord(hub.store, registry);
       const { facts, installed } = await loadMachine(hub.store.read, machine.id);
       const state = desiredStates(registry)(facts);
       const desired = {
@@ -83,6 +83,7 @@ export function createPlans(hub: HubContext, gate: SeqGate): Plans {
         ...(revoked.length > 0 ? { revoked } : {}),
         ...(revokedKeys.length > 0 ? { revokedKeys } : {}),
         ...(epochProof === undefined ? {} : { epochProof }),
+        ...(lineage.length > 0 ? { lineage } : {}),
       };
       const { groups, capabilities } = facts;
       const content = {

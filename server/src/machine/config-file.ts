@@ -56,7 +56,14 @@ export const Config = z.looseObject({
   /** An operator's or publisher's token, kept by `hv login`. */
   login: z.looseObject({ url: z.string(), token: z.string() }).optional(),
   /** The last plan accepted: a machine never goes back behind it. */
-  plan: z.looseObject({ etag: z.string(), counter: z.number().int(), epoch: z.number().int() }).optional(),
+  plan: z
+    .looseObject({
+      etag: z.string(),
+      counter: z.number().int(),
+      epoch: z.number().int(),
+      lineage: z.array(z.tuple([z.string(), z.number().int()])).optional(),
+    })
+    .optional(),
   plugins: z.prefault(PluginsConfig, {}),
 });
 

@@ -12,6 +12,7 @@ import { chunksOf } from './chunks.ts';
 import { fileError } from './file-error.ts';
 import { handoff } from './handoff.ts';
 import { recount } from './installation-counts.ts';
+import { beginLineage } from './meta-queries.ts';
 import { assumeOrders, ORDERS_SINCE } from './ordered-versions.ts';
 import type { BackupSize, Store } from './store.ts';
 import type { Tables } from './tables.ts';
@@ -162,7 +163,7 @@ function fromJson(row: Row): Row {
 }
 
 /**
- * Reads a backup into an empty database, all or nothing.
+ * Reads a backup into an empty database, all or nothing, and begins a history there that goes on from the backup's.
  * @returns how many rows there were
  * @throws HaiveError BACKUP_INVALID when the file is cut, changed or by a newer hub, or the database is not empty
  */
@@ -199,8 +200,15 @@ export async function restore(file: string, store: Store): Promise<{ rows: numbe
     await recount(tx);
     if (!migrations.includes(ORDERS_SINCE)) await assumeOrders(tx);
     if (store.dialect === 'postgres') await advanceIdentities(tx);
+    await leaveHistory(tx);
   });
   return { rows };
+}
+
+/** What the registry went through after the backup never was: machines that followed it there must be able to tell. */
+async function leaveHistory(tx: Transaction<Tables>): Promise<void> {
+  const row = await tx.selectFrom('counters').select('value').where('name', '=', 'seq').executeTakeFirst();
+  await beginLineage(tx, row?.value ?? 0);
 }
 
 /** Explicit ids do not move PostgreSQL's identity sequences. */

@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+import type { Lineage } from '../domain/lineage.ts';
 import type { Tx } from './tables.ts';
 
 /** Raised by a report that says something new, so that what is remembered of plans is computed again (Store.stamp). */
@@ -15,6 +17,17 @@ export async function setMeta(tx: Tx, key: string, value: string): Promise<void>
     .values({ key, value })
     .onConflict((oc) => oc.column('key').doUpdateSet({ value }))
     .execute();
+}
+
+/** The histories that this registry went through, oldest first. */
+export async function getLineage(tx: Tx): Promise<Lineage[]> {
+  return JSON.parse((await getMeta(tx, 'lineage')) ?? '[]') as Lineage[];
+}
+
+/** Begins one more. @param since the `seq` up to which it is the same as the last of them */
+export async function beginLineage(tx: Tx, since: number): Promise<void> {
+  const begun: Lineage = [randomBytes(9).toString('base64url'), since];
+  await setMeta(tx, 'lineage', JSON.stringify([...(await getLineage(tx)), begun]));
 }
 
 /** Keeps what is there, else stores `value`; answers what is there now (two hubs may start at once). */

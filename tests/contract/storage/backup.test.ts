@@ -8,7 +8,7 @@ import { backup, restore } from '../../../server/src/storage/backup.ts';
 import { appendEvent } from '../../../server/src/storage/event-queries.ts';
 import { installationCounts } from '../../../server/src/storage/installation-counts.ts';
 import { replaceInstallations } from '../../../server/src/storage/installation-queries.ts';
-import { getMeta, setMeta } from '../../../server/src/storage/meta-queries.ts';
+import { getLineage, getMeta, setMeta } from '../../../server/src/storage/meta-queries.ts';
 import type { Store } from '../../../server/src/storage/store.ts';
 import { createDatabase, ENGINES, type TestDatabase } from '../engines.ts';
 import { operator, pack, startTestHub, type TestHub } from '../registry/test-hub.ts';
@@ -74,6 +74,8 @@ describe.each(ENGINES)('backup of %s', (engine) => {
     await t.store.backup(file);
     const target = await empty(other);
     const { rows } = await restore(file, target);
+    expect(await getLineage(target.read)).toEqual([[expect.stringMatching(/^[\w-]{12}$/), await t.store.currentSeq()]]);
+    await target.transact((tx) => tx.deleteFrom('hub_meta').where('key', '=', 'lineage').execute());
     expect(await content(target)).toEqual(await content(t.store));
     expect(rows).toBe(Object.values(await content(t.store)).flat().length);
     expect(await findAuditBreak(target.read)).toBeNull();

@@ -1,6 +1,7 @@
 import type { Envelope } from '../../domain/dsse.ts';
+import type { Lineage } from '../../domain/lineage.ts';
 import type { Revoked } from '../../domain/plan.ts';
-import { getMeta } from '../../storage/meta-queries.ts';
+import { getLineage, getMeta } from '../../storage/meta-queries.ts';
 import type { Store } from '../../storage/store.ts';
 import { signedApprovals } from '../../storage/trust-queries.ts';
 import type { Catalogue } from '../registry/snapshot.ts';
@@ -9,6 +10,7 @@ import type { Catalogue } from '../registry/snapshot.ts';
 export interface TrustWord {
   epoch: number;
   epochProof: Envelope | undefined;
+  lineage: Lineage[];
   revoked: Revoked[];
   revokedKeys: string[];
   /** By digest, the first one first. */
@@ -28,16 +30,18 @@ export function trustWord(store: Store, catalogue: Catalogue): Promise<TrustWord
 }
 
 async function readWord({ read }: Store, catalogue: Catalogue): Promise<TrustWord> {
-  const [approvals, keys, epoch, proof] = await Promise.all([
+  const [approvals, keys, epoch, proof, lineage] = await Promise.all([
     signedApprovals(read),
     read.selectFrom('publisher_keys').select('keyid').distinct().where('revoked_at', 'is not', null).execute(),
     getMeta(read, 'epoch'),
     getMeta(read, 'epoch_proof'),
+    getLineage(read),
   ]);
   const revoked = [...catalogue.byId.values()].filter((v) => v.status === 'revoked');
   return {
     epoch: Number(epoch ?? 1),
     epochProof: proof ? (JSON.parse(proof) as Envelope) : undefined,
+    lineage,
     revoked: revoked
       .map(({ name, version, digest, statusReason: reason }) => ({ name, version, digest, reason }))
       .sort((a, b) => (a.digest < b.digest ? -1 : 1)),

@@ -5,7 +5,7 @@ export const IN_CLIENT: readonly Guard[] = [
     'client/plan.ts',
     [MACHINE, LIES],
     [
-      ['a plan that is replayed', 'if (isOlder(plan, seen)) {', 'if (isOlder(plan, seen) && false) {'],
+      ['a plan that is replayed', 'if (refused !== null) {', 'if (false) {'],
       ["another machine's or hub's plan", 'if (plan.machine !== machine.id || plan.hub !== hub.id) {', 'if (false) {'],
       ['a plan of a format to come', 'if (plan.format !== PLAN_FORMAT) {', 'if (false) {'],
       ['a plan without counter', 'if (!Number.isSafeInteger(plan.counter) ||', 'if ('],
@@ -21,7 +21,7 @@ export const IN_CLIENT: readonly Guard[] = [
   ...of('client/sync.ts', OLD_PLAN, [
     [
       'what was seen, which another CLAUDE_CONFIG_DIR moved on',
-      "if (isOlder(answer.plan, raw.plan as Config['plan'])) return raw;",
+      "if (whyNotFollowed(answer.plan, raw.plan as Config['plan']) !== null) return raw;",
     ],
   ]),
   ...of('client/plan.ts', TRUST, [

@@ -133,6 +133,10 @@ export const IN_DOMAIN: readonly Guard[] = [
       ['a digest of something else', 'if (digest !== record.digest) {', 'if (false) {'],
     ],
   ),
+  ...of('domain/lineage.ts', `${DOMAIN}/lineage.test.ts`, [
+    ['a plan of another history', 'if (seen.counter <= shared) return null;', 'return null;'],
+    ['another history of the same length', 'id !== b[i]?.[0]', 'b[i] === undefined'],
+  ]),
   ...of('domain/approval.ts', TRUST, [
     ['an approval of other bytes', 'if (approval[key] === expected[key]) continue;', 'continue;'],
     [

@@ -47,5 +47,6 @@ export const RIGHTS = 'tests/hub/rights.test.ts';
 export const FOUND = 'tests/discovery/search-rights.test.ts';
 export const PUBLISH = 'tests/contract/registry/publish.test.ts';
 export const USAGE = 'tests/discovery/usage-of-hub.test.ts';
+export const RESTORED = 'tests/distribution/restored-hub.test.ts';
 export const OLD_PLAN = 'tests/distribution/old-plan.test.ts';
 export const UNITS = 'tests/security/guards-of-parts.test.ts';

@@ -1,4 +1,18 @@
-import { ATTACKS, DODGES, FIRST, type Guard, HUB, KEYS, LIMITS, of, QUORUM, REVIEW, RIGHTS, UNITS } from './guard.ts';
+import {
+  ATTACKS,
+  DODGES,
+  FIRST,
+  type Guard,
+  HUB,
+  KEYS,
+  LIMITS,
+  of,
+  QUORUM,
+  RESTORED,
+  REVIEW,
+  RIGHTS,
+  UNITS,
+} from './guard.ts';
 
 export const IN_HUB_TRUST: readonly Guard[] = [
   ...of('hub/join.ts', KEYS, [
@@ -103,6 +117,7 @@ export const IN_HUB_TRUST: readonly Guard[] = [
       ['an epoch that is not higher', 'if (epoch <= Number(row?.value ?? 1)) {', 'if (false) {'],
     ],
   ),
+  ...of('storage/backup.ts', RESTORED, [['a restored registry that has caught up', 'await leaveHistory(tx);']]),
   ...of('hub/trust/token-limits.ts', HUB, [
     ['a join token that is used up', 'if (done.numUpdatedRows > 0n) return;', 'return;'],
     ['groups a token may not give', 'if (outside.length === 0) return;', 'return;'],
