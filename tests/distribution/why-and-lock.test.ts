@@ -3,6 +3,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lockMachine, syncFrozen } from '../../server/src/client/frozen.ts';
+import { installPlugin, updatePlugins } from '../../server/src/client/install.ts';
+import { rollbackPlugin } from '../../server/src/client/rollback.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
 import { ask, publish, type TestHub, testHub } from '../hub/support.ts';
@@ -75,6 +77,25 @@ describe('one machine among many', () => {
     const stranger = await t.machine('es-2');
     const forbidden = await ask(t.url, 'GET', '/api/machines/es-1/why/base', { token: stranger.token });
     expect(forbidden.code).toBe('FORBIDDEN');
+  });
+
+  it('comes back from a rollback to what an operator pinned', async () => {
+    const older = await realClient(t.url, t.hub.joinToken, 'es-2', { groups: ['es'] });
+    others.push(older);
+    await installPlugin(older.ctx, 'base', { version: '1.0.0' });
+    const pin = { token: t.admin, body: { kind: 'pin', range: '1.1.0' } };
+    (await ask(t.url, 'PUT', '/api/machines/es-2/overrides/base', pin)).expect(200);
+    await syncMachine(older.ctx, { mode: 'explicit' });
+    await publish(t.url, t.admin, { name: 'base', version: '1.2.0' }, ['es']);
+    await rollbackPlugin(older.ctx, 'base');
+    await syncMachine(older.ctx, { mode: 'explicit' });
+    expect(await set(older)).toEqual(['base@1.0.0', 'top@1.0.0']);
+    const { warnings } = await updatePlugins(older.ctx, ['base']);
+    expect(await set(older)).toEqual(['base@1.1.0', 'top@1.0.0']);
+    expect(warnings).toEqual(['base is pinned to 1.1.0: `hv install base` frees it']);
+    const freed = await installPlugin(older.ctx, 'base');
+    expect(freed.warnings).toEqual(['base was pinned to 1.1.0 here by first admin; that is lifted now']);
+    expect(await set(older)).toEqual(['base@1.2.0', 'top@1.0.0']);
   });
 
   it('can be had exactly on another machine, older versions and all, and stays so', async () => {

@@ -24,9 +24,9 @@ export async function rollbackFromHub(
   let before: Said | undefined;
   try {
     before = await ask(ctx, 'machine', (hub) => readSaid(ctx, hub, name), PATIENCE_MS);
-    const { version, sync } = await installPlugin(ctx, `${name}@${to}`);
+    const { version, sync, warnings } = await installPlugin(ctx, `${name}@${to}`);
     if (version !== to) throw notCome(name, sync ?? { problems: [], waiting: [] });
-    return { name, from, to, pinned: true, hubTold: true, warnings: sync?.warnings ?? [] };
+    return { name, from, to, pinned: true, hubTold: true, warnings: [...warnings, ...(sync?.warnings ?? [])] };
   } catch (thrown) {
     // What came stays, with what the order said, whatever went wrong behind it.
     if ((await readReceipts(ctx.machine)).plugins[name]?.version === to) throw thrown;

@@ -120,7 +120,8 @@ function publications(
   );
 }
 
-function overrideText(override: MachineOverride, who: string): string {
+/** What an override says, as the end of a sentence. @param who made it, '' where that is not known */
+export function overrideText(override: Pick<MachineOverride, 'kind' | 'range'>, who: string): string {
   switch (override.kind) {
     case 'install':
       return `${override.range === '*' ? 'asked for here' : `${override.range} asked for here`}${by(who)}`;

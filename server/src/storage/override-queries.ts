@@ -1,6 +1,7 @@
+import type { ExpressionBuilder } from 'kysely';
 import { chunksOf } from './chunks.ts';
 import { rememberOrder } from './ordered-versions.ts';
-import type { Tx } from './tables.ts';
+import type { Tables, Tx } from './tables.ts';
 
 export type OverrideKind = 'install' | 'pin' | 'hold' | 'exclude';
 
@@ -21,7 +22,10 @@ export interface OverrideRecord {
   at: string;
 }
 
-/** What a new override of each kind puts out of force: an install may be pinned or held, an excluded plugin is neither. */
+/**
+ * What a new override of each kind puts out of force: an install may be pinned or held, an excluded plugin is neither. What operators said
+ * in another kind stays under a machine's own word, and holds again once that is taken back.
+ */
 const REPLACES: Record<OverrideKind, OverrideKind[]> = {
   install: ['install', 'exclude'],
   pin: ['pin', 'hold', 'exclude'],
@@ -40,12 +44,14 @@ export async function setOverrides(
   override: Omit<OverrideRecord, 'machineId'>,
 ): Promise<void> {
   for (const chunk of chunksOf(machineIds)) {
-    await tx
+    if (override.kind === 'hold' && !override.byOperator) await keepOrderedHolds(tx, chunk, override.name);
+    let replaced = tx
       .deleteFrom('overrides')
       .where('machine_id', 'in', chunk)
       .where('plugin_name', '=', override.name)
-      .where('kind', 'in', REPLACES[override.kind])
-      .execute();
+      .where('kind', 'in', REPLACES[override.kind]);
+    if (!override.byOperator) replaced = replaced.where(ownOr(override.kind));
+    await replaced.execute();
     await tx
       .insertInto('overrides')
       .values(
@@ -67,17 +73,44 @@ export async function setOverrides(
   }
 }
 
-/** Takes overrides of one plugin away, all or of some kinds; @returns how many there were */
+/** A row that no operator made, or one of this kind. */
+const ownOr = (kind: OverrideKind) => (eb: ExpressionBuilder<Tables, 'overrides'>) =>
+  eb.or([eb('by_operator', '=', 0), eb('kind', '=', kind)]);
+
+/** There is one hold of a plugin: an operator's waits behind the machine's own as a pin to the same version. */
+async function keepOrderedHolds(tx: Tx, machineIds: readonly string[], name: string): Promise<void> {
+  const held = await tx
+    .selectFrom('overrides')
+    .select('machine_id')
+    .where('plugin_name', '=', name)
+    .where('machine_id', 'in', machineIds)
+    .where('kind', '=', 'hold')
+    .where('by_operator', '=', 1)
+    .execute();
+  const ids = held.map((row) => row.machine_id);
+  if (ids.length === 0) return;
+  await clearOverrides(tx, ids, name, { kinds: ['pin'] });
+  await tx
+    .updateTable('overrides')
+    .set({ kind: 'pin' })
+    .where('machine_id', 'in', ids)
+    .where('plugin_name', '=', name)
+    .where('kind', '=', 'hold')
+    .execute();
+}
+
+/** Takes overrides of one plugin away, all or of some kinds, and those of operators too unless `own`; @returns how many there were */
 export async function clearOverrides(
   tx: Tx,
   machineIds: readonly string[],
   name: string,
-  kinds?: readonly OverrideKind[],
+  { kinds, own = false }: { kinds?: readonly OverrideKind[] | undefined; own?: boolean } = {},
 ): Promise<number> {
   let cleared = 0;
   for (const chunk of chunksOf(machineIds)) {
     let query = tx.deleteFrom('overrides').where('machine_id', 'in', chunk).where('plugin_name', '=', name);
     if (kinds !== undefined) query = query.where('kind', 'in', [...kinds]);
+    if (own) query = query.where('by_operator', '=', 0);
     cleared += Number((await query.executeTakeFirst()).numDeletedRows);
   }
   return cleared;

@@ -158,6 +158,48 @@ describe.each(ENGINES)('install, uninstall and overrides on %s', (engine) => {
     ).rejects.toMatchObject({ code: 'MACHINE_NOT_FOUND' });
   });
 
+  it("keeps an operator's pin, hold and exclusion under a machine's own hold, and says when its order lifts them", async () => {
+    const m = await t.addMachine('m', ['web']);
+    for (const version of ['1.0.0', '1.1.0', '2.0.0']) await publish('p', version, ['web']);
+    const params = { machine: 'm', name: 'p' };
+    const set = (as: typeof operator, kind: 'pin' | 'hold' | 'exclude', range = '*') =>
+      t.call('setOverride', { as, params, body: { kind, range } });
+    const rows = async () =>
+      (await listOverrides(t.store.read, 'm_m')).map((o) => `${o.kind} ${o.range}${o.byOperator ? ' op' : ''}`);
+    for (const [kind, range] of [
+      ['pin', '1.1.0'],
+      ['pin', '^1.0.0'],
+      ['hold', '1.1.0'],
+    ] as const) {
+      await set(operator, kind, range);
+      await set(m, 'hold', '1.0.0');
+      await set(m, 'hold', '1.0.0');
+      expect(await rows()).toEqual(['hold 1.0.0', `pin ${range} op`]);
+      expect(await desired('m')).toEqual(['p@1.0.0']);
+      await t.call('clearOverride', { as: m, params, query: { kind: 'hold' } });
+      expect(await desired('m')).toEqual(['p@1.1.0']);
+    }
+    // Neither its own word is there any more, nor may it take back an operator's.
+    await set(operator, 'hold', '1.1.0');
+    await t.call('clearOverride', { as: m, params });
+    expect(await rows()).toEqual(['hold 1.1.0 op']);
+    expect((await install('p', {}, m)).warnings).toEqual(['p was held at 1.1.0 here by op; that is lifted now']);
+    expect(await desired('m')).toEqual(['p@2.0.0']);
+    await set(operator, 'exclude');
+    await set(m, 'hold', '1.0.0');
+    expect(await desired('m')).toEqual([]);
+    expect((await install('p', {}, m)).warnings).toEqual([
+      'p was excluded from this machine by op; that is lifted now',
+    ]);
+    expect(await rows()).toEqual(['install *']);
+    expect((await install('p', {}, m)).warnings).toEqual([]);
+    // An operator knows what an operator orders, and says it last.
+    await set(m, 'hold', '1.0.0');
+    await set(operator, 'pin', '1.1.0');
+    expect(await rows()).toEqual(['install *', 'pin 1.1.0 op']);
+    expect((await install('p')).warnings).toEqual([]);
+  });
+
   it('refuses what an operator misspells, warns of a range that fits nothing yet, and keeps what runs', async () => {
     const m = await t.addMachine('m', ['web']);
     await publish('p', '1.0.0', ['web']);

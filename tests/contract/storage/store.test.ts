@@ -321,7 +321,7 @@ describe.each(ENGINES)('store on %s', (engine) => {
     expect(await kinds()).toEqual(['exclude']);
     await store.transact((tx) => setOverride(tx, override('m', 'p', 'install')));
     expect(await kinds()).toEqual(['install']);
-    expect(await store.transact((tx) => clearOverrides(tx, ['m'], 'p', ['hold']))).toBe(0);
+    expect(await store.transact((tx) => clearOverrides(tx, ['m'], 'p', { kinds: ['hold'] }))).toBe(0);
     expect(await store.transact((tx) => clearOverrides(tx, ['m'], 'p'))).toBe(1);
   });
 

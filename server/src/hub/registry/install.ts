@@ -5,12 +5,13 @@ import { ineligible } from '../../domain/desired-state.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { checkRange, parsePluginRef } from '../../domain/names.ts';
 import type { MachineFacts, VersionStatus } from '../../domain/registry.ts';
-import { clearOverrides, setOverrides } from '../../storage/override-queries.ts';
+import { clearOverrides, listOverrides, setOverrides } from '../../storage/override-queries.ts';
 import { isOperator } from '../auth.ts';
 import { change } from '../change.ts';
 import type { HubContext, UseCase } from '../context.ts';
 import { loadMachineFacts } from '../machine-facts.ts';
 import { highest, inRange, versionsOf } from './choose-version.ts';
+import { lifted } from './overrides.ts';
 import { allMachineFacts, desiredStates } from './reach.ts';
 import { type CatalogueVersion, loadCatalogue } from './snapshot.ts';
 import { chooseMachines } from './targets.ts';
@@ -29,10 +30,12 @@ export const install: UseCase<'install'> = async (hub, call) => {
   if (fitting.length === 0) throw notEligible(version, machines, problems);
 
   const force = body.force ? randomUUID() : null;
-  const { seq } = await change(hub, principal, async ({ tx, at }) => {
+  const { seq, result: words } = await change(hub, principal, async ({ tx, at }) => {
     const ids = fitting.map((m) => m.id);
+    const itself = isOperator(principal) ? undefined : principal.machineId;
+    const said = itself == null ? [] : (await listOverrides(tx, itself)).filter((o) => o.name === name);
     // Who asks for a version wants it also where an earlier pin, or the hold of a rollback, says otherwise.
-    await clearOverrides(tx, ids, name, ['pin', 'hold']);
+    await clearOverrides(tx, ids, name, { kinds: ['pin', 'hold', 'exclude'] });
     const override = {
       name,
       kind: 'install' as const,
@@ -45,14 +48,13 @@ export const install: UseCase<'install'> = async (hub, call) => {
       await setOverrides(tx, machineIds, { ...override, forceNonce: nonce });
     }
     const data = { name, version: version.version, range, force: body.force, machine_ids: ids };
-    return { result: undefined, trace: { type: 'install.requested', target: name, data } };
+    return { result: lifted(said), trace: { type: 'install.requested', target: name, data } };
   });
   const shown = named ? machines : fitting;
   const pinned = semverValid(range) !== null;
+  const reason = version.statusReason === '' ? '' : `: ${version.statusReason}`;
   const warnings =
-    version.status === 'deprecated'
-      ? [`${name}@${version.version} is deprecated${version.statusReason === '' ? '' : `: ${version.statusReason}`}`]
-      : [];
+    version.status === 'deprecated' ? [`${name}@${version.version} is deprecated${reason}`, ...words] : words;
   const outcome = await outcomes(hub, name, shown, problems);
   return { id: version.id, name, version: version.version, pinned, machines: outcome, warnings, seq };
 };

@@ -1,7 +1,13 @@
 import semverValid from 'semver/functions/valid.js';
 import { HaiveError } from '../../domain/errors.ts';
+import { overrideText } from '../../domain/explain.ts';
 import { checkPluginName, checkRange } from '../../domain/names.ts';
-import { clearOverrides, setOverride as keepOverride, WISHES } from '../../storage/override-queries.ts';
+import {
+  clearOverrides,
+  setOverride as keepOverride,
+  type OverrideRecord,
+  WISHES,
+} from '../../storage/override-queries.ts';
 import { isOperator } from '../auth.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
@@ -35,7 +41,7 @@ export const setOverride: UseCase<'setOverride'> = async (hub, call) => {
   const { seq, result } = await change(hub, principal, async ({ tx, at }) => {
     const row = { machineId: machine.id, name, kind, range, forceNonce: null };
     await keepOverride(tx, { ...row, byOperator: isOperator(principal), by: principal.name, at });
-    for (const wish of wishes) await clearOverrides(tx, [machine.id], wish, WISHES);
+    for (const wish of wishes) await clearOverrides(tx, [machine.id], wish, { kinds: WISHES });
     const data = { machine_id: machine.id, machine_ids: [machine.id], plugin: name, kind, range, along };
     return { result: at, trace: { type: 'override.set', target: machine.name, data } };
   });
@@ -55,7 +61,7 @@ function refuseUnknown(catalogue: Catalogue, name: string, kind: Kind, range: st
   return [`${message} yet`];
 }
 
-/** Back to what the groups say. */
+/** Back to what the groups say; a machine takes back its own word only, and what operators said of it holds again. */
 export const clearOverride: UseCase<'clearOverride'> = async (hub, call) => {
   const { principal } = call;
   const machine = await requireMachine(hub.store.read, principal, call.params.machine ?? '');
@@ -63,9 +69,17 @@ export const clearOverride: UseCase<'clearOverride'> = async (hub, call) => {
   checkPluginName(name);
   const { kind } = call.query;
   const { seq } = await change(hub, principal, async ({ tx }) => {
-    const cleared = await clearOverrides(tx, [machine.id], name, kind === undefined ? undefined : [kind]);
+    const which = { kinds: kind === undefined ? undefined : [kind], own: !isOperator(principal) };
+    const cleared = await clearOverrides(tx, [machine.id], name, which);
     const data = { machine_id: machine.id, machine_ids: [machine.id], plugin: name, cleared };
     return { result: undefined, trace: { type: 'override.cleared', target: machine.name, data } };
   });
   return { ok: true, seq };
 };
+
+/** What operators said against an order that a machine gives for itself, and that the order lifts: one sentence each. */
+export function lifted(overrides: readonly OverrideRecord[]): string[] {
+  return overrides
+    .filter((o) => o.byOperator && o.kind !== 'install')
+    .map((o) => `${o.name} was ${overrideText(o, o.by)}; that is lifted now`);
+}

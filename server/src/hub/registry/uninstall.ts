@@ -39,7 +39,7 @@ export const uninstall: UseCase<'uninstall'> = async (hub, call) => {
     const ids = concerned.map(({ machine }) => machine.id);
     await clearOverrides(tx, ids, name);
     for (const { machine, wishes } of concerned) {
-      for (const wish of wishes) await clearOverrides(tx, [machine.id], wish, WISHES);
+      for (const wish of wishes) await clearOverrides(tx, [machine.id], wish, { kinds: WISHES });
     }
     const excluded = concerned.filter((c) => c.comesBack).map(({ machine }) => machine.id);
     const row = { name, kind: 'exclude' as const, range: '*', forceNonce: null };

@@ -33,9 +33,9 @@ export const install: Verb = async (call) => {
             ? `  ${m.machine} ${m.version ?? answer.version}`
             : style.red(`  ${m.machine}: ${clean(m.problem)}`),
         ),
-        ...warnings(answer.warnings, style),
       ]
     : [`${style.green('✓')} ${answer.name} ${answer.version} is installed`];
+  lines.push(...warnings(answer.warnings, style));
   if (sync !== null) lines.push(...syncLines(sync, style));
   const exit = (sync === null || !ordered ? 0 : exitOf(sync)) || (refused ? 69 : 0);
   return {
