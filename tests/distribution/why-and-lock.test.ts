@@ -142,4 +142,84 @@ describe('one machine among many', () => {
     await expect(syncFrozen(machine.ctx, machine.home.project)).rejects.toMatchObject({ code: 'IO_ERROR' });
     expect(await set(machine)).toEqual(before);
   });
+
+  describe('a lock that cannot be had', () => {
+    const here = async ({ ctx }: RealClient) => {
+      const of = (await ask(t.url, 'GET', '/api/machines/other', { token: t.admin })).expect(200);
+      const events = (await ask(t.url, 'GET', '/api/events?after=0&limit=1000', { token: t.admin })).expect(200);
+      return { set: await lockMachine(ctx), overrides: of.overrides, events: (events.events as unknown[]).length };
+    };
+    const refused = async (other: RealClient, plugins: unknown[], error: object) => {
+      const file = join(other.home.project, 'lock.json');
+      await writeFile(file, JSON.stringify({ format: 1, plugins }));
+      const before = await here(other);
+      await expect(syncFrozen(other.ctx, file)).rejects.toMatchObject(error);
+      expect(await here(other)).toEqual(before);
+      await syncMachine(other.ctx, { mode: 'explicit' });
+      expect((await here(other)).set).toEqual(before.set);
+    };
+    const joined = async (groups: string[], capabilities: string[] = []) => {
+      const client = await realClient(t.url, t.hub.joinToken, capabilities.length > 0 ? 'able' : 'other', {
+        groups,
+        capabilities,
+      });
+      others.push(client);
+      return client;
+    };
+
+    it('is refused whole where one of it does not fit the machine, and had whole where it fits', async () => {
+      const search = { required_capabilities: ['es_admin'] };
+      await publish(t.url, t.admin, { name: 'needy', manifest: { dependencies: ['base'] } }, ['es']);
+      await publish(t.url, t.admin, { name: 'search', manifest: { haivemind: search } }, ['es']);
+      const able = await joined(['es'], ['es_admin']);
+      const { plugins, text } = await lockMachine(able.ctx);
+      expect(plugins.map((p) => p.name)).toEqual(['base', 'needy', 'search', 'top']);
+      const other = await joined([]);
+      await refused(other, plugins, { code: 'NOT_ELIGIBLE', message: expect.stringContaining('es_admin') });
+      (
+        await ask(t.url, 'PATCH', '/api/machines/other', { token: t.admin, body: { capabilities: ['es_admin'] } })
+      ).expect(200);
+      await syncFrozen(other.ctx, join(other.home.project, 'lock.json'));
+      expect((await lockMachine(other.ctx)).text).toBe(text);
+    });
+
+    it('is refused whole where what one of it needs is not in it, or its status forbids it', async () => {
+      for (const name of ['first', 'second']) await publish(t.url, t.admin, { name }, ['es']);
+      const other = await joined(['es']);
+      const { plugins } = await lockMachine(other.ctx);
+      await publish(t.url, t.admin, { name: 'first', version: '1.1.0' }, ['es']);
+      await syncMachine(other.ctx, { mode: 'explicit' });
+      // `first` is another one now, `second` is not locked, and `top` needs `base`.
+      const lacking = plugins.filter((p) => p.name === 'first' || p.name === 'top');
+      await refused(other, lacking, { code: 'LOCK_MISMATCH', message: expect.stringMatching(/top@1.0.0 .*base/) });
+      const status = { token: t.admin, body: { status: 'yanked' } };
+      (await ask(t.url, 'POST', '/api/plugins/plugin_first_1.0.0/status', status)).expect(200);
+      await refused(other, plugins, { code: 'STATUS_FORBIDS' });
+    });
+
+    it('lifts what operators said against it only where it is had, and says so', async () => {
+      const other = await joined(['es']);
+      const { plugins } = await lockMachine(other.ctx);
+      const file = join(other.home.project, 'lock.json');
+      const put = (name: string, body: object) =>
+        ask(t.url, 'PUT', `/api/machines/other/overrides/${name}`, { token: t.admin, body });
+      (await put('base', { kind: 'pin', range: '1.0.0' })).expect(200);
+      (await put('top', { kind: 'exclude' })).expect(200);
+      await syncMachine(other.ctx, { mode: 'explicit' });
+      expect(await set(other)).toEqual(['base@1.0.0']);
+      await refused(other, [{ ...plugins[0], version: '9.0.0' }, plugins[1]], { code: 'VERSION_NOT_FOUND' });
+      await writeFile(file, JSON.stringify({ format: 1, plugins }));
+      expect((await syncFrozen(other.ctx, file)).warnings).toEqual([
+        'base was pinned to 1.0.0 here by first admin; that is lifted now',
+        'top was excluded from this machine by first admin; that is lifted now',
+      ]);
+      expect(await set(other)).toEqual(['base@1.1.0', 'top@1.0.0']);
+      expect((await syncFrozen(other.ctx, file)).warnings).toEqual([]);
+      await rollbackPlugin(other.ctx, 'base');
+      expect(await set(other)).toEqual(['base@1.0.0', 'top@1.0.0']);
+      await syncFrozen(other.ctx, file);
+      await syncMachine(other.ctx, { mode: 'explicit' });
+      expect(await set(other)).toEqual(['base@1.1.0', 'top@1.0.0']);
+    });
+  });
 });

@@ -58,6 +58,7 @@ describe.each(ENGINES)('who may call what, on %s', (engine) => {
     const bodies: Partial<Record<EndpointName, unknown>> = {
       report: { counter: 0, haivemind_version: '1.0.0', plugins: [], holds: [{ name: 'p', version: '1.0.0' }] },
       setOverride: { kind: 'exclude' },
+      orderSet: { plugins: [] },
       reportUsage: { counts: [] },
     };
     const before = (await ask(t.url, 'GET', '/api/machines/other', { token: t.admin })).text;

@@ -20,6 +20,7 @@ import {
 /** Questions asked with a body, and what machines tell of themselves. */
 const WITHOUT: Record<string, string> = {
   blobsMissing: 'a question',
+  preview: 'a question',
   transfer: 'a question',
   search: 'a question',
   recommend: 'a question',
@@ -72,6 +73,7 @@ describe.each(ENGINES)('the audit log is complete, on %s', (engine) => {
     removeMachine: () => ['/api/machines/other', { token: t.admin }],
     setOverride: () => ['/api/machines/m/overrides/kept', { token: t.admin, body: { kind: 'exclude' } }],
     clearOverride: () => ['/api/machines/m/overrides/kept', { token: t.admin }],
+    orderSet: () => ['/api/machines/m/set', { token: m.token, body: { plugins: [] } }],
     createToken: () => ['/api/tokens', { token: t.admin, body: { name: 'x', roles: ['reader'] } }],
     revokeToken: async () => {
       await remember('token', '/api/tokens', { token: t.admin, body: { name: 'y', roles: ['reader'] } }, (j) => j.id);

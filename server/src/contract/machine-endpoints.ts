@@ -124,6 +124,22 @@ export const MACHINE_ENDPOINTS = {
     query: z.object({ kind: s.OverrideKind.optional().describe('only this kind; all kinds when absent') }),
     reply: z.object({ ok: z.literal(true), seq: z.number().int() }),
   },
+  orderSet: {
+    method: 'PUT',
+    path: '/api/machines/{machine}/set',
+    summary: 'Order exactly a locked set of plugins, all or nothing (self, or an operator)',
+    access: ['operator', 'machine'],
+    body: z.object({
+      plugins: z
+        .array(z.object({ name: z.string().max(64), version: z.string().max(256), digest: z.string().max(80) }))
+        .max(2000),
+    }),
+    reply: z.object({
+      installed: z.array(z.string()).describe('plugins that were not to be there as locked'),
+      excluded: z.array(z.string()).describe('plugins that were to be there and are not locked'),
+      warnings: z.array(z.string()).describe('what operators said otherwise, and is lifted'),
+    }),
+  },
 
   groups: {
     method: 'GET',

@@ -70,3 +70,17 @@ export function againstLock(locked: readonly Locked[], have: readonly Locked[]):
     exclude: have.map((p) => p.name).filter((name) => !wanted.has(name)),
   };
 }
+
+/** The error that names what is not as locked. @param reasons what speaks against it */
+export function lockMismatch(left: LockDifference, reasons: readonly string[], hint?: string): HaiveError {
+  const names = [...left.install.map((p) => `${p.name}@${p.version}`), ...left.exclude.map((name) => `no ${name}`)];
+  const why = reasons.length === 0 ? '' : ` (${reasons.join('; ')})`;
+  return new HaiveError('LOCK_MISMATCH', `The locked set cannot be had here: ${names.join(', ')}${why}`, {
+    ...(hint === undefined ? {} : { hint }),
+    details: { install: left.install, exclude: left.exclude },
+  });
+}
+
+/** Whether nothing differs. */
+export const isAsLocked = ({ install, exclude }: LockDifference): boolean =>
+  install.length === 0 && exclude.length === 0;

@@ -3,6 +3,7 @@ import { blob, blobsMissing } from './blobs.ts';
 import { info } from './info.ts';
 import { install } from './install.ts';
 import { list } from './list.ts';
+import { orderSet } from './order-set.ts';
 import { clearOverride, setOverride } from './overrides.ts';
 import { preview } from './preview.ts';
 import { publish } from './publish.ts';
@@ -22,6 +23,7 @@ export const registryUseCases = {
   install,
   list,
   listAlias: (hub, call) => list(hub, call as unknown as Call<'list'>),
+  orderSet,
   preview,
   publish,
   register,

@@ -78,8 +78,9 @@ function requested(ref: string, version: string): { name: string; range: string 
 /**
  * The version that a range means now, by the design's status table: published, else deprecated; only an exact version may
  * also be one that is merely registered, and then only for an operator.
+ * @throws HaiveError VERSION_NOT_FOUND, STATUS_FORBIDS
  */
-function choose(versions: readonly CatalogueVersion[], range: string, operator: boolean): CatalogueVersion {
+export function choose(versions: readonly CatalogueVersion[], range: string, operator: boolean): CatalogueVersion {
   const { name } = versions[0] as CatalogueVersion;
   const fitting = inRange(versions, range);
   const of = (status: VersionStatus) => highest(fitting.filter((v) => v.status === status));
@@ -100,12 +101,14 @@ function choose(versions: readonly CatalogueVersion[], range: string, operator: 
   });
 }
 
-function whyNot(version: CatalogueVersion, machine: MachineFacts): string | null {
+/** Why a version may not go to a machine; null when it may. */
+export function whyNot(version: CatalogueVersion, machine: MachineFacts): string | null {
   const why = ineligible(version, machine);
   return why === null ? null : `${version.name}@${version.version} ${why}`;
 }
 
-function notEligible(
+/** @param problems why each may not have it, by machine id */
+export function notEligible(
   version: CatalogueVersion,
   machines: readonly MachineFacts[],
   problems: ReadonlyMap<string, string | null>,

@@ -1,0 +1,64 @@
+import { HaiveError } from '../../domain/errors.ts';
+import { exactSet } from '../../domain/exact-set.ts';
+import { isAsLocked, type Locked, lockMismatch } from '../../domain/lockfile.ts';
+import { isUnfit } from '../../domain/plan.ts';
+import type { MachineFacts } from '../../domain/registry.ts';
+import { clearOverrides, listOverrides, setOverride } from '../../storage/override-queries.ts';
+import { isOperator } from '../auth.ts';
+import { change } from '../change.ts';
+import type { UseCase } from '../context.ts';
+import { loadMachineFacts } from '../machine-facts.ts';
+import { requireMachine } from './access.ts';
+import { versionsOf } from './choose-version.ts';
+import { choose, notEligible, whyNot } from './install.ts';
+import { lifted } from './overrides.ts';
+import { type Catalogue, loadCatalogue } from './snapshot.ts';
+
+/** Makes one machine's desired state exactly a locked set, all in one transaction; where that cannot be, nothing is ordered. */
+export const orderSet: UseCase<'orderSet'> = async (hub, { principal, params, body }) => {
+  const { id, name: machine } = await requireMachine(hub.store.read, principal, params.machine ?? '');
+  const catalogue = await loadCatalogue(hub.store);
+  const facts = await loadMachineFacts(hub.store.read, id);
+  const { order, left, problems } = exactSet(catalogue, facts, body.plugins);
+  for (const wanted of order.install) check(catalogue, facts, wanted, isOperator(principal));
+  if (!isAsLocked(left)) {
+    const told = problems.filter(({ name, code }) => isUnfit({ code }) || left.install.some((p) => p.name === name));
+    throw lockMismatch(
+      left,
+      told.map((p) => p.message),
+    );
+  }
+  const install = order.install.map((p) => p.name);
+  const ordered = { installed: install, excluded: order.exclude };
+  if (isAsLocked(order)) return { ...ordered, warnings: [] };
+  const { result } = await change(hub, principal, async ({ tx, at }) => {
+    const said = (await listOverrides(tx, id)).filter((o) => install.includes(o.name));
+    const row = { machineId: id, byOperator: isOperator(principal), by: principal.name, at };
+    for (const { name, version } of order.install) {
+      const forceNonce = said.find((o) => o.name === name && o.kind === 'install')?.forceNonce ?? null;
+      await clearOverrides(tx, [id], name);
+      await setOverride(tx, { ...row, name, kind: 'install', range: version, forceNonce });
+    }
+    for (const name of order.exclude) {
+      await setOverride(tx, { ...row, name, kind: 'exclude', range: '*', forceNonce: null });
+    }
+    const data = { machine_id: id, machine_ids: [id], ...order };
+    return { result: lifted(said), trace: { type: 'set.ordered', target: machine, data } };
+  });
+  return { ...ordered, warnings: isOperator(principal) ? [] : result };
+};
+
+/** @throws HaiveError PLUGIN_NOT_FOUND, VERSION_NOT_FOUND, LOCK_MISMATCH for other bytes, STATUS_FORBIDS, NOT_ELIGIBLE */
+function check(catalogue: Catalogue, machine: MachineFacts, locked: Locked, operator: boolean): void {
+  const { name, version, digest } = locked;
+  const versions = versionsOf(catalogue, name);
+  const there = versions.find((v) => v.version === version);
+  if (there !== undefined && there.digest !== digest) {
+    throw new HaiveError('LOCK_MISMATCH', `This hub's ${name}@${version} has other bytes than the locked ones`, {
+      details: { name, version, locked: digest, hub: there.digest },
+    });
+  }
+  const chosen = choose(versions, version, operator);
+  const problem = whyNot(chosen, machine);
+  if (problem !== null) throw notEligible(chosen, [machine], new Map([[machine.id, problem]]));
+}
