@@ -1,7 +1,9 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { installPlugin } from '../../server/src/client/install.ts';
 import { describeSync, hookOutput } from '../../server/src/client/notice.ts';
+import { removePlugin } from '../../server/src/client/remove.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
 import { inspect } from '../../server/src/machine/drift.ts';
@@ -147,6 +149,30 @@ describe('syncMachine', () => {
       serve(hub, [], { counter: 1, epoch: 3, etag: '"z"' });
       await syncMachine(await m.reopen(), { mode: 'explicit' });
       expect(await installed()).toEqual([]);
+    });
+
+    it('of a hub too old to refuse the order that comes to nothing: the error names what waits there', async () => {
+      serve(hub, [a1], { counter: 5 });
+      await syncMachine(m.ctx, { mode: 'explicit' });
+      serve(hub, [], { counter: 4, etag: '"x"' });
+      const [UNINSTALL, INSTALL] = ['POST /api/plugins/alpha/uninstall', 'POST /api/plugins/beta/install'];
+      hub.answers[UNINSTALL] = (_, response) =>
+        json(response, { name: 'alpha', machines: ['test'], along: [], seq: 4 });
+      hub.answers[INSTALL] = (_, response) => {
+        const told = { id: 'plugin_beta_1.0.0', name: 'beta', version: '1.0.0', pinned: false, warnings: [], seq: 4 };
+        json(response, { ...told, machines: [{ machine: 'test', version: '1.0.0', problem: null }] });
+      };
+      const waits = (order: string) => ({
+        code: 'PLAN_REPLAYED',
+        message: expect.stringContaining(`the hub keeps the order (${order})`),
+      });
+      await expect(removePlugin(m.ctx, 'alpha')).rejects.toMatchObject(waits('remove alpha'));
+      await expect(installPlugin(m.ctx, 'beta')).rejects.toMatchObject(waits('install beta 1.0.0'));
+      const asked = hub.bodies.filter(({ path }) => [UNINSTALL, INSTALL].includes(path));
+      for (const { body } of asked)
+        expect(JSON.parse(body.toString())).toMatchObject({ followed: { epoch: 1, counter: 5, lineage: [] } });
+      expect(asked).toHaveLength(2);
+      expect(reports(hub).at(-1)).toMatchObject({ refused: { code: 'PLAN_REPLAYED' }, plugins: [{ name: 'alpha' }] });
     });
   });
 

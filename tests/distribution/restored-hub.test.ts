@@ -2,8 +2,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
+import { installPlugin, updatePlugins } from '../../server/src/client/install.ts';
+import { holdLiveChannel } from '../../server/src/client/live/hold.ts';
+import { removePlugin } from '../../server/src/client/remove.ts';
+import { rollbackPlugin } from '../../server/src/client/rollback.ts';
 import { machineStatus } from '../../server/src/client/status.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';
 import { beginEpoch, operatorKey, trustOperator } from '../../server/src/client/trust-verbs.ts';
@@ -134,6 +138,145 @@ describe('time that passed differently', () => {
       (await ask(old.url, 'POST', '/api/hub/epoch', { token: t.admin, body: { epoch: 2 } })).expect(200);
       await syncMachine(machine.ctx, { mode: 'explicit' });
       expect(await have(machine)).toMatchObject({ aa: '1.0.0' });
+    } finally {
+      await old.close();
+    }
+  });
+
+  it('who refuses a restored hub says so there, until it follows it again', async () => {
+    const { machine, file } = await overtaken();
+    const old = await restoredHub(file, machine);
+    const op = { token: t.admin };
+    const said = async () => {
+      const fleet = (await ask(old.url, 'GET', '/api/status', op)).json.machines as Record<string, unknown>[];
+      const one = (await ask(old.url, 'GET', '/api/machines/m1', op)).json as Record<string, unknown>;
+      const why = (await ask(old.url, 'GET', '/api/machines/m1/why/aa', op)).json.reasons as { text: string }[];
+      return {
+        in_step: fleet[0]?.in_step,
+        refused: fleet[0]?.refused,
+        shown: one.refused,
+        has: (one.plugins as { version: string }[]).map((p) => p.version),
+        why: why.some(({ text }) => text.includes('follows no plan of this hub')),
+      };
+    };
+    try {
+      expect(await said()).toMatchObject({ in_step: true, refused: null, shown: null, why: false });
+      await expect(syncMachine(machine.ctx, { mode: 'agent' })).rejects.toMatchObject({ code: 'PLAN_REPLAYED' });
+      const refused = expect.objectContaining({
+        code: 'PLAN_REPLAYED',
+        message: expect.stringContaining('older than'),
+      });
+      expect(await said()).toEqual({
+        in_step: false,
+        refused,
+        shown: refused,
+        has: ['1.1.0', '1.0.0'],
+        why: true,
+      });
+      (await ask(old.url, 'POST', '/api/hub/epoch', { token: t.admin, body: { epoch: 2 } })).expect(200);
+      await syncMachine(machine.ctx, { mode: 'agent' });
+      expect(await said()).toEqual({ in_step: true, refused: null, shown: null, has: ['1.0.0'], why: false });
+    } finally {
+      await old.close();
+    }
+  });
+
+  it('whoever watches a publication hears that a machine refuses it', async () => {
+    const { machine, file } = await overtaken();
+    const old = await restoredHub(file, machine);
+    const told = vi.spyOn(old.context.bell, 'progress');
+    try {
+      await publish(old.url, t.admin, { name: 'dd' });
+      await expect(syncMachine(machine.ctx, { mode: 'agent' })).rejects.toMatchObject({ code: 'PLAN_REPLAYED' });
+      expect(told).toHaveBeenCalledWith(
+        expect.objectContaining({
+          machine: 'm1',
+          plugin: 'dd',
+          state: 'failed',
+          error: expect.objectContaining({ code: 'PLAN_REPLAYED' }),
+        }),
+      );
+    } finally {
+      await old.close();
+    }
+  });
+
+  it('a running agent finds out about a restored hub when it is connected again', async () => {
+    const { machine, file } = await overtaken();
+    const old = await restoredHub(file);
+    const stop = new AbortController();
+    let hear: (what: string) => void = () => {};
+    const heard = (what: string) =>
+      new Promise<void>((resolve) => {
+        hear = (said) => said === what && resolve();
+      });
+    const connected = heard('connected');
+    const over = holdLiveChannel(machine.ctx, {
+      signal: stop.signal,
+      onState: (state) => hear(state),
+      onError: ({ code }) => hear(code),
+      pace: { backoffMin: 10, backoffMax: 50 },
+    });
+    try {
+      await connected;
+      const refused = heard('PLAN_REPLAYED');
+      machine.ctx.env.hubUrl = old.url;
+      await t.hub.close();
+      await refused;
+    } finally {
+      stop.abort();
+      await over;
+      await old.close();
+    }
+  });
+
+  it('an order by who refuses the restored hub is none: nothing of it is carried out later', async () => {
+    const { machine, file } = await overtaken();
+    const old = await restoredHub(file, machine);
+    const said = async () => (await ask(old.url, 'GET', '/api/machines/m1', { token: t.admin })).json.overrides;
+    const seen = (await readConfig(machine.ctx.machine)).plan?.counter ?? 0;
+    try {
+      await publish(old.url, t.admin, { name: 'dd' }, ['nobody']);
+      const orders = () => [
+        removePlugin(machine.ctx, 'aa'),
+        installPlugin(machine.ctx, 'dd'),
+        installPlugin(machine.ctx, 'dd', { force: true }),
+      ];
+      for (const caughtUp of [false, true]) {
+        while (caughtUp && (await old.context.store.currentSeq()) <= seen)
+          await publish(old.url, t.admin, { name: `cc-${await old.context.store.currentSeq()}` }, ['nobody']);
+        for (const order of await Promise.allSettled(orders())) {
+          const reason = { code: 'PLAN_REPLAYED', message: expect.stringContaining('nothing was ordered') };
+          expect(order).toMatchObject({ status: 'rejected', reason });
+        }
+        expect(await said()).toEqual([]);
+      }
+      // What the hub does not know of any more is this machine's own affair.
+      expect((await removePlugin(machine.ctx, 'bb')).removed).toEqual(['bb']);
+      (await ask(old.url, 'POST', '/api/hub/epoch', { token: t.admin, body: { epoch: 2 } })).expect(200);
+      await syncMachine(machine.ctx, { mode: 'explicit' });
+      expect(await have(machine)).toEqual({ aa: '1.0.0' });
+      await installPlugin(machine.ctx, 'dd');
+      await removePlugin(machine.ctx, 'aa');
+      expect(await have(machine)).toEqual({ dd: '1.0.0' });
+    } finally {
+      await old.close();
+    }
+  });
+
+  it('a hold stays where the update that would lift it comes to nothing', async () => {
+    const machine = await join_('m1');
+    const file = join(folder, 'backup.json.gz');
+    await publish(t.url, t.admin, { name: 'aa', version: '1.1.0' });
+    await syncMachine(machine.ctx, { mode: 'agent' });
+    await t.hub.context.store.backup(file);
+    await rollbackPlugin(machine.ctx, 'aa');
+    await publish(t.url, t.admin, { name: 'bb' });
+    await syncMachine(machine.ctx, { mode: 'agent' });
+    const old = await restoredHub(file, machine);
+    try {
+      await expect(updatePlugins(machine.ctx, ['aa'])).rejects.toMatchObject({ code: 'PLAN_REPLAYED' });
+      expect((await readReceipts(machine.ctx.machine)).holds.aa).toMatchObject({ version: '1.0.0' });
     } finally {
       await old.close();
     }

@@ -6,7 +6,7 @@ import type { ClientContext } from './context.ts';
 import { arriving, brokenOff, readAll } from './http-body.ts';
 import { type HubClient, parseReply } from './hub-client.ts';
 import { MAX_BROUGHT, readBrought, throughParcel } from './parcel.ts';
-import { keptEtag } from './plan.ts';
+import { followedPlace, keptEtag } from './plan.ts';
 import { wholeHere } from './transfer/here.ts';
 
 /**
@@ -26,7 +26,10 @@ export async function installBringing(
   const trees = [...(here === undefined ? [] : [here, ...here.previous]), ...retired.filter((t) => t.name === name)];
   const plan = await keptEtag(ctx);
   const bring = { have: await wholeHere(ctx.machine, trees), ...(plan === undefined ? {} : { plan }) };
-  const reply = await hub.open('install', { params: { id }, body: { version, force: false, bring } });
+  const reply = await hub.open('install', {
+    params: { id },
+    body: { version, force: false, bring, ...followedPlace(ctx) },
+  });
   // Hubs that do not know the question, and those that it is not for, answer it as ever.
   if (!String(reply.headers['content-type']).startsWith(FRAMES_TYPE)) {
     return { answer: parseReply('install', hub.url, await readAll(reply, MAX_BROUGHT)), through: hub };

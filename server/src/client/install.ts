@@ -6,9 +6,9 @@ import { alsoHere } from './also-here.ts';
 import { installBringing } from './bring.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import { installedHere } from './not-installed.ts';
-import { cachedPlan, isPinned } from './plan.ts';
+import { cachedPlan, followedPlace, isPinned } from './plan.ts';
 import { ask } from './registry.ts';
-import { forgetHold, releaseHold, withdrawRemoval } from './said-before.ts';
+import { forgetHold, releaseHold, stillOrdered, withdrawRemoval } from './said-before.ts';
 import { type SyncOptions, type SyncProgress, type SyncResult, syncMachine } from './sync.ts';
 
 export interface InstallOptions {
@@ -50,7 +50,10 @@ export async function installPlugin(
     await releaseHold(ctx, hub, name);
     await withdrawRemoval(ctx, name);
     const { answer, through } = force
-      ? { answer: await hub.call('install', { params: { id }, body: { version, force } }), through: hub }
+      ? {
+          answer: await hub.call('install', { params: { id }, body: { version, force, ...followedPlace(ctx) } }),
+          through: hub,
+        }
       : await installBringing(ctx, hub, { id, name, version });
     const refusal = answer.machines.find((m) => m.problem !== null)?.problem;
     if (refusal) throw new HaiveError('NOT_ELIGIBLE', `${answer.name} may not be installed here: ${refusal}`);
@@ -66,6 +69,8 @@ export async function installPlugin(
       // One connection for all of it.
       through: () => through,
       ...passedOn(options),
+    }).catch((thrown) => {
+      throw stillOrdered(thrown, `install ${answer.name} ${answer.version}`);
     });
     const here = (await readReceipts(ctx.machine)).plugins[answer.name];
     if (here === undefined || stayedAway(answer.name, sync)) throw notCome(answer.name, sync, here);

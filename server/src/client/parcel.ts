@@ -122,8 +122,11 @@ export function throughParcel(hub: HubClient, parcel: Brought, send?: SendReport
     token: hub.token,
     close: () => hub.close(),
     async call(name, options) {
-      if (send === undefined || name !== 'report' || !planned) return hub.call(name, options);
-      await send(options?.body as unknown as StatusReport, parcel.etag);
+      const body = options?.body as unknown as StatusReport;
+      // One that was refused is not told as the plan that is here.
+      const ours = name === 'report' && planned && body.refused === undefined;
+      if (send === undefined || !ours) return hub.call(name, options);
+      await send(body, parcel.etag);
       return { ok: true } as Reply<typeof name>;
     },
     async callIfChanged(name, etag, options) {

@@ -4,7 +4,7 @@ import { Envelope as EnvelopeSchema } from '../contract/schemas.ts';
 import { checkEpoch } from '../domain/approval.ts';
 import { type Envelope, openJson } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
-import { whyNotFollowed } from '../domain/lineage.ts';
+import { type Place, whyNotFollowed } from '../domain/lineage.ts';
 import { PLAN_FORMAT, PLAN_PAYLOAD_TYPE, type Plan, type PlanEntry } from '../domain/plan.ts';
 import { type DeltaPlan, fromDelta, PLAN_IM } from '../domain/plan-delta.ts';
 import { writeAtomic } from '../machine/atomic-file.ts';
@@ -77,6 +77,13 @@ export async function fetchPlan(
     throw new HaiveError('PLAN_REPLAYED', `The hub's ${refused}`);
   }
   return { plan, envelope, etag: answer.etag, notModified: false };
+}
+
+/** Said with an order for this machine: where it would not follow the plan that comes of it, there shall be none. */
+export function followedPlace({ config: { plan } }: ClientContext): { followed?: Place } {
+  if (plan === undefined) return {};
+  const { epoch, counter, lineage } = plan;
+  return { followed: { epoch, counter, ...(lineage === undefined ? {} : { lineage }) } };
 }
 
 /** The groups and capabilities that the hub goes by, as far as this machine knows. @param plan the newest that it knows */

@@ -13,8 +13,9 @@ import { type ClientContext, hubFor } from './context.ts';
 import { type HubClient, hubIsAway } from './hub-client.ts';
 import { notingFailure } from './local-audit.ts';
 import { notInstalled } from './not-installed.ts';
-import { cachedPlan } from './plan.ts';
+import { cachedPlan, followedPlace } from './plan.ts';
 import { ask } from './registry.ts';
+import { stillOrdered } from './said-before.ts';
 import { spool } from './spool.ts';
 import { syncMachine } from './sync.ts';
 
@@ -78,14 +79,16 @@ async function removeThrough(
   purge: string[],
 ): Promise<Pick<RemoveResult, 'machines' | 'warnings'>> {
   try {
-    await hub.call('uninstall', { params: { id: name }, body: {} });
+    await hub.call('uninstall', { params: { id: name }, body: followedPlace(ctx) });
   } catch (thrown) {
     if (!hubIsAway(thrown) && !isUnknown(thrown)) throw thrown;
     const warnings = await removeHere(ctx, name, hubIsAway(thrown), purge);
     const later = 'The hub was not told yet; it will be with the next sync';
     return { machines: [], warnings: [...(hubIsAway(thrown) ? [later] : []), ...warnings] };
   }
-  const sync = await syncMachine(ctx, { mode: 'explicit', only: circle, reason: 'remove', purge });
+  const sync = await syncMachine(ctx, { mode: 'explicit', only: circle, reason: 'remove', purge }).catch((thrown) => {
+    throw stillOrdered(thrown, `remove ${name}`);
+  });
   if ((await readReceipts(ctx.machine)).plugins[name] !== undefined) {
     const why = sync.waiting.find((w) => w.name === name)?.detail ?? 'another plugin needs it';
     throw new HaiveError('DEPENDENT_INSTALLED', `${name} stays: ${why}`);

@@ -1,6 +1,7 @@
 import type * as z from 'zod';
 import type { StatusReport } from '../contract/schemas.ts';
 import { HAIVEMIND_VERSION } from '../contract/version.ts';
+import type { HaiveError } from '../domain/errors.ts';
 import { inspect, type PluginOnDisk } from '../machine/drift.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import type { ClientContext } from './context.ts';
@@ -12,12 +13,14 @@ type Report = z.output<typeof StatusReport>;
 interface About {
   only?: readonly string[] | undefined;
   readBack?: readonly string[] | undefined;
+  refused?: HaiveError | undefined;
 }
 
 /**
  * What this machine has, as the hub wants to hear it. Hashes what is on disk.
  * @param about.only news of these plugins; the hub keeps what it heard of the others
  * @param about.readBack plugins that were just installed, and read back while that was done
+ * @param about.refused why this machine does not follow the hub's plan
  */
 export async function makeReport(ctx: ClientContext, about: About = {}): Promise<Report> {
   const { machine } = ctx;
@@ -44,6 +47,7 @@ export async function makeReport(ctx: ClientContext, about: About = {}): Promise
         ...(disk !== undefined && disk.edited.length + disk.missing.length > 0 ? { edited: true } : {}),
       };
     }),
+    ...(about.refused === undefined ? {} : { refused: { code: about.refused.code, message: about.refused.message } }),
     holds: Object.entries(receipts.holds).map(([name, hold]) => ({ name, version: hold.version })),
   };
 }
@@ -62,7 +66,7 @@ function damage(disk: PluginOnDisk | undefined): { code: string; message: string
 
 /**
  * Tells the hub what this machine has.
- * @param options.only @param options.readBack as makeReport
+ * @param options.only @param options.readBack @param options.refused as makeReport
  * @throws HaiveError of the call
  */
 export async function sendReport(
@@ -70,7 +74,11 @@ export async function sendReport(
   hub: HubClient,
   options: { timeoutMs?: number; signal?: AbortSignal | undefined } & About = {},
 ): Promise<void> {
-  const { only, readBack, ...call } = options;
-  await hub.call('report', { params: { machine: 'me' }, body: await makeReport(ctx, { only, readBack }), ...call });
+  const { only, readBack, refused, ...call } = options;
+  await hub.call('report', {
+    params: { machine: 'me' },
+    body: await makeReport(ctx, { only, readBack, refused }),
+    ...call,
+  });
   if (only === undefined) await reportSent(ctx.machine);
 }

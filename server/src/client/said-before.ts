@@ -1,8 +1,10 @@
 import type { Reply } from '../contract/endpoints.ts';
+import { HaiveError } from '../domain/errors.ts';
 import { withLock } from '../machine/lock.ts';
 import { type Receipts, readReceipts, updateReceipts } from '../machine/receipts.ts';
 import type { ClientContext } from './context.ts';
 import type { HubClient } from './hub-client.ts';
+import { fetchPlan } from './plan.ts';
 import { keptRemovals, unspool } from './spool.ts';
 
 /** What was said of a plugin on this machine before, which an order to install or update it puts out of force. */
@@ -10,6 +12,8 @@ import { keptRemovals, unspool } from './spool.ts';
 /** Takes back the hold that a rollback left, here and at the hub; what else was said stays. @returns whether there was one */
 export async function releaseHold(ctx: ClientContext, hub: HubClient, name: string): Promise<boolean> {
   if ((await readReceipts(ctx.machine)).holds[name] === undefined) return false;
+  // Where the plan that comes of it is refused, nothing is taken back.
+  await fetchPlan(ctx, hub);
   const params = { machine: 'me', name };
   const { overrides } = await hub.call('machine', { params: { machine: 'me' } });
   if (overrides.some((o) => o.name === name && o.kind === 'hold')) {
@@ -17,6 +21,13 @@ export async function releaseHold(ctx: ClientContext, hub: HubClient, name: stri
   }
   await forgetHold(ctx, name);
   return true;
+}
+
+/** What to throw where the plan of an order was refused, and the hub is too old to have asked before it took the order down. */
+export function stillOrdered(thrown: unknown, order: string): unknown {
+  if (!(thrown instanceof HaiveError) || thrown.code !== 'PLAN_REPLAYED') return thrown;
+  const rest = `the hub keeps the order (${order}), and it is carried out once its plans are followed here`;
+  return new HaiveError('PLAN_REPLAYED', `${thrown.message}; ${rest}`, { cause: thrown });
 }
 
 /** What is said of one plugin on this machine. */

@@ -26,7 +26,7 @@ import { type Deadline, startDeadline } from './sync/deadline.ts';
 import { PATIENCE, type SyncOptions } from './sync/options.ts';
 import { pick } from './sync/pick.ts';
 import { outcome, place, type SyncResult } from './sync/result.ts';
-import { namesOf, report } from './sync/tell.ts';
+import { namesOf, report, reportRefusal } from './sync/tell.ts';
 import type { Fetched } from './transfer/asking.ts';
 import { sendUsage } from './usage.ts';
 import { openVetting } from './vet.ts';
@@ -134,9 +134,15 @@ async function run(
   warnings.push(...told.warnings);
   await noteSpooledFailures(ctx, told.failures);
   await sendUsage(ctx, hub, signal);
-  // What was told just now may have changed the plan.
-  const asked = told.reportDue ? undefined : answerOf(ctx, ahead);
-  let answer = asked ?? (await fetchPlan(ctx, hub, { signal, fresh: options.force === true }));
+  let answer: PlanAnswer;
+  try {
+    // What was told just now may have changed the plan.
+    const asked = told.reportDue ? undefined : answerOf(ctx, ahead);
+    answer = asked ?? (await fetchPlan(ctx, hub, { signal, fresh: options.force === true }));
+  } catch (thrown) {
+    if (thrown instanceof HaiveError && thrown.code === 'PLAN_REPLAYED') await reportRefusal(ctx, hub, signal, thrown);
+    throw thrown;
+  }
   // Nothing changed, the hub says: let it sign that anew.
   if (answer.notModified && expired(ctx, answer)) answer = await fetchPlan(ctx, hub, { signal, fresh: true });
   const stale = expired(ctx, answer);

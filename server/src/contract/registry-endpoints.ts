@@ -193,6 +193,7 @@ export const REGISTRY_ENDPOINTS = {
       version: z.string().default('latest'),
       target_machines: targetMachines,
       force: z.boolean().default(false),
+      followed: s.Followed,
       bring: z
         .object({
           plan: z.string().max(200).optional().describe('etag of the plan that the machine has'),
@@ -225,7 +226,7 @@ export const REGISTRY_ENDPOINTS = {
     path: `/api/plugins/${plugin}/uninstall`,
     summary: 'Take a plugin out of the desired state of machines',
     access: ['operator', 'machine'],
-    body: z.object({ target_machines: targetMachines }),
+    body: z.object({ target_machines: targetMachines, followed: s.Followed }),
     reply: z.object({ name: z.string(), machines: z.array(z.string()), along: s.Along, seq: z.number().int() }),
   },
 } as const satisfies Record<string, Endpoint>;

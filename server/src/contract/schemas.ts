@@ -178,9 +178,23 @@ export const StatusReport = z.object({
   /** Local holds made by a rollback: name → version that stays. */
   holds: z.array(z.object({ name: z.string(), version: z.string() })),
   capabilities: z.array(z.string()).optional(),
+  /** Why this machine does not follow the hub's plan; absent where it does. */
+  refused: z.object({ code: z.string(), message: z.string() }).optional(),
 });
 
 export type StatusReport = z.output<typeof StatusReport>;
+
+/** Asked before anything is written down, so that an order by who will not follow the plan is none. */
+export const Followed = z
+  .object({
+    epoch: z.number().int(),
+    counter: z.number().int(),
+    lineage: z.array(z.tuple([z.string(), z.number().int()])).optional(),
+  })
+  .optional()
+  .describe(
+    'a machine that orders for itself: the place of the last plan that it followed; PLAN_REPLAYED, and no order, where it will not follow the next',
+  );
 
 export const OverrideKind = z.enum(['install', 'pin', 'hold', 'exclude']);
 export const Override = z.object({
@@ -203,16 +217,26 @@ export const Machine = z.object({
   online: z.boolean(),
 });
 
+/** Absent: a hub that does not know. */
+const Refused = z
+  .object({ code: z.string(), message: z.string(), at: z.string() })
+  .nullable()
+  .optional()
+  .describe("why the machine does not follow this hub's plans, as it said itself; null: it does");
+
 export const MachineDetails = Machine.extend({
   plugins: z.array(ReportedPlugin.extend({ updated_at: z.string() })),
   desired: z.array(z.object({ name: z.string(), version: z.string(), origin: z.string() })),
   overrides: z.array(Override),
   problems: z.array(z.object({ name: z.string(), code: z.string(), message: z.string() })),
+  refused: Refused,
 });
 
 /** What one machine has of what it should have, as it last reported. */
 export const MachineState = Machine.pick({ id: true, name: true, groups: true, last_seen: true, online: true }).extend({
-  in_step: z.boolean().describe('true: it reported exactly what it should have, and all of it is well'),
+  in_step: z
+    .boolean()
+    .describe("true: it reported exactly what it should have, all of it is well, and it follows this hub's plans"),
   plugins: z.array(
     z.object({
       name: z.string(),
@@ -226,6 +250,7 @@ export const MachineState = Machine.pick({ id: true, name: true, groups: true, l
     }),
   ),
   problems: z.array(z.object({ name: z.string(), code: z.string(), message: z.string() })),
+  refused: Refused,
 });
 
 export const Explanation = z.object({

@@ -9,7 +9,7 @@ export interface Place {
   epoch: number;
   counter: number;
   /** Absent in a plan: never restored. Absent in what a machine has seen: it was seen by a version that knew none. */
-  lineage?: readonly Lineage[] | undefined;
+  lineage?: Lineage[] | undefined;
 }
 
 /** The `seq` up to which registries of these lineages have the same history; Infinity where it is one. */

@@ -79,21 +79,21 @@ function stateOfMachine(
       updated_at: here?.updatedAt ?? null,
     };
   });
-  const { id, name, groups, lastSeen } = machine;
+  const { id, name, groups, lastSeen, refused } = machine;
   const state = { id, name, groups, last_seen: lastSeen, online: isOnline(hub, presence, machine), in_step: false };
-  const all: State = { ...state, plugins, problems: desired.problems };
+  const all: State = { ...state, plugins, problems: desired.problems, refused };
   all.in_step = isInStep(all, has, wants);
   return all;
 }
 
 /** As the machine judges itself: what may not go to it is none of its faults, what did not fit with the others is. */
 function isInStep(
-  { plugins, problems }: State,
+  { plugins, problems, refused }: State,
   has: ReadonlyMap<string, { digest: string }>,
   wants: ReadonlyMap<string, { digest: string }>,
 ): boolean {
   const well = plugins.every((p) => p.state !== 'failed' && has.get(p.name)?.digest === wants.get(p.name)?.digest);
-  return well && !problems.some(isUnfit);
+  return well && refused === null && !problems.some(isUnfit);
 }
 
 /** Leaves one plugin, and judges the machine by it alone. */
@@ -103,5 +103,5 @@ function narrow(state: State, plugin: string): void {
   const well = state.plugins.every(
     (p) => p.state !== 'failed' && (!p.drift || (p.edited && p.installed === p.desired)),
   );
-  state.in_step = well && !state.problems.some(isUnfit);
+  state.in_step = well && state.refused === null && !state.problems.some(isUnfit);
 }

@@ -105,6 +105,7 @@ export function machineUseCases(plans: Plans, presence: Presence): MachineCases 
         desired: plan.desired.plugins.map(({ name, version, origin }) => ({ name, version, origin })),
         overrides: overrides.map(({ name, kind, range, by, at }) => ({ name, kind, range, by, at })),
         problems: plan.desired.problems,
+        refused: found.refused,
       };
     },
     async updateMachine(hub, { principal, params, body }) {

@@ -14,11 +14,15 @@ import type { Tx } from '../storage/tables.ts';
 import { confirmRevocations } from '../storage/trust-queries.ts';
 import { change } from './change.ts';
 import type { HubContext, Principal, UseCase } from './context.ts';
+import { loadMachineFacts } from './machine-facts.ts';
 import { reachMachineRow } from './machines.ts';
+import { desiredStates } from './registry/reach.ts';
+import { loadCatalogue } from './registry/snapshot.ts';
 import { sortedUnique } from './sorted-unique.ts';
 
 type Report = z.output<typeof StatusReport>;
 type Plugin = z.output<typeof ReportedPlugin>;
+type Told = Pick<Plugin, 'name' | 'version' | 'state' | 'error'>;
 
 /**
  * Takes down what a machine has. Only a report with a new hold takes a place in the event feed.
@@ -38,7 +42,7 @@ export async function takeReport(hub: HubContext, principal: Principal, body: Re
   }
   const news = await hub.store.transact((tx) => writeDown(tx, machine, body, hub.clock().toISOString()));
   await keepHolds(hub, principal, machine, body);
-  for (const { name, version, state, error } of news) {
+  for (const { name, version, state, error } of [...news, ...(await leftOut(hub, machine, body))]) {
     hub.bell.progress({
       machine: machine.name,
       plugin: name,
@@ -49,6 +53,16 @@ export async function takeReport(hub: HubContext, principal: Principal, body: Re
   }
 }
 
+/** What does not come to a machine that refuses the plan: whoever waits for it there is told. */
+async function leftOut(hub: HubContext, machine: MachineRow, { refused, plugins }: Report): Promise<Told[]> {
+  if (refused === undefined) return [];
+  const wanted = desiredStates(await loadCatalogue(hub.store))(await loadMachineFacts(hub.store.read, machine.id));
+  const has = new Set(plugins.map((p) => p.digest));
+  return wanted.plugins
+    .filter((entry) => !has.has(entry.digest))
+    .map(({ name, version }) => ({ name, version, state: 'failed' as const, error: refused }));
+}
+
 /** @returns the plugins whose version or state is news */
 async function writeDown(tx: Tx, machine: MachineRow, body: Report, at: string): Promise<Plugin[]> {
   // First, because it locks the machine's row: what it had stays so until we say what it has.
@@ -56,6 +70,7 @@ async function writeDown(tx: Tx, machine: MachineRow, body: Report, at: string):
     haivemindVersion: body.haivemind_version,
     lastSeen: at,
     planCounter: body.counter,
+    refused: body.refused === undefined ? null : { ...body.refused, at },
   });
   const before = await installationsOf(tx, machine.id);
   const capabilities = body.capabilities && sortedUnique(body.capabilities);

@@ -21,8 +21,12 @@ export const why: UseCase<'why'> = async (hub, { principal, params }) => {
     .select(['publications.plugin_id', 'publications.target', 'publications.by'])
     .where('plugins.name', '=', name)
     .execute();
-  return explain(registry, facts, name, {
+  const told = explain(registry, facts, name, {
     publishedBy: (id, group) => rows.findLast((r) => r.plugin_id === id && r.target === group)?.by ?? '',
     overriddenBy: (of, kind) => overrides.find((o) => o.name === of && o.kind === kind)?.by ?? '',
   });
+  if (machine.refused === null) return told;
+  const { code, message, at } = machine.refused;
+  const text = `${machine.name} follows no plan of this hub (${at}): ${code}: ${message}`;
+  return { ...told, reasons: [{ kind: 'problem', text }, ...told.reasons] };
 };

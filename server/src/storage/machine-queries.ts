@@ -2,6 +2,14 @@ import { chunksOf, inChunks } from './chunks.ts';
 import { countedNames, moveCounts } from './installation-counts.ts';
 import type { MachinesTable, Tx } from './tables.ts';
 
+/** Why a machine does not follow this hub's plans, as it said itself. */
+export interface Refusal {
+  code: string;
+  message: string;
+  /** When it said so last, ISO-8601. */
+  at: string;
+}
+
 export interface MachineRow {
   id: string;
   name: string;
@@ -10,6 +18,7 @@ export interface MachineRow {
   joinedAt: string;
   lastSeen: string | null;
   planCounter: number | null;
+  refused: Refusal | null;
 }
 
 export interface MachineRecord extends MachineRow {
@@ -41,6 +50,7 @@ export async function insertMachine(tx: Tx, machine: NewMachine): Promise<void> 
       joined_at: machine.joinedAt,
       last_seen: machine.joinedAt,
       plan_counter: null,
+      refused: null,
     })
     .execute();
   await setMachineGroups(tx, machine.id, machine.groups);
@@ -74,6 +84,7 @@ function toRow(r: MachinesTable): MachineRow {
     joinedAt: r.joined_at,
     lastSeen: r.last_seen,
     planCounter: r.plan_counter,
+    refused: r.refused === null ? null : (JSON.parse(r.refused) as Refusal),
   };
 }
 
@@ -165,6 +176,7 @@ export interface MachineFacts {
   haivemindVersion?: string;
   lastSeen?: string;
   planCounter?: number;
+  refused?: Refusal | null;
 }
 
 /** Changes the facts that are given; @returns false when there is no such machine */
@@ -174,6 +186,7 @@ export async function updateMachineFacts(tx: Tx, id: string, facts: MachineFacts
     ...(facts.haivemindVersion === undefined ? {} : { haivemind_version: facts.haivemindVersion }),
     ...(facts.lastSeen === undefined ? {} : { last_seen: facts.lastSeen }),
     ...(facts.planCounter === undefined ? {} : { plan_counter: facts.planCounter }),
+    ...(facts.refused === undefined ? {} : { refused: facts.refused && JSON.stringify(facts.refused) }),
   };
   if (Object.keys(set).length === 0) return (await findMachine(tx, id)) !== undefined;
   const done = await tx.updateTable('machines').set(set).where('id', '=', id).executeTakeFirst();

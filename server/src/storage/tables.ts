@@ -194,6 +194,8 @@ export interface MachinesTable {
   last_seen: string | null;
   /** Counter of the last plan it acted on. */
   plan_counter: number | null;
+  /** JSON of `Refusal`; null where it follows this hub's plans. */
+  refused: string | null;
 }
 
 export interface MachineKeysTable {

@@ -126,8 +126,10 @@ export class Channel {
         ca: await hubAuthorities(this.ctx),
         heartbeatMs: this.pace.heartbeat,
         onMessage: (message) => {
-          if (message.type === 'hello') this.resume();
-          else if (message.type === 'doorbell') this.bell.ring(message, this.told !== '');
+          if (message.type === 'hello') {
+            if (this.bell.wentBack(message.seq)) void this.sync();
+            this.resume();
+          } else if (message.type === 'doorbell') this.bell.ring(message, this.told !== '');
           else if (message.type === 'same') void this.stays(message.seq, message.etag).catch(() => undefined);
           else if (message.type === 'reported') this.post.taken(message.id);
           else if (message.type === 'error') this.post.fail(new HaiveError('HUB_ANSWER_INVALID', message.message));

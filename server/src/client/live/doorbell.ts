@@ -36,6 +36,14 @@ export class Doorbell {
     );
   }
 
+  /** @returns whether a hub that stands there has gone back behind what it said before: it was restored, and counts on from there */
+  wentBack(seq: number): boolean {
+    if (seq >= this.seq) return false;
+    this.seq = seq;
+    this.rung = seq;
+    return true;
+  }
+
   get isWaiting(): boolean {
     return this.timer !== undefined;
   }

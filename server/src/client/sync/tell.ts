@@ -25,6 +25,21 @@ export async function report(
   }
 }
 
+/** Tells the hub that its plan was refused, for whoever looks after the fleet; the next one that is followed takes that back. */
+export async function reportRefusal(
+  ctx: ClientContext,
+  hub: HubClient,
+  signal: AbortSignal,
+  refused: HaiveError,
+): Promise<void> {
+  try {
+    await sendReport(ctx, hub, { signal, refused });
+  } catch (thrown) {
+    if (!(thrown instanceof HaiveError)) throw thrown;
+  }
+  await spool(ctx.machine, { call: 'report' });
+}
+
 /** The plugins that a sync wrote and read back, whole: nothing of the user's lies in them. */
 function readBackBy({ changed, edits }: SyncResult): string[] {
   const edited = new Set(edits.map((edit) => edit.name));

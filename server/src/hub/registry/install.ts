@@ -10,6 +10,7 @@ import { isOperator } from '../auth.ts';
 import { change } from '../change.ts';
 import type { HubContext, UseCase } from '../context.ts';
 import { loadMachineFacts } from '../machine-facts.ts';
+import { requireFollower } from '../trust/followed.ts';
 import { highest, inRange, versionsOf } from './choose-version.ts';
 import { lifted } from './overrides.ts';
 import { allMachineFacts, desiredStates } from './reach.ts';
@@ -29,6 +30,7 @@ export const install: UseCase<'install'> = async (hub, call) => {
   const fitting = machines.filter((m) => problems.get(m.id) === null);
   if (fitting.length === 0) throw notEligible(version, machines, problems);
 
+  await requireFollower(hub, body.followed);
   const force = body.force ? randomUUID() : null;
   const { seq, result: words } = await change(hub, principal, async ({ tx, at }) => {
     const ids = fitting.map((m) => m.id);

@@ -6,6 +6,7 @@ import { clearOverrides, setOverrides, WISHES } from '../../storage/override-que
 import { isOperator } from '../auth.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
+import { requireFollower } from '../trust/followed.ts';
 import { versionsOf } from './choose-version.ts';
 import { leaving } from './leaving.ts';
 import { loadCatalogue } from './snapshot.ts';
@@ -34,6 +35,7 @@ export const uninstall: UseCase<'uninstall'> = async (hub, call) => {
       details: { machine: machine.name, needed_by: neededBy },
     });
   }
+  await requireFollower(hub, body.followed);
   const along = [...new Set(concerned.flatMap((c) => c.along))].sort();
   const { seq } = await change(hub, principal, async ({ tx, at }) => {
     const ids = concerned.map(({ machine }) => machine.id);

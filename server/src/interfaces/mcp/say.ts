@@ -87,7 +87,8 @@ export function fleet(machines: Reply<'fleet'>['machines']): string {
       const why = p.error === null ? '' : `, ${p.error.code}: ${p.error.message}`;
       return `${p.name} ${p.installed ?? 'absent'} of ${p.desired ?? 'none'} (${p.state}${why})`;
     });
-    const problems = m.problems.map((p) => `${p.name}: ${p.code}: ${p.message}`);
+    const refused = m.refused ? [`follows no plan of this hub: ${m.refused.code}: ${m.refused.message}`] : [];
+    const problems = [...refused, ...m.problems.map((p) => `${p.name}: ${p.code}: ${p.message}`)];
     return `${m.name}, ${m.online ? 'online' : `last seen ${m.last_seen ?? 'never'}`}: ${[...what, ...problems].join('; ')}`;
   });
   return [`${machines.length} machines, ${behind.length} not in step.`, rows(lines)]

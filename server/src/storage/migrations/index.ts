@@ -16,6 +16,7 @@ import { orderedVersions } from './0120-ordered-versions.ts';
 import { publisherTokens } from './0130-publisher-tokens.ts';
 import { namedOverrides } from './0140-named-overrides.ts';
 import { surfacesAnew } from './0150-surfaces-anew.ts';
+import { refusedPlans } from './0160-refused-plans.ts';
 
 /**
  * All migrations in order, run in one transaction. A name, once released, is never changed or removed. SQLite has foreign keys on
@@ -39,5 +40,6 @@ export function migrationsFor(engine: EngineName): Record<string, Migration> {
     '0130-publisher-tokens': publisherTokens,
     '0140-named-overrides': namedOverrides,
     '0150-surfaces-anew': surfacesAnew,
+    '0160-refused-plans': refusedPlans,
   };
 }

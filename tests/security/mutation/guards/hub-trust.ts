@@ -118,6 +118,9 @@ export const IN_HUB_TRUST: readonly Guard[] = [
     ],
   ),
   ...of('storage/backup.ts', RESTORED, [['a restored registry that has caught up', 'await leaveHistory(tx);']]),
+  ...of('hub/trust/followed.ts', RESTORED, [
+    ['an order that would wait until nobody thinks of it', 'if (why !== null) throw', 'if (false) throw'],
+  ]),
   ...of('hub/trust/token-limits.ts', HUB, [
     ['a join token that is used up', 'if (done.numUpdatedRows > 0n) return;', 'return;'],
     ['groups a token may not give', 'if (outside.length === 0) return;', 'return;'],

@@ -1,4 +1,5 @@
 import { fleetStatus } from '../../../client/registry.ts';
+import { ERRORS } from '../../../domain/errors.ts';
 import { parsePluginRef } from '../../../domain/names.ts';
 import { clean, type Style, table } from '../output.ts';
 import type { VerbCall, VerbOutput } from '../verb.ts';
@@ -33,16 +34,22 @@ export async function statusOfFleet(call: VerbCall): Promise<VerbOutput> {
       note(p),
     ]);
   });
+  const refusals = machines.flatMap((m) => (m.refused ? [style.red(`! ${m.name}: ${refusalText(m.refused)}`)] : []));
   const problems = machines.flatMap((m) =>
     m.problems.map((p) => style.yellow(`! ${m.name}: ${p.name}: ${p.code}: ${clean(p.message)}`)),
   );
   const lines = [
     `${machines.length} machines, ${online} online, ${inStep} in step`,
     ...(rows.length > 0 ? [table(['MACHINE', 'SEEN', 'PLUGIN', 'HAS', 'WANTED', 'STATE', ''], rows, style)] : []),
+    ...refusals,
     ...problems,
   ];
   return { json: { machines }, text: lines.join('\n') };
 }
+
+/** One line, with what the operator may do. */
+export const refusalText = ({ code, message, at }: { code: string; message: string; at: string }): string =>
+  clean(`follows no plan of this hub (${at}): ${code}: ${message}. ${ERRORS.PLAN_REPLAYED.hint}`);
 
 function paint({ state }: Plugin, style: Style): string {
   if (state === 'verified' || state === 'loaded') return style.green(state);

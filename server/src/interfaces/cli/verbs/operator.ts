@@ -6,6 +6,7 @@ import { HaiveError } from '../../../domain/errors.ts';
 import { parsePluginRef } from '../../../domain/names.ts';
 import { clean, shorten, table, warnings } from '../output.ts';
 import type { Verb, VerbCall, VerbOutput } from '../verb.ts';
+import { refusalText } from './fleet-status.ts';
 import { argument, countOption, listOption } from './options.ts';
 
 type Actions = Record<string, (call: VerbCall) => Promise<VerbOutput>>;
@@ -108,6 +109,7 @@ async function showMachine(call: VerbCall): Promise<VerbOutput> {
     `${style.bold(m.name)} (${m.id}) ${m.online ? style.green('online') : `last seen ${m.last_seen ?? 'never'}`}`,
     `groups ${m.groups.join(', ') || '-'} · capabilities ${m.capabilities.join(', ') || '-'} · ${clean(m.platform)}`,
     ...(rows.length > 0 ? [table(['PLUGIN', 'HAS', 'WANTED', 'STATE', 'WHY'], rows, style)] : []),
+    ...(m.refused ? [style.red(`! ${refusalText(m.refused)}`)] : []),
     ...m.overrides.map((o) => style.dim(`${o.kind} ${o.name} ${o.range} by ${o.by}`)),
     ...warnings(
       m.problems.map((p) => `${p.name}: ${p.code}: ${p.message}`),
