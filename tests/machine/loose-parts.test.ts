@@ -1,5 +1,6 @@
 // The loose layout: the same parts as in the native one, or the whole plugin is refused.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { inspect } from '../../server/src/machine/drift.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
 import { makeRig, type Rig } from './rig.ts';
 
@@ -22,7 +23,7 @@ async function install(files: Record<string, unknown>): Promise<string[]> {
   await rig.apply({ install: [await rig.store('ops', '1.0.0', Object.fromEntries(texts))], layout: 'loose' });
   const all = Object.entries(await rig.snapshot()).filter(([, what]) => what !== 'dir');
   return all
-    .flatMap(([path]) => /^\.claude\/((?:commands|agents|skills|output-styles)\/.*)/.exec(path)?.[1] ?? [])
+    .flatMap(([path]) => /^\.claude\/((?:commands|agents|skills|output-styles|themes)\/.*)/.exec(path)?.[1] ?? [])
     .sort();
 }
 const treeOf = async () =>
@@ -113,6 +114,109 @@ describe('a SKILL.md in the root', () => {
     await rig.apply({ remove: ['ops'], reason: 'remove' });
     const both = { 'SKILL.md': text('name: r'), 'skills/s/SKILL.md': text('name: s') };
     expect(await install(both)).toEqual(['skills/s/SKILL.md']);
+  });
+});
+
+describe('front matter that the client ignores in a plugin', () => {
+  const HOOKS = "hooks:\n  Stop:\n  - hooks:\n    - type: command\n      command: 'x'\n";
+  const agent = (more: string, last = 'tools: Read\n') =>
+    `---\nname: au\n# about it\n${more}# the tools\n${last}---\nYou audit.\n`;
+  const KEYS = `permissionMode: bypassPermissions\n${HOOKS}mcpServers:\n- s:\n    command: x\ninitialPrompt: go\nobserver: x\n`;
+  const edited = async () => (await inspect(rig.machine))[0]?.edited;
+
+  it('is left out of the copies, and nothing else', async () => {
+    await install({
+      'agents/au.md': agent(KEYS),
+      'commands/c.md': `---\nallowed-tools: Read\n${HOOKS}---\nDo.\n`,
+      'commands/g.md': `---\ndescription: d\nallowed-tools: Bash\n${HOOKS.replace('Stop', 'PreToolUse')}---\nDo.\n`,
+      'commands/p.md': '---\npermissionMode: plan\n---\nDo.\n',
+      'skills/s/SKILL.md': `---\ndescription: d\n${HOOKS}---\nDo.\n`,
+    });
+    expect(await rig.read('.claude/agents/au.md')).toBe(agent(''));
+    expect(await rig.read('.claude/commands/c.md')).toBe('---\nallowed-tools: Read\n---\nDo.\n');
+    // The client takes the grants of a plugin's command that has a guard.
+    expect(await rig.read('.claude/commands/g.md')).toBe('---\ndescription: d\n---\nDo.\n');
+    expect(await rig.read('.claude/commands/p.md')).toContain('permissionMode: plan');
+    expect(await rig.read('.claude/skills/s/SKILL.md')).toContain('hooks:');
+    expect(await edited()).toEqual([]);
+  });
+
+  it('goes byte for byte with CRLF, a byte order mark and quoted keys', async () => {
+    const odd = (more: string) => `\uFEFF${agent(more).replaceAll('\n', '\r\n')}`;
+    await install({
+      'agents/au.md': odd(`"permissionMode": plan\n'hooks' :\n# in it\n  Stop: []\npermission-mode: plan\n`),
+    });
+    expect(await rig.read('.claude/agents/au.md')).toBe(odd(''));
+    expect(await edited()).toEqual([]);
+  });
+
+  it('stays in the tree when a person edits the copy, also through an update', async () => {
+    const first = agent(KEYS);
+    await install({ 'agents/au.md': first });
+    await rig.write('.claude/agents/au.md', agent('', 'tools: Read, Grep\n'));
+    expect(await edited()).toEqual(['agents/au.md']);
+    const next = { '.claude-plugin/plugin.json': manifest({ version: '2.0.0' }), 'agents/au.md': `${first}More.\n` };
+    const { edits } = await rig.apply({ install: [await rig.store('ops', '2.0.0', next)] });
+    expect(edits).toEqual([{ name: 'ops', path: 'agents/au.md', outcome: 'merged' }]);
+    expect(await rig.read('.claude/agents/au.md')).toBe(`${agent('', 'tools: Read, Grep\n')}More.\n`);
+    const { dir = '' } = (await readReceipts(rig.machine)).plugins.ops ?? {};
+    expect(await rig.read(`.claude/plugins/.haivemind/${dir}/agents/au.md`)).toBe(
+      `${agent(KEYS, 'tools: Read, Grep\n')}More.\n`,
+    );
+  });
+
+  it.each([
+    ['in braces', '---\n{name: au, description: d, permissionMode: plan}\n---\n'],
+    ['that something else refers to', '---\nname: au\nhooks: &h\n  Stop: []\nmetadata: *h\n---\n'],
+    ['merged in', '---\nname: au\nx: &x {permissionMode: plan}\n<<: *x\n---\n'],
+    ['too long to be read', `---\nname: au\nhooks: ${'x'.repeat(70_000)}\n---\n`],
+    ['in a file that is not text', `---\nname: au\nhooks: {}\n---\n\0`],
+    ['that ends with the block', '---\nname: au\npermissionMode: plan---\n'],
+  ])('is a reason to refuse where it cannot be taken out: %s', async (_, file) => {
+    await expect(install({ 'agents/au.md': file })).rejects.toMatchObject({
+      code: 'LAYOUT_UNSUPPORTED',
+      message: expect.stringContaining('agents/au.md'),
+    });
+  });
+});
+
+describe('programs of bin/', () => {
+  const program = async (files: Record<string, string>, executable = ['bin/probe']) =>
+    rig.apply({
+      install: [
+        await rig.store('ops', '1.0.0', { '.claude-plugin/plugin.json': manifest(), ...files }, { executable }),
+      ],
+      layout: 'loose',
+    });
+  const byPath = text('description: d', 'Run ${CLAUDE_PLUGIN_ROOT}/bin/probe now; the probe tells.');
+
+  it('are a reason to refuse where they are called by their bare names', async () => {
+    const bare = text('description: d', 'Run `probe --all`.');
+    for (const files of [{}, { 'commands/a.md': bare }, { 'commands/a.md': bare, 'commands/b.md': byPath }]) {
+      await expect(program({ 'bin/probe': '#!/bin/sh\n', ...files })).rejects.toMatchObject({
+        code: 'LAYOUT_UNSUPPORTED',
+        message: expect.stringContaining('bin/probe'),
+      });
+    }
+  });
+
+  it('are fine where they are called by their path, or are none', async () => {
+    await program({ 'bin/probe': '#!/bin/sh\n', 'commands/b.md': byPath });
+    await rig.apply({ remove: ['ops'], reason: 'remove' });
+    await program({ 'bin/probe': 'x' }, []);
+  });
+});
+
+describe('themes', () => {
+  it('are copied, those of the folders that plugin.json names instead', async () => {
+    const files = { 'themes/dusk.json': '{"base":"dark"}', 'themes/sub/no.json': '{}', 'themes/x.txt': '' };
+    expect(await install(files)).toEqual(['themes/dusk.json']);
+    const named = { '.claude-plugin/plugin.json': manifest({ version: '2.0.0', experimental: { themes: './t/' } }) };
+    await rig.apply({ install: [await rig.store('ops', '2.0.0', { ...named, ...files, 't/dawn.json': '{}' })] });
+    expect(await rig.read('.claude/themes/dawn.json')).toBe('{}');
+    expect(Object.keys(await rig.snapshot())).not.toContain('.claude/themes/dusk.json');
+    await rig.apply({ remove: ['ops'], reason: 'remove' });
+    expect(Object.keys(await rig.snapshot())).not.toContain('.claude/themes');
   });
 });
 

@@ -311,6 +311,11 @@ export const FAULTS: [what: string, finding: string, contents: Record<string, un
 
 /** What translation mends: an error in the client, a warning here. */
 export const MENDED: [what: string, finding: string, contents: Record<string, unknown>][] = [
+  [
+    'a skill in the root without a name',
+    'warning SKILL_NAME_MISSING SKILL.md',
+    { ...good, 'SKILL.md': md('description: x') },
+  ],
   ['dependencies as a map', `warning DEPENDENCIES_FORM ${MANIFEST_PATH}`, M({ dependencies: { a: '^1.0.0' } })],
   [
     'a map of dependencies under haivemind',
@@ -352,6 +357,8 @@ export const MENDED: [what: string, finding: string, contents: Record<string, un
 ];
 
 export const GOOD: [what: string, contents: Record<string, unknown>, executable?: string[]][] = [
+  ['a skill in the root with a name', { ...good, 'SKILL.md': md('name: r\ndescription: x') }],
+  ['a SKILL.md in the root that is none', { ...good, 'SKILL.md': 'x', 'skills/s/SKILL.md': md('description: x') }],
   ['the least', good],
   ...[
     { command: '"${CLAUDE_PLUGIN_ROOT}/bin/run me.sh" now' },

@@ -347,13 +347,13 @@ export const ERRORS = {
   NAME_CLASH: row(
     409,
     69,
-    'A command, agent, skill, output style, server or marketplace of this name belongs to somebody else; it is never overwritten.',
+    'A command, agent, skill, output style, theme, server or marketplace of this name belongs to somebody else; it is never overwritten.',
     'Rename yours, or run `hv config set name_clash suffix` and sync again.',
   ),
   LAYOUT_UNSUPPORTED: row(
     422,
     69,
-    'The plugin needs what the loose layout lacks (userConfig, CLAUDE_PLUGIN_DATA, language servers, monitors); the message names it.',
+    'The plugin needs what the loose layout lacks (userConfig, CLAUDE_PLUGIN_DATA, language servers, monitors, programs of `bin/` by their bare names); the message names it.',
     'Use it in the native layout: `hv config set layout native`.',
   ),
   NOT_INSTALLED: row(409, 66, 'The plugin is not installed on this machine.', 'Run `hv status`.'),

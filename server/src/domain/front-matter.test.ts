@@ -89,6 +89,10 @@ describe('hostile front matter', () => {
     expect(codeOf(`---\na: ${'['.repeat(200)}${']'.repeat(200)}\n---\n`)).toBe('COMPONENT_INVALID');
     expect(codeOf(`${'x'.repeat(10_000_000)}`)).toBe('ok');
   });
+  it('is not hidden behind a long first line', () => {
+    expect(parseFrontMatter(`---${' '.repeat(5000)}\nname: a\n---\n`).data).toEqual({ name: 'a' });
+    expect(parseFrontMatter(`---${' '.repeat(5000)}x\nname: a\n---\n`).hasFrontMatter).toBe(false);
+  });
   it('drops keys that reach a prototype', () => {
     const { data } = parseFrontMatter(
       '---\n__proto__: {polluted: 1}\nconstructor: {prototype: {polluted: 1}}\na: {__proto__: {b: 1}}\n---\n',

@@ -41,7 +41,7 @@ const ENGINES = Object.fromEntries(
  */
 export function findFrontMatter(text: string): FrontMatterBlock | undefined {
   const from = text.startsWith('\uFEFF') ? 1 : 0;
-  const open = /^---[^\S\n]*\n/.exec(text.slice(from, from + 1024));
+  const open = /^---[^\S\n]*\n/.exec(text.slice(from));
   if (open === null) return undefined;
   const start = from + open[0].length;
   const end = text.indexOf('---', start);

@@ -407,3 +407,31 @@ describe('a key that stands twice in one object', () => {
     expect(translate(files).changes).toEqual([]);
   });
 });
+
+describe('a skill in the root without a name', () => {
+  const skillOf = (text: string, more: object = {}) => {
+    const { files, changes } = translate(pluginFiles({ [MANIFEST_PATH]: manifestWith(), 'SKILL.md': text, ...more }));
+    expect(translate(files).changes).toEqual([]);
+    return { text: textOf(files, 'SKILL.md'), rules: changes.map((c) => c.rule) };
+  };
+
+  it.each([
+    ['---\ndescription: d\n---\nbody\n', '---\nname: pp\ndescription: d\n---\nbody\n'],
+    ['\uFEFF---\r\ndescription: d\r\n---\r\nbody', '\uFEFF---\r\nname: pp\r\ndescription: d\r\n---\r\nbody'],
+    ['---\n---\nbody', '---\nname: pp\n---\nbody'],
+    ['# Title\r\nbody', '---\r\nname: pp\r\n---\r\n# Title\r\nbody'],
+  ])('is called as the plugin: %j', (text, named) => {
+    expect(skillOf(text)).toEqual({ text: named, rules: ['skill-name'] });
+  });
+
+  it.each([
+    ['has one', '---\nname: r\n---\n', {}],
+    ['says none', '---\nname:\n---\n', {}],
+    ['cannot take a line', '---\n{description: d}\n---\n', {}],
+    ['is no YAML', '---\nx: "a\n---\n', {}],
+    ['is in another language', '---js\n---\n', {}],
+    ['is no skill', '---\ndescription: d\n---\n', { 'skills/s/SKILL.md': '---\ndescription: d\n---\n' }],
+  ])('stays as it is where it %s', (_, text, more) => {
+    expect(skillOf(text, more)).toEqual({ text, rules: [] });
+  });
+});

@@ -1,4 +1,5 @@
 import type { JSONPath } from 'jsonc-parser';
+import { type Component, componentsOf } from './components.ts';
 import { classifier, HOOKS_PATH, MANIFEST_PATH, MCP_PATH, namedPaths } from './file-types.ts';
 import type { SourceFile } from './package.ts';
 import { isJsonObject, readJson } from './read-json.ts';
@@ -7,6 +8,7 @@ import { translateHooks } from './translate-hooks.ts';
 import { renamePlugin } from './translate-identity.ts';
 import { translateManifest } from './translate-manifest.ts';
 import { translateMatchers } from './translate-matchers.ts';
+import { nameRootSkill } from './translate-skill-name.ts';
 import { dropKeysThatComeAgain } from './translate-twice.ts';
 
 /** One thing that translation rewrote, for the author to see. */
@@ -98,6 +100,9 @@ export function translate(files: readonly SourceFile[]): { files: SourceFile[]; 
     if (isRenamed) edit(path, rename, 'latin1');
     edit(path, (text, report) => translateGrants(text, targets, report), 'latin1');
   }
+  const isRoot = ({ kind, file }: Component): boolean => kind === 'skill' && file === 'SKILL.md';
+  if (componentsOf(manifest, [...paths]).some(isRoot))
+    edit('SKILL.md', (text, report) => nameRootSkill(text, manifest.name, report), 'utf8');
   return { files: result, changes };
 }
 

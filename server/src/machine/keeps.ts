@@ -11,7 +11,7 @@ import { editedPaths, type Live, OURS_SUFFIX } from './render.ts';
 import { scanTree } from './tree.ts';
 
 /** A person's edit that a change would lose: it is put aside, and the file that held it goes where it must not stay. */
-export interface Keep {
+export interface Keep extends Pick<LooseFile, 'renamed' | 'cuts'> {
   /** Relative to `~/.claude` (a copy of the loose layout) or to our root (a tree). */
   below: 'claude' | 'root';
   from: string;
@@ -21,9 +21,8 @@ export interface Keep {
   to: string | null;
   /** Take the file at `from` away afterwards. */
   drop: boolean;
-  /** Of a copy: the tree, relative to our root, and the name that was changed. */
+  /** Of a copy: the tree, relative to our root, and what was changed for the copy. */
   dir?: string;
-  renamed?: LooseFile['renamed'];
   /** Its command lines were rewritten for the launcher: what is put aside has them as they were. */
   confined?: true;
 }
@@ -74,8 +73,8 @@ export function planKeeps(live: Live, to: string, only?: (path: string) => boole
 }
 
 function dropOf(receipt: Receipt, copy: LooseFile, sha256: string): Keep {
-  const { path, renamed } = copy;
-  const how = renamed === undefined ? {} : { renamed };
+  const { path, renamed, cuts } = copy;
+  const how = { ...(renamed && { renamed }), ...(cuts && { cuts }) };
   return { below: 'claude', from: path, sha256, to: null, drop: true, dir: receipt.dir, ...how };
 }
 
@@ -119,7 +118,7 @@ export async function runKeeps(m: Machine, keeps: readonly Keep[]): Promise<void
     if (keep.to !== null) {
       const to = join(m.paths.root, keep.to);
       const root = keep.dir === undefined ? undefined : join(m.paths.root, keep.dir);
-      const inTree = root === undefined ? bytes : treeBytes(bytes, root, keep.renamed);
+      const inTree = root === undefined ? bytes : treeBytes(bytes, root, keep);
       const kept = keep.confined === true ? Buffer.from(releaseText(inTree.toString('utf8'))) : inTree;
       if ((await hashOnDisk(to)) !== sha256Of(kept)) {
         await makeDirs(m.port, dirname(to));

@@ -50,9 +50,16 @@ export interface TreeReceipt {
 /** How plugins lie on this machine: as a marketplace of the client, or copied among the user's own things. */
 export type Layout = 'native' | 'loose';
 
+/** Lines of a front matter that a copy leaves out. */
+export interface Cut {
+  /** The line before them, without its end; empty for the first. */
+  after: string;
+  text: string;
+}
+
 /** One file copied out of a tree. */
 export interface LooseFile {
-  kind: 'command' | 'agent' | 'skill' | 'style';
+  kind: 'command' | 'agent' | 'skill' | 'style' | 'theme';
   /** In the tree. */
   from: string;
   /** Relative to `~/.claude`, POSIX. */
@@ -62,6 +69,8 @@ export interface LooseFile {
   executable: boolean;
   /** The front matter's own `name:` line and what stands there under a suffix. */
   renamed?: { was: string; ours: string };
+  /** Front matter that only a plugin's file may have, because it does nothing there; the copy goes without it. */
+  cuts?: Cut[];
   /** sha256 that lay there when the change was planned and may be replaced: an edit already taken up. Empty: nothing lay there. */
   over?: string;
 }

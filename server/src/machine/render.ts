@@ -71,12 +71,13 @@ export async function readLive(m: Machine, receipt: Receipt | undefined): Promis
 export async function layCopiesOver(m: Machine, receipt: Receipt, disk: Map<string, DiskFile>): Promise<void> {
   if (receipt.off) return;
   const root = join(m.paths.root, receipt.dir);
-  for (const { path, from, sha256, executable, renamed } of receipt.loose?.files ?? []) {
+  for (const copy of receipt.loose?.files ?? []) {
+    const { path, from, sha256, executable } = copy;
     const absolute = join(m.paths.claudeDir, path);
     const there = await readFileOrNull(absolute);
     if (there === null) disk.delete(from);
     else if (sha256Of(there) !== sha256) {
-      const bytes = treeBytes(there, root, renamed);
+      const bytes = treeBytes(there, root, copy);
       const mode = disk.get(from)?.mode ?? 0o644;
       disk.set(from, { path: from, absolute, kind: 'file', size: bytes.length, mode, sha256: sha256Of(bytes), bytes });
     } else if (executable) {

@@ -58,6 +58,7 @@ function checkMarkdown(
   const bytes = subject.files.get(path)?.bytes ?? Buffer.alloc(0);
   const text = bytes.subarray(0, HEAD).toString('utf8');
   subject.keepText(path, text);
+  if (kind === 'skill' && path === 'SKILL.md') checkRootName(subject, path, text);
   if (findFrontMatter(text) === undefined) {
     const language = /^---[^\S\n]*(\w+)/.exec(text)?.[1];
     const message =
@@ -108,6 +109,23 @@ function checkMarkdown(
       `Write ${after}.`,
     );
   });
+}
+
+/** Elsewhere a skill has the name of a folder that its author chose. */
+function checkRootName(subject: Subject, path: string, text: string): void {
+  try {
+    const { name } = parseFrontMatter(text).data;
+    if (name !== undefined && name !== null && name !== '') return;
+  } catch {
+    return; // said below
+  }
+  subject.warn(
+    'SKILL_NAME_MISSING',
+    path,
+    { offset: 0 },
+    'The skill in the root has no name: it is called after the folder it is installed in, otherwise with each version.',
+    'Add name: … to its front matter.',
+  );
 }
 
 function checkHint(subject: Subject, path: string, text: string, data: Record<string, unknown>): void {

@@ -8,6 +8,7 @@ import { hasLostBit } from '../tree.ts';
 import type { LooseContext, LooseInstaller, Owned } from './installer.ts';
 import { looseBytes, looseHash, renameIn } from './layout-text.ts';
 import { isOccupied, settleClash, suffixed } from './names.ts';
+import { cutsOf } from './plugin-keys.ts';
 
 export type CopyInstaller = LooseInstaller<LooseFile, Machine, Promise<void>>;
 
@@ -62,7 +63,7 @@ async function planUnit(
   } else if (context.lost) {
     const other = suffixed(at, source.plugin);
     if (inUse(at) || statOf(join(machine.paths.claudeDir, other)) !== null) at = other;
-  } else if (!(await isFree(at)) && !(await isAsWritten(context, unit)))
+  } else if (!(await isFree(at)) && !(await isAsWritten(context, kind, unit)))
     at = await settleClash(context, kind, at, suffixed(at, source.plugin), isFree, inUse(at));
   const name = at === unit.at || unit.named === undefined ? undefined : baseName(at);
   const files: LooseFile[] = [];
@@ -75,13 +76,17 @@ async function planUnit(
 }
 
 /** Whether all of it lies there exactly as we write it: the receipts were lost with our folder, and it is taken up again. */
-async function isAsWritten({ machine, source, fresh }: LooseContext, unit: Unit): Promise<boolean> {
+async function isAsWritten(
+  { machine, source, fresh }: LooseContext,
+  kind: LooseFile['kind'],
+  unit: Unit,
+): Promise<boolean> {
   if (!fresh) return false;
   for (const [from, below] of unit.files) {
     const bytes = await source.read(from);
     const path = below === '' ? unit.at : `${unit.at}/${below}`;
     const disk = await hashOnDisk(join(machine.paths.claudeDir, path));
-    if (bytes === null || disk !== looseHash(bytes, source.root, undefined)) return false;
+    if (bytes === null || disk !== looseHash(bytes, source.root, { cuts: cutsOf(kind, bytes) ?? [] })) return false;
   }
   return true;
 }
@@ -97,9 +102,11 @@ async function planFile(
   const bytes = await source.read(from);
   if (bytes === null) return null;
   const renamed = name === undefined ? undefined : renameIn(bytes, name);
+  const cuts = cutsOf(kind, bytes) ?? [];
   const executable = source.files.find((f) => f.path === from)?.executable === true;
-  const sha256 = looseHash(bytes, source.root, renamed);
-  const file: LooseFile = { kind, from, path, sha256, executable, ...(renamed === undefined ? {} : { renamed }) };
+  const differences = { ...(renamed === undefined ? {} : { renamed }), ...(cuts.length === 0 ? {} : { cuts }) };
+  const sha256 = looseHash(bytes, source.root, differences);
+  const file: LooseFile = { kind, from, path, sha256, executable, ...differences };
   const was = before?.files.find((f) => f.path === path);
   const disk = await hashOnDisk(join(machine.paths.claudeDir, path));
   const foreign = disk !== null && !context.leaving.has(path) && !(context.fresh && disk === sha256);
@@ -154,7 +161,7 @@ export async function copiesToWrite(
   const copies: OutsideCopy[] = [];
   for (const { plugin, root, entries } of after) {
     for (const entry of entries) {
-      const { path, from, sha256, executable, renamed } = entry;
+      const { path, from, sha256, executable } = entry;
       const was = old.get(path);
       const absolute = join(m.paths.claudeDir, path);
       // Of the same tree: nothing was decided anew, and a person may have edited or deleted it since.
@@ -162,7 +169,7 @@ export async function copiesToWrite(
       if (!(await isToWrite(absolute, was?.entry, entry, leaving.get(absolute)))) continue;
       const bytes = async (): Promise<Buffer | null> => {
         const inTree = await readFileOrNull(join(root, from));
-        return inTree === null ? null : looseBytes(inTree, root, renamed);
+        return inTree === null ? null : looseBytes(inTree, root, entry);
       };
       copies.push({ plugin, path: absolute, sha256, mode: executable ? 0o755 : 0o644, bytes });
     }

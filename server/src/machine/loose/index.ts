@@ -14,10 +14,11 @@ import { MCPServerInstaller } from './mcp-server-installer.ts';
 import { SkillInstaller } from './skill-installer.ts';
 import { StyleInstaller } from './style-installer.ts';
 import { checkSupported } from './supported.ts';
+import { ThemeInstaller } from './theme-installer.ts';
 
 /** The loose layout: a plugin's parts copied among the user's own, for hosts that may add no marketplace. */
 
-const COPIES = [CommandInstaller, AgentInstaller, SkillInstaller, StyleInstaller];
+const COPIES = [CommandInstaller, AgentInstaller, SkillInstaller, StyleInstaller, ThemeInstaller];
 const MANIFEST = '.claude-plugin/plugin.json';
 const CONFIGURATION = /(\.md|\.json)$/i;
 

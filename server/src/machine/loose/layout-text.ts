@@ -2,6 +2,7 @@ import { findFrontMatter, parseFrontMatter } from '../../domain/front-matter.ts'
 import type { JsonObject } from '../../domain/read-json.ts';
 import { sha256Of } from '../blob-store.ts';
 import type { LooseFile } from '../receipts.ts';
+import { withCuts, withoutCuts } from './cuts.ts';
 
 /** What stands in a plugin's file for its folder; outside a plugin the client replaces nothing, so it is written out. */
 export const ROOT_VARIABLE = '$' + '{CLAUDE_PLUGIN_ROOT}';
@@ -33,21 +34,25 @@ export function textOf(bytes: Buffer): string | null {
   }
 }
 
-/** A tree's file as it lies outside the tree: the plugin's folder written out, the name changed where it is suffixed. */
-export function looseBytes(bytes: Buffer, root: string, renamed: LooseFile['renamed']): Buffer {
+/** What a copy has otherwise than its tree's file, beside the folder. */
+type Differences = Pick<LooseFile, 'renamed' | 'cuts'>;
+
+/** A tree's file as it lies outside the tree: the plugin's folder written out, the name changed where it is suffixed, without its cuts. */
+export function looseBytes(bytes: Buffer, root: string, { renamed, cuts = [] }: Differences): Buffer {
   const text = textOf(bytes);
   if (text === null) return bytes;
-  const named = renamed === undefined ? text : text.replace(renamed.was, () => renamed.ours);
+  const cut = withoutCuts(text, cuts);
+  const named = renamed === undefined ? cut : cut.replace(renamed.was, () => renamed.ours);
   const out = named.replaceAll(ROOT_VARIABLE, () => root);
   return out === text ? bytes : Buffer.from(out);
 }
 
 /** The inverse: a person's edit of such a file as it would be in the tree. */
-export function treeBytes(bytes: Buffer, root: string, renamed: LooseFile['renamed']): Buffer {
+export function treeBytes(bytes: Buffer, root: string, { renamed, cuts = [] }: Differences): Buffer {
   const text = textOf(bytes);
   if (text === null) return bytes;
   const named = renamed === undefined ? text : text.replace(renamed.ours, () => renamed.was);
-  const out = replaceRoot(named, root, ROOT_VARIABLE);
+  const out = withCuts(replaceRoot(named, root, ROOT_VARIABLE), cuts);
   return out === text ? bytes : Buffer.from(out);
 }
 
@@ -80,8 +85,8 @@ export function leadsInto(value: unknown, root: string): boolean {
 }
 
 /** @returns sha256 of what `looseBytes` gives */
-export function looseHash(bytes: Buffer, root: string, renamed: LooseFile['renamed']): string {
-  return sha256Of(looseBytes(bytes, root, renamed));
+export function looseHash(bytes: Buffer, root: string, differences: Differences): string {
+  return sha256Of(looseBytes(bytes, root, differences));
 }
 
 /** A JSON value with every string in it changed. */

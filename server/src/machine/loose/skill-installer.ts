@@ -4,6 +4,7 @@ import { copyInstaller, type Unit } from './copies.ts';
 import type { LooseContext } from './installer.ts';
 import { frontMatterOf } from './layout-text.ts';
 import { styleFiles } from './style-installer.ts';
+import { themeFiles } from './theme-installer.ts';
 
 /** A plugin's skills, each a whole folder, among the user's: `NAME` instead of `PLUGIN:NAME`. */
 export const SkillInstaller = copyInstaller('skill', async ({ source }) => skillUnits(source));
@@ -34,7 +35,7 @@ async function skillUnits(source: LooseContext['source']): Promise<Unit[]> {
 /** A skill in the plugin's root has the plugin's files beside it: all but what is copied elsewhere or makes it a plugin. */
 function besideRoot({ manifest }: LooseContext['source'], paths: readonly string[]): string[] {
   const typeOf = loadedTypes(manifest, paths);
-  const styles = new Set(styleFiles(manifest, paths).map(({ file }) => file));
-  const isOwn = (path: string): boolean => typeOf(path) === 'other' && path !== MANIFEST_PATH && !styles.has(path);
+  const elsewhere = new Set([...styleFiles(manifest, paths).map(({ file }) => file), ...themeFiles(manifest, paths)]);
+  const isOwn = (path: string): boolean => typeOf(path) === 'other' && path !== MANIFEST_PATH && !elsewhere.has(path);
   return paths.filter((path) => path === 'SKILL.md' || isOwn(path));
 }

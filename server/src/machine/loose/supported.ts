@@ -5,12 +5,13 @@ import { namedPaths } from '../../domain/file-types.ts';
 import { isJsonObject } from '../../domain/read-json.ts';
 import type { LooseSource } from './installer.ts';
 import { frontMatterOf, ROOT_VARIABLE } from './layout-text.ts';
+import { cutsOf } from './plugin-keys.ts';
 import { styleFiles } from './style-installer.ts';
 
 /** What the native layout gives a plugin and this one cannot. */
 
 /** The client takes these from plugins, and we have no place for them among the user's own. */
-const KEYS = ['lspServers', 'monitors', 'channels', 'workflows', 'settings'];
+const KEYS = ['lspServers', 'monitors', 'channels', 'workflows', 'settings', 'binaries'];
 const FILES = /^(\.lsp\.json|settings\.json|monitors\/monitors\.json|workflows\/.*)$/i;
 
 const DATA = 'CLAUDE_PLUGIN_DATA';
@@ -39,6 +40,7 @@ export async function checkSupported(source: LooseSource): Promise<void> {
     if (!optional) refuse(plugin, `asks for userConfig ${key}`);
   }
   checkParts(source);
+  await checkPrograms(source);
   await checkTexts(source);
   // The core reads the folder where there is one, and does without.
   if (plugin === CORE) return;
@@ -68,12 +70,36 @@ function checkParts({ plugin, manifest, files }: LooseSource): void {
   if (bundle !== undefined) refuse(plugin, `brings the server bundle ${bundle}`);
 }
 
+/** Programs of `bin/`, which a plugin's are found by their bare names: fine where they are only called by their path. */
+async function checkPrograms({ plugin, files, read }: LooseSource): Promise<void> {
+  for (const { path, executable } of files) {
+    const name = /^bin\/([^/]+)$/i.exec(path)?.[1];
+    if (name === undefined || !executable) continue;
+    const called = name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+    const bare = new RegExp(`(^[ \\t]*|[\`(;|&][ \\t]*|\\$ )${called}(?![\\w./-])`, 'm');
+    let byPath = false;
+    for (const other of files) {
+      if (other.path === path) continue;
+      const text = (await read(other.path))?.toString('latin1') ?? '';
+      byPath ||= text.includes(path);
+      if (/\.md$/i.test(other.path) && bare.test(text))
+        refuse(plugin, `calls ${path} by its bare name in ${other.path}`);
+    }
+    if (!byPath) refuse(plugin, `brings the program ${path}`);
+  }
+}
+
 /** Hooks of a skill run with the plugin's folder in their environment, styles may switch themselves on. */
 async function checkTexts(source: LooseSource): Promise<void> {
   const { plugin, manifest } = source;
   const paths = source.files.map(({ path }) => path);
   for (const { kind, file } of componentsOf(manifest, paths)) {
-    if (kind !== 'skill') continue;
+    if (kind !== 'skill') {
+      const bytes = await source.read(file);
+      if (bytes !== null && cutsOf(kind, bytes) === null)
+        refuse(plugin, `needs the client to ignore front matter of ${file}`);
+      continue;
+    }
     const hooks = JSON.stringify(frontMatterOf(await source.read(file)).hooks ?? '').replaceAll(ROOT_VARIABLE, '');
     const reads = hooks !== '""' && (source.wantsRoot || hooks.includes('CLAUDE_PLUGIN_ROOT'));
     if (reads) refuse(plugin, `gives hooks of ${file} CLAUDE_PLUGIN_ROOT`);

@@ -35,7 +35,22 @@ export const IN_MACHINE: readonly Guard[] = [
       'if (!source.wantsRoot) continue;',
     ],
   ]),
+  ...of('machine/loose/plugin-keys.ts', LOOSE, [
+    ['permissions of an agent that a plugin may not have', "agent: ['permissionMode', 'hooks',", "agent: ['hooks',"],
+    ['hooks of a command that a plugin may not have', "command: ['hooks'],", 'command: [],'],
+    ['grants of a command without its guard', 'if (kind ===', 'if (kind !=='],
+    [
+      'front matter that other front matter stands in for',
+      'return left.body === whole.body && isDeepStrictEqual(left.data, data) ? cuts : null;',
+      'return cuts;',
+    ],
+  ]),
   ...of('machine/loose/supported.ts', LOOSE, [
+    [
+      'a plugin whose front matter cannot be taken apart',
+      'if (bytes !== null && cutsOf(kind, bytes) === null)',
+      'if (bytes === null)',
+    ],
     [
       'a script that would write where no data folder is',
       "text.replace(WITH_FALLBACK, '').includes(DATA)",
