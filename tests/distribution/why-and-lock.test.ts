@@ -221,5 +221,32 @@ describe('one machine among many', () => {
       await syncMachine(other.ctx, { mode: 'explicit' });
       expect(await set(other)).toEqual(['base@1.1.0', 'top@1.0.0']);
     });
+
+    it('is taken back whole where the machine itself refuses one of it', async () => {
+      await publish(t.url, t.admin, { name: 'refused-here' }, ['nobody']);
+      const other = await joined(['es']);
+      await syncMachine(other.ctx, { mode: 'explicit' });
+      const put = (name: string, body: object) =>
+        ask(t.url, 'PUT', `/api/machines/other/overrides/${name}`, { token: t.admin, body });
+      (await put('base', { kind: 'hold', range: '1.1.0' })).expect(200);
+      await installPlugin(other.ctx, 'refused-here');
+      const { plugins } = await lockMachine(other.ctx);
+      (await ask(t.url, 'DELETE', '/api/machines/other/overrides/refused-here', { token: t.admin })).expect(200);
+      (await put('base', { kind: 'hold', range: '1.0.0' })).expect(200);
+      (await put('top', { kind: 'exclude' })).expect(200);
+      await publish(t.url, t.admin, { name: 'more' }, ['es']);
+      await syncMachine(other.ctx, { mode: 'explicit' });
+      expect(await set(other)).toEqual(['base@1.0.0', 'more@1.0.0']);
+      await writeFile(other.ctx.machine.paths.policy, JSON.stringify({ plugins: { deny: ['refused-*'] } }));
+      const file = join(other.home.project, 'lock.json');
+      await writeFile(file, JSON.stringify({ format: 1, plugins }));
+      const before = await here(other);
+      const refusal = { code: 'LOCK_MISMATCH', message: expect.stringContaining('refused-here@1.0.0') };
+      await expect(syncFrozen(other.ctx, file)).rejects.toMatchObject(refusal);
+      const after = await here(other);
+      expect([after.set, after.overrides]).toEqual([before.set, before.overrides]);
+      await syncMachine(other.ctx, { mode: 'explicit' });
+      expect(await set(other)).toEqual(['base@1.0.0', 'more@1.0.0']);
+    });
   });
 });

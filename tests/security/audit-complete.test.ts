@@ -74,6 +74,11 @@ describe.each(ENGINES)('the audit log is complete, on %s', (engine) => {
     setOverride: () => ['/api/machines/m/overrides/kept', { token: t.admin, body: { kind: 'exclude' } }],
     clearOverride: () => ['/api/machines/m/overrides/kept', { token: t.admin }],
     orderSet: () => ['/api/machines/m/set', { token: m.token, body: { plugins: [] } }],
+    takeBackSet: async () => {
+      await ask(t.url, 'PUT', '/api/machines/m/overrides/kept', { token: t.admin, body: { kind: 'install' } });
+      const order = await ask(t.url, 'PUT', '/api/machines/m/set', { token: m.token, body: { plugins: [] } });
+      return [`/api/machines/m/set?seq=${order.expect(200).seq}`, { token: m.token }];
+    },
     createToken: () => ['/api/tokens', { token: t.admin, body: { name: 'x', roles: ['reader'] } }],
     revokeToken: async () => {
       await remember('token', '/api/tokens', { token: t.admin, body: { name: 'y', roles: ['reader'] } }, (j) => j.id);

@@ -60,10 +60,16 @@ export async function sayAgain(ctx: ClientContext, hub: HubClient, { name, hold,
   if (!overrides.some((o) => o.kind === 'install')) {
     await hub.call('clearOverride', { params, query: { kind: 'install' } });
   }
-  if (hold === undefined) return;
-  await withLock(ctx.machine, 'hold again', () =>
-    updateReceipts(ctx.machine, (receipts) => {
-      if (receipts.plugins[name]?.digest === hold.digest) receipts.holds[name] = hold;
+  if (hold !== undefined) await holdAgain(ctx, { [name]: hold });
+}
+
+/** Puts holds back here alone, of what is still what was held. */
+export async function holdAgain({ machine }: ClientContext, holds: Receipts['holds']): Promise<void> {
+  await withLock(machine, 'hold again', () =>
+    updateReceipts(machine, (receipts) => {
+      for (const [name, hold] of Object.entries(holds)) {
+        if (receipts.plugins[name]?.digest === hold.digest) receipts.holds[name] = hold;
+      }
     }),
   );
 }

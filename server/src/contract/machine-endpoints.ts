@@ -138,7 +138,16 @@ export const MACHINE_ENDPOINTS = {
       installed: z.array(z.string()).describe('plugins that were not to be there as locked'),
       excluded: z.array(z.string()).describe('plugins that were to be there and are not locked'),
       warnings: z.array(z.string()).describe('what operators said otherwise, and is lifted'),
+      seq: z.number().int().nullable().describe('of the order; null where nothing had to be ordered'),
     }),
+  },
+  takeBackSet: {
+    method: 'DELETE',
+    path: '/api/machines/{machine}/set',
+    summary: 'Take back the order of a locked set; what was said before holds again (self, or an operator)',
+    access: ['operator', 'machine'],
+    query: z.object({ seq: z.coerce.number().int().min(1).describe('of the order') }),
+    reply: z.object({ ok: z.literal(true), seq: z.number().int() }),
   },
 
   groups: {

@@ -200,6 +200,35 @@ describe.each(ENGINES)('install, uninstall and overrides on %s', (engine) => {
     expect((await install('p')).warnings).toEqual([]);
   });
 
+  it('takes the order of a set back for its own machine, but for what was said since', async () => {
+    const m = await t.addMachine('m', ['web']);
+    const n = await t.addMachine('n', ['web']);
+    for (const name of ['p', 'q', 'r']) await publish(name, '1.0.0', ['web']);
+    const set = (name: string, kind: 'pin' | 'exclude', range = '*') =>
+      t.call('setOverride', { params: { machine: 'm', name }, body: { kind, range } });
+    await set('p', 'pin', '^1.0.0');
+    const before = await listOverrides(t.store.read, 'm_m');
+    const order = () => t.call('orderSet', { as: m, params: { machine: 'me' }, body: { plugins: [] } });
+    const takeBack = (seq: number | null, as = m) =>
+      t.call('takeBackSet', { as, params: { machine: 'me' }, query: { seq: String(seq) } });
+    const { seq, excluded } = await order();
+    expect([excluded, await desired('m')]).toEqual([['p', 'q', 'r'], []]);
+    expect(await order()).toMatchObject({ installed: [], excluded: [], seq: null });
+    await expect(takeBack(seq, n)).rejects.toMatchObject({ code: 'BAD_REQUEST' });
+    for (const other of [1, 9999]) await expect(takeBack(other)).rejects.toMatchObject({ code: 'BAD_REQUEST' });
+    expect(await desired('m')).toEqual([]);
+    await takeBack(seq);
+    expect(await listOverrides(t.store.read, 'm_m')).toEqual(before);
+    const again = (await order()).seq;
+    await set('q', 'exclude');
+    await t.call('clearOverride', { as: operator, params: { machine: 'm', name: 'r' } });
+    await install('r@1.0.0', {}, m);
+    await takeBack(again);
+    await takeBack(again);
+    const now = (await listOverrides(t.store.read, 'm_m')).map((o) => `${o.name} ${o.kind}`);
+    expect(now).toEqual(['p pin', 'q exclude', 'r install']);
+  });
+
   it('refuses what an operator misspells, warns of a range that fits nothing yet, and keeps what runs', async () => {
     const m = await t.addMachine('m', ['web']);
     await publish('p', '1.0.0', ['web']);

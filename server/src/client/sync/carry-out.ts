@@ -1,4 +1,5 @@
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
+import { againstLock, isAsLocked, type Locked, lockMismatch } from '../../domain/lockfile.ts';
 import type { Picked } from '../../domain/pick-changes.ts';
 import type { Plan, PlanEntry } from '../../domain/plan.ts';
 import { statOf } from '../../machine/file-port.ts';
@@ -85,6 +86,11 @@ async function inRounds(
       for (const digest of misfits) failed.delete(digest);
     };
     const idle = picked.install.length === 0 && picked.remove.length === 0 && !switching;
+    const left = againstLock(options.whole ?? [], options.whole === undefined ? [] : thenHere(receipts, picked));
+    if (!isAsLocked(left)) {
+      await noteRefusals(ctx, refusals);
+      throw lockMismatch(left, reasonsOf(result));
+    }
     if (idle) await noteRefusals(ctx, refusals);
     if (idle) return result;
     trying(attemptsOf(picked, receipts));
@@ -151,6 +157,18 @@ async function inRounds(
     }
   }
 }
+
+/** What there is once it is done. */
+function thenHere({ plugins }: Receipts, { install, remove }: Picked): Locked[] {
+  const gone = new Set([...remove, ...install.map((entry) => entry.name)]);
+  return [...Object.values(plugins).filter(({ name }) => !gone.has(name)), ...install];
+}
+
+/** Why plugins stay away. */
+const reasonsOf = ({ problems, waiting }: SyncResult): string[] => [
+  ...problems.map((p) => `${p.name}: ${p.message}`),
+  ...waiting.map((w) => `${w.name} waits: ${w.detail}`),
+];
 
 function attemptsOf(picked: Picked, { plugins }: Receipts): Attempt[] {
   return [

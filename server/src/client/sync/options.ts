@@ -1,3 +1,4 @@
+import type { Locked } from '../../domain/lockfile.ts';
 import type { Receipts } from '../../machine/receipts.ts';
 import type { Change } from '../../machine/transaction.ts';
 import type { HubClient } from '../hub-client.ts';
@@ -27,6 +28,8 @@ export interface SyncOptions {
   always?: string[];
   /** Follow the policy of the configuration though the mode is explicit (at join). */
   byPolicy?: boolean;
+  /** What is to be here in the end, all of it and nothing else; nothing changes where this machine does not take all of it. */
+  whole?: readonly Locked[];
   /** Names of plugins that a person looked at and said yes to. */
   confirmed?: readonly string[];
   reason?: Change['reason'];

@@ -3,7 +3,7 @@ import { blob, blobsMissing } from './blobs.ts';
 import { info } from './info.ts';
 import { install } from './install.ts';
 import { list } from './list.ts';
-import { orderSet } from './order-set.ts';
+import { orderSet, takeBackSet } from './order-set.ts';
 import { clearOverride, setOverride } from './overrides.ts';
 import { preview } from './preview.ts';
 import { publish } from './publish.ts';
@@ -31,6 +31,7 @@ export const registryUseCases = {
   search,
   setOverride,
   setStatus,
+  takeBackSet,
   transfer,
   uninstall,
 } satisfies Partial<UseCases>;

@@ -1,5 +1,7 @@
 import { ATTACKS, FOUND, type Guard, HUB, of, PUBLISH, RIGHTS, UNITS, WIRE } from './guard.ts';
 
+const ORDERS = 'tests/contract/registry/install.test.ts';
+
 export const IN_HUB_REGISTRY: readonly Guard[] = [
   ...of(
     'hub/registry/access.ts',
@@ -29,6 +31,13 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
       ['a record of another plugin.json', 'if (packed.record.digest !== record.digest) {', 'if (false) {'],
     ],
   ),
+  ...of('hub/registry/overrides.ts', ORDERS, [
+    ["a machine that takes back an operator's word", 'own: !isOperator(principal)', 'own: false'],
+  ]),
+  ...of('hub/registry/order-set.ts', ORDERS, [
+    ["another machine's order taken back", ' || event.data.machine_id !== id'],
+    ['what was said since', 'return since.length === 1 && since[0]?.at === event.at;', 'return true;'],
+  ]),
   ...of('hub/registry/access.ts', UNITS, [
     [
       'a contributor that publishes',
