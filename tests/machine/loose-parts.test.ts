@@ -1,4 +1,5 @@
 // The loose layout: the same parts as in the native one, or the whole plugin is refused.
+import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { inspect } from '../../server/src/machine/drift.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
@@ -10,6 +11,7 @@ beforeEach(async () => {
 });
 afterEach(() => rig.close());
 
+const RECEIPTS = '.claude/plugins/.haivemind/receipts.json';
 const manifest = (extra: object = {}) => JSON.stringify({ name: 'ops', version: '1.0.0', description: 'd', ...extra });
 const text = (front: string, body = 'body') => `---\n${front}\n---\n${body}\n`;
 const json = async (path: string) => JSON.parse(await rig.read(path));
@@ -163,6 +165,42 @@ describe('front matter that the client ignores in a plugin', () => {
     expect(await rig.read(`.claude/plugins/.haivemind/${dir}/agents/au.md`)).toBe(
       `${agent(KEYS, 'tools: Read, Grep\n')}More.\n`,
     );
+  });
+
+  it('that a person writes into a copy stays there, also through updates', async () => {
+    const mine = 'permissionMode: plan\n';
+    await install({ 'agents/au.md': agent(HOOKS) });
+    await rig.write('.claude/agents/au.md', agent(mine));
+    for (const [version, body] of [
+      ['2.0.0', 'Two.\n'],
+      ['3.0.0', 'Three.\n'],
+    ] as const) {
+      const next = { '.claude-plugin/plugin.json': manifest({ version }), 'agents/au.md': agent(HOOKS) + body };
+      await rig.apply({ install: [await rig.store('ops', version, next)] });
+      expect(await rig.read('.claude/agents/au.md')).toBe(agent(mine) + body);
+    }
+  });
+
+  it('goes with the next version where an earlier program copied it', async () => {
+    await install({ 'agents/au.md': agent(KEYS) });
+    const receipts = JSON.parse(await rig.read(RECEIPTS));
+    const [file] = receipts.plugins.ops.loose.files;
+    file.sha256 = createHash('sha256').update(agent(KEYS)).digest('hex');
+    delete file.cuts;
+    await rig.write(RECEIPTS, JSON.stringify(receipts));
+    await rig.write('.claude/agents/au.md', agent(KEYS));
+    const next = { '.claude-plugin/plugin.json': manifest({ version: '2.0.0' }), 'agents/au.md': agent(KEYS) };
+    await rig.apply({ install: [await rig.store('ops', '2.0.0', next)] });
+    expect(await rig.read('.claude/agents/au.md')).toBe(agent(''));
+  });
+
+  it('is left in place where a plugin may have it', async () => {
+    await install({
+      'agents/au.md': agent('isolation: worktree\n'),
+      'agents/far.md': agent('isolation: remote\n'),
+    });
+    expect(await rig.read('.claude/agents/au.md')).toBe(agent('isolation: worktree\n'));
+    expect(await rig.read('.claude/agents/far.md')).toBe(agent(''));
   });
 
   it.each([

@@ -69,7 +69,7 @@ export interface LooseFile {
   executable: boolean;
   /** The front matter's own `name:` line and what stands there under a suffix. */
   renamed?: { was: string; ours: string };
-  /** Front matter that only a plugin's file may have, because it does nothing there; the copy goes without it. */
+  /** Front matter that only a plugin's file may have, because it does nothing there; the copy goes without it. Absent: not looked for. */
   cuts?: Cut[];
   /** sha256 that lay there when the change was planned and may be replaced: an edit already taken up. Empty: nothing lay there. */
   over?: string;

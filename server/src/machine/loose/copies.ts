@@ -8,7 +8,7 @@ import { hasLostBit } from '../tree.ts';
 import type { LooseContext, LooseInstaller, Owned } from './installer.ts';
 import { looseBytes, looseHash, renameIn } from './layout-text.ts';
 import { isOccupied, settleClash, suffixed } from './names.ts';
-import { cutsOf } from './plugin-keys.ts';
+import { cutsOf, hasIgnored } from './plugin-keys.ts';
 
 export type CopyInstaller = LooseInstaller<LooseFile, Machine, Promise<void>>;
 
@@ -102,12 +102,15 @@ async function planFile(
   const bytes = await source.read(from);
   if (bytes === null) return null;
   const renamed = name === undefined ? undefined : renameIn(bytes, name);
-  const cuts = cutsOf(kind, bytes) ?? [];
+  const was = before?.files.find((f) => f.path === path);
+  const own = was?.cuts && (await readFileOrNull(join(machine.paths.claudeDir, path)));
+  const theirs = new Set((own ? cutsOf(kind, own) : null)?.map(({ text }) => text));
+  // What a person wrote into a copy of ours is the person's to say.
+  const cuts = cutsOf(kind, bytes)?.filter(({ text }) => !theirs.has(text));
   const executable = source.files.find((f) => f.path === from)?.executable === true;
-  const differences = { ...(renamed === undefined ? {} : { renamed }), ...(cuts.length === 0 ? {} : { cuts }) };
+  const differences = { ...(renamed === undefined ? {} : { renamed }), ...(cuts && hasIgnored(kind) && { cuts }) };
   const sha256 = looseHash(bytes, source.root, differences);
   const file: LooseFile = { kind, from, path, sha256, executable, ...differences };
-  const was = before?.files.find((f) => f.path === path);
   const disk = await hashOnDisk(join(machine.paths.claudeDir, path));
   const foreign = disk !== null && !context.leaving.has(path) && !(context.fresh && disk === sha256);
   if (was === undefined && foreign && !context.lost) {

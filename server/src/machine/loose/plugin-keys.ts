@@ -14,6 +14,9 @@ const IGNORED: Partial<Record<LooseFile['kind'], readonly string[]>> = {
   command: ['hooks'],
 };
 
+/** Whether files of this kind may hold any. */
+export const hasIgnored = (kind: LooseFile['kind']): boolean => IGNORED[kind] !== undefined;
+
 /** However a client may spell a key. */
 const plainKey = (key: string): string => key.replace(/[-_\s]/g, '').toLowerCase();
 
@@ -36,6 +39,8 @@ export function cutsOf(kind: LooseFile['kind'], bytes: Buffer): Cut[] | null {
     const isLarge = error instanceof HaiveError && error.details?.tooLarge === true;
     return isLarge || [...keys].some((key) => plainKey(yaml).includes(key)) ? null : [];
   }
+  // Elsewhere than in a worktree of this machine only a person's own agents run.
+  if (kind === 'agent' && whole.data.isolation !== 'worktree') keys.add('isolation');
   if (kind === 'command' && hooksTakeGrants(whole.data)) keys.add(plainKey('allowed-tools'));
   const isOurs = (key: string): boolean => !keys.has(plainKey(key));
   if (Object.keys(whole.data).every(isOurs)) return [];

@@ -38,12 +38,16 @@ export const IN_MACHINE: readonly Guard[] = [
   ...of('machine/loose/plugin-keys.ts', LOOSE, [
     ['permissions of an agent that a plugin may not have', "agent: ['permissionMode', 'hooks',", "agent: ['hooks',"],
     ['hooks of a command that a plugin may not have', "command: ['hooks'],", 'command: [],'],
-    ['grants of a command without its guard', 'if (kind ===', 'if (kind !=='],
+    ['an agent that runs elsewhere', "keys.add('isolation');", ';'],
+    ['grants of a command without its guard', "if (kind === 'command' && ", 'if (false && '],
     [
       'front matter that other front matter stands in for',
       'return left.body === whole.body && isDeepStrictEqual(left.data, data) ? cuts : null;',
       'return cuts;',
     ],
+  ]),
+  ...of('machine/loose/copies.ts', LOOSE, [
+    ['permissions that an earlier program copied', 'const own = was?.cuts &&', 'const own ='],
   ]),
   ...of('machine/loose/supported.ts', LOOSE, [
     [
