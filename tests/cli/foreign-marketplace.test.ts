@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
 import { joinHub, leaveHub } from '../../server/src/client/join.ts';
+import { machineStatus } from '../../server/src/client/status.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
@@ -153,4 +154,18 @@ it.each([
   await leaveHub(m.ctx);
   if (back) expect(await read(paths.installedPlugins)).toBe(before);
   else expect(JSON.parse(await read(paths.installedPlugins))).toEqual({ version: 2, plugins: {} });
+});
+
+it('a switch to the native layout that it keeps out is told with the same ways out afterwards', async () => {
+  await loosely();
+  await syncMachine(m.ctx, { mode: 'explicit' });
+  const { paths } = m.ctx.machine;
+  const now = JSON.parse(await read(paths.settings).catch(() => '{}'));
+  await write(paths.settings, { ...now, ...settings });
+  await updateConfig(m.ctx.machine, (raw) => ({ ...raw, plugins: { layout: 'native' } }));
+  m.ctx = await m.reopen();
+  const { layoutRefused } = await syncMachine(m.ctx, { mode: 'explicit' });
+  expect(layoutRefused).toMatchObject(refusal);
+  const { problems } = await machineStatus(await m.reopen());
+  expect(problems).toMatchObject([{ name: 'plugins.layout', ...refusal }]);
 });

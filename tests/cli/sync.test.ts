@@ -104,6 +104,10 @@ describe('syncMachine', () => {
     m = await joinedMachine(hub, { allowed_sources: ['local'] });
     expect((await syncMachine(m.ctx, { mode: 'explicit' })).waiting).toMatchObject([{ name: 'alpha' }]);
     await m.remove();
+    // A source of another program's: this one knows none such, and goes by the rest.
+    m = await joinedMachine(hub, { allowed_sources: ['local', 'github', 'haivemind'] });
+    expect((await syncMachine(m.ctx, { mode: 'explicit' })).changed.installed).toMatchObject([{ name: 'alpha' }]);
+    await m.remove();
     m = await joinedMachine(hub, { enabled: false });
     hub.seen.length = 0;
     expect((await syncMachine(m.ctx, { mode: 'explicit' })).warnings[0]).toContain('plugins.enabled');

@@ -1,5 +1,5 @@
 // The plan that lies here is not always the one that was followed last: an old `~/.claude` was put back, or one HOME has two of them.
-import { cp, readFile, rename, rm } from 'node:fs/promises';
+import { cp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openClient } from '../../server/src/client/context.ts';
@@ -7,6 +7,7 @@ import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
 import type { HubClient } from '../../server/src/client/hub-client.ts';
 import { machineStatus } from '../../server/src/client/status.ts';
 import { syncMachine } from '../../server/src/client/sync.ts';
+import { updateConfig } from '../../server/src/machine/config-file.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
 import { ask, publish, type TestHub, testHub } from '../hub/support.ts';
 import { type RealClient, realClient } from './real-client.ts';
@@ -97,6 +98,20 @@ describe('an old ~/.claude that was put back', () => {
     expect((await away()).in_step).toBe(false);
     await sync();
     expect((await away()).in_step).toBe(true);
+  });
+
+  it('is none where an earlier program kept the plan, which wrote no etag beside it', async () => {
+    await sync();
+    const { plan: file } = machine.ctx.machine.paths;
+    const { etag: _, ...kept } = JSON.parse(await readFile(file, 'utf8'));
+    await writeFile(file, JSON.stringify(kept));
+    expect(await planLook()).toMatchObject({ result: 'ok' });
+    const ctx = await open();
+    ctx.env.hubUrl = 'http://127.0.0.1:1';
+    expect((await machineStatus(ctx)).in_step).toBe(true);
+    expect((await syncMachine(await open(), { mode: 'agent' })).notModified).toBe(true);
+    await updateConfig(machine.ctx.machine, (raw) => ({ ...raw, plan: { ...Object(raw.plan), counter: 99 } }));
+    expect(await planLook()).toMatchObject({ result: 'warn' });
   });
 
   it('is asked about whole: no word of "unchanged" is taken for what is old', async () => {

@@ -3,7 +3,7 @@ import { HaiveError } from '../domain/errors.ts';
 import { FINDING_CODES } from '../domain/finding-codes.ts';
 import { dataDirOf, HubPlugins } from '../domain/hub-plugins.ts';
 import { didYouMean } from '../domain/validate/suggest.ts';
-import { updateConfig } from '../machine/config-file.ts';
+import { SOURCES, updateConfig } from '../machine/config-file.ts';
 import { readReceipts } from '../machine/receipts.ts';
 import { tryToAnnounce } from './collective/announce.ts';
 import type { ClientContext } from './context.ts';
@@ -82,6 +82,7 @@ export async function setConfig(
   const value = text === null ? undefined : parse(name, text);
   refuseForHub(name, value);
   if (name === 'plugins.findings') refuseUnknownCodes(value);
+  if (name === 'plugins.allowed_sources') refuseUnknownSources(value);
   if (name === 'plugins.install_path' && Object.keys((await readReceipts(ctx.machine)).plugins).length > 0) {
     throw new HaiveError('CONFIG_INVALID', 'install_path cannot move while plugins are installed there', {
       hint: 'Run `hv leave`, set it, and join again.',
@@ -126,6 +127,15 @@ function refuseUnknownCodes(policy: unknown): void {
   if (unknown === undefined) return;
   throw new HaiveError('CONFIG_INVALID', `plugins.findings: no finding is called ${unknown}`, {
     hint: `\`hv validate\` shows the code of each finding.${didYouMean(unknown, FINDING_CODES)}`,
+  });
+}
+
+/** As with codes of findings. */
+function refuseUnknownSources(sources: unknown): void {
+  const unknown = Array.isArray(sources) ? sources.find((one) => !SOURCES.includes(one)) : undefined;
+  if (unknown === undefined) return;
+  throw new HaiveError('CONFIG_INVALID', `plugins.allowed_sources: there is no source ${JSON.stringify(unknown)}`, {
+    hint: `Sources: ${SOURCES.join(', ')}.${didYouMean(String(unknown), SOURCES)}`,
   });
 }
 

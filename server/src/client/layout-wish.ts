@@ -27,8 +27,8 @@ export function layoutRefusal({ present, wanted }: Switch, { code, message, hint
 }
 
 /** The same for the machine's own history. */
-export function noteOfRefusal({ present, wanted }: Switch, { code, message }: Reason): Refused {
-  const after = { layout: wanted, why: message };
+export function noteOfRefusal({ present, wanted }: Switch, { code, message, hint }: Reason): Refused {
+  const after = { layout: wanted, why: message, hint };
   return { target: LAYOUT_KEY, from: null, before: { layout: present }, after, result: code };
 }
 

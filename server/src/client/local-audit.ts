@@ -95,8 +95,8 @@ export async function lastRefusal<T>(m: Machine, target: string): Promise<LastRe
 function refusalIn<T>(entry: LocalEntry | undefined): LastRefusal<T> | null {
   if (entry?.what !== 'refuse') return null;
   const { result: code, after } = entry;
-  const { why } = after as { why: string };
-  return { after: after as T, code, message: why, hint: ERRORS[code as ErrorCode]?.hint ?? '' };
+  const { why, hint } = after as { why: string; hint?: string };
+  return { after: after as T, code, message: why, hint: hint ?? ERRORS[code as ErrorCode]?.hint ?? '' };
 }
 
 /** One plugin of a change that is under way. */

@@ -99,8 +99,10 @@ export async function followedPlan(ctx: ClientContext): Promise<KeptPlan | null>
   const kept = await cachedPlan(ctx);
   const last = ctx.config.plan;
   if (kept === null || last === undefined || last.etag === '') return null;
-  const { etag, plan } = kept;
-  return etag === last.etag && plan.counter === last.counter && plan.epoch === last.epoch ? kept : null;
+  // An earlier program kept no etag with the plan.
+  const { etag = last.etag, plan } = kept;
+  const same = etag === last.etag && plan.counter === last.counter && plan.epoch === last.epoch;
+  return same ? { ...kept, etag } : null;
 }
 
 /** The etag of the plan that is here, as `fetchPlan` names it to the hub. */

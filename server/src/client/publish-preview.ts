@@ -1,4 +1,5 @@
 import type { Reply } from '../contract/endpoints.ts';
+import { HaiveError } from '../domain/errors.ts';
 import type { Finding } from '../domain/findings.ts';
 import type { Packed } from '../domain/package.ts';
 import type { Surface } from '../domain/surface.ts';
@@ -19,8 +20,8 @@ export interface PublishPreview {
   digest: string;
   dry_run: true;
   groups: string[];
-  /** Names of machines that would get it. */
-  machines: string[];
+  /** Names of machines that would get it; null where the hub is older and cannot tell. */
+  machines: string[] | null;
   /** Machines that it fits and that should have another version, by that one. */
   instead?: Reply<'publish'>['instead'];
   /** The revoked version that it differs from in nothing but its number. */
@@ -71,7 +72,11 @@ export async function previewPublish(ctx: ClientContext, path: string, target: P
 }
 
 /** Where it would go, by the hub's own rules. */
-function reach(hub: HubClient, { manifest, record }: Packed, target: PublishTarget): Promise<Reply<'preview'>> {
+async function reach(
+  hub: HubClient,
+  { manifest, record }: Packed,
+  target: PublishTarget,
+): Promise<Pick<PublishPreview, 'groups' | 'machines' | 'instead'>> {
   const { name, version, digest } = record;
   const body = {
     name,
@@ -84,7 +89,13 @@ function reach(hub: HubClient, { manifest, record }: Packed, target: PublishTarg
     ...(target.groups === undefined ? {} : { target_groups: target.groups }),
     all: target.all === true,
   };
-  return hub.call('preview', { body });
+  try {
+    return await hub.call('preview', { body });
+  } catch (thrown) {
+    // A hub from before this question.
+    if (!(thrown instanceof HaiveError) || thrown.code !== 'METHOD_NOT_ALLOWED') throw thrown;
+    return { groups: body.all ? ['*'] : (target.groups ?? manifest.machineGroups), machines: null };
+  }
 }
 
 function difference(before: Reply<'info'>, packed: Packed): NonNullable<PublishPreview['difference']> {

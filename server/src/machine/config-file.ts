@@ -9,6 +9,9 @@ import type { Machine } from './machine.ts';
 
 export const CONFIG_FORMAT = 1;
 
+/** Where plugins may come from. A file that many machines share may name one of a newer program: it lets nothing in here. */
+export const SOURCES = ['haivemind', 'local'];
+
 /** The seed's `plugins` block, as far as a machine reads it; docs/configuration.md lists every key. */
 export const PluginsConfig = z.looseObject({
   enabled: z.boolean().default(true),
@@ -19,7 +22,7 @@ export const PluginsConfig = z.looseObject({
   sync_interval: z.number().int().min(1).default(3600),
   auto_install_updates: z.boolean().default(false),
   verify_checksums: z.boolean().default(true),
-  allowed_sources: z.array(z.enum(['haivemind', 'local'])).default(['haivemind', 'local']),
+  allowed_sources: z.array(z.string()).default([...SOURCES]),
   machine_group_auto_install: z.boolean().default(true),
   max_plugin_size_mb: z.number().positive().default(50),
   backup_before_update: z.boolean().default(true),

@@ -183,9 +183,10 @@ function machineText(machines: readonly string[]): string {
 }
 
 function previewText(preview: PublishPreview, style: Style): string {
-  const { difference } = preview;
+  const { difference, machines } = preview;
   const lines = [
-    publishedText(preview, style, true),
+    publishedText({ ...preview, machines: machines ?? [] }, style, true),
+    ...(machines === null ? [style.yellow('! this hub is older than `hv` and cannot tell which machines')] : []),
     ...(preview.surface === undefined ? [] : surfaceLines(preview.surface, style)),
     ...(preview.must_accept
       ? [style.yellow('! it declares nothing: publish with --accept-surface, or declare this as haivemind.permissions')]
