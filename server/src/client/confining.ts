@@ -8,7 +8,7 @@ import { getRecord, readBlob, sha256Of } from '../machine/blob-store.ts';
 import { type Confining, isMisplaced } from '../machine/confine.ts';
 import { makeDirs, readFileOrNull } from '../machine/file-port.ts';
 import type { Machine } from '../machine/machine.ts';
-import { type Receipt, readReceipts } from '../machine/receipts.ts';
+import { entryOf, readReceipts } from '../machine/receipts.ts';
 import { applyChange } from '../machine/transaction.ts';
 import { readPolicies } from './policy.ts';
 
@@ -133,8 +133,4 @@ export async function alignConfinement(m: Machine): Promise<string[]> {
   }
   if (install.length > 0) await applyChange(m, { install, remove: [], reason: 'sync' });
   return install.map(({ entry }) => entry.name);
-}
-
-function entryOf({ id, name, version, digest, origin, dependencies, force }: Receipt) {
-  return { id, name, version, digest, origin, dependencies, force };
 }

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { HaiveError } from '../domain/errors.ts';
 import { whyNotFollowed } from '../domain/lineage.ts';
 import type { Plan, PlanEntry } from '../domain/plan.ts';
+import { alignLoose } from '../machine/align-loose.ts';
 import { getRecord } from '../machine/blob-store.ts';
 import { type Config, readConfig, updateConfig } from '../machine/config-file.ts';
 import { keepCoreOwner } from '../machine/core-owner.ts';
@@ -129,6 +130,7 @@ async function run(
   const aligned = await alignConfinement(machine);
   if (aligned.length > 0)
     warnings.push(`Laid out again, as the policy's sandbox says now: ${aligned.join(', ')}; restart open sessions`);
+  warnings.push(...(await alignLoose(machine)));
   if (hubIsAway(ahead.thrown)) throw ahead.thrown;
   const told = await flushSpool(machine, hub, { signal });
   warnings.push(...told.warnings);

@@ -11,7 +11,7 @@ import type { Machine } from './machine.ts';
 import { marketplaceText } from './marketplace.ts';
 import { planGlobalCommands, planInstall, readManifest, retire } from './plan-install.ts';
 import { contentsOnDisk, giveLoose, hasCopyEdits, looseDirs } from './plan-loose.ts';
-import type { Receipts } from './receipts.ts';
+import { entryOf, type Receipts } from './receipts.ts';
 import { receiptsBytes } from './receipts-bytes.ts';
 import { editedPaths, MANIFEST, readLive } from './render.ts';
 import type { StagedTree } from './stage.ts';
@@ -136,8 +136,7 @@ async function switchLayout(m: Machine, prev: Receipts, plan: ChangePlan, change
       const kept = await getRecord(m, receipt.digest);
       if (kept === null)
         throw new HaiveError('BLOB_MISSING', `The record of ${name} is not here; run \`hv sync --force\``);
-      const { id, version, digest, origin, dependencies, force } = receipt;
-      const entry = { id, name, version, digest, origin, dependencies, force };
+      const entry = entryOf(receipt);
       await planInstall(m, prev, plan, change, { entry, record: kept.record, keyid: receipt.keyid }, true);
       continue;
     }

@@ -10,6 +10,7 @@ import { readFileOrNull } from './file-port.ts';
 import { askedAgain, globalCommandFiles, renderGlobalCommand } from './global-commands.ts';
 import { backupOfLive, planKeeps } from './keeps.ts';
 import { whoseLink } from './links.ts';
+import { isLaidEarlier } from './loose/index.ts';
 import type { Machine } from './machine.ts';
 import type { ChangePlan } from './plan-change.ts';
 import { contentsOf, giveLoose, type TreeContents } from './plan-loose.ts';
@@ -62,7 +63,7 @@ export async function planInstall(
   const take = change.take?.[entry.name];
   const confining = (await m.confining?.()) ?? null;
   const misplaced = old !== undefined && isMisplaced(entry.name, old, confining);
-  const again = switched || take !== undefined || misplaced || next.layout !== prev.layout;
+  const again = switched || take !== undefined || misplaced || next.layout !== prev.layout || isLaidEarlier(old);
   const lost = live !== null && !live.disk.has(MANIFEST) && record.files.some((f) => f.path === MANIFEST);
   const damaged = lost || (live !== null && lostBits(live).length > 0);
   if (old !== undefined && live !== null && !damaged && old.digest === entry.digest && !overwrite && !again) {

@@ -3,7 +3,7 @@ import { hashOnDisk } from './content-file.ts';
 import { readFileOrNull } from './file-port.ts';
 import { looseFiles, planLoose } from './loose/index.ts';
 import type { Machine } from './machine.ts';
-import type { Receipt, Receipts } from './receipts.ts';
+import type { LooseReceipt, Receipt, Receipts } from './receipts.ts';
 import { layCopiesOver } from './render.ts';
 import { type DiskFile, scanTree } from './tree.ts';
 
@@ -61,6 +61,20 @@ export async function giveLoose(
       warnings,
     },
   );
+}
+
+/**
+ * What an installed plugin would have outside its tree if it were decided now. Reads only.
+ * @throws HaiveError LAYOUT_UNSUPPORTED, NAME_CLASH, SETTINGS_INVALID
+ */
+export async function looseAsOfNow(m: Machine, prev: Receipts, name: string): Promise<LooseReceipt | undefined> {
+  const next = structuredClone(prev);
+  const receipt = next.plugins[name];
+  if (receipt === undefined) return undefined;
+  // Its own copies count as leaving, not as somebody's.
+  delete receipt.loose;
+  await giveLoose(m, prev, next, receipt, await contentsOnDisk(m, receipt.dir), false, []);
+  return receipt.loose;
 }
 
 /** Files of ours below `~/.claude` that this change takes away, as we wrote them. */

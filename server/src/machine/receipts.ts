@@ -89,6 +89,8 @@ export interface LooseServer {
 
 /** Exactly what was written outside our folder in the loose layout. */
 export interface LooseReceipt {
+  /** LOOSE_RULES of the program that decided it; absent where that had none yet. */
+  rules?: number;
   files: LooseFile[];
   hooks: LooseHook[];
   servers: LooseServer[];
@@ -161,6 +163,11 @@ export interface Receipts {
   audit?: AuditHead;
   /** By plugin name: folders shown to the client as they are being edited (`hv dev`). */
   dev?: Record<string, DevTree>;
+}
+
+/** An installed version as a plan would name it. */
+export function entryOf({ id, name, version, digest, origin, dependencies, force }: Receipt) {
+  return { id, name, version, digest, origin, dependencies, force };
 }
 
 export function noFileNotes(): FileNotes {

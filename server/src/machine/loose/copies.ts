@@ -91,7 +91,7 @@ async function isAsWritten(
   return true;
 }
 
-const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1).replace(/\.md$/i, '');
+export const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1).replace(/\.md$/i, '');
 
 async function planFile(
   context: LooseContext,

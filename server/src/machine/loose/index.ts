@@ -8,6 +8,7 @@ import { readText } from '../text-file.ts';
 import { AgentInstaller } from './agent-installer.ts';
 import { CommandInstaller } from './command-installer.ts';
 import { copiesToWrite } from './copies.ts';
+import { asLaidEarlier } from './earlier.ts';
 import { HookInstaller } from './hook-installer.ts';
 import type { LooseContext, LooseSource, Owned } from './installer.ts';
 import { MCPServerInstaller } from './mcp-server-installer.ts';
@@ -19,6 +20,8 @@ import { ThemeInstaller } from './theme-installer.ts';
 /** The loose layout: a plugin's parts copied among the user's own, for hosts that may add no marketplace. */
 
 const COPIES = [CommandInstaller, AgentInstaller, SkillInstaller, StyleInstaller, ThemeInstaller];
+/** One more whenever a program of tomorrow lays out the same tree otherwise: the next sync then does so with what is installed. */
+export const LOOSE_RULES = 1;
 const MANIFEST = '.claude-plugin/plugin.json';
 const CONFIGURATION = /(\.md|\.json)$/i;
 
@@ -40,7 +43,14 @@ export async function planLoose(
   const hooks = await HookInstaller.plan(context);
   const files: LooseFile[] = [];
   for (const installer of COPIES) files.push(...(await installer.plan(context)));
-  return { files, hooks, servers };
+  const earlier = about.lost ? await asLaidEarlier(context, files) : null;
+  if (earlier !== null) return { files: earlier, hooks, servers };
+  return { rules: LOOSE_RULES, files, hooks, servers };
+}
+
+/** Whether other rules decided what of a plugin lies outside its tree, so that today's may decide otherwise. */
+export function isLaidEarlier(receipt: Receipt | undefined): boolean {
+  return receipt?.loose !== undefined && receipt.off !== true && (receipt.loose.rules ?? 0) < LOOSE_RULES;
 }
 
 async function readsRoot(tree: Pick<LooseSource, 'files' | 'read'>): Promise<boolean> {
@@ -51,7 +61,7 @@ async function readsRoot(tree: Pick<LooseSource, 'files' | 'read'>): Promise<boo
   return false;
 }
 
-function owned<K extends keyof LooseReceipt>(
+function owned<K extends 'files' | 'hooks' | 'servers'>(
   m: Machine,
   receipts: Receipts,
   kind: K,

@@ -1,0 +1,63 @@
+// A machine in the loose layout whose copies an earlier program made: what plugin.json puts aside goes with the first sync.
+import { existsSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
+import { leaveHub } from '../../server/src/client/join.ts';
+import { syncMachine } from '../../server/src/client/sync.ts';
+import { sha256Of } from '../../server/src/machine/blob-store.ts';
+import { updateConfig } from '../../server/src/machine/config-file.ts';
+import { updateReceipts } from '../../server/src/machine/receipts.ts';
+import { joinedMachine, type ScriptedHub, scriptedHub, serve, version } from './scripted-hub.ts';
+
+const manifest = JSON.stringify({ name: 'delta', version: '1.0.0', description: 'd', commands: './new/' });
+const delta = version('delta', '1.0.0', {
+  '.claude-plugin/plugin.json': manifest,
+  'commands/oldcmd.md': 'old',
+  'new/newcmd.md': 'new',
+});
+
+let hub: ScriptedHub;
+let m: Awaited<ReturnType<typeof joinedMachine>>;
+const commands = () => ['newcmd', 'oldcmd'].filter((name) => existsSync(join(m.home, `.claude/commands/${name}.md`)));
+
+beforeEach(async () => {
+  hub = await scriptedHub();
+  m = await joinedMachine(hub);
+  await updateConfig(m.ctx.machine, (raw) => ({ ...raw, plugins: { ...Object(raw.plugins), layout: 'loose' } }));
+  serve(hub, [delta]);
+  await syncMachine(await m.reopen(), { mode: 'explicit' });
+  expect(commands()).toEqual(['newcmd']);
+  await writeFile(join(m.home, '.claude/commands/oldcmd.md'), 'old');
+  await updateReceipts(m.ctx.machine, ({ plugins }) => {
+    const { loose } = plugins.delta ?? {};
+    delete loose?.rules;
+    const old = { from: 'commands/oldcmd.md', path: 'commands/oldcmd.md', sha256: sha256Of('old'), executable: false };
+    loose?.files.push({ kind: 'command', ...old });
+  });
+});
+afterEach(async () => {
+  await hub.close();
+  await m.remove();
+});
+
+it('also by itself, and where the hub says that nothing changed', async () => {
+  const { warnings } = await syncMachine(await m.reopen(), { mode: 'agent' });
+  expect(warnings.join()).toContain('Laid out again, as this program does: delta');
+  expect(commands()).toEqual(['newcmd']);
+  expect((await syncMachine(await m.reopen(), { mode: 'agent' })).warnings).toEqual([]);
+});
+
+it('with `doctor --fix` while the hub is away, also after the receipts were lost', async () => {
+  await rm(m.ctx.machine.paths.receipts);
+  await hub.close();
+  await runDoctor(await m.reopen(), { fix: true });
+  expect(commands()).toEqual(['newcmd']);
+});
+
+it('and on leaving without receipts', async () => {
+  await rm(m.ctx.machine.paths.receipts);
+  await leaveHub(await m.reopen());
+  expect(commands()).toEqual([]);
+});
