@@ -91,3 +91,17 @@ describe.each<[what: string, break_: () => Promise<void> | void, code: string]>(
     expect((await state()).here.sort()).toEqual(['good@1.0.0', 'other@1.0.0']);
   });
 });
+
+it('what keeps it from going is not told in place of what failed first, and the next sync takes it away', async () => {
+  wants([good2], [bad1]);
+  const whole = await readFile(settings(), 'utf8');
+  hub.answers[TRANSFER] = async (_, response) => {
+    await writeFile(settings(), '{');
+    problem(response, 500, 'INTERNAL', 'broken');
+  };
+  await expect(sync()).rejects.toMatchObject({ code: 'INTERNAL' });
+  await writeFile(settings(), whole);
+  wants([good2], [bad1]);
+  await sync();
+  expect(await state()).toEqual({ here: ['good@2.0.0'], enabled: ['good@collective'] });
+});

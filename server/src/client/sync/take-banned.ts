@@ -27,13 +27,13 @@ export async function takeBanned(
   failure: HaiveError,
 ): Promise<void> {
   const { machine } = ctx;
-  const receipts = await readReceipts(machine);
-  const lost = bannedOf(Object.keys(receipts.plugins), receipts, banned);
-  // A change that was begun is finished by the next run as it is.
-  if (lost.length === 0 || statOf(machine.paths.journal) !== null) return;
-  const none = new Map(plan.plugins.map((entry) => [entry.digest, failure]));
-  const picked = await pick(ctx, plan, receipts, options, none, banned);
   try {
+    const receipts = await readReceipts(machine);
+    const lost = bannedOf(Object.keys(receipts.plugins), receipts, banned);
+    // A change that was begun is finished by the next run as it is.
+    if (lost.length === 0 || statOf(machine.paths.journal) !== null) return;
+    const none = new Map(plan.plugins.map((entry) => [entry.digest, failure]));
+    const picked = await pick(ctx, plan, receipts, options, none, banned);
     const remove = bannedOf(picked.remove, receipts, banned);
     if (remove.length > 0) await applyChange(machine, { install: [], remove, reason: 'sync', layout: receipts.layout });
     await quarantine(machine, await knownRevoked(machine));
