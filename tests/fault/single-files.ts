@@ -12,7 +12,7 @@ import {
   readBlob,
   sha256Of,
 } from '../../server/src/machine/blob-store.ts';
-import { updateConfig } from '../../server/src/machine/config-file.ts';
+import { changeConfig } from '../../server/src/machine/config-file.ts';
 import { openIntake } from '../../server/src/machine/intake.ts';
 import { takeLease } from '../../server/src/machine/leases.ts';
 import { mendLinks } from '../../server/src/machine/links.ts';
@@ -97,7 +97,7 @@ export const SINGLE_FILES: Scenario[] = [
     name: 'configure',
     repeated: true,
     async prepare() {
-      return (m) => updateConfig(m, (raw) => ({ ...raw, hub_url: 'https://hub.test', other: 'kept' }));
+      return (m) => changeConfig(m, (raw) => ({ ...raw, hub_url: 'https://hub.test', other: 'kept' }));
     },
   },
   {

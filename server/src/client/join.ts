@@ -260,6 +260,7 @@ async function forget(ctx: ClientContext): Promise<void> {
     empty = Object.keys(raw).every((key) => key === 'format');
     return raw;
   });
+  await removeTree(machine.port, machine.paths.configLock);
   if (empty) await dropHome(ctx);
 }
 

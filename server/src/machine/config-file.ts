@@ -1,10 +1,10 @@
-import { dirname } from 'node:path';
 import * as z from 'zod';
 import { HaiveError } from '../domain/errors.ts';
 import { FindingPolicy } from '../domain/finding-policy.ts';
 import { writeAtomic } from './atomic-file.ts';
 import { makeDirs, readFileOrNull } from './file-port.ts';
 import { readKept } from './kept-reads.ts';
+import { withLock } from './lock.ts';
 import type { Machine } from './machine.ts';
 
 export const CONFIG_FORMAT = 1;
@@ -113,12 +113,26 @@ function rawOf(bytes: Buffer | null, where: string): Record<string, unknown> {
 }
 
 /**
- * Changes the configuration and writes it whole, mode 0600. `change` gets what is really written in the file, without
+ * Changes the configuration under its lock and writes it whole, mode 0600. `change` gets what is really written in the file, without
  * defaults, so that defaults stay out of it; the result is checked before it is written.
  * @param options.settled false: a loss of power right after may bring the file from before back
- * @throws HaiveError CONFIG_INVALID, DISK_FULL, READ_ONLY
+ * @throws HaiveError CONFIG_INVALID, LOCKED, DISK_FULL, READ_ONLY
  */
 export async function updateConfig(
+  m: Machine,
+  change: (raw: Record<string, unknown>) => Record<string, unknown>,
+  options: { settled?: boolean } = {},
+): Promise<Config> {
+  // Our folder among the client's is not made for this.
+  const locked = { ...m, paths: { ...m.paths, root: m.paths.home, lock: m.paths.configLock } };
+  return withLock(locked, 'configuration', () => changeConfig(m, change, options));
+}
+
+/**
+ * The same for who holds that lock.
+ * @throws HaiveError CONFIG_INVALID, DISK_FULL, READ_ONLY
+ */
+export async function changeConfig(
   m: Machine,
   change: (raw: Record<string, unknown>) => Record<string, unknown>,
   options: { settled?: boolean } = {},
@@ -126,7 +140,7 @@ export async function updateConfig(
   const raw = rawOf(await readFileOrNull(m.paths.config), m.paths.config);
   const next = { format: CONFIG_FORMAT, ...change(raw) };
   const config = parseConfig(next, m.paths.config);
-  await makeDirs(m.port, dirname(m.paths.config));
+  await makeDirs(m.port, m.paths.haivemindHome);
   const settled = options.settled ?? true;
   await writeAtomic(m.port, m.paths.config, `${JSON.stringify(next, null, 2)}\n`, { mode: 0o600, settled });
   return config;
@@ -134,7 +148,7 @@ export async function updateConfig(
 
 /**
  * Writes a configuration as `readConfig` gave it, changed by the caller. Prefer `updateConfig`, which leaves defaults out.
- * @throws HaiveError CONFIG_INVALID, DISK_FULL, READ_ONLY
+ * @throws HaiveError CONFIG_INVALID, LOCKED, DISK_FULL, READ_ONLY
  */
 export async function writeConfig(m: Machine, config: Config): Promise<Config> {
   return updateConfig(m, () => ({ ...config }));

@@ -58,6 +58,8 @@ export interface MachinePaths {
   commandsDir: string;
   haivemindHome: string;
   config: string;
+  /** Of config.json: one for all folders of the client, each of which has a `lock` of its own. */
+  configLock: string;
   trust: string;
   /** What this machine's user allows, and, above that, what its administrator does. */
   policy: string;
@@ -135,6 +137,7 @@ export function machinePaths(env: MachineEnvironment): MachinePaths {
     commandsDir: join(claudeDir, 'commands'),
     haivemindHome,
     config: join(haivemindHome, 'config.json'),
+    configLock: join(haivemindHome, 'lock'),
     trust: join(haivemindHome, 'trust.json'),
     policy: join(haivemindHome, 'policy.json'),
     systemPolicy: '/etc/haivemind/policy.json',
