@@ -24,7 +24,7 @@ export async function asLaidEarlier(context: LooseContext, files: readonly Loose
 }
 
 async function withoutItsCuts(context: LooseContext, { cuts, ...file }: LooseFile): Promise<LooseFile | null> {
-  return cuts === undefined ? null : asOnDisk(context, file);
+  return cuts === undefined || cuts.length === 0 ? null : asOnDisk(context, file);
 }
 
 /** The file with the hash of what lies there, where that is what was published; null where it is not. */
