@@ -378,6 +378,99 @@ describe.each(['native', 'loose'] as const)('in the layout %s', (layout) => {
     },
   );
 
+  describe('a damaged journal of a change that the receipts do not know of', () => {
+    const { SessionStart } = JSON.parse(hooks).hooks;
+    const more = JSON.stringify({ hooks: { SessionStart, Stop: SessionStart } });
+    let settings: string;
+
+    beforeEach(async () => {
+      const { paths } = m.ctx.machine;
+      const receipts = await readFile(paths.receipts);
+      const files = { ...command('two'), 'hooks/hooks.json': more, run: '#!/bin/sh\n' };
+      const beta = version('beta', '1.0.0', { 'commands/b.md': 'b' });
+      serve(hub, [version('alpha', '1.1.0', files), beta], { counter: 1000, etag: '"1000"' });
+      await syncMachine(m.ctx, { mode: 'explicit' });
+      settings = await readFile(paths.settings, 'utf8');
+      await writeFile(paths.receipts, receipts);
+      await writeFile(paths.journal, 'no json');
+    });
+    /** Of a settings.json that the same loss of power tore. */
+    const torn = () => writeFile(m.ctx.machine.paths.settings, settings.slice(0, -3));
+    const inStep = async () => {
+      expect(await readdir(m.ctx.machine.paths.root)).not.toContain('journal.json');
+      expect(await machineStatus(m.ctx)).toMatchObject({
+        in_step: true,
+        plugins: [
+          { name: 'alpha', version: '1.1.0', state: 'verified' },
+          { name: 'beta', version: '1.0.0', state: 'verified' },
+        ],
+      });
+    };
+
+    it('stays until what it was about is found out: a run that failed can be done again', async () => {
+      await torn();
+      const { fixed, failed } = await runDoctor(m.ctx, { fix: true });
+      expect([fixed, failed[0]?.message]).toEqual([
+        [],
+        expect.stringContaining('could not be found out: SETTINGS_INVALID'),
+      ]);
+      expect(await resultOf(m.ctx, 'journal')).toBe('fail');
+      await writeFile(m.ctx.machine.paths.settings, settings);
+      const again = await runDoctor(m.ctx, { fix: true });
+      expect([again.failed, again.fixed.length]).toEqual([[], 2]);
+      await inStep();
+    });
+
+    it('goes alone where an earlier run came as far as the receipts', async () => {
+      await runDoctor(m.ctx, { fix: true });
+      const receipts = await readFile(m.ctx.machine.paths.receipts);
+      await writeFile(m.ctx.machine.paths.journal, 'no json');
+      const { fixed, failed } = await runDoctor(m.ctx, { fix: true });
+      expect([failed, fixed]).toEqual([[], [expect.stringContaining('journal.json was damaged')]]);
+      expect(await readFile(m.ctx.machine.paths.receipts)).toEqual(receipts);
+      await inStep();
+    });
+
+    it('leaving takes all of ours, also after a first try that failed', async () => {
+      await torn();
+      await expect(leaveHub(m.ctx)).rejects.toMatchObject({ code: 'SETTINGS_INVALID' });
+      await writeFile(m.ctx.machine.paths.settings, settings);
+      await leaveHub(await m.reopen());
+      expect([await left(), existsSync(m.ctx.machine.paths.settings)]).toEqual([[], false]);
+    });
+
+    it('does not hide that the receipts are lost too', async () => {
+      await rm(m.ctx.machine.paths.receipts);
+      const { fixed, failed } = await runDoctor(m.ctx, { fix: true });
+      expect([failed, fixed.join()]).toEqual([
+        [],
+        expect.stringContaining('receipts.json was gone; alpha, beta stay as they are'),
+      ]);
+      await inStep();
+    });
+  });
+
+  it('lost receipts and a settings.json of others that is no text keep nobody from leaving', async () => {
+    const { paths } = m.ctx.machine;
+    const bytes = Buffer.from('{"model":"fran\xe7ais"}', 'latin1');
+    await rm(paths.receipts);
+    await writeFile(paths.settings, bytes);
+    await leaveHub(m.ctx);
+    expect([await left(), existsSync(paths.root)]).toEqual([[], false]);
+    expect(await readFile(paths.settings)).toEqual(bytes);
+  });
+
+  it('but one that names us does, until it is mended', async () => {
+    const { paths } = m.ctx.machine;
+    const settings = await readFile(paths.settings, 'utf8');
+    await rm(paths.receipts);
+    await writeFile(paths.settings, Buffer.from(`\ufeff${settings}`, 'utf16le'));
+    await expect(leaveHub(m.ctx)).rejects.toMatchObject({ code: 'SETTINGS_INVALID' });
+    await writeFile(paths.settings, settings);
+    await leaveHub(await m.reopen());
+    expect([await left(), existsSync(paths.settings)]).toEqual([[], false]);
+  });
+
   it('a journal whose beginning is all that the power left is none, and one of a newer program is left alone', async () => {
     const { paths } = m.ctx.machine;
     for (const torn of ['', '{"for', '{"format":2,"pha']) {

@@ -1,3 +1,4 @@
+import { journalIsDamaged } from '../machine/journal.ts';
 import { putJournalAside, regainReceipts } from '../machine/regain-receipts.ts';
 import type { ClientContext } from './context.ts';
 import { cachedPlan } from './plan.ts';
@@ -9,11 +10,12 @@ import { cachedPlan } from './plan.ts';
  */
 export async function regain(ctx: ClientContext): Promise<string[]> {
   const { machine, config } = ctx;
+  const plan = (await cachedPlan(ctx))?.plan.plugins ?? [];
+  const halfway = await journalIsDamaged(machine);
+  const found = await regainReceipts(machine, { layout: config.plugins.layout, plan, halfway });
+  // Last: as long as it lies there, a run after one that failed knows that the receipts are to be doubted.
   const journal = await putJournalAside(machine);
   const done = journal === null ? [] : [`journal.json was damaged and lies in ${journal}`];
-  const plan = (await cachedPlan(ctx))?.plan.plugins ?? [];
-  const halfway = journal !== null;
-  const found = await regainReceipts(machine, { layout: config.plugins.layout, plan, halfway });
   if (found === null) return done;
   const { aside, plugins, unknown } = found;
   const was = halfway ? 'did not fit what is here' : 'was damaged';

@@ -1,7 +1,7 @@
 import { basename, dirname, join, relative } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { checkReplaceable, realTarget, temporaryOf, writeAtomic } from './atomic-file.ts';
-import { makeDirs, readFileOrNull, removeEmptyDir } from './file-port.ts';
+import { makeDirs, removeEmptyDir } from './file-port.ts';
 import { refuseForeignMarketplace } from './foreign-marketplace.ts';
 import { applyGlobalCommands, commandPlaces, commandsToWrite } from './global-commands.ts';
 import type { Keep } from './keeps.ts';
@@ -11,7 +11,7 @@ import type { Machine } from './machine.ts';
 import type { OutsideCopy } from './outside-copies.ts';
 import type { FileNotes, Receipts } from './receipts.ts';
 import { editInstalled, editSettings, namesMarketplace } from './settings-effects.ts';
-import { NEW_MODE, readText, type Text, writeText } from './text-file.ts';
+import { NEW_MODE, readOurs, readText, type Text, writeText } from './text-file.ts';
 
 /** What a change does outside our own folder, computed from the receipts before and after, so that it can be done again. */
 
@@ -22,16 +22,9 @@ export async function removeFromSettings(m: Machine, prev: Receipts, next: Recei
   await writeText(m, m.paths.settings, before, after);
 }
 
-/** What is no text and holds nothing of ours keeps nobody from leaving: it is as good as not there. */
-async function settingsText({ paths: { settings } }: Machine, next: Receipts): Promise<Text> {
-  try {
-    return await readText(settings);
-  } catch (error) {
-    const bytes = await readFileOrNull(settings);
-    const letters = bytes?.toString('latin1').replaceAll('\0', '') ?? '';
-    if (Object.keys(next.plugins).length > 0 || /haivemind|collective/.test(letters)) throw error;
-    return null;
-  }
+/** What is no text and holds nothing of ours keeps nobody from leaving. */
+function settingsText({ paths: { settings } }: Machine, next: Receipts): Promise<Text> {
+  return Object.keys(next.plugins).length > 0 ? readText(settings) : readOurs(settings);
 }
 
 /** The commit: one atomic rename says what is live. */

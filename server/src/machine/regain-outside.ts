@@ -16,7 +16,7 @@ import {
   type Receipts,
 } from './receipts.ts';
 import { parseSettings, pointer } from './settings-edit.ts';
-import { readText } from './text-file.ts';
+import { readOurs } from './text-file.ts';
 
 /** What lost receipts said of other people's files, found out again from those. */
 
@@ -30,7 +30,7 @@ export async function layoutHere(m: Machine, wanted: Layout): Promise<Layout> {
 }
 
 async function readKeys(path: string): Promise<Record<string, unknown>> {
-  const text = await readText(path);
+  const text = await readOurs(path);
   return text === null ? {} : parseSettings(text, path);
 }
 

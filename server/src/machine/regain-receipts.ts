@@ -40,6 +40,10 @@ export interface Regained {
 /** Whether receipts.json is gone though things are installed. Reads only. @throws HaiveError READ_ONLY, IO_ERROR */
 export async function areReceiptsLost(m: Machine): Promise<boolean> {
   if ((await stateOfReceipts(m)) !== 'missing' || (await readFileOrNull(m.paths.journal)) !== null) return false;
+  return hasTrees(m);
+}
+
+async function hasTrees(m: Machine): Promise<boolean> {
   for (const { name } of await listDir(m.paths.versions)) {
     if ((await listDir(join(m.paths.versions, name))).some((entry) => entry.isDirectory())) return true;
   }
@@ -60,7 +64,7 @@ export async function regainReceipts(
 ): Promise<Regained | null> {
   const state = await stateOfReceipts(m);
   if (state === 'whole' && !(known.halfway === true && (await belie(m)))) return null;
-  if (state === 'missing' && !(await areReceiptsLost(m))) return null;
+  if (state === 'missing' && !(known.halfway === true ? await hasTrees(m) : await areReceiptsLost(m))) return null;
   const trees = await treesHere(m);
   const live = await pointedDirs(m);
   const layout = await layoutHere(m, known.layout);

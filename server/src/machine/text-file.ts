@@ -18,6 +18,20 @@ export async function readText(path: string): Promise<Text> {
   }
 }
 
+/**
+ * The same where only what is ours in the file counts: one that is no text and holds nothing of ours is as good as not there.
+ * @throws HaiveError SETTINGS_INVALID when it is not UTF-8 and names us
+ */
+export async function readOurs(path: string): Promise<Text> {
+  try {
+    return await readText(path);
+  } catch (error) {
+    const bytes = await readFileOrNull(await realTarget(path));
+    if (/haivemind|collective/.test(bytes?.toString('latin1').replaceAll('\0', '') ?? '')) throw error;
+    return null;
+  }
+}
+
 /** Permission bits of such a file where we make it. */
 export const NEW_MODE = 0o600;
 

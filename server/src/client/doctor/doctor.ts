@@ -66,6 +66,7 @@ async function mend(ctx: ClientContext, onProgress?: (progress: SyncProgress) =>
   await locked(async () => {
     // An interrupted change is finished from its journal and the receipts together.
     await attempt('what is installed could not be found out', async () => void done.push(...(await regain(ctx))));
+    if (failed.length > 0) return;
     const recovered = await recover(ctx.machine);
     if (recovered !== 'nothing') done.push(`an interrupted change was ${recovered.replace('-', ' ')}`);
   });

@@ -3,7 +3,7 @@ import { HOOKS_PATH, namedPaths } from '../../domain/file-types.ts';
 import { isJsonObject, type JsonObject, readJson } from '../../domain/read-json.ts';
 import type { LooseHook } from '../receipts.ts';
 import { addElement, getElements, parseSettings, pointer, removeElement } from '../settings-edit.ts';
-import { readText } from '../text-file.ts';
+import { readOurs } from '../text-file.ts';
 import type { LooseContext, LooseInstaller, Owned, TextTarget } from './installer.ts';
 import { leadsInto, mapStrings, replaceRoot } from './layout-text.ts';
 import { refuse } from './supported.ts';
@@ -45,7 +45,7 @@ function groupsOf(blocks: readonly unknown[]): { event: string; group: JsonObjec
 /** Groups in settings.json that lead into the tree and are none of these, nor one of these edited: an earlier program wrote them. */
 async function furtherHooks({ machine, source }: LooseContext, hooks: readonly LooseHook[]): Promise<LooseHook[]> {
   const where = machine.paths.settings;
-  const text = await readText(where);
+  const text = await readOurs(where);
   if (text === null) return [];
   const known = new Set(
     hooks.flatMap(({ event, group }) => commandsOf(group).map((command) => keyOf({ event, group: command }))),
