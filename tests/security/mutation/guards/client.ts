@@ -14,8 +14,8 @@ export const IN_CLIENT: readonly Guard[] = [
   ...of('client/plan.ts', OLD_PLAN, [
     [
       'an old plan that was put back with an old ~/.claude',
-      'return etag === last.etag && plan.counter === last.counter && plan.epoch === last.epoch ? kept : null;',
-      'return etag === "" ? null : kept;',
+      'const same = etag === last.etag && plan.counter === last.counter && plan.epoch === last.epoch;',
+      'const same = etag !== "";',
     ],
   ]),
   ...of('client/sync.ts', OLD_PLAN, [
