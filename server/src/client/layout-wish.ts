@@ -14,7 +14,8 @@ export interface LayoutRefusal {
   hint: string;
 }
 
-interface Switch {
+/** Where plugins lie, and where they should. */
+export interface Switch {
   present: Layout;
   wanted: Layout;
 }

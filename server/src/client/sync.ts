@@ -154,7 +154,7 @@ async function run(
     );
   }
   const plan = stale ? onlyRevocations(answer.plan) : answer.plan;
-  const done = await notingFailure(ctx, (trying) => carryOut(ctx, hub, plan, options, deadline, stale, trying));
+  const done = await notingFailure(ctx, (trying) => carryOut({ ctx, hub, plan, options, deadline, stale, trying }));
   done.revoked = await takeAway(machine);
   if (await keepCoreOwner(machine)) {
     warnings.push(

@@ -156,7 +156,7 @@ export const IN_CLIENT: readonly Guard[] = [
       '[] as [string, HaiveError][]',
     ],
   ]),
-  ...of('client/sync/carry-out.ts', 'tests/cli/refused-switch.test.ts', [
+  ...of('client/sync/found.ts', 'tests/cli/refused-switch.test.ts', [
     [
       'a revocation that waits for a layout',
       'if (!switching || statOf(machine.paths.journal) !== null) throw thrown;',
