@@ -70,13 +70,10 @@ export class LexicalIndex {
     return this.#postings.documents(term) + (this.#base?.documentsWith(term) ?? 0);
   }
 
-  /** Whether a document whose name passes holds the term. */
-  holds(term: string, passes: (name: string) => boolean): boolean {
-    const fits = (slot: number): boolean => {
-      const name = this.#names[slot];
-      return name !== undefined && passes(name);
-    };
-    return this.#postings.some(term, fits) || this.#base?.holds(term, passes) === true;
+  /** Whether a document whose slot passes holds the term. */
+  holds(term: string, passes: (slot: number) => boolean): boolean {
+    const offset = this.#offset;
+    return this.#postings.some(term, (slot) => passes(slot + offset)) || this.#base?.holds(term, passes) === true;
   }
 
   /** Single words like a mistyped one, nearest first (Vocabulary.near). */

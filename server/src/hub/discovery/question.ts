@@ -1,7 +1,7 @@
 import { pairTerm } from './analysis.ts';
 import type { Bag } from './bag.ts';
 import type { LexicalIndex } from './lexical-index.ts';
-import { compounds, type Word, words } from './words.ts';
+import { compounds, termOf, type Word, words } from './words.ts';
 
 /** One thing looked for: a word of the question with the index terms that may stand for it, best first. */
 export interface Clause {
@@ -28,24 +28,27 @@ export interface QuestionRules {
 }
 
 const MAX_VARIANTS = 8;
-/** A question of 2,000 characters is cut here, so that it cannot keep the hub busy. */
+/** A question of 2,000 characters is cut here, so that it cannot keep the hub busy: its clauses, and the words that are guessed at. */
 const MAX_CLAUSES = 100;
 
 /**
  * Reads a question and the caller's keywords into clauses against what the index knows; of words, only against what documents
  * that pass hold: one that is filtered away and spells a word as the question does must not end the look for others.
+ * @param passes whether the document in a slot takes part; each term is asked for once, however often the question says it
  */
 export function readQuestion(
   index: LexicalIndex,
   text: string,
   keywords: readonly string[],
   rules: QuestionRules,
-  passes?: (name: string) => boolean,
+  passes?: (slot: number) => boolean,
 ): Clause[] {
-  const known: Known = {
-    index,
-    holds: (term) => (passes === undefined ? index.documentsWith(term) > 0 : index.holds(term, passes)),
-  };
+  const holds = remembered((term) =>
+    passes === undefined ? index.documentsWith(term) > 0 : index.holds(term, passes),
+  );
+  let guessed = 0;
+  const guess = remembered((text) => (guessed++ < MAX_CLAUSES ? guesses(index, holds, text, rules) : []));
+  const known: Known = { holds, guess };
   const clauses = new Map<string, Clause>();
   const add = (clause: Clause) => {
     // A word that is asked for twice counts once, with the higher weight.
@@ -71,10 +74,22 @@ export function questionBag(clauses: readonly Clause[]): Bag {
   return bag;
 }
 
-/** The index, and whether a document that passes holds a term. */
+/** What the index knows, for one question. */
 interface Known {
-  index: LexicalIndex;
+  /** Whether a document that passes holds a term. */
   holds(term: string): boolean;
+  /** What a word, as written, may have meant that no such document holds. */
+  guess(text: string): Clause['terms'];
+}
+
+/** Works out each answer once. */
+function remembered<T extends boolean | object>(ask: (text: string) => T): (text: string) => T {
+  const answers = new Map<string, T>();
+  return (text) => {
+    const answer = answers.get(text) ?? ask(text);
+    answers.set(text, answer);
+    return answer;
+  };
 }
 
 function addWords(
@@ -87,7 +102,8 @@ function addWords(
   // A question of stop words alone is still a question.
   const kept = all.some((w) => !w.stop) ? all.filter((w) => !w.stop) : all;
   kept.forEach((word, i) => {
-    add({ text: word.text, terms: variants(known, word, rules), weight, pair: false });
+    const terms = known.holds(word.term) ? [{ term: word.term, factor: 1 }] : known.guess(word.text);
+    add({ text: word.text, terms, weight, pair: false });
     const next = kept[i + 1];
     if (next === undefined) return;
     const together = pairTerm(word.term, next.term);
@@ -103,21 +119,25 @@ function addWords(
   });
 }
 
-function variants({ index, holds }: Known, word: Word, rules: QuestionRules): Clause['terms'] {
-  if (holds(word.term)) return [{ term: word.term, factor: 1 }];
-  const split = splitInTwo(holds, word.text);
+function guesses(index: LexicalIndex, holds: Known['holds'], text: string, rules: QuestionRules): Clause['terms'] {
+  const split = splitInTwo(holds, text);
   if (split !== undefined) return [{ term: split, factor: 1 }];
-  const begun = index
-    .startingWith(word.text)
-    .filter(holds)
-    .slice(0, MAX_VARIANTS)
-    .map((term) => ({ term, factor: rules.prefixFactor }));
-  const near = index
-    .near(word.term)
-    .filter(({ term }) => holds(term))
-    .slice(0, MAX_VARIANTS)
-    .map(({ term, errors }) => ({ term, factor: rules.typoFactor ** errors }));
+  const begun = firstOf(index.startingWith(text), holds).map((term) => ({ term, factor: rules.prefixFactor }));
+  const near = firstOf(index.near(termOf(text)), ({ term }) => holds(term)).map(({ term, errors }) => ({
+    term,
+    factor: rules.typoFactor ** errors,
+  }));
   return [...begun, ...near].sort((a, b) => b.factor - a.factor);
+}
+
+/** The first MAX_VARIANTS that fit; those behind them are not looked at. */
+function firstOf<T>(all: readonly T[], fits: (one: T) => boolean): T[] {
+  const found: T[] = [];
+  for (const one of all) {
+    if (found.length === MAX_VARIANTS) break;
+    if (fits(one)) found.push(one);
+  }
+  return found;
 }
 
 /** `loadtesting`, where the registry knows `load testing`: the pair, when both stand side by side somewhere. */

@@ -1,8 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { BuiltInVectors } from './built-in-vectors.ts';
 import type { SearchDocument } from './document.ts';
+import { Postings } from './postings.ts';
 import { runSliced } from './run-sliced.ts';
 import { SearchIndex } from './search-index.ts';
+import { Vocabulary } from './vocabulary.ts';
 
 const plugin = (name: string, description: string, more: Partial<SearchDocument> = {}): SearchDocument => ({
   name,
@@ -117,6 +119,38 @@ describe('order', () => {
       expect(other.query({ text, limit: 9 })).toEqual(direct.query({ text, limit: 9 }));
     }
     expect(other.remove('gone')).toBe(false);
+  });
+});
+
+describe('the work of one question', () => {
+  const letters = (i: number) => String.fromCharCode(97 + (i % 26), 97 + Math.floor(i / 26));
+  const many = Array.from({ length: 60 }, (_, i) => plugin(`p${i}`, `con${letters(i)} connects containers`));
+  afterEach(() => vi.restoreAllMocks());
+
+  it.each([
+    ['a word again and again', 'con '.repeat(500)],
+    ['many words', Array.from({ length: 400 }, (_, i) => `conx${letters(i)}`).join(' ')],
+  ])('does not grow with %s, whatever the filter lets through', (_, text) => {
+    const index = filled(many);
+    for (const passing of ['nothing', 'p59']) {
+      const asked: string[] = [];
+      const [walked, compared] = [vi.spyOn(Postings.prototype, 'some'), vi.spyOn(Vocabulary.prototype, 'near')];
+      index.query({ text, keywords: [text], limit: 5, filter: (name) => asked.push(name) > 0 && name === passing });
+      expect(new Set(asked).size).toBe(asked.length);
+      const terms = walked.mock.calls.map(([term]) => term);
+      expect(new Set(terms).size).toBe(terms.length);
+      expect(compared.mock.calls.length).toBeLessThanOrEqual(100);
+      vi.restoreAllMocks();
+    }
+  });
+
+  it('is no less than it takes to find what the filter lets through, behind many that it does not', () => {
+    const index = filled(many);
+    const only = (name: string) => index.query({ text: 'con', limit: 5, filter: (n) => n === name }).hits;
+    for (const { name } of many) expect(only(name)).toMatchObject([{ name }]);
+    expect(only('nothing')).toEqual([]);
+    const repeated = index.query({ text: `${'con '.repeat(200)}containers`, limit: 5 });
+    expect(repeated.hits).toEqual(index.query({ text: 'con containers', limit: 5 }).hits);
   });
 });
 

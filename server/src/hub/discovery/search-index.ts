@@ -85,14 +85,12 @@ export class SearchIndex {
 
   query(request: SearchRequest): SearchAnswer {
     const { text, keywords = [], limit, filter = () => true, last } = request;
-    const clauses = this.#read(text, keywords, request.filter);
+    const passes = this.#bySlot(filter);
+    const clauses = this.#read(text, keywords, request.filter && passes);
     const { weakBelow } = this.#rules;
     const { denseWeight = this.#rules.denseWeight } = request;
     const nearest = [...(request.nearest ?? [])].filter(([name]) => this.#documentOf(name) && filter(name));
-    const { scores, best, ideal } = lexicalScores(this.#lexical, clauses, (slot) => {
-      const name = this.#lexical.nameAt(slot);
-      return name !== undefined && filter(name);
-    });
+    const { scores, best, ideal } = lexicalScores(this.#lexical, clauses, passes);
     const exact = this.#exact(text);
     const strength = ideal === 0 ? 0 : Math.min(1, best / ideal);
     const scale = strength / (1 + (nearest.length > 0 ? denseWeight : 0));
@@ -111,7 +109,7 @@ export class SearchIndex {
       const name = this.#lexical.nameAt(slot);
       if (name === undefined || name === exact) continue;
       if (words === 0 && (request.noise === undefined ? mixed < PADDING : !meaning.has(name))) continue;
-      if (!filter(name)) continue;
+      if (!passes(slot)) continue;
       top.add(name, mixed, last?.(name) === true);
     }
     const hits = this.#explained(top.sorted(), clauses, (name, mixed) =>
@@ -122,8 +120,21 @@ export class SearchIndex {
     return { hits: hits.slice(0, limit), weak: !named && Math.max(strength, clearest) < weakBelow };
   }
 
-  #read(text: string, keywords: readonly string[], filter?: SearchRequest['filter']): Clause[] {
-    return readQuestion(this.#lexical, text, keywords, this.#rules, filter);
+  #read(text: string, keywords: readonly string[], passes?: (slot: number) => boolean): Clause[] {
+    return readQuestion(this.#lexical, text, keywords, this.#rules, passes);
+  }
+
+  /** The filter by slot, asked once for each name: a question asks for the same documents thousands of times. */
+  #bySlot(filter: (name: string) => boolean): (slot: number) => boolean {
+    const [unknown, passes, kept] = [0, 1, 2];
+    const answers = new Uint8Array(this.#lexical.slots);
+    return (slot) => {
+      if (answers[slot] === unknown) {
+        const name = this.#lexical.nameAt(slot);
+        answers[slot] = name !== undefined && filter(name) ? passes : kept;
+      }
+      return answers[slot] === passes;
+    };
   }
 
   /** What nearness adds, by slot: the nearest gets the full weight. */
