@@ -1,5 +1,5 @@
 // `sudo hv` on a person's HOME: whatever root writes there stays, or becomes, the person's.
-import {
+import fs, {
   chmodSync,
   chownSync,
   existsSync,
@@ -12,9 +12,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { writeCodeCache } from '../../server/src/interfaces/carried-bundle.ts';
 import { writeAtomic } from '../../server/src/machine/atomic-file.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
@@ -132,6 +133,35 @@ describe.runIf(process.getuid?.() === 0)('as root', () => {
     } finally {
       await rm(secret, { force: true });
     }
+  });
+
+  describe('where an owner cannot be set', () => {
+    const refusing = (code: string): void => {
+      vi.spyOn(fs, 'fchownSync').mockImplementation(() => {
+        throw Object.assign(new Error(code), { code });
+      });
+      syncBuiltinESMExports();
+    };
+    afterEach(() => {
+      vi.restoreAllMocks();
+      syncBuiltinESMExports();
+    });
+
+    it.each(['EPERM', 'EINVAL', 'ENOTSUP'])('%s: files and folders are made all the same', async (code) => {
+      refusing(code);
+      const install = [await rig.store('ops', '1.0.0', { 'commands/a.md': 'a' }, { globalCommands: true })];
+      await rig.apply({ install });
+      expect(readFileSync(join(home, '.claude/settings.json'), 'utf8')).toContain('ops@collective');
+      expect(strange().length).toBeGreaterThan(0);
+    });
+
+    it('a disk that fails is told, and nothing half made stays', async () => {
+      refusing('EIO');
+      const port = realFilePort();
+      await expect(port.writeFile(join(home, 'new'), 'x', { exclusive: true })).rejects.toThrow();
+      await expect(port.mkdir(join(home, 'folder'))).rejects.toThrow();
+      expect(readdirSync(home)).toEqual([]);
+    });
   });
 
   it("no code cache is left in a person's folder", () => {

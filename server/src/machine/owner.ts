@@ -30,6 +30,7 @@ export function openToWrite(
     return file;
   } catch (error) {
     fs.closeSync(file);
+    fs.unlinkSync(path);
     throw error;
   }
 }
@@ -42,6 +43,9 @@ export function makeFolder(path: string, options?: { mode?: number }): void {
   const folder = fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   try {
     giveAway(folder, fs.statSync(dirname(path)));
+  } catch (error) {
+    fs.rmdirSync(path);
+    throw error;
   } finally {
     fs.closeSync(folder);
   }
@@ -57,6 +61,14 @@ export function isOthersPlace(path: string): boolean {
 /** Windows has no such user. */
 const isRoot = (): boolean => process.getuid?.() === 0;
 
+/** Where a file system or a user namespace knows no such owner, what root makes stays as it is made. */
+const NOT_GIVEN = ['EPERM', 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
+
 function giveAway(file: number, { uid, gid }: Owner): void {
-  if (uid !== 0) fs.fchownSync(file, uid, gid);
+  if (uid === 0) return;
+  try {
+    fs.fchownSync(file, uid, gid);
+  } catch (error) {
+    if (!NOT_GIVEN.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
 }
