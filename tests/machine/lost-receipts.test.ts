@@ -180,10 +180,51 @@ describe('what nobody can tell by its name', () => {
     await rm(records, { recursive: true });
     await rm(marketplace);
     expect((await regain())?.unknown).toHaveLength(1);
-    await leaveMachine(rig.machine);
+    const { warnings } = await leaveMachine(rig.machine);
+    expect(warnings).toEqual([
+      expect.stringContaining('hooks.SessionStart {"type":"command","command":"sh '),
+      expect.stringContaining('hooks.PostToolUse {'),
+      expect.stringMatching(/\.claude\.json, .*: mcpServers\.probe$/),
+      expect.stringContaining('stay in'),
+    ]);
     const { far, ...servers } = (await json('.claude.json')).mcpServers;
     expect([far.type, servers]).toEqual(['http', { other: { command: 'x' } }]);
     expect(await rig.read('.claude/settings.json')).not.toContain('.haivemind');
+  });
+});
+
+describe('what a person wrote that names our folder', () => {
+  const OURS = { type: 'command', command: 'sh', args: ['X/run.sh'] };
+  const MINE = { type: 'command', command: 'mine' };
+  const server = { command: 'npx', args: ['-y', '@mcp/files', 'X/docs', '/work'] };
+  const written = (value: unknown): string =>
+    JSON.stringify(value, null, 2).replaceAll('X/', `${rig.machine.paths.versions}/ops/`);
+
+  it.each(['native', 'loose'] as const)('stays on leaving but for the one handler and server: %s', async (layout) => {
+    const prompt = { type: 'prompt', prompt: 'see X/a.md' };
+    const hooks = { Stop: [{ hooks: [MINE] }, { matcher: 'x', hooks: [MINE, OURS, prompt] }], Notification: [] };
+    const servers = { empty: {}, server, gone: { command: 'node', args: ['--x', 'X/s.mjs'] } };
+    await rig.write('.claude/settings.json', written({ hooks, model: 'opus' }));
+    await rig.write('.claude.json', written({ mcpServers: servers }));
+    await rig.apply({ install: [await rig.store('calm', '1.0.0', { 'commands/c.md': 'c' })], layout });
+    const { warnings } = await leaveMachine(rig.machine);
+    expect(warnings).toEqual([
+      expect.stringContaining(`hooks.Stop ${JSON.stringify(OURS).replace('X', `${rig.machine.paths.versions}/ops`)}`),
+      expect.stringContaining('mcpServers.gone'),
+    ]);
+    hooks.Stop[1] = { matcher: 'x', hooks: [MINE, prompt] };
+    const { gone: _, ...rest } = servers;
+    expect(await json('.claude/settings.json')).toEqual(JSON.parse(written({ hooks, model: 'opus' })));
+    expect(await json('.claude.json')).toEqual(JSON.parse(written({ mcpServers: rest })));
+  });
+
+  it('is as it was, byte for byte, where none of it starts anything of ours', async () => {
+    await rig.write('.claude/settings.json', written({ hooks: { Stop: [{ matcher: 'X/', hooks: [MINE] }] } }));
+    await rig.write('.claude.json', written({ mcpServers: { server } }));
+    const before = await outside();
+    await rig.apply({ install: [await rig.store('calm', '1.0.0', { 'commands/c.md': 'c' })] });
+    expect((await leaveMachine(rig.machine)).warnings).toEqual([]);
+    expect(await outside()).toEqual(before);
   });
 });
 

@@ -31,7 +31,7 @@ export async function leaveMachine(m: Machine, beforeUnlock = async () => {}): P
   const made = await madeDirs(m);
   const { removed, warnings } = await applyChange(m, { install: [], remove: names, reason: 'leave' });
   warnings.push(...(await forgivingly(() => forgetMarketplace(m), 'our marketplace stays in it')));
-  warnings.push(...(await forgivingly(() => removeStrays(m), 'what is ours in it stays')));
+  warnings.push(...(await forgivingly(() => removeStrays(m, warnings), 'what is ours in it stays')));
   // Sessions that still run keep what they have read; edits go to backups/edits first.
   await collectVersions(m, { keep: 0, graceMs: -1, ignoreLeases: true });
   const { blobs, records, versions, receipts, live, spool, leases, marketplace, backups, plan, liveLock } = paths;
