@@ -229,6 +229,25 @@ describe.each(ENGINES)('install, uninstall and overrides on %s', (engine) => {
     expect(now).toEqual(['p pin', 'q exclude', 'r install']);
   });
 
+  it('takes no order of an operator back for a machine', async () => {
+    const m = await t.addMachine('m', ['web']);
+    await publish('p', '1.0.0', ['web']);
+    const [params, query] = [{ machine: 'm' }, async (as: typeof m) => ({ seq: String((await order(as)).seq) })];
+    const order = (as: typeof m) => t.call('orderSet', { as, params, body: { plugins: [] } });
+    const theirs = await query(operator);
+    const ordered = await listOverrides(t.store.read, 'm_m');
+    expect(ordered).toMatchObject([{ kind: 'exclude', byOperator: true }]);
+    await expect(t.call('takeBackSet', { as: m, params, query: theirs })).rejects.toMatchObject({
+      code: 'BAD_REQUEST',
+    });
+    expect(await listOverrides(t.store.read, 'm_m')).toEqual(ordered);
+    await t.call('takeBackSet', { as: operator, params, query: theirs });
+    expect(await desired('m')).toEqual(['p@1.0.0']);
+    // An operator takes the machine's own back, too.
+    await t.call('takeBackSet', { as: operator, params, query: await query(m) });
+    expect(await desired('m')).toEqual(['p@1.0.0']);
+  });
+
   it('refuses what an operator misspells, warns of a range that fits nothing yet, and keeps what runs', async () => {
     const m = await t.addMachine('m', ['web']);
     await publish('p', '1.0.0', ['web']);

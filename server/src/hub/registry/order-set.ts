@@ -47,17 +47,21 @@ export const orderSet: UseCase<'orderSet'> = async (hub, { principal, params, bo
     for (const name of order.exclude) {
       await setOverride(tx, { ...row, name, kind: 'exclude', range: '*', forceNonce: null });
     }
-    const data = { machine_id: id, machine_ids: [id], ...order, before };
+    const data = { machine_id: id, machine_ids: [id], by_operator: isOperator(principal), ...order, before };
     return { result: lifted(said), trace: { type: ORDERED, target: machine, data } };
   });
   return { ...ordered, seq, warnings: isOperator(principal) ? [] : result };
 };
 
-/** Takes such an order back: what was said before holds again, of plugins of which nothing else was said since. */
+/**
+ * Takes such an order back: what was said before holds again, of plugins of which nothing else was said since.
+ * @throws HaiveError BAD_REQUEST for what is no such order; to a machine an operator's is none
+ */
 export const takeBackSet: UseCase<'takeBackSet'> = async (hub, { principal, params, query }) => {
   const { id, name: machine } = await requireMachine(hub.store.read, principal, params.machine ?? '');
   const [event] = await eventsAfter(hub.store.read, query.seq - 1, 1);
-  if (event?.seq !== query.seq || event.type !== ORDERED || event.data.machine_id !== id) {
+  const isTheirs = isOperator(principal) || event?.data.by_operator === false;
+  if (event?.seq !== query.seq || event.type !== ORDERED || event.data.machine_id !== id || !isTheirs) {
     throw new HaiveError('BAD_REQUEST', `${query.seq} is no order of a set for ${machine}`);
   }
   const { install, exclude, before } = event.data as unknown as LockDifference & { before: OverrideRecord[] };

@@ -36,6 +36,7 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
   ]),
   ...of('hub/registry/order-set.ts', ORDERS, [
     ["another machine's order taken back", ' || event.data.machine_id !== id'],
+    ["an operator's order taken back by a machine", ' || !isTheirs'],
     ['what was said since', 'return since.length === 1 && since[0]?.at === event.at;', 'return true;'],
   ]),
   ...of('hub/registry/access.ts', UNITS, [
