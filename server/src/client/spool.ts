@@ -11,8 +11,8 @@ import { type HubClient, hubIsAway } from './hub-client.ts';
 const Item = z.discriminatedUnion('call', [
   z.object({ call: z.literal('hold'), name: z.string(), version: z.string() }),
   z.object({ call: z.literal('uninstall'), name: z.string() }),
-  /** Only a reminder: the report itself is made when it is sent. */
-  z.object({ call: z.literal('report') }),
+  /** Only a reminder: the report itself is made when it is sent. `refused`: the refusal of a plan that the hub heard of already. */
+  z.object({ call: z.literal('report'), refused: z.string().optional() }),
 ]);
 export type SpoolItem = z.output<typeof Item>;
 
@@ -67,40 +67,51 @@ export async function forgetFailures(m: Machine, names: readonly string[]): Prom
   for (const name of names) await removeFile(m.port, join(m.paths.spool, name));
 }
 
+export interface Told {
+  warnings: string[];
+  reportDue: boolean;
+  news: boolean;
+  refused?: string | undefined;
+  failures: string[];
+}
+
 /**
  * Tells the hub what was kept, oldest first. What the hub refuses is dropped with a warning, since asking again would not help.
- * @returns warnings, whether a report is due, and files of failures that this machine's history does not have yet
+ * @returns warnings, whether a report is due, whether the hub heard something that may change the plan, which refusal it heard of
+ * before, and files of failures that this machine's history does not have yet
  * @throws HaiveError when the hub is away; the rest stays kept
  */
 export async function flushSpool(
   m: Machine,
   hub: HubClient,
   options: { timeoutMs?: number; signal?: AbortSignal | undefined } = {},
-): Promise<{ warnings: string[]; reportDue: boolean; failures: string[] }> {
-  const warnings: string[] = [];
-  const failures: string[] = [];
-  let reportDue = false;
+): Promise<Told> {
+  const told: Told = { warnings: [], reportDue: false, news: false, failures: [] };
   for (const name of (await listDir(m.paths.spool)).map((e) => e.name).sort()) {
-    if (FAILED.test(name)) failures.push(name);
+    if (FAILED.test(name)) told.failures.push(name);
     if (!name.endsWith('.json')) continue;
     const path = join(m.paths.spool, name);
     const item = await readItem(path);
     if (item?.call === 'report') {
-      reportDue = true;
+      told.reportDue = true;
+      told.refused = item.refused;
       continue;
     }
     try {
-      if (item !== null && (await stillSo(m, item))) await tell(hub, item, options);
+      if (item !== null && (await stillSo(m, item))) {
+        await tell(hub, item, options);
+        told.news = true;
+      }
     } catch (thrown) {
       if (hubIsAway(thrown) || !(thrown instanceof HaiveError)) throw thrown;
-      warnings.push(
+      told.warnings.push(
         `The hub refused what happened here while it was away (${name}): ${thrown.code}: ${thrown.message}`,
       );
     }
     await removeFile(m.port, path);
-    reportDue = true;
+    told.reportDue = true;
   }
-  return { warnings, reportDue, failures };
+  return told;
 }
 
 /** Forgets the reminder of a report once it was sent. */

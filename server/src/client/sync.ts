@@ -139,10 +139,14 @@ async function run(
   let answer: PlanAnswer;
   try {
     // What was told just now may have changed the plan.
-    const asked = told.reportDue ? undefined : answerOf(ctx, ahead);
+    const asked = told.news ? undefined : answerOf(ctx, ahead);
     answer = asked ?? (await fetchPlan(ctx, hub, { signal, fresh: options.force === true }));
   } catch (thrown) {
-    if (thrown instanceof HaiveError && thrown.code === 'PLAN_REPLAYED') await reportRefusal(ctx, hub, signal, thrown);
+    if (thrown instanceof HaiveError && thrown.code === 'PLAN_REPLAYED') {
+      // A person who asks has all told again, also what was edited meanwhile.
+      const heard = told.news || options.mode === 'explicit' ? undefined : told.refused;
+      if (thrown.message !== heard) await reportRefusal(ctx, hub, signal, thrown);
+    }
     throw thrown;
   }
   // Nothing changed, the hub says: let it sign that anew.

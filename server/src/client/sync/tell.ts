@@ -32,13 +32,19 @@ export async function reportRefusal(
   signal: AbortSignal,
   refused: HaiveError,
 ): Promise<void> {
-  try {
-    await sendReport(ctx, hub, { signal, refused });
-  } catch (thrown) {
-    if (!(thrown instanceof HaiveError)) throw thrown;
-  }
-  await spool(ctx.machine, { call: 'report' });
+  // Whatever keeps it from being told, or from being remembered, is not told in place of the refusal.
+  const heard = await orFalse(sendReport(ctx, hub, { signal, refused }));
+  await orFalse(spool(ctx.machine, { call: 'report', ...(heard ? { refused: refused.message } : {}) }));
 }
+
+const orFalse = (work: Promise<unknown>): Promise<boolean> =>
+  work.then(
+    () => true,
+    (thrown) => {
+      if (!(thrown instanceof HaiveError)) throw thrown;
+      return false;
+    },
+  );
 
 /** The plugins that a sync wrote and read back, whole: nothing of the user's lies in them. */
 function readBackBy({ changed, edits }: SyncResult): string[] {
