@@ -1,6 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Discovery } from '../../server/src/hub/discovery/discovery.ts';
 import { closeDiscovery, discoveryOf } from '../../server/src/hub/discovery/discovery-of.ts';
+import { SearchIndex } from '../../server/src/hub/discovery/search-index.ts';
 import { searchedBy } from '../../server/src/hub/registry/list.ts';
 import { loadCatalogue } from '../../server/src/hub/registry/snapshot.ts';
 import { ENGINES } from '../contract/engines.ts';
@@ -127,5 +128,35 @@ describe.each(HUBS)('the search of a hub on $label', ({ engine, chroma }) => {
     expect(await first('hidden39')).toBe('many-39');
     expect(await first('hidden79')).toBe('more-39');
     await discovery.close();
+  });
+
+  it('takes over only what changed of what is not offered, and never goes back', async () => {
+    const draft = (i: number, text: string) =>
+      t.register(pack(`draft-${i}`, '1.0.0', { manifest: { description: text } }));
+    const birds = ['stork', 'crane', 'finch', 'swift', 'eagle', 'raven'];
+    for (const [i, bird] of birds.entries()) await draft(i, `Counts herons and the ${bird}`);
+    expect(await names('herons', {}, operator)).toHaveLength(6);
+    const older = await loadCatalogue(t.hub.store);
+    const analysed = vi.spyOn(SearchIndex.prototype, 'upsert');
+    const since = async (text: string) => {
+      analysed.mockClear();
+      return [await names(text, {}, operator), [...new Set(analysed.mock.calls.map(([d]) => d.name))]];
+    };
+    try {
+      await t.addMachine('m');
+      expect(await since('swift')).toEqual([['draft-3'], []]);
+      await draft(6, 'Counts pelicans');
+      expect(await since('pelicans')).toEqual([['draft-6'], ['draft-6']]);
+      const searched = searchedBy(older, operator, undefined);
+      expect((await discoveryOf(t.hub).find(older, { text: 'swift', limit: 9 }, searched)).hits).toHaveLength(1);
+      expect(await since('pelicans')).toEqual([['draft-6'], []]);
+      await t.call('remove', { params: { id: 'draft-3@1.0.0' } });
+      expect(await since('swift')).toEqual([[], []]);
+      await t.call('publish', { body: { plugin_id: 'plugin_draft-4_1.0.0', all: true } });
+      expect(await since('eagle')).toEqual([['draft-4'], ['draft-4']]);
+      expect(await since('raven')).toEqual([['draft-5'], []]);
+    } finally {
+      analysed.mockRestore();
+    }
   });
 });

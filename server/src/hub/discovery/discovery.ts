@@ -12,7 +12,7 @@ import { ModelVectors } from './model-vectors.ts';
 import { SEARCH_RULES } from './rules.ts';
 import { runSliced } from './run-sliced.ts';
 import { type SearchAnswer, SearchIndex, type SearchRequest } from './search-index.ts';
-import { READ_AT_ONCE, SideIndexes } from './side-indexes.ts';
+import { READ_AT_ONCE, type Searched, SideIndexes } from './side-indexes.ts';
 import type { VectorIndex } from './vector-index.ts';
 
 export interface Found extends SearchAnswer {
@@ -20,14 +20,6 @@ export interface Found extends SearchAnswer {
   backend: 'embedded' | 'chroma' | Embedder['kind'];
   /** Why it was not the one that is configured. */
   note?: string;
-}
-
-/** What is searched. */
-export interface Searched {
-  /** All that is offered: known to everybody, and what the index that is kept in step holds. */
-  offered: boolean;
-  /** Versions beside that, none of an offered name: only those that the caller may see. */
-  beside: readonly CatalogueVersion[];
 }
 
 /** Vectors by name, all of the model that `id` names. */
@@ -46,6 +38,9 @@ export interface VectorService {
   settled(): Promise<void>;
   close(): Promise<void>;
 }
+
+/** What is offered, and nothing beside. */
+export const OFFERED: Searched = { offered: true, beside: [], sight: 'everybody' };
 
 /** Computing models takes at most one part in so many of the hub's time. */
 const REFIT_PAUSES = 10;
@@ -93,11 +88,12 @@ export class Discovery {
   async find(
     catalogue: Catalogue,
     request: Pick<SearchRequest, 'text' | 'keywords' | 'limit' | 'filter' | 'last'>,
-    { offered, beside }: Searched = { offered: true, beside: [] },
+    searched: Searched = OFFERED,
   ): Promise<Found> {
     await this.follow(catalogue);
-    const base = offered ? this.#index : undefined;
-    const index = base !== undefined && beside.length === 0 ? base : await this.#sides.of(beside, base);
+    const base = searched.offered ? this.#index : undefined;
+    const index =
+      base !== undefined && searched.beside.length === 0 ? base : await this.#sides.of(searched, catalogue.seq, base);
     if (base === undefined) return { ...index.query(request), backend: 'embedded' };
     const { backend, note, ...near } = await this.#nearest(request.text, request.keywords ?? []);
     return { ...index.query({ ...request, ...near }), backend, ...(note === undefined ? {} : { note }) };

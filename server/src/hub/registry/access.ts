@@ -21,8 +21,17 @@ export function isOwnAffair(principal: Principal, version: Registrant): boolean 
 
 /** Only for who may register: machines choose their names. */
 function isPublisherOf(principal: Principal, version: Registrant): boolean {
-  if (principal.machineId !== null || !mayUse(principal.roles, ['publisher', 'contributor'])) return false;
-  return hasRegistered(principal, version);
+  return mayRegister(principal) && hasRegistered(principal, version);
+}
+
+function mayRegister({ machineId, roles }: Principal): boolean {
+  return machineId === null && mayUse(roles, ['publisher', 'contributor']);
+}
+
+/** The same text for callers to whom maySee always answers the same; what was chosen for one of them is good for all. */
+export function sightOf(principal: Principal): string {
+  if (isOperator(principal)) return 'operator';
+  return mayRegister(principal) ? `${principal.origin ?? principal.tokenId} ${principal.name}` : 'everybody';
 }
 
 /** Whether a version was registered with the caller's token; of old versions only the name is known. */

@@ -4,9 +4,10 @@ import { HaiveError } from '../../domain/errors.ts';
 import { installationCounts } from '../../storage/installation-counts.ts';
 import { installedNames } from '../../storage/installation-queries.ts';
 import type { HubContext, Principal, UseCase } from '../context.ts';
-import type { Searched } from '../discovery/discovery.ts';
+import { OFFERED } from '../discovery/discovery.ts';
 import { discoveryOf } from '../discovery/discovery-of.ts';
-import { maySee } from './access.ts';
+import type { Searched } from '../discovery/side-indexes.ts';
+import { maySee, sightOf } from './access.ts';
 import { headOf, isOffered } from './choose-version.ts';
 import { type Catalogue, type CatalogueVersion, loadCatalogue } from './snapshot.ts';
 import { toSummary } from './summary.ts';
@@ -84,10 +85,22 @@ export function visibleHeads(catalogue: Catalogue, principal: Principal, filters
   return heads.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
+/** What callers of one sight search with one status, by both; the plugins are the same ones while none changed. */
+const searched = new WeakMap<Catalogue['plugins'], Map<string, Searched>>();
+
 /** The versions whose texts this caller's search goes through: those that listedHead answers without other filters. */
 export function searchedBy(catalogue: Catalogue, principal: Principal, status: Filters['status']): Searched {
   // Of what is offered those that are published stand for their names, so the filter leaves just them.
-  if (status === 'published') return { offered: true, beside: [] };
+  if (status === 'published') return OFFERED;
+  const sight = `${sightOf(principal)} ${status ?? 'offered'}`;
+  const here = searched.get(catalogue.plugins) ?? new Map<string, Searched>();
+  searched.set(catalogue.plugins, here);
+  const known = here.get(sight) ?? { ...besideOffered(catalogue, principal, status), sight };
+  here.set(sight, known);
+  return known;
+}
+
+function besideOffered(catalogue: Catalogue, principal: Principal, status: Filters['status']) {
   const head = listedHead(catalogue, principal, { status });
   const offered = status === undefined;
   const others = [...catalogue.plugins].filter(([, versions]) => !offered || !versions.some(isOffered));

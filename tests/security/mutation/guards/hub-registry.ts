@@ -115,6 +115,7 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
   ]),
   ...of('hub/registry/list.ts', FOUND, [
     ['a search in what is somebody else’s', 'if (!maySee(principal, version)) return false;'],
+    ['what one caller may see searched for another', '`${sightOf(principal)} ', '`'],
   ]),
   ...of('hub/discovery/lexical-scores.ts', FOUND, [
     [
