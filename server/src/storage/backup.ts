@@ -13,7 +13,9 @@ import { fileError } from './file-error.ts';
 import { handoff } from './handoff.ts';
 import { recount } from './installation-counts.ts';
 import { beginLineage } from './meta-queries.ts';
-import { assumeOrders, ORDERS_SINCE } from './ordered-versions.ts';
+import { namedOverrides } from './migrations/0140-named-overrides.ts';
+import { surfacesAnew } from './migrations/0150-surfaces-anew.ts';
+import { assumeOrders } from './ordered-versions.ts';
 import type { BackupSize, Store } from './store.ts';
 import type { Tables } from './tables.ts';
 
@@ -67,6 +69,13 @@ const TABLES: readonly (readonly [TableName, readonly string[]])[] = [
   ['agents', ['machine_id']],
   ['usage_counts', ['machine_id', 'session', 'plugin_name', 'version', 'kind', 'component', 'day']],
   ['usage_days', ['plugin_name', 'version', 'kind', 'component', 'group_name', 'day']],
+];
+
+/** What migrations do to rows, in their order: the rows of a backup from before them come in when they are done. */
+const CHANGES_OF_ROWS: readonly (readonly [migration: string, change: (tx: Transaction<Tables>) => Promise<void>])[] = [
+  ['0120-ordered-versions', assumeOrders],
+  ['0140-named-overrides', namedOverrides.up],
+  ['0150-surfaces-anew', surfacesAnew.up],
 ];
 
 type Row = Record<string, unknown>;
@@ -198,7 +207,7 @@ export async function restore(file: string, store: Store): Promise<{ rows: numbe
     }
     await flush();
     await recount(tx);
-    if (!migrations.includes(ORDERS_SINCE)) await assumeOrders(tx);
+    for (const [migration, change] of CHANGES_OF_ROWS) if (!migrations.includes(migration)) await change(tx);
     if (store.dialect === 'postgres') await advanceIdentities(tx);
     await leaveHistory(tx);
   });

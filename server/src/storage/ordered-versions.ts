@@ -3,9 +3,6 @@ import semverValid from 'semver/functions/valid.js';
 import { pluginId } from '../domain/version-record.ts';
 import type { Tx } from './tables.ts';
 
-/** Since this migration the hub remembers what operators ordered. */
-export const ORDERS_SINCE = '0120-ordered-versions';
-
 /** Remembers that an operator ordered a version for machines; a range that is no exact version orders none that is only registered. */
 export async function rememberOrder(tx: Tx, machineIds: readonly string[], name: string, range: string): Promise<void> {
   const version = semverValid(range);

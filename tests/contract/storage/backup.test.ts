@@ -9,6 +9,7 @@ import { appendEvent } from '../../../server/src/storage/event-queries.ts';
 import { installationCounts } from '../../../server/src/storage/installation-counts.ts';
 import { replaceInstallations } from '../../../server/src/storage/installation-queries.ts';
 import { getLineage, getMeta, setMeta } from '../../../server/src/storage/meta-queries.ts';
+import { listOverrides, setOverride } from '../../../server/src/storage/override-queries.ts';
 import type { Store } from '../../../server/src/storage/store.ts';
 import { createDatabase, ENGINES, type TestDatabase } from '../engines.ts';
 import { operator, pack, startTestHub, type TestHub } from '../registry/test-hub.ts';
@@ -68,6 +69,25 @@ describe.each(ENGINES)('backup of %s', (engine) => {
     return all;
   };
 
+  /** A restored backup of a hub that had not gone through `migration` yet. */
+  const fromBefore = async (migration: string, keep: (line: string) => boolean = () => true): Promise<Store> => {
+    await t.store.backup(file);
+    const lines = gunzipSync(await readFile(file))
+      .toString()
+      .trimEnd()
+      .split('\n')
+      .slice(0, -1);
+    const older = lines
+      .filter(keep)
+      .map((line, i) => (i === 0 ? line.replace(new RegExp(`,"${migration}[^\\]]*`), '') : line));
+    const hash = createHash('sha256').update(older.map((line) => `${line}\n`).join(''));
+    older.push(JSON.stringify({ end: true, rows: older.length - 1, sha256: hash.digest('hex') }));
+    await writeFile(file, gzipSync(`${older.join('\n')}\n`));
+    const target = await empty(engine);
+    await restore(file, target);
+    return target;
+  };
+
   it.each(ENGINES)('comes back whole on %s, and works on', async (other) => {
     const has = [{ name: 'alpha', version: '1.0.0', digest: 'd', state: 'verified' }];
     await t.store.transact((tx) => replaceInstallations(tx, 'm_m', has, AT));
@@ -98,23 +118,26 @@ describe.each(ENGINES)('backup of %s', (engine) => {
     await t.call('setOverride', { as: m, params: params('held'), body: { kind: 'hold', range: '1.0.0' } });
     const has = [{ name: 'there', version: '1.0.0', digest: 'd', state: 'verified' }];
     await t.store.transact((tx) => replaceInstallations(tx, 'm_m', has, AT));
-    await t.store.backup(file);
-    const lines = gunzipSync(await readFile(file))
-      .toString()
-      .trimEnd()
-      .split('\n')
-      .slice(0, -1);
-    const older = lines
-      .filter((line) => !line.startsWith('{"t":"ordered_versions"'))
-      .map((line, i) => (i === 0 ? line.replace(/,"0120[^\]]*/, '') : line));
-    const hash = createHash('sha256').update(older.map((line) => `${line}\n`).join(''));
-    older.push(JSON.stringify({ end: true, rows: older.length - 1, sha256: hash.digest('hex') }));
-    await writeFile(file, gzipSync(`${older.join('\n')}\n`));
-    const target = await empty(engine);
-    await restore(file, target);
+    const target = await fromBefore('0120', (line) => !line.startsWith('{"t":"ordered_versions"'));
     const orders = await target.read.selectFrom('ordered_versions').select('plugin_id').execute();
     const exact = orders.map((o) => o.plugin_id).filter((id) => !id.endsWith('*'));
     expect(exact.sort()).toEqual(['plugin_there_1.0.0', 'plugin_wanted_1.0.0']);
+  });
+
+  it('goes through what later migrations do to rows, and through that alone', async () => {
+    await t.store.transact(async (tx) => {
+      const hold = { machineId: 'm_m', kind: 'hold' as const, range: '1.0.0', forceNonce: null, byOperator: false };
+      for (const name of ['../odd', 'even']) await setOverride(tx, { ...hold, name, by: 'm', at: AT });
+    });
+    const rows = async (store: Store) => [
+      (await store.read.selectFrom('plugin_surfaces').select('plugin_id').execute()).map((row) => row.plugin_id),
+      (await listOverrides(store.read, 'm_m')).map((o) => o.name),
+    ];
+    const all = [['plugin_alpha_1.0.0'], ['../odd', 'alpha', 'even']];
+    expect(await rows(t.store)).toEqual(all);
+    expect(await rows(await fromBefore('0160'))).toEqual(all);
+    expect(await rows(await fromBefore('0150'))).toEqual([[], all[1]]);
+    expect(await rows(await fromBefore('0140'))).toEqual([[], ['alpha', 'even']]);
   });
 
   it('is of one moment, however much is written meanwhile', async () => {

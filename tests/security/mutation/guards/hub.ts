@@ -1,6 +1,9 @@
 import { ATTACKS, AUDITED, type Guard, KEYS, LIMITS, of, UNITS, WIRE } from './guard.ts';
 
 export const IN_HUB: readonly Guard[] = [
+  ...of('storage/backup.ts', 'tests/contract/storage/backup.test.ts', [
+    ['surfaces of a hub that saw less', "  ['0150-surfaces-anew', surfacesAnew.up],"],
+  ]),
   ...of('hub/router.ts', KEYS, [
     [
       'a request of a token alone',
