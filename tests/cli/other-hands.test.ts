@@ -13,7 +13,7 @@ import { updateConfig } from '../../server/src/machine/config-file.ts';
 import { collectVersions } from '../../server/src/machine/leases.ts';
 import { withLock } from '../../server/src/machine/lock.ts';
 import { putAside } from '../../server/src/machine/moved-away.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { readReceipts, updateReceipts } from '../../server/src/machine/receipts.ts';
 import {
   type Answer,
   joinedMachine,
@@ -251,6 +251,19 @@ it('a repair that failed is not called one', async () => {
   expect(failed).toEqual([
     { message: expect.stringContaining('the sync failed: HUB_UNREACHABLE'), fix: expect.any(String) },
   ]);
+});
+
+it('copies of an earlier program that cannot be laid out anew are said once, and again to whoever asks', async () => {
+  await updateConfig(m.ctx.machine, (raw) => ({ ...raw, plugins: { layout: 'loose' } }));
+  serve(hub, [version('alpha', '1.0.0', command('one'))]);
+  m.ctx = await m.reopen();
+  await syncMachine(m.ctx, { mode: 'explicit', byPolicy: true, always: ['alpha'] });
+  await updateReceipts(m.ctx.machine, ({ plugins: { alpha } }) => {
+    if (alpha !== undefined) alpha.loose = { files: [], hooks: [], servers: [] };
+  });
+  const warnings = async (mode: 'agent' | 'explicit') => (await syncMachine(m.ctx, { mode })).warnings;
+  const stays = [expect.stringContaining('alpha stays as an earlier program laid it out: NAME_CLASH')];
+  expect([await warnings('agent'), await warnings('agent'), await warnings('explicit')]).toEqual([stays, [], stays]);
 });
 
 it('what the sync of a repair refused is told as what could not be done', async () => {

@@ -8,6 +8,8 @@ import { leaveMachine } from '../../server/src/machine/leave.ts';
 import { LOOSE_RULES } from '../../server/src/machine/loose/index.ts';
 import { type LooseFile, readReceipts, updateReceipts } from '../../server/src/machine/receipts.ts';
 import { regainReceipts } from '../../server/src/machine/regain-receipts.ts';
+import { recover } from '../../server/src/machine/transaction.ts';
+import { portAround } from '../fault/faulty-port.ts';
 import { makeRig, type Rig } from './rig.ts';
 
 let rig: Rig;
@@ -33,6 +35,7 @@ const copies = async () => {
   const all = Object.entries(await rig.snapshot()).filter(([, what]) => what !== 'dir');
   return all.flatMap(([path]) => /^\.claude\/((?:commands|agents|skills)\/.*)/.exec(path)?.[1] ?? []).sort();
 };
+const align = (again = false) => alignLoose(rig.machine, again);
 const looseOf = async () => (await readReceipts(rig.machine)).plugins.ops?.loose;
 const regain = () => regainReceipts(rig.machine, { layout: 'loose', plan: [] });
 
@@ -59,18 +62,18 @@ describe('the next sync', () => {
   it('takes away what no part asks for any more, and brings the rest in line, once', async () => {
     await layEarlier();
     expect(await copies()).toEqual([...COPIES, ...Object.keys(OLD)].sort());
-    expect((await alignLoose(rig.machine)).join()).toContain('Laid out again, as this program does: ops');
+    expect((await align()).join()).toContain('Laid out again, as this program does: ops');
     expect(await copies()).toEqual(COPIES);
     expect(await rig.read('.claude/agents/au.md')).toBe(HERE);
     expect(await inspect(rig.machine)).toMatchObject([{ state: 'verified' }]);
-    expect(await alignLoose(rig.machine)).toEqual([]);
+    expect(await align()).toEqual([]);
   });
 
   it('keeps what a person edited: in the copy that stays, and of the one that goes in the tree', async () => {
     await layEarlier();
     await rig.write('.claude/commands/oldc.md', 'my old');
     await rig.write('.claude/agents/au.md', AGENT.replace('audit', 'AUDIT'));
-    await alignLoose(rig.machine);
+    await align();
     expect(await copies()).toEqual(COPIES);
     expect(await rig.read('.claude/agents/au.md')).toBe(HERE.replace('audit', 'AUDIT'));
     expect(await inspect(rig.machine)).toMatchObject([{ edited: ['agents/au.md', 'commands/oldc.md'] }]);
@@ -90,24 +93,45 @@ describe('the next sync', () => {
     await updateReceipts(rig.machine, ({ plugins }) => {
       delete plugins.ops?.loose?.rules;
     });
-    expect(await alignLoose(rig.machine)).toEqual([]);
+    expect(await align()).toEqual([]);
     expect((await readReceipts(rig.machine)).plugins.ops).toEqual(before);
   });
 
-  it('leaves a plugin as it is that finds a name taken, and says so', async () => {
+  it('leaves a plugin as it is that finds a name taken, and says so once, until it is asked to try again', async () => {
     await layEarlier();
     await updateReceipts(rig.machine, ({ plugins: { ops } }) => {
       if (ops?.loose !== undefined) ops.loose.files = ops.loose.files.filter(({ path }) => path !== 'commands/newc.md');
     });
     const before = await copies();
-    const [said, ...more] = await alignLoose(rig.machine);
-    expect([said, more]).toEqual([
-      expect.stringContaining('ops stays as an earlier program laid it out: NAME_CLASH'),
-      [],
-    ]);
+    const stays = [expect.stringContaining('ops stays as an earlier program laid it out: NAME_CLASH')];
+    expect(await align()).toEqual(stays);
+    const receipts = await readReceipts(rig.machine);
+    expect(await align()).toEqual([]);
+    expect(await align(true)).toEqual(stays);
+    expect(await readReceipts(rig.machine)).toBe(receipts);
     expect(await copies()).toEqual(before);
     await rm(rig.path('.claude/commands/newc.md'));
-    await alignLoose(rig.machine);
+    await align();
+    expect(await copies()).toEqual(before.filter((path) => path !== 'commands/newc.md'));
+    await align(true);
+    expect(await copies()).toEqual(COPIES);
+    expect((await looseOf())?.tried).toBeUndefined();
+  });
+
+  it('does not remember what only failed, and stops nothing else for it, unless a change is half made', async () => {
+    await layEarlier();
+    let spoiled: (path: string) => boolean = (path) => path.includes('journal');
+    const port = portAround((name, args, go) => {
+      const target = String(name === 'rename' ? args[1] : args[0]);
+      if (spoiled(target)) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+      go();
+    });
+    const full = rig.withPort(port);
+    expect(await alignLoose(full, false)).toEqual([expect.stringContaining('DISK_FULL')]);
+    expect((await looseOf())?.tried).toBeUndefined();
+    spoiled = (path) => path.endsWith('receipts.json');
+    await expect(alignLoose(full, false)).rejects.toMatchObject({ code: 'DISK_FULL' });
+    expect(await recover(rig.machine)).toBe('rolled-forward');
     expect(await copies()).toEqual(COPIES);
   });
 });
@@ -127,7 +151,7 @@ describe('lost receipts', () => {
     await layEarlier();
     await rm(rig.machine.paths.receipts);
     await regain();
-    await alignLoose(rig.machine);
+    await align();
     expect(await copies()).toEqual(COPIES);
     expect(await rig.read('.claude/agents/au.md')).toBe(HERE);
   });

@@ -130,7 +130,7 @@ async function run(
   const aligned = await alignConfinement(machine);
   if (aligned.length > 0)
     warnings.push(`Laid out again, as the policy's sandbox says now: ${aligned.join(', ')}; restart open sessions`);
-  warnings.push(...(await alignLoose(machine)));
+  warnings.push(...(await alignLoose(machine, options.mode === 'explicit')));
   if (hubIsAway(ahead.thrown)) throw ahead.thrown;
   const told = await flushSpool(machine, hub, { signal });
   warnings.push(...told.warnings);

@@ -91,6 +91,8 @@ export interface LooseServer {
 export interface LooseReceipt {
   /** LOOSE_RULES of the program that decided it; absent where that had none yet. */
   rules?: number;
+  /** LOOSE_RULES that it could not have: nothing that happens by itself tries again. */
+  tried?: number;
   files: LooseFile[];
   hooks: LooseHook[];
   servers: LooseServer[];
