@@ -9,12 +9,12 @@ import {
   lockText,
   parseLock,
 } from '../domain/lockfile.ts';
+import { updateConfig } from '../machine/config-file.ts';
 import { fileError } from '../machine/file-port.ts';
 import { type Receipts, readReceipts } from '../machine/receipts.ts';
 import type { ClientContext } from './context.ts';
-import { fetchPlan } from './plan.ts';
-import { ask } from './registry.ts';
-import { forgetHold, holdAgain, withdrawRemoval } from './said-before.ts';
+import { dropHolds, putHolds } from './said-before.ts';
+import type { Order } from './sync/options.ts';
 import { type SyncProgress, type SyncResult, syncMachine } from './sync.ts';
 
 /** This machine's set as a lockfile's text. */
@@ -26,8 +26,9 @@ export async function lockMachine(ctx: ClientContext): Promise<{ text: string; p
 /**
  * Makes this machine's set exactly the locked one: what differs is asked for (or excluded) at the hub, so that it stays, then synced.
  * @throws HaiveError LOCK_INVALID, LOCK_MISMATCH (the hub has other bytes of a locked version, or the set cannot be had), VERSION_NOT_FOUND,
- * PLUGIN_NOT_FOUND, NOT_ELIGIBLE, STATUS_FORBIDS and those of syncMachine. Nothing is ordered, installed or removed after any of them; where
- * the hub cannot be told any more that this machine did not take the set, the hint says that the order waits.
+ * PLUGIN_NOT_FOUND, NOT_ELIGIBLE, STATUS_FORBIDS, METHOD_NOT_ALLOWED (an older hub) and those of syncMachine. Nothing is ordered,
+ * installed or removed after any of them; where the hub cannot be told any more that this machine did not take the set, the hint says
+ * that the order waits.
  */
 export async function syncFrozen(
   ctx: ClientContext,
@@ -42,40 +43,55 @@ export async function syncFrozen(
     throw fileError(cause, file, 'read');
   });
   const locked = parseLock(text, file);
-  const order = await ask(ctx, 'machine', async (hub) => {
-    // Nothing is ordered of a hub whose plans this machine refuses.
-    await fetchPlan(ctx, hub, { fresh: true });
-    return hub.call('orderSet', { params: { machine: 'me' }, body: { plugins: locked } });
-  });
-  const { holds } = await readReceipts(ctx.machine);
-  try {
-    for (const name of order.installed) {
-      await forgetHold(ctx, name);
-      await withdrawRemoval(ctx, name);
-    }
-    const progress = onProgress === undefined ? {} : { onProgress };
-    const result = await syncMachine(ctx, { mode: 'explicit', whole: locked, ...progress });
-    const left = await notAsLocked(ctx, locked);
-    if (!isAsLocked(left)) throw lockMismatch(left, result.warnings);
-    return { ...result, warnings: [...order.warnings, ...result.warnings] };
-  } catch (thrown) {
-    const done = isAsLocked(await notAsLocked(ctx, locked));
-    if (!done && order.seq !== null) await takeBack(ctx, order.seq, holds, thrown);
-    throw thrown;
-  }
+  const order = setOrder(ctx, locked);
+  const progress = onProgress === undefined ? {} : { onProgress };
+  const result = await syncMachine(ctx, { mode: 'explicit', whole: locked, order, ...progress });
+  const left = await notAsLocked(ctx, locked);
+  if (!isAsLocked(left)) throw lockMismatch(left, result.warnings);
+  return { ...result, warnings: [...order.warnings, ...result.warnings] };
+}
+
+/** The order of the set, and how it is taken back; `warnings` are the hub's. */
+function setOrder(ctx: ClientContext, locked: readonly Locked[]): Order & { warnings: string[] } {
+  let seq: number | null = null;
+  let holds: Receipts['holds'] = {};
+  const warnings: string[] = [];
+  return {
+    warnings,
+    async give(hub) {
+      const told = await hub
+        .call('orderSet', { params: { machine: 'me' }, body: { plugins: [...locked] } })
+        .catch(ofOlderHub);
+      seq = told.seq;
+      warnings.push(...told.warnings);
+      holds = await dropHolds(ctx, told.installed);
+    },
+    async takeBack(hub, failure) {
+      if (seq === null || isAsLocked(await notAsLocked(ctx, locked))) return;
+      try {
+        await hub.call('takeBackSet', { params: { machine: 'me' }, query: { seq } });
+      } catch {
+        const { code, message } = toHaiveError(failure);
+        const hint = 'The hub could not be told: it wants the set here, and the next sync goes on with it.';
+        throw new HaiveError(code, message, { cause: failure, hint });
+      }
+      await putHolds(ctx, holds);
+      await askAnew(ctx);
+    },
+  };
+}
+
+/** Another process that has the plan of the order already, and waits for the lock, asks again. */
+async function askAnew({ machine }: ClientContext): Promise<void> {
+  await updateConfig(machine, (raw) => (raw.plan === undefined ? raw : { ...raw, plan: { ...raw.plan, etag: '' } }));
+}
+
+function ofOlderHub(thrown: unknown): never {
+  if (!(thrown instanceof HaiveError) || thrown.code !== 'METHOD_NOT_ALLOWED') throw thrown;
+  const { code, message } = thrown;
+  const hint = 'The hub is older than this program, and takes no set as a whole: update it first.';
+  throw new HaiveError(code, message, { cause: thrown, hint });
 }
 
 const notAsLocked = async ({ machine }: ClientContext, locked: readonly Locked[]): Promise<LockDifference> =>
   againstLock(locked, Object.values((await readReceipts(machine)).plugins));
-
-/** @throws HaiveError what `thrown` says, with a hint that the order waits, where the hub cannot be told */
-async function takeBack(ctx: ClientContext, seq: number, holds: Receipts['holds'], thrown: unknown): Promise<void> {
-  try {
-    await ask(ctx, 'machine', (hub) => hub.call('takeBackSet', { params: { machine: 'me' }, query: { seq } }));
-  } catch {
-    const { code, message } = toHaiveError(thrown);
-    const hint = 'The hub could not be told: it wants the set here, and the next sync goes on with it.';
-    throw new HaiveError(code, message, { cause: thrown, hint });
-  }
-  await holdAgain(ctx, holds);
-}

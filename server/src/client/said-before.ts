@@ -60,28 +60,33 @@ export async function sayAgain(ctx: ClientContext, hub: HubClient, { name, hold,
   if (!overrides.some((o) => o.kind === 'install')) {
     await hub.call('clearOverride', { params, query: { kind: 'install' } });
   }
-  if (hold !== undefined) await holdAgain(ctx, { [name]: hold });
+  if (hold !== undefined) await withLock(ctx.machine, 'hold again', () => putHolds(ctx, { [name]: hold }));
 }
 
-/** Puts holds back here alone, of what is still what was held. */
-export async function holdAgain({ machine }: ClientContext, holds: Receipts['holds']): Promise<void> {
-  await withLock(machine, 'hold again', () =>
-    updateReceipts(machine, (receipts) => {
-      for (const [name, hold] of Object.entries(holds)) {
-        if (receipts.plugins[name]?.digest === hold.digest) receipts.holds[name] = hold;
-      }
-    }),
-  );
+/** Puts holds back here alone, of what is still what was held. The lock must be held. */
+export async function putHolds({ machine }: ClientContext, holds: Receipts['holds']): Promise<void> {
+  await updateReceipts(machine, (receipts) => {
+    for (const [name, hold] of Object.entries(holds)) {
+      if (receipts.plugins[name]?.digest === hold.digest) receipts.holds[name] = hold;
+    }
+  });
 }
 
 /** Takes the hold back here alone, where the hub has done so already. */
 export async function forgetHold(ctx: ClientContext, name: string): Promise<void> {
   if ((await readReceipts(ctx.machine)).holds[name] === undefined) return;
-  await withLock(ctx.machine, 'release hold', () =>
-    updateReceipts(ctx.machine, (receipts) => {
-      delete receipts.holds[name];
-    }),
-  );
+  await withLock(ctx.machine, 'release hold', () => dropHolds(ctx, [name]));
+}
+
+/** The same of several, where the lock is held. @returns those that were there */
+export async function dropHolds({ machine }: ClientContext, names: readonly string[]): Promise<Receipts['holds']> {
+  const { holds } = await readReceipts(machine);
+  const dropped = Object.fromEntries(Object.entries(holds).filter(([name]) => names.includes(name)));
+  if (Object.keys(dropped).length === 0) return dropped;
+  await updateReceipts(machine, (receipts) => {
+    for (const name of names) delete receipts.holds[name];
+  });
+  return dropped;
 }
 
 /** A removal that the hub has not heard of yet would undo what is ordered now. */

@@ -52,9 +52,12 @@ export async function syncMachine(ctx: ClientContext, options: SyncOptions): Pro
     const since = options.since ?? (options.discardEdits === true ? await readReceipts(ctx.machine) : undefined);
     options.onProgress?.({ step: 'plan' });
     const ahead = await askAhead(ctx, hub, { signal: deadline.signal, fresh: options.force === true });
-    const result = await withLock(ctx.machine, 'sync', () => run(ctx, hub, { ...options, since }, deadline, ahead), {
-      waitMs: patience.lock,
-    });
+    const locked = () =>
+      run(ctx, hub, { ...options, since }, deadline, ahead).catch(async (thrown) => {
+        await options.order?.takeBack(hub, thrown);
+        throw thrown;
+      });
+    const result = await withLock(ctx.machine, 'sync', locked, { waitMs: patience.lock });
     // In the background only: asking the client costs a quarter of a second.
     if (options.mode === 'agent' && result.reloadNeeded) await askWhetherLoaded(ctx, result);
     return result;
@@ -141,6 +144,10 @@ async function run(
     // What was told just now may have changed the plan.
     const asked = told.news ? undefined : answerOf(ctx, ahead);
     answer = asked ?? (await fetchPlan(ctx, hub, { signal, fresh: options.force === true }));
+    if (options.order !== undefined) {
+      await options.order.give(hub);
+      answer = await fetchPlan(ctx, hub, { signal });
+    }
   } catch (thrown) {
     if (thrown instanceof HaiveError && thrown.code === 'PLAN_REPLAYED') {
       // A person who asks has all told again, also what was edited meanwhile.

@@ -32,6 +32,8 @@ export interface SyncOptions {
   whole?: readonly Locked[];
   /** Names of plugins that a person looked at and said yes to. */
   confirmed?: readonly string[];
+  /** What is told to the hub first. */
+  order?: Order;
   reason?: Change['reason'];
   /** Updates replace the user's edits (kept in a backup). */
   discardEdits?: boolean;
@@ -43,6 +45,14 @@ export interface SyncOptions {
   signal?: AbortSignal | undefined;
   /** Stands before the hub: what a parcel brought is taken from there. */
   through?: ((hub: HubClient) => HubClient) | undefined;
+}
+
+/** The machine's lock is held in both: no other process carries out what this one may not come to. */
+export interface Order {
+  /** Once the hub's plan is one that is followed here; the plan that comes of it is asked for after. */
+  give(hub: HubClient): Promise<void>;
+  /** After a failure. @throws what is to be thrown in place of it */
+  takeBack(hub: HubClient, failure: unknown): Promise<void>;
 }
 
 /** How patient a sync is, milliseconds. */
