@@ -257,6 +257,23 @@ describe.each(ENGINES)('what only some may have, on %s', (engine) => {
       expect(events.find((e) => e.type === 'install.requested')?.data.machine_ids).toEqual([two.id]);
     });
 
+    it('tells the order of a set to its machine and to operators alone, and the machine nothing of what stood before', async () => {
+      const since = await t.hub.context.store.currentSeq();
+      const put = { token: one.token, body: { plugins: [] } };
+      const { seq } = (await ask(t.url, 'PUT', '/api/machines/me/set', put)).expect(200);
+      (await ask(t.url, 'DELETE', `/api/machines/me/set?seq=${seq}`, { token: one.token })).expect(200);
+      const sets = async (token: string) =>
+        ((await get(`/api/events?after=${since}`, token)).expect(200).events as Event[]).map((e) => [
+          e.type,
+          Object.keys(e.data).sort(),
+        ]);
+      const ordered = ['by_operator', 'exclude', 'install', 'machine_id', 'machine_ids', 'target'];
+      const takenBack = ['set.taken-back', ['machine_id', 'machine_ids', 'order', 'plugins', 'target']];
+      expect(await sets(one.token)).toEqual([['set.ordered', ordered], takenBack]);
+      expect(await sets(t.admin)).toEqual([['set.ordered', ['before', ...ordered].sort()], takenBack]);
+      for (const token of [two.token, tokens.reader, tokens.publisher, owner]) expect(await sets(token)).toEqual([]);
+    });
+
     it('moves the cursor past what is not told', async () => {
       const answer = (await get(`/api/events?after=${from}&limit=1`, one.token)).expect(200);
       const next = (await get(`/api/events?after=${from + 1}&limit=1`, one.token)).expect(200);

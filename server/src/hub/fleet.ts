@@ -88,13 +88,17 @@ function stateOfMachine(
 
 /** As the machine judges itself: what may not go to it is none of its faults, what did not fit with the others is. */
 function isInStep(
-  { plugins, problems, refused }: State,
+  state: State,
   has: ReadonlyMap<string, { digest: string }>,
   wants: ReadonlyMap<string, { digest: string }>,
 ): boolean {
-  const well = plugins.every((p) => p.state !== 'failed' && has.get(p.name)?.digest === wants.get(p.name)?.digest);
-  return well && refused === null && !problems.some(isUnfit);
+  const well = state.plugins.every(
+    (p) => p.state !== 'failed' && has.get(p.name)?.digest === wants.get(p.name)?.digest,
+  );
+  return well && follows(state);
 }
+
+const follows = ({ refused, problems }: State): boolean => refused === null && !problems.some(isUnfit);
 
 /** Leaves one plugin, and judges the machine by it alone. */
 function narrow(state: State, plugin: string): void {
@@ -103,5 +107,5 @@ function narrow(state: State, plugin: string): void {
   const well = state.plugins.every(
     (p) => p.state !== 'failed' && (!p.drift || (p.edited && p.installed === p.desired)),
   );
-  state.in_step = well && state.refused === null && !state.problems.some(isUnfit);
+  state.in_step = well && follows(state);
 }

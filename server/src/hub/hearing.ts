@@ -57,11 +57,19 @@ export function hearingOf(principal: Principal, catalogue: Catalogue | undefined
     return { ...shown, data: { ...shown.data, machine_ids: [machineId] } };
   }
 
+  /** A set is the affair of its machine and of operators; what stood there before holds their words. */
+  function ofSet(event: EventRecord): EventRecord | null {
+    if (principal.machineId === null || event.data.machine_id !== principal.machineId) return null;
+    const { before: _, ...data } = event.data;
+    return { ...event, data };
+  }
+
   return {
     event(event) {
       const { type } = event;
       if (isBeforeOffer(event)) return knowsOwn(event) ? event : null;
       if (type.startsWith('plugin.')) return ofVersions(event);
+      if (type.startsWith('set.')) return ofSet(event);
       if (OF_MACHINES.test(type)) return ofMachines(event);
       return OF_ALL.has(type) ? event : null;
     },

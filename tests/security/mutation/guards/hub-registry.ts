@@ -153,6 +153,11 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
       'if (!Array.isArray(machine_ids) || !machine_ids.includes(machineId)) return null;',
       'if (!Array.isArray(machine_ids)) return shown;',
     ],
+    [
+      "another machine's set",
+      'if (principal.machineId === null || event.data.machine_id !== principal.machineId) return null;',
+    ],
+    ["operators' words that a set replaced", 'return { ...event, data };', 'return event;'],
     ['an event that only operators hear', 'return OF_ALL.has(type) ? event : null;', 'return event;'],
     ['progress of what is only registered', 'versions.every(knows);', 'true;'],
   ]),
