@@ -47,6 +47,44 @@ const told = async (t: TestHub) =>
     (row) => row.plugin,
   );
 
+/** As a program writes it that names no member; of a process that is over. */
+async function leaveEarlier(session: string, plugin: string): Promise<void> {
+  await mkdir(join(root(), 'usage'), { recursive: true });
+  const process = { pid: 1, start: '1', host: 'here', place: 'here' };
+  const day = new Date().toISOString().slice(0, 10);
+  const counts = [{ plugin, version: '1.0.0', kind: 'command', component: 'go', day, count: 1 }];
+  const file = { format: 1, session, process, counts };
+  await writeFile(join(root(), 'usage', `session-${session}.json`), JSON.stringify(file));
+}
+const toldFile = () => join(root(), 'usage', 'told.json');
+
+describe('counts of an earlier program, which names no member', () => {
+  it('are told after the upgrade, but for those that were told before it', async () => {
+    await leaveEarlier('earlier-session', 'secret');
+    await leaveEarlier('told-session', 'secret');
+    const last = { format: 1, at: '2026-01-01T00:00:00.000Z', sessions: { 'told-session': 1 }, last: [] };
+    await writeFile(toldFile(), JSON.stringify(last));
+    const { waiting, sent } = await usageHere(machine.ctx);
+    expect([waiting.map((count) => count.session), sent.at]).toEqual([['earlier-session'], last.at]);
+    await syncMachine(machine.ctx, { mode: 'explicit' });
+    expect([await told(first), (await usageHere(machine.ctx)).waiting]).toEqual([['secret'], []]);
+    // A session that goes on with the program before.
+    await leaveEarlier('old-session', 'secret');
+    expect((await usageHere(machine.ctx)).waiting).toMatchObject([{ session: 'old-session' }]);
+  });
+
+  it('are not told where another hub was told last, and go when this machine joins another', async () => {
+    await leaveEarlier('earlier-session', 'secret');
+    await writeFile(toldFile(), JSON.stringify({ format: 1, member: 'another', at: null, sessions: {}, last: [] }));
+    expect((await usageHere(machine.ctx)).waiting).toEqual([]);
+    await leaveHub(machine.ctx);
+    // As that program left.
+    await leaveEarlier('earlier-session', 'secret');
+    await joinSecond();
+    expect([await told(second), await files()]).toEqual([[], []]);
+  });
+});
+
 describe('leaving a hub', () => {
   it('takes the counts away, and a session that still runs makes nothing anew', async () => {
     await use('secret:go');

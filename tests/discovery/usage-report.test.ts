@@ -109,11 +109,13 @@ describe('a report of what was used', () => {
       'many-session',
       Array.from({ length: 501 }, (_, i) => row({ component: `c${i}` })),
     );
+    await leave('newer-session', '{"format":2}');
     await writeFile(join(folder(), 'notes.txt'), 'mine');
     await use('tool:go');
     await sync();
     expect(await uses()).toEqual({ tool: 1 });
     expect(await readdir(folder())).toContain('notes.txt');
-    expect(await files()).toHaveLength(1);
+    expect(await files()).toHaveLength(2);
+    expect(await files()).toContain('session-newer-session.json');
   });
 });

@@ -82,6 +82,8 @@ export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise
     });
   }
   await checkFiles(ctx);
+  // What an earlier program, or a session of it, left here of another membership does not say of which.
+  if (config.token === undefined) await removeTree(ctx.machine.port, ctx.machine.paths.usage);
   const pinned = options.caFingerprint === undefined ? undefined : await fetchAuthority(url, options.caFingerprint);
   const hub = connectHub({ url, token, ca: pinned ?? (await hubAuthorities(ctx)), prove: machineProof(ctx) });
   try {

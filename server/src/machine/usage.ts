@@ -2,17 +2,19 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { UseCount } from '../contract/usage-endpoints.ts';
+import { isJsonObject } from '../domain/read-json.ts';
 import { type Counted, type Use, useKey } from '../domain/use.ts';
 import { writeAtomic } from './atomic-file.ts';
 import { errnoOf, listDir, makeDirs, readFileOrNull, removeFile } from './file-port.ts';
 import type { Machine } from './machine.ts';
 import { makeDir } from './make-dirs.ts';
 import { livenessOf, ownIdentity } from './process-identity.ts';
+import { jsonOf } from './receipts.ts';
 
 /**
  * What was used on this machine. Each counting process has a file of its own, which nobody else writes and which holds all it
  * ever counted: sending it again, in whatever state a crash left things, tells the hub nothing twice. Each file says as whose member
- * it was counted: another hub is told nothing of it.
+ * it was counted: another hub is told nothing of it. One of an earlier program says nothing, and is of whom was told last.
  */
 
 const FORMAT = 1;
@@ -103,8 +105,7 @@ export async function readUsage(
   m: Machine,
   member: string,
 ): Promise<{ waiting: SessionUsage[]; told: Pick<Told, 'at' | 'last' | 'ignored' | 'refused'> }> {
-  const told = await readTold(m, member);
-  const { files } = await readFiles(m);
+  const { told, files } = await readAll(m, member);
   const waiting = files
     .filter((file) => file.member === member && total(file.usage.counts) > (told.sessions[file.usage.session] ?? 0))
     .map((file) => file.usage);
@@ -124,8 +125,7 @@ export async function usageTold(
   sent: readonly SessionUsage[],
   answer: UsageAnswer,
 ): Promise<void> {
-  const told = await readTold(m, member);
-  const { files, unreadable } = await readFiles(m);
+  const { told, files, unreadable } = await readAll(m, member);
   const next = { ...told, ...('refused' in answer ? answer : taken(told, sent, answer.ignored, m.clock())) };
   const kept = new Set(files.map((f) => f.usage.session));
   next.sessions = Object.fromEntries(Object.entries(next.sessions).filter(([session]) => kept.has(session)));
@@ -150,38 +150,40 @@ function taken(told: Told, sent: readonly SessionUsage[], ignored: number, now: 
 
 const total = (counts: readonly Counted[]): number => counts.reduce((sum, c) => sum + c.count, 0);
 
-async function readFiles(m: Machine) {
+/** All that lies here, each with whose member it is of. */
+async function readAll(m: Machine, member: string) {
+  const kept = Told.safeParse(await readJson(join(m.paths.usage, TOLD))).data;
+  const before = kept?.member ?? member;
+  const none: Told = { format: FORMAT, at: null, sessions: {}, last: [], ignored: 0, refused: null };
+  const told: Told = { ...(before === member ? (kept ?? none) : none), member };
+  return { told, ...(await readFiles(m, before)) };
+}
+
+/** @param before of whom those are that name no member */
+async function readFiles(m: Machine, before: string) {
   const files: (Pick<z.output<typeof File>, 'member' | 'process'> & { path: string; usage: SessionUsage })[] = [];
   const unreadable: string[] = [];
   for (const { name } of await listDir(m.paths.usage)) {
     if (!/^session-[A-Za-z0-9_-]+\.json$/.test(name)) continue;
     const path = join(m.paths.usage, name);
-    const parsed = await readJson(path, File);
-    if (parsed === null) {
-      unreadable.push(path);
+    const value = await readJson(path);
+    const parsed = File.safeParse(value).data;
+    if (parsed === undefined) {
+      if (!isNewer(value)) unreadable.push(path);
       continue;
     }
-    const { session, member, process } = parsed;
+    const { session, member = before, process } = parsed;
     const counts = parsed.counts.flatMap((row) => Row.safeParse(row).data ?? []);
     files.push({ path, usage: { session, counts }, member, process });
   }
   return { files, unreadable };
 }
 
-async function readTold(m: Machine, member: string): Promise<Told> {
-  const told = await readJson(join(m.paths.usage, TOLD), Told);
-  return told?.member === member
-    ? told
-    : { format: FORMAT, member, at: null, sessions: {}, last: [], ignored: 0, refused: null };
-}
+/** Of a program that knows more: it tells the hub itself. */
+const isNewer = (value: unknown): boolean => isJsonObject(value) && Number(value.format) > FORMAT;
 
-/** Null for what is not there or none of ours: counts are no reason to stop anything. */
-async function readJson<T>(path: string, form: z.ZodType<T>): Promise<T | null> {
+/** Undefined for what is not there or no JSON: counts are no reason to stop anything. */
+async function readJson(path: string): Promise<unknown> {
   const bytes = await readFileOrNull(path);
-  if (bytes === null) return null;
-  try {
-    return form.parse(JSON.parse(bytes.toString('utf8')));
-  } catch {
-    return null;
-  }
+  return bytes === null ? undefined : jsonOf(bytes);
 }
