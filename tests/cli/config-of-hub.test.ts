@@ -25,6 +25,8 @@ it.each([
   ['plugins.findings', '{"PATH_UNSAFE":"loud"}', /plugins\.findings\.PATH_UNSAFE/],
   ['findings', '{"NOPE":"error"}', /plugins\.findings: no finding is called NOPE/],
   ['allowed_sources', '["haivmind"]', /plugins\.allowed_sources: there is no source "haivmind"/],
+  ['approval_groups', 'web,-x', /plugins\.approval_groups: "-x" is no group's name/],
+  ['approval_groups', `["${'a'.repeat(65)}"]`, /plugins\.approval_groups: "aaa/],
   ['max_plugin_size_mb', '4096', /plugins\.max_plugin_size_mb/],
   ['registry_db', '/srv/other.sqlite', /plugins\.registry_db must name a file plugins\.db/],
 ])('refuses %s %s, and changes nothing', async (key, value, message) => {
@@ -47,7 +49,10 @@ it('names the finding that was meant, and takes every code that a finding may ha
 it('takes what fits, which the hub then reads, and takes it out again', async () => {
   await setConfig(ctx, 'limits', '{"token_per_second":7}');
   await setConfig(ctx, 'registry_db', '/srv/hub/plugins.db');
+  await setConfig(ctx, 'approval_groups', 'web,prod-*,*');
+  expect(hubConfig().approvalGroups).toEqual(['web', 'prod-*', '*']);
   expect(hubConfig()).toMatchObject({ dataDir: '/srv/hub', limits: { tokenRequests: { perSecond: 7 } } });
   await setConfig(ctx, 'limits', null);
-  expect(hubConfig().limits.tokenRequests.perSecond).toBe(1000);
+  await setConfig(ctx, 'approval_groups', null);
+  expect(hubConfig()).toMatchObject({ approvalGroups: [], limits: { tokenRequests: { perSecond: 1000 } } });
 });

@@ -2,7 +2,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { HaiveError } from '../../server/src/domain/errors.ts';
 import { readHubConfig } from '../../server/src/hub/config.ts';
 import { setMachineGroups } from '../../server/src/storage/machine-queries.ts';
 import { tempHome } from '../support/temp-home.ts';
@@ -93,21 +92,24 @@ describe.each(ENGINES)('the name of a group on %s', (engine) => {
   });
 });
 
-describe("a hub's approval_groups", () => {
-  it.each([
-    ['prod-*', true],
-    ['*', true],
-    ['prod,web', false],
-    ['we b', false],
-  ])('%j: %s', async (group, taken) => {
+describe.each(ENGINES)("a hub's approval_groups, on %s", (engine) => {
+  it('holds a name of before there was a rule for names as it is written, and says so when the hub starts', async () => {
     const home = await tempHome('hub');
-    await writeFile(join(home.home, 'config.json'), JSON.stringify({ plugins: { approval_groups: [group] } }));
-    const read = () => readHubConfig({}, { HAIVEMIND_HOME: home.home }).approvalGroups;
-    if (taken) expect(read()).toEqual([group]);
-    else {
-      expect(read).toThrow(HaiveError);
-      expect(read).toThrow(/plugins\.approval_groups.*group/);
-    }
+    const groups = ['we b', 'prod.*'];
+    await writeFile(join(home.home, 'config.json'), JSON.stringify({ plugins: { approval_groups: groups } }));
+    const { approvalGroups } = readHubConfig({}, { HAIVEMIND_HOME: home.home });
+    expect(approvalGroups).toEqual(groups);
+    const t = await testHub(engine, { config: { approvalGroups, approvals: 'never' } });
+    const warned = t.logged.filter((l) => l.level === 'warn' && l.message.startsWith('approval_groups'));
+    expect(warned.map((l) => l.fields)).toEqual([{ group: 'we b' }]);
+    const publisher = await t.token(['publisher']);
+    const isHeld = async (name: string, target?: string[]) =>
+      (await publish(t.url, publisher, { name }, target)).held !== undefined;
+    // Nobody can publish to a group of such a name but by publishing to all.
+    expect(await isHeld('to-all')).toBe(true);
+    expect(await isHeld('to-prod', ['prod.1'])).toBe(true);
+    expect(await isHeld('to-web', ['web'])).toBe(false);
+    await t.close();
     await home.remove();
   });
 });

@@ -2,6 +2,7 @@ import { APPROVAL_MODES } from '../domain/approval.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { FINDING_CODES } from '../domain/finding-codes.ts';
 import { dataDirOf, HubPlugins } from '../domain/hub-plugins.ts';
+import { isGroupPattern } from '../domain/names.ts';
 import { didYouMean } from '../domain/validate/suggest.ts';
 import { SOURCES, updateConfig } from '../machine/config-file.ts';
 import { readReceipts } from '../machine/receipts.ts';
@@ -82,6 +83,7 @@ export async function setConfig(
   const value = text === null ? undefined : parse(name, text);
   refuseForHub(name, value);
   if (name === 'plugins.findings') refuseUnknownCodes(value);
+  if (name === 'plugins.approval_groups') refuseOddGroups(value);
   if (name === 'plugins.allowed_sources') refuseUnknownSources(value);
   if (name === 'plugins.install_path' && Object.keys((await readReceipts(ctx.machine)).plugins).length > 0) {
     throw new HaiveError('CONFIG_INVALID', 'install_path cannot move while plugins are installed there', {
@@ -136,6 +138,15 @@ function refuseUnknownSources(sources: unknown): void {
   if (unknown === undefined) return;
   throw new HaiveError('CONFIG_INVALID', `plugins.allowed_sources: there is no source ${JSON.stringify(unknown)}`, {
     hint: `Sources: ${SOURCES.join(', ')}.${didYouMean(String(unknown), SOURCES)}`,
+  });
+}
+
+/** Said here and not by a hub that starts: its groups may have names from before there was a rule. */
+function refuseOddGroups(groups: unknown): void {
+  const odd = Array.isArray(groups) ? groups.find((one) => !isGroupPattern(one)) : undefined;
+  if (odd === undefined) return;
+  throw new HaiveError('CONFIG_INVALID', `plugins.approval_groups: ${JSON.stringify(odd)} is no group's name`, {
+    hint: 'docs/configuration.md describes each key.',
   });
 }
 

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Fastify from 'fastify';
+import { isGroupPattern } from '../domain/names.ts';
 import { openStore } from '../storage/store.ts';
 import { createActivity } from './activity.ts';
 import { createAuthenticator } from './auth.ts';
@@ -64,6 +65,8 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
   const clock = deps.clock ?? (() => new Date());
   const log = deps.log ?? createLog(config.logLevel, undefined, clock);
   const distDir = deps.distDir ?? dirname(fileURLToPath(import.meta.url));
+  for (const group of config.approvalGroups.filter((one) => !isGroupPattern(one)))
+    log.warn({ group }, 'approval_groups names what no group may be called any more; it holds as it is written');
   if (config.databaseUrl === undefined) await makeDataFolder(config.dataDir);
   const store = await openStore({ dataDir: config.dataDir, databaseUrl: config.databaseUrl, clock });
   let chroma: LocalChroma | undefined;
