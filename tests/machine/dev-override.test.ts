@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { showDev, stopDev } from '../../server/src/machine/dev-override.ts';
 import { inspect } from '../../server/src/machine/drift.ts';
 import { leaveMachine } from '../../server/src/machine/leave.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { noFileNotes, readReceipts, updateReceipts } from '../../server/src/machine/receipts.ts';
 import { makeRig, type Rig } from './rig.ts';
 
 let rig: Rig;
@@ -111,6 +111,38 @@ describe('a folder that is shown beside installed plugins', () => {
     await stopDev(rig.machine);
     expect(await rig.read(SETTINGS)).toBe(off);
     expect(await inspect(rig.machine)).toMatchObject([{ name: 'ops', state: 'disabled' }]);
+  });
+});
+
+describe('a folder that an earlier program shows', () => {
+  /** It kept what it wrote into settings.json with the folder. */
+  const asEarlier = (name: string) =>
+    updateReceipts(rig.machine, (receipts) => {
+      const { [name]: tree } = receipts.dev ?? {};
+      if (tree === undefined) throw new Error('not shown');
+      tree.settings = receipts.notes.settings;
+      receipts.notes.settings = noFileNotes();
+    });
+
+  it('gives back what it stood in for', async () => {
+    const off = JSON.stringify({ enabledPlugins: { 'd3@collective': false } });
+    await rig.write(SETTINGS, off);
+    await show('d3');
+    await asEarlier('d3');
+    expect(await keys()).toEqual(['d3@collective']);
+    await stopDev(rig.machine);
+    expect(await rig.read(SETTINGS)).toBe(off);
+  });
+
+  it('takes the settings.json along that was made for it, also with one that was shown since', async () => {
+    rig = await makeRig();
+    await show('d3');
+    await asEarlier('d3');
+    await show('d4');
+    await stopDev(rig.machine, (name) => name === 'd3');
+    expect(await keys()).toEqual(['d4@collective']);
+    await stopDev(rig.machine);
+    expect(existsSync(rig.path(SETTINGS))).toBe(false);
   });
 });
 

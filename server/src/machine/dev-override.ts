@@ -25,6 +25,8 @@ export interface DevTree {
   dir: string;
   version: string;
   description: string;
+  /** What an earlier program wrote into settings.json for it alone. */
+  settings?: FileNotes;
 }
 
 export interface DevPlugin {
@@ -52,7 +54,7 @@ export const shownTrees = ({ dev = {} }: Receipts): string[] =>
 export async function showDev(m: Machine, plugin: DevPlugin, from: string): Promise<DevChange> {
   await recover(m);
   await ensureRoot(m);
-  const receipts = structuredClone(await readReceipts(m));
+  const receipts = await receiptsNow(m);
   if (receipts.layout !== 'native') {
     throw new HaiveError('LAYOUT_UNSUPPORTED', 'A plugin can be shown as it is written only in the native layout');
   }
@@ -82,7 +84,7 @@ export async function stopDev(
   const shown = Object.entries((await readReceipts(m)).dev ?? {});
   const stopped = shown.filter(([name, { from }]) => which(name, from)).map(([name]) => name);
   for (const name of stopped) {
-    const receipts = structuredClone(await readReceipts(m));
+    const receipts = await receiptsNow(m);
     delete receipts.dev?.[name];
     if (isEmpty(receipts.dev)) delete receipts.dev;
     await writePointer(m, receipts);
@@ -93,6 +95,21 @@ export async function stopDev(
   }
   await removeEmptyDir(m.port, join(m.paths.root, 'dev'));
   return stopped;
+}
+
+/** The receipts, to be changed; what an earlier program noted of one tree stands with the rest. */
+async function receiptsNow(m: Machine): Promise<Receipts> {
+  const receipts = structuredClone(await readReceipts(m));
+  const { settings: notes } = receipts.notes;
+  for (const tree of Object.values(receipts.dev ?? {})) {
+    const { created, parents, replaced, foreign } = tree.settings ?? noFileNotes();
+    notes.created ||= created;
+    notes.parents = [...new Set([...notes.parents, ...parents])];
+    notes.foreign = [...new Set([...notes.foreign, ...foreign])];
+    Object.assign(notes.replaced, replaced);
+    delete tree.settings;
+  }
+  return receipts;
 }
 
 async function writePointer(m: Machine, receipts: Receipts): Promise<void> {
