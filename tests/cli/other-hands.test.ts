@@ -523,6 +523,15 @@ describe.each(['native', 'loose'] as const)('in the layout %s', (layout) => {
     }
   });
 
+  it('a plan of a hub that gives it no etag is no old one, and is named where it is gone', async () => {
+    await updateConfig(m.ctx.machine, (raw) => ({ ...raw, plan: { ...Object(raw.plan), etag: '"another"' } }));
+    expect(await resultOf(await m.reopen(), 'plan')).toBe('warn');
+    await updateConfig(m.ctx.machine, (raw) => ({ ...raw, plan: { ...Object(raw.plan), etag: '' } }));
+    expect(await resultOf(await m.reopen(), 'plan')).toBe('ok');
+    await rm(m.ctx.machine.paths.plan);
+    expect(await resultOf(await m.reopen(), 'plan')).toBe('warn');
+  });
+
   it('an old backup of ~/.claude is named and mended', async () => {
     await writeFile(m.ctx.machine.paths.settings, '{"model":"opus"}');
     await rm(m.ctx.machine.paths.installedPlugins, { force: true });

@@ -110,12 +110,14 @@ async function lookAtKept(ctx: ClientContext): Promise<Found | null> {
   // Where all is gone another look says so.
   if (ctx.config.plan === undefined || statOf(paths.receipts) === null) return null;
   if ((await followedPlan(ctx)) !== null) return null;
-  return (await cachedPlan(ctx)) === null
-    ? warn(`${paths.plan} is gone or damaged; the plugins are not touched by that`, FIX)
-    : warn(
-        `${paths.plan} is not the plan that this machine followed last: an old ${paths.claudeDir} was put back, or another CLAUDE_CONFIG_DIR synced since`,
-        FIX,
-      );
+  if ((await cachedPlan(ctx)) === null)
+    return warn(`${paths.plan} is gone or damaged; the plugins are not touched by that`, FIX);
+  // A hub that names its plans by nothing: whether it is the last one cannot be told.
+  if (ctx.config.plan.etag === '') return null;
+  return warn(
+    `${paths.plan} is not the plan that this machine followed last: an old ${paths.claudeDir} was put back, or another CLAUDE_CONFIG_DIR synced since`,
+    FIX,
+  );
 }
 
 const FIX = 'Run `hv doctor --fix`, or any sync.';
