@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { inspect } from '../../server/src/machine/drift.ts';
+import { checkSupported } from '../../server/src/machine/loose/supported.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
 import { makeRig, type Rig } from './rig.ts';
 
@@ -243,6 +244,28 @@ describe('programs of bin/', () => {
     await rig.apply({ remove: ['ops'], reason: 'remove' });
     await program({ 'bin/probe': 'x' }, []);
   });
+
+  it('are looked for in each file once, however many there are', async () => {
+    const names = Array.from({ length: 5 }, (_, i) => `bin/p${i}`);
+    const files = Object.fromEntries([...names, 's.md', 'data.bin'].map((path) => [path, 'x']));
+    const read: string[] = [];
+    const source = {
+      plugin: 'ops',
+      root: '/ops',
+      manifest: {},
+      wantsRoot: false,
+      files: Object.keys(files).map((path) => ({ path, executable: path.startsWith('bin/') })),
+      read: async (path: string) => {
+        read.push(path);
+        return Buffer.from(path === 's.md' ? text('a: b', names.slice(missing).join(' ')) : 'x');
+      },
+    };
+    let missing = 0;
+    await checkSupported(source);
+    expect([...read].sort()).toEqual(Object.keys(files).sort());
+    missing = 1;
+    await expect(checkSupported(source)).rejects.toMatchObject({ message: expect.stringContaining('bin/p0') });
+  });
 });
 
 describe('themes', () => {
@@ -296,6 +319,7 @@ describe('what the layout lacks', () => {
     ['settings.json', { 'settings.json': { agent: 'x' } }],
     ['channels', plugin({ channels: [{ server: 's' }] })],
     ['workflows/w.js', { 'workflows/w.js': 'x' }],
+    ['Workflows/deep/w.MJS', { 'Workflows/deep/w.MJS': 'x' }],
     ['command inl', plugin({ commands: { inl: { content: 'hello' } } })],
     ['command go', { ...plugin({ commands: { go: { source: './g.md', model: 'opus' } } }), 'g.md': 'x' }],
     ['s.mcpb', { ...plugin({ mcpServers: './s.mcpb' }), 's.mcpb': 'x' }],
@@ -306,6 +330,7 @@ describe('what the layout lacks', () => {
       { 'skills/s/SKILL.md': skill('sh ${CLAUDE_PLUGIN_ROOT}/x.sh'), 'x.sh': '. "$CLAUDE_PLUGIN_ROOT/l.sh"' },
     ],
     ['CLAUDE_PLUGIN_DATA in s.sh', { 's.sh': 'echo x > "$CLAUDE_PLUGIN_DATA/state"' }],
+    ['CLAUDE_PLUGIN_DATA in s', { s: '#!/bin/sh\nls "$CLAUDE_PLUGIN_DATA"' }],
     ['CLAUDE_PLUGIN_DATA in s.mjs', { 's.mjs': 'const dir = process.env.CLAUDE_PLUGIN_DATA;' }],
     ['CLAUDE_PLUGIN_DATA in hooks/hooks.json', { 'hooks/hooks.json': start('ls "$CLAUDE_PLUGIN_DATA"') }],
     ['CLAUDE_PLUGIN_DATA in skills/s/SKILL.md', { 'skills/s/SKILL.md': 'See ${CLAUDE_PLUGIN_DATA}/x' }],
@@ -326,6 +351,9 @@ describe('what the layout lacks', () => {
       's.py': 'd = os.environ.get("CLAUDE_PLUGIN_DATA", "x")',
       'skills/s/SKILL.md': skill('sh ${CLAUDE_PLUGIN_ROOT}/x.sh'),
       'docs/monitors.json': '[]',
+      'CHANGELOG.txt': 'Keeps its state in CLAUDE_PLUGIN_DATA no more.',
+      'ci.yaml': 'env: { CLAUDE_PLUGIN_DATA: /tmp }',
+      'workflows/release.md': 'How we release.',
     };
     expect(await install(files)).toEqual(['skills/s/SKILL.md']);
   });

@@ -4,8 +4,8 @@ import { foldPath } from './safe-path.ts';
 
 /** Where the client reads programs from, beside hooks and MCP servers. Pure. */
 
-const FILES = ['.lsp.json', 'monitors/monitors.json', 'settings.json'];
-const KEYS = ['lspServers', 'monitors', 'settings', 'binaries', 'channels', 'workflows'];
+export const PROGRAM_FILES = ['.lsp.json', 'monitors/monitors.json', 'settings.json'];
+export const PROGRAM_KEYS = ['lspServers', 'monitors', 'settings', 'binaries', 'channels', 'workflows'];
 /** Keys below `experimental` that bring only looks, texts and tests. */
 const HARMLESS = ['themes', 'outputStyles', 'evals', 'syntaxHighlighting'];
 
@@ -14,7 +14,7 @@ export function programParts(manifest: JsonObject): Map<string, unknown> {
   const { experimental } = manifest;
   const further = isJsonObject(experimental) ? Object.entries(experimental) : [];
   return new Map([
-    ...KEYS.filter((key) => manifest[key] !== undefined).map((key): [string, unknown] => [key, manifest[key]]),
+    ...PROGRAM_KEYS.filter((key) => manifest[key] !== undefined).map((key): [string, unknown] => [key, manifest[key]]),
     ...further
       .filter(([key]) => !HARMLESS.includes(key))
       .map(([key, part]): [string, unknown] => [`experimental.${key}`, part]),
@@ -23,7 +23,7 @@ export function programParts(manifest: JsonObject): Map<string, unknown> {
 
 /** Paths of JSON files with programs: the default ones, which need not be there, and those that the manifest names. */
 export function programPaths(manifest: JsonObject): string[] {
-  return [...new Set([...FILES, ...[...programParts(manifest).values()].flatMap(namedPaths)])];
+  return [...new Set([...PROGRAM_FILES, ...[...programParts(manifest).values()].flatMap(namedPaths)])];
 }
 
 /** Whether a file is a workflow's script: in the default folder, or where the manifest says. */

@@ -2,17 +2,16 @@ import { componentsOf } from '../../domain/components.ts';
 import { CORE } from '../../domain/desired-state.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { namedPaths } from '../../domain/file-types.ts';
+import { PROGRAM_FILES, PROGRAM_KEYS, workflowScripts } from '../../domain/program-places.ts';
 import { isJsonObject } from '../../domain/read-json.ts';
+import { foldPath } from '../../domain/safe-path.ts';
+import { isCode } from '../../domain/surface-parts.ts';
 import type { LooseSource } from './installer.ts';
 import { frontMatterOf, ROOT_VARIABLE } from './layout-text.ts';
 import { cutsOf } from './plugin-keys.ts';
 import { styleFiles } from './style-installer.ts';
 
 /** What the native layout gives a plugin and this one cannot. */
-
-/** The client takes these from plugins, and we have no place for them among the user's own. */
-const KEYS = ['lspServers', 'monitors', 'channels', 'workflows', 'settings', 'binaries'];
-const FILES = /^(\.lsp\.json|settings\.json|monitors\/monitors\.json|workflows\/.*)$/i;
 
 const DATA = 'CLAUDE_PLUGIN_DATA';
 /** In a text the client writes it out; everything else reads it from the environment. */
@@ -32,7 +31,8 @@ export function refuse(plugin: string, why: string): never {
  * or has a default), that has a data folder, or that brings what only a plugin can bring.
  * @throws HaiveError LAYOUT_UNSUPPORTED
  */
-export async function checkSupported(source: LooseSource): Promise<void> {
+export async function checkSupported(given: LooseSource): Promise<void> {
+  const source = { ...given, read: readOnce(given) };
   const { plugin, manifest } = source;
   const options = isJsonObject(manifest.userConfig) ? manifest.userConfig : {};
   for (const [key, option] of Object.entries(options)) {
@@ -44,7 +44,8 @@ export async function checkSupported(source: LooseSource): Promise<void> {
   await checkTexts(source);
   // The core reads the folder where there is one, and does without.
   if (plugin === CORE) return;
-  for (const { path } of source.files) {
+  for (const { path, executable } of source.files) {
+    if (!/\.(md|json)$/i.test(path) && !isCode(path, executable)) continue;
     const bytes = await source.read(path);
     if (bytes?.includes(DATA) !== true) continue;
     const text = bytes.toString('latin1');
@@ -53,12 +54,24 @@ export async function checkSupported(source: LooseSource): Promise<void> {
   }
 }
 
+/** Several checks ask for the same files. */
+function readOnce({ read }: LooseSource): LooseSource['read'] {
+  const kept = new Map<string, Promise<Buffer | null>>();
+  return (path) => {
+    const bytes = kept.get(path) ?? read(path);
+    kept.set(path, bytes);
+    return bytes;
+  };
+}
+
+/** The client takes these from plugins, and we have no place for them among the user's own. */
 function checkParts({ plugin, manifest, files }: LooseSource): void {
   const experimental = isJsonObject(manifest.experimental) ? manifest.experimental : {};
-  for (const key of KEYS) {
+  for (const key of PROGRAM_KEYS) {
     if (manifest[key] !== undefined || experimental[key] !== undefined) refuse(plugin, `brings ${key} in plugin.json`);
   }
-  const file = files.find(({ path }) => FILES.test(path));
+  const isWorkflow = workflowScripts(manifest);
+  const file = files.find(({ path }) => PROGRAM_FILES.includes(foldPath(path)) || isWorkflow(path));
   if (file !== undefined) refuse(plugin, `brings ${file.path}`);
   const commands = isJsonObject(manifest.commands) ? Object.entries(manifest.commands) : [];
   for (const [name, entry] of commands) {
@@ -72,21 +85,25 @@ function checkParts({ plugin, manifest, files }: LooseSource): void {
 
 /** Programs of `bin/`, which a plugin's are found by their bare names: fine where they are only called by their path. */
 async function checkPrograms({ plugin, files, read }: LooseSource): Promise<void> {
-  for (const { path, executable } of files) {
+  const programs = files.flatMap(({ path, executable }) => {
     const name = /^bin\/([^/]+)$/i.exec(path)?.[1];
-    if (name === undefined || !executable) continue;
+    if (name === undefined || !executable) return [];
     const called = name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-    const bare = new RegExp(`(^[ \\t]*|[\`(;|&][ \\t]*|\\$ )${called}(?![\\w./-])`, 'm');
-    let byPath = false;
-    for (const other of files) {
+    return [{ path, bare: new RegExp(`(^[ \\t]*|[\`(;|&][ \\t]*|\\$ )${called}(?![\\w./-])`, 'm') }];
+  });
+  if (programs.length === 0) return;
+  const byPath = new Set<string>();
+  for (const other of files) {
+    const text = (await read(other.path))?.toString('latin1') ?? '';
+    for (const { path, bare } of programs) {
       if (other.path === path) continue;
-      const text = (await read(other.path))?.toString('latin1') ?? '';
-      byPath ||= text.includes(path);
+      if (text.includes(path)) byPath.add(path);
       if (/\.md$/i.test(other.path) && bare.test(text))
         refuse(plugin, `calls ${path} by its bare name in ${other.path}`);
     }
-    if (!byPath) refuse(plugin, `brings the program ${path}`);
   }
+  const bareOnly = programs.find(({ path }) => !byPath.has(path));
+  if (bareOnly !== undefined) refuse(plugin, `brings the program ${bareOnly.path}`);
 }
 
 /** Hooks of a skill run with the plugin's folder in their environment, styles may switch themselves on. */
