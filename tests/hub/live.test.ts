@@ -174,6 +174,43 @@ describe.each(ENGINES)('the live channel, on %s', (engine) => {
     });
   });
 
+  it('tells once what does not come to a machine that refuses the plan, again after an order, and cuts what it says', async () => {
+    const stays = await t.machine('stays', { groups: ['kept'] });
+    await publish(t.url, t.admin, { name: 'missing' }, ['kept']);
+    const watcher = await listen(t.admin);
+    watcher.send({ type: 'resume', seq: await t.hub.context.store.currentSeq(), watch: true });
+    await sleep(100);
+    const report = async (said: object) => {
+      const body = { counter: 1, haivemind_version: '1.0.0', partial: true, plugins: [], holds: [], ...said };
+      (await ask(t.url, 'POST', '/api/machines/me/status', { token: stays.token, body })).expect(200);
+    };
+    let marks = 0;
+    /** What is heard until now, behind a mark of our own. */
+    const told = async () => {
+      const version = `${++marks}.0.0`;
+      await report({ plugins: [{ name: 'mark', version, digest: 'd', state: 'verified' }], refused });
+      await watcher.until(
+        (m) => m.type === 'progress' && m.progress.plugin === 'mark' && m.progress.version === version,
+      );
+      return watcher
+        .of('progress')
+        .flatMap(({ progress: p }) => (p.machine === 'stays' && p.plugin !== 'mark' ? [p] : []));
+    };
+    let refused: object | undefined = { code: 'PLAN_REPLAYED', message: 'm'.repeat(5000) };
+    await report({ refused });
+    await report({ refused });
+    const error = { code: 'PLAN_REPLAYED', message: 'm'.repeat(2000) };
+    expect(await told()).toEqual([{ machine: 'stays', plugin: 'missing', version: '1.0.0', state: 'failed', error }]);
+    const shown = (await ask(t.url, 'GET', '/api/machines/stays', { token: t.admin })).expect(200);
+    expect(shown.refused).toMatchObject(error);
+    await publish(t.url, t.admin, { name: 'missing', version: '1.1.0' }, ['kept']);
+    expect((await told()).map((p) => p.version)).toEqual(['1.0.0', '1.1.0']);
+    refused = undefined;
+    await told();
+    refused = error;
+    expect((await told()).map((p) => p.version)).toEqual(['1.0.0', '1.1.0', '1.1.0']);
+  });
+
   it('ends with the token, and with the machine', async () => {
     const token = await t.token(['reader']);
     const { id } = (await ask(t.url, 'GET', '/api/whoami', { token })).json.token as { id: string };

@@ -222,7 +222,9 @@ const Refused = z
   .object({ code: z.string(), message: z.string(), at: z.string() })
   .nullable()
   .optional()
-  .describe("why the machine does not follow this hub's plans, as it said itself; null: it does");
+  .describe(
+    "why the machine does not follow this hub's plans, as it said itself; null: it has not said that it does not",
+  );
 
 export const MachineDetails = Machine.extend({
   plugins: z.array(ReportedPlugin.extend({ updated_at: z.string() })),

@@ -10,6 +10,7 @@ import {
 } from '../storage/machine-queries.ts';
 import { FACTS_COUNTER, nextCounter } from '../storage/meta-queries.ts';
 import { listOverrides, setOverride } from '../storage/override-queries.ts';
+import type { Store } from '../storage/store.ts';
 import type { Tx } from '../storage/tables.ts';
 import { confirmRevocations } from '../storage/trust-queries.ts';
 import { change } from './change.ts';
@@ -22,6 +23,7 @@ import { sortedUnique } from './sorted-unique.ts';
 
 type Report = z.output<typeof StatusReport>;
 type Plugin = z.output<typeof ReportedPlugin>;
+type Refused = NonNullable<Report['refused']>;
 type Told = Pick<Plugin, 'name' | 'version' | 'state' | 'error'>;
 
 /**
@@ -34,7 +36,8 @@ export const report: UseCase<'report'> = async (hub, { principal, params, body }
 };
 
 /** The same of a machine that says it over the live channel. @param machine `me`, an id or a name */
-export async function takeReport(hub: HubContext, principal: Principal, body: Report, ref = 'me'): Promise<void> {
+export async function takeReport(hub: HubContext, principal: Principal, said: Report, ref = 'me'): Promise<void> {
+  const body = { ...said, refused: said.refused && short(said.refused) };
   const machine = await reachMachineRow(hub.store.read, principal, ref);
   for (const { name, version } of body.holds) {
     checkPluginName(name);
@@ -53,9 +56,26 @@ export async function takeReport(hub: HubContext, principal: Principal, body: Re
   }
 }
 
-/** What does not come to a machine that refuses the plan: whoever waits for it there is told. */
+/** Cut and not refused: no report is lost for a long text, and none fills the table that every look at a machine reads. */
+const short = ({ code, message }: Refused): Refused => ({
+  code: code.slice(0, 64),
+  message: message.slice(0, 2000),
+});
+
+/** Of which machines it was told, and at which `seq`: whoever waits has ordered something, which moves that. */
+const toldOf = new WeakMap<Store, Map<string, string>>();
+
+/** What does not come to a machine that refuses the plan: whoever waits for it there is told, once. */
 async function leftOut(hub: HubContext, machine: MachineRow, { refused, plugins }: Report): Promise<Told[]> {
-  if (refused === undefined) return [];
+  const told = toldOf.get(hub.store) ?? new Map<string, string>();
+  toldOf.set(hub.store, told);
+  if (refused === undefined) {
+    told.delete(machine.id);
+    return [];
+  }
+  const now = `${await hub.store.currentSeq()} ${refused.code}`;
+  if (told.get(machine.id) === now) return [];
+  told.set(machine.id, now);
   const wanted = desiredStates(await loadCatalogue(hub.store))(await loadMachineFacts(hub.store.read, machine.id));
   const has = new Set(plugins.map((p) => p.digest));
   return wanted.plugins
