@@ -1,18 +1,25 @@
 import { sql } from 'kysely';
 import semverValid from 'semver/functions/valid.js';
 import { pluginId } from '../domain/version-record.ts';
+import { chunksOf } from './chunks.ts';
 import type { Tx } from './tables.ts';
 
-/** Remembers that an operator ordered a version for machines; a range that is no exact version orders none that is only registered. */
-export async function rememberOrder(tx: Tx, machineIds: readonly string[], name: string, range: string): Promise<void> {
-  const version = semverValid(range);
-  if (version === null || machineIds.length === 0) return;
-  const plugin_id = pluginId(name, version);
-  await tx
-    .insertInto('ordered_versions')
-    .values(machineIds.map((machine_id) => ({ machine_id, plugin_id })))
-    .onConflict((oc) => oc.columns(['machine_id', 'plugin_id']).doNothing())
-    .execute();
+/** Remembers which versions an operator ordered for which machines; a range that is no exact version orders none that is only registered. */
+export async function rememberOrders(
+  tx: Tx,
+  orders: readonly { machineId: string; name: string; range: string }[],
+): Promise<void> {
+  const exact = orders.flatMap(({ machineId, name, range }) => {
+    const version = semverValid(range);
+    return version === null ? [] : [{ machine_id: machineId, plugin_id: pluginId(name, version) }];
+  });
+  for (const rows of chunksOf(exact)) {
+    await tx
+      .insertInto('ordered_versions')
+      .values(rows)
+      .onConflict((oc) => oc.columns(['machine_id', 'plugin_id']).doNothing())
+      .execute();
+  }
 }
 
 /** For a database that remembered no orders: those in force, and what machines had of registered versions until then. */

@@ -1,6 +1,6 @@
 import type { ExpressionBuilder } from 'kysely';
 import { chunksOf } from './chunks.ts';
-import { rememberOrder } from './ordered-versions.ts';
+import { rememberOrders } from './ordered-versions.ts';
 import type { Tables, Tx } from './tables.ts';
 
 export type OverrideKind = 'install' | 'pin' | 'hold' | 'exclude';
@@ -45,32 +45,60 @@ export async function setOverrides(
 ): Promise<void> {
   for (const chunk of chunksOf(machineIds)) {
     if (override.kind === 'hold' && !override.byOperator) await keepOrderedHolds(tx, chunk, override.name);
-    let replaced = tx
-      .deleteFrom('overrides')
-      .where('machine_id', 'in', chunk)
-      .where('plugin_name', '=', override.name)
-      .where('kind', 'in', REPLACES[override.kind]);
-    if (!override.byOperator) replaced = replaced.where(ownOr(override.kind));
-    await replaced.execute();
-    await tx
-      .insertInto('overrides')
-      .values(
-        chunk.map((machine_id) => ({
-          machine_id,
-          plugin_name: override.name,
-          kind: override.kind,
-          range: override.range,
-          force_nonce: override.forceNonce,
-          by_operator: override.byOperator ? 1 : 0,
-          by: override.by,
-          at: override.at,
-        })),
-      )
-      .execute();
-    if (override.byOperator && override.kind !== 'exclude') {
-      await rememberOrder(tx, chunk, override.name, override.range);
-    }
+    await clearReplaced(tx, chunk, [override.name], override);
+    await insertOverrides(
+      tx,
+      chunk.map((machineId) => ({ ...override, machineId })),
+    );
   }
+}
+
+/** Sets overrides of many plugins on one machine that differ in range and nonce alone. */
+export async function setOverridesOf(
+  tx: Tx,
+  said: Omit<OverrideRecord, 'name' | 'range' | 'forceNonce'> & { kind: 'install' | 'exclude' },
+  plugins: readonly Pick<OverrideRecord, 'name' | 'range' | 'forceNonce'>[],
+): Promise<void> {
+  for (const chunk of chunksOf(plugins.map((p) => p.name))) await clearReplaced(tx, [said.machineId], chunk, said);
+  await insertOverrides(
+    tx,
+    plugins.map((plugin) => ({ ...said, ...plugin })),
+  );
+}
+
+/** Writes overrides as they are, in place of none; what operators order by them is remembered. */
+export async function insertOverrides(tx: Tx, overrides: readonly OverrideRecord[]): Promise<void> {
+  for (const chunk of chunksOf(overrides)) {
+    const rows = chunk.map((o) => ({
+      machine_id: o.machineId,
+      plugin_name: o.name,
+      kind: o.kind,
+      range: o.range,
+      force_nonce: o.forceNonce,
+      by_operator: o.byOperator ? 1 : 0,
+      by: o.by,
+      at: o.at,
+    }));
+    await tx.insertInto('overrides').values(rows).execute();
+  }
+  const orders = overrides.filter((o) => o.byOperator && o.kind !== 'exclude');
+  await rememberOrders(tx, orders);
+}
+
+/** @param names at most a chunk, as `machineIds` */
+async function clearReplaced(
+  tx: Tx,
+  machineIds: readonly string[],
+  names: readonly string[],
+  { kind, byOperator }: Pick<OverrideRecord, 'kind' | 'byOperator'>,
+): Promise<void> {
+  let replaced = tx
+    .deleteFrom('overrides')
+    .where('machine_id', 'in', machineIds)
+    .where('plugin_name', 'in', names)
+    .where('kind', 'in', REPLACES[kind]);
+  if (!byOperator) replaced = replaced.where(ownOr(kind));
+  await replaced.execute();
 }
 
 /** A row that no operator made, or one of this kind. */
@@ -99,19 +127,24 @@ async function keepOrderedHolds(tx: Tx, machineIds: readonly string[], name: str
     .execute();
 }
 
-/** Takes overrides of one plugin away, all or of some kinds, and those of operators too unless `own`; @returns how many there were */
+/**
+ * Takes overrides of a plugin, or of several, away, all or of some kinds, and those of operators too unless `own`.
+ * @returns how many there were
+ */
 export async function clearOverrides(
   tx: Tx,
   machineIds: readonly string[],
-  name: string,
+  plugins: string | readonly string[],
   { kinds, own = false }: { kinds?: readonly OverrideKind[] | undefined; own?: boolean } = {},
 ): Promise<number> {
   let cleared = 0;
-  for (const chunk of chunksOf(machineIds)) {
-    let query = tx.deleteFrom('overrides').where('machine_id', 'in', chunk).where('plugin_name', '=', name);
-    if (kinds !== undefined) query = query.where('kind', 'in', [...kinds]);
-    if (own) query = query.where('by_operator', '=', 0);
-    cleared += Number((await query.executeTakeFirst()).numDeletedRows);
+  for (const names of chunksOf(typeof plugins === 'string' ? [plugins] : plugins)) {
+    for (const chunk of chunksOf(machineIds)) {
+      let query = tx.deleteFrom('overrides').where('machine_id', 'in', chunk).where('plugin_name', 'in', names);
+      if (kinds !== undefined) query = query.where('kind', 'in', [...kinds]);
+      if (own) query = query.where('by_operator', '=', 0);
+      cleared += Number((await query.executeTakeFirst()).numDeletedRows);
+    }
   }
   return cleared;
 }

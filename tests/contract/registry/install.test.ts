@@ -1,8 +1,14 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { desiredState } from '../../../server/src/domain/desired-state.ts';
 import { loadMachineFacts } from '../../../server/src/hub/machine-facts.ts';
-import { loadRegistry } from '../../../server/src/hub/registry/snapshot.ts';
-import { listOverrides } from '../../../server/src/storage/override-queries.ts';
+import { loadCatalogue, loadRegistry } from '../../../server/src/hub/registry/snapshot.ts';
+import {
+  insertOverrides,
+  listOverrides,
+  type OverrideRecord,
+  setOverridesOf,
+} from '../../../server/src/storage/override-queries.ts';
+import type { Tx } from '../../../server/src/storage/tables.ts';
 import { ENGINES } from '../engines.ts';
 import { operator, type PluginOptions, pack, startTestHub, type TestHub } from './test-hub.ts';
 
@@ -246,6 +252,90 @@ describe.each(ENGINES)('install, uninstall and overrides on %s', (engine) => {
     // An operator takes the machine's own back, too.
     await t.call('takeBackSet', { as: operator, params, query: await query(m) });
     expect(await desired('m')).toEqual(['p@1.0.0']);
+  });
+
+  describe('an order of a set', () => {
+    const digestOf = async (id: string) => (await loadCatalogue(t.store)).byId.get(id)?.digest ?? '';
+    const locked = async (name: string) => ({ name, version: '1.0.0', digest: await digestOf(`plugin_${name}_1.0.0`) });
+    /** Orders, while `meanwhile` is done between the look at what is and the order. */
+    const order = async (as: typeof operator, names: string[], meanwhile?: () => Promise<unknown>) => {
+      const plugins = await Promise.all(names.map(locked));
+      const transact = t.hub.store.transact.bind(t.hub.store);
+      const spy = vi.spyOn(t.hub.store, 'transact');
+      if (meanwhile !== undefined) {
+        spy.mockImplementationOnce(async (work) => {
+          await meanwhile();
+          return transact(work);
+        });
+      }
+      return t.call('orderSet', { as, params: { machine: 'm' }, body: { plugins } }).finally(() => spy.mockRestore());
+    };
+
+    it('counts what is published and said while it is made, and is refused where it cannot be had any more', async () => {
+      const m = await t.addMachine('m', ['web']);
+      await publish('p', '1.0.0', ['nobody']);
+      await publish('q', '1.0.0', ['nobody']);
+      expect(await order(m, ['p'], () => install('q'))).toMatchObject({ installed: ['p'], excluded: ['q'] });
+      expect(await desired('m')).toEqual(['p@1.0.0']);
+      expect(await order(m, ['p', 'q'], () => publish('r', '1.0.0', ['web']))).toMatchObject({ excluded: ['r'] });
+      expect(await desired('m')).toEqual(['p@1.0.0', 'q@1.0.0']);
+      const yank = () =>
+        t.call('setStatus', { params: { id: 'plugin_p_1.0.0' }, body: { status: 'yanked', reason: 'x' } });
+      await uninstall('p', {}, m);
+      const without = await listOverrides(t.store.read, 'm_m');
+      const seq = await t.store.currentSeq();
+      await expect(order(m, ['p', 'q'], yank)).rejects.toMatchObject({ code: 'STATUS_FORBIDS' });
+      expect(await listOverrides(t.store.read, 'm_m')).toEqual(without);
+      expect(await t.store.currentSeq()).toBe(seq + 1);
+    });
+
+    it('may name a plugin twice, and not in two versions', async () => {
+      const m = await t.addMachine('m', ['web']);
+      await publish('p', '1.0.0', ['nobody']);
+      await publish('p', '2.0.0', ['nobody']);
+      expect(await order(m, ['p', 'p'])).toMatchObject({ installed: ['p'] });
+      const other = { name: 'p', version: '2.0.0', digest: await digestOf('plugin_p_2.0.0') };
+      const plugins = [await locked('p'), other];
+      await expect(t.call('orderSet', { as: m, params: { machine: 'm' }, body: { plugins } })).rejects.toMatchObject({
+        code: 'LOCK_MISMATCH',
+      });
+    });
+
+    it('takes as many statements for hundreds of plugins as for one, and puts out of force what each order does', async () => {
+      await t.addMachine('m', ['web']);
+      const row = { machineId: 'm_m', by: 'x', at: '2026-01-01T00:00:00.000Z' };
+      const plugins = Array.from({ length: 400 }, (_, i) => ({ name: `p${i}`, range: '1.0.0', forceNonce: null }));
+      const old = (kind: OverrideRecord['kind'], byOperator: boolean) =>
+        plugins.map((plugin) => ({ ...row, ...plugin, kind, byOperator }));
+      const rows = async () => {
+        const all = (await listOverrides(t.store.read, 'm_m')).filter((o) => o.name === 'p7' || o.name === 'p399');
+        return all.map((o) => `${o.name} ${o.kind}${o.byOperator ? ' op' : ''}`);
+      };
+      const statements = async (work: (tx: Tx) => Promise<void>) => {
+        let count = 0;
+        const transformQuery = <T>({ node }: { node: T }) => {
+          count++;
+          return node;
+        };
+        await t.store.transact(async (tx) => {
+          const counted = tx.withPlugin({ transformQuery, transformResult: async ({ result }) => result });
+          await work(counted);
+        });
+        return count;
+      };
+      expect(await statements((tx) => insertOverrides(tx, [...old('pin', true), ...old('exclude', true)]))).toBe(3);
+      const exclude = { ...row, kind: 'exclude' as const };
+      expect(await statements((tx) => setOverridesOf(tx, { ...exclude, byOperator: false }, plugins))).toBe(2);
+      expect(await rows()).toEqual(['p399 exclude', 'p399 pin op', 'p7 exclude', 'p7 pin op']);
+      const install = { ...row, kind: 'install' as const, byOperator: true };
+      expect(await statements((tx) => setOverridesOf(tx, install, plugins))).toBe(3);
+      expect(await rows()).toEqual(['p399 install op', 'p399 pin op', 'p7 install op', 'p7 pin op']);
+      const ordered = await t.store.read.selectFrom('ordered_versions').selectAll().execute();
+      expect(ordered).toHaveLength(400);
+      expect(await statements((tx) => setOverridesOf(tx, { ...exclude, byOperator: true }, plugins))).toBe(2);
+      expect(await rows()).toEqual(['p399 exclude op', 'p7 exclude op']);
+      expect(await statements((tx) => setOverridesOf(tx, install, []))).toBe(0);
+    });
   });
 
   it('refuses what an operator misspells, warns of a range that fits nothing yet, and keeps what runs', async () => {

@@ -60,7 +60,8 @@ export async function loadCatalogue(store: Store): Promise<Catalogue> {
   for (;;) {
     if (mine.catalogue?.seq === seq) return mine.catalogue;
     // A load that began before our look at seq may end short of it; then the next one is ours.
-    mine.loading ??= load(store, mine.catalogue)
+    mine.loading ??= store
+      .snapshot((tx) => catalogueIn(tx, mine.catalogue))
       .then((catalogue) => {
         mine.catalogue = catalogue;
         return catalogue;
@@ -73,20 +74,19 @@ export async function loadCatalogue(store: Store): Promise<Catalogue> {
   }
 }
 
-async function load(store: Store, known: Catalogue | undefined): Promise<Catalogue> {
-  return store.snapshot(async (tx) => {
-    const seq = await seqOf(tx);
-    const changed = known === undefined ? undefined : await changedNames(tx, known.seq, seq);
-    // Most events are of machines: then the plugins are the same ones, and what was made of them stays good.
-    if (known !== undefined && changed?.length === 0) return { ...known, seq, quorums: await listQuorums(tx) };
-    const rows = await readCatalogue(tx, changed);
-    const plugins = new Map<string, readonly CatalogueVersion[]>(changed === undefined ? [] : known?.plugins);
-    for (const name of changed ?? []) plugins.delete(name);
-    for (const [name, versions] of toVersions(rows, await approvers(tx))) plugins.set(name, versions);
-    const byId = new Map<string, CatalogueVersion>();
-    for (const versions of plugins.values()) for (const version of versions) byId.set(version.id, version);
-    return { seq, plugins, byId, quorums: await listQuorums(tx) };
-  });
+/** The catalogue as a transaction sees it; of what `known` holds only what changed since is read. */
+export async function catalogueIn(tx: Tx, known: Catalogue | undefined): Promise<Catalogue> {
+  const seq = await seqOf(tx);
+  const changed = known === undefined ? undefined : await changedNames(tx, known.seq, seq);
+  // Most events are of machines: then the plugins are the same ones, and what was made of them stays good.
+  if (known !== undefined && changed?.length === 0) return { ...known, seq, quorums: await listQuorums(tx) };
+  const rows = await readCatalogue(tx, changed);
+  const plugins = new Map<string, readonly CatalogueVersion[]>(changed === undefined ? [] : known?.plugins);
+  for (const name of changed ?? []) plugins.delete(name);
+  for (const [name, versions] of toVersions(rows, await approvers(tx))) plugins.set(name, versions);
+  const byId = new Map<string, CatalogueVersion>();
+  for (const versions of plugins.values()) for (const version of versions) byId.set(version.id, version);
+  return { seq, plugins, byId, quorums: await listQuorums(tx) };
 }
 
 async function seqOf(tx: Tx): Promise<number> {
