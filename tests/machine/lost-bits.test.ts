@@ -1,8 +1,9 @@
 import { chmod, lstat } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { inspect } from '../../server/src/machine/drift.ts';
+import { type FilePort, realFilePort } from '../../server/src/machine/file-port.ts';
 import { readReceipts } from '../../server/src/machine/receipts.ts';
-import type { Install } from '../../server/src/machine/transaction.ts';
+import { applyChange, type Install } from '../../server/src/machine/transaction.ts';
 import { makeRig, type Rig } from './rig.ts';
 
 // A system without such bits has nothing to lose.
@@ -91,3 +92,46 @@ onPosix('a kept tree that lost it is not what a rollback takes', async () => {
   expect(await isExecutable(tree(SCRIPT))).toBe(true);
   expect((await readReceipts(rig.machine)).plugins.guard?.dir).not.toBe(first);
 });
+
+describe.each(['native', 'loose'] as const)(
+  'where the file system keeps no executable bit, in the layout %s',
+  (layout) => {
+    const real = realFilePort();
+    const without: FilePort = {
+      ...real,
+      writeFile: (path, bytes, options) =>
+        real.writeFile(path, bytes, { ...options, mode: (options?.mode ?? 0o644) & 0o666 }),
+      chmod: (path, mode) => real.chmod(path, mode & 0o666),
+    };
+    const apply = (install: Install) =>
+      applyChange(rig.withPort(without), { install: [install], remove: [], reason: 'sync', layout });
+
+    onPosix('none is lost, and nothing is laid again for it', async () => {
+      const v1 = await guard('1.0.0');
+      await apply(v1);
+      expect(await isExecutable(tree(SCRIPT))).toBe(false);
+      expect(await seen()).toMatchObject({ state: 'verified', unexecutable: [] });
+      const { dir } = (await readReceipts(rig.machine)).plugins.guard ?? {};
+      expect((await apply(v1)).installed).toEqual([]);
+      expect((await readReceipts(rig.machine)).plugins.guard?.dir).toBe(dir);
+    });
+
+    onPosix('one that is kept again is looked after from the next version on', async () => {
+      await apply(await guard('1.0.0'));
+      await rig.apply({ install: [await guard('2.0.0', 'exit 3\n')] });
+      expect(await seen()).toMatchObject({ state: 'verified', unexecutable: [] });
+      expect(await isExecutable(tree(SCRIPT))).toBe(true);
+      await chmod(tree(SCRIPT), 0o644);
+      expect(await seen()).toMatchObject({ state: 'damaged', unexecutable: [SCRIPT] });
+    });
+
+    onPosix('what an earlier program calls lost is laid again once', async () => {
+      const v1 = await guard('1.0.0');
+      await rig.apply({ install: [v1], layout });
+      await chmod(tree(SCRIPT), 0o644);
+      expect(await seen()).toMatchObject({ state: 'damaged' });
+      await apply(v1);
+      expect(await seen()).toMatchObject({ state: 'verified', unexecutable: [] });
+    });
+  },
+);

@@ -17,6 +17,7 @@ export interface ReceiptFile {
   /** As published: the blob. */
   sha256: string;
   size: number;
+  /** As published; false where the file system keeps no such bit. */
   executable: boolean;
   /** sha256 of what we wrote where it differs from what was published (a merge, a kept edit, an overlay). */
   rendered?: string;

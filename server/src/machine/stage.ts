@@ -4,10 +4,10 @@ import { HaiveError } from '../domain/errors.ts';
 import { shortDigest, type VersionRecord } from '../domain/version-record.ts';
 import { readBlob } from './blob-store.ts';
 import { spoilt } from './content-file.ts';
-import { errnoOf, lookAt, makeDirs, readFileOrNull } from './file-port.ts';
+import { errnoOf, lookAt, makeDirs, readFileOrNull, statOf } from './file-port.ts';
 import type { Machine } from './machine.ts';
 import type { RenderedFile, RenderedTree, Source } from './render.ts';
-import { hashInTree } from './tree.ts';
+import { hashInTree, hasLostBit } from './tree.ts';
 
 /** A tree as it is written: where, and what. */
 export interface StagedTree {
@@ -122,7 +122,11 @@ async function stayHere(m: Machine, folders: Iterable<string>): Promise<void> {
   }
 }
 
-/** Reads every file again. @throws HaiveError VERIFY_FAILED naming the plugin and the path */
+/**
+ * Reads every file again. Where the file system keeps no executable bit (exFAT, a share that is mounted without), the receipt promises
+ * none: what never was there is not lost.
+ * @throws HaiveError VERIFY_FAILED naming the plugin and the path
+ */
 async function readBack(m: Machine, { name, dir, rendered }: StagedTree): Promise<void> {
   const root = join(m.paths.root, dir);
   const ours = rendered.receiptFiles.filter((file) => !file.deleted);
@@ -132,6 +136,11 @@ async function readBack(m: Machine, { name, dir, rendered }: StagedTree): Promis
   ]) {
     if ((await hashInTree(`${root}/${path}`)) === sha256) continue;
     throw spoilt(name, path);
+  }
+  for (const file of ours.filter((f) => f.executable)) {
+    const { mode = 0o755 } = statOf(join(root, file.path)) ?? {};
+    const there = { kind: 'file' as const, sha256: file.rendered ?? file.sha256, mode };
+    if (hasLostBit(file, there)) file.executable = false;
   }
 }
 
