@@ -1,6 +1,6 @@
 // A layout that the configuration wants and one plugin keeps this machine from: everything else goes on in the one that is here.
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ClientContext } from '../../server/src/client/context.ts';
 import { openClient } from '../../server/src/client/context.ts';
@@ -208,6 +208,29 @@ it('settings that the other layout needs and that are no JSON refuse the switch 
   wants([serves], [bad1]);
   expect(await sync()).toMatchObject({ layoutRefused: { code: 'SETTINGS_INVALID' }, changed: { removed: ['bad'] } });
   expect(await here()).toEqual({ layout: 'native', serves: '1.0.0' });
+});
+
+it('no room for the other layout keeps back nothing that needs none, and the switch is made once there is some', async () => {
+  wants([calm1, bad1]);
+  await sync();
+  await setLayout('loose');
+  wants([calm1]);
+  const real = realFilePort();
+  const port: FilePort = {
+    ...real,
+    async writeFile(to, bytes, options) {
+      if (to.includes(`${sep}versions${sep}`) || to.includes(`${sep}commands${sep}`))
+        throw new HaiveError('DISK_FULL', 'no room');
+      return real.writeFile(to, bytes, options);
+    },
+  };
+  expect(await sync('explicit', await openClient(m.ctx.env, { port }))).toMatchObject({
+    layoutRefused: { code: 'DISK_FULL', message: expect.stringContaining('no room') },
+    changed: { removed: ['bad'] },
+  });
+  expect(await here()).toEqual({ layout: 'native', calm: '1.0.0' });
+  expect((await sync()).layoutRefused).toBeNull();
+  expect(await here()).toEqual({ layout: 'loose', calm: '1.0.0' });
 });
 
 it('a switch that was begun is finished, not refused', async () => {
