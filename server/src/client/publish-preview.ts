@@ -24,6 +24,10 @@ export interface PublishPreview {
   machines: string[] | null;
   /** Machines that it fits and that should have another version, by that one. */
   instead?: Reply<'publish'>['instead'];
+  /** Set when it would wait for an operator. */
+  held?: Reply<'publish'>['held'];
+  /** True where the hub decides by its bytes whether it waits for an operator. */
+  may_be_held?: Reply<'preview'>['may_be_held'];
   /** The revoked version that it differs from in nothing but its number. */
   revoked_content?: Reply<'publish'>['revoked_content'];
   changes: Change[];
@@ -76,7 +80,7 @@ async function reach(
   hub: HubClient,
   { manifest, record }: Packed,
   target: PublishTarget,
-): Promise<Pick<PublishPreview, 'groups' | 'machines' | 'instead'>> {
+): Promise<Pick<PublishPreview, 'groups' | 'machines' | 'instead' | 'held' | 'may_be_held'>> {
   const { name, version, digest } = record;
   const body = {
     name,

@@ -91,10 +91,17 @@ export const REGISTRY_ENDPOINTS = {
       required_capabilities: z.array(z.string()).max(1000),
       min_haivemind_version: z.string().nullable(),
       dependencies: z.array(s.DependencySchema).max(1000),
-      target_groups: z.array(z.string()).optional(),
+      target_groups: z.array(z.string()).max(1000).optional(),
       all: z.boolean().default(false),
     }),
-    reply: s.Published.pick({ groups: true, machines: true, instead: true }),
+    reply: s.Published.pick({ groups: true, machines: true, instead: true, held: true }).extend({
+      may_be_held: z
+        .boolean()
+        .optional()
+        .describe(
+          'true where it depends on what the plugin does, which is not asked here, whether it waits for an operator',
+        ),
+    }),
   },
   list: {
     method: 'GET',

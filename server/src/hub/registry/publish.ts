@@ -103,7 +103,8 @@ export function offered<V extends Pick<RegistryVersion, 'targets' | 'approvedBy'
   return { ...version, status: 'published' as const, targets, approvedBy };
 }
 
-function refuseStatus(version: Pick<CatalogueVersion, 'name' | 'version' | 'status'>): void {
+/** @throws HaiveError STATUS_FORBIDS for what cannot be offered */
+export function refuseStatus(version: Pick<CatalogueVersion, 'name' | 'version' | 'status'>): void {
   if (version.status === 'registered' || version.status === 'published' || version.status === 'deprecated') return;
   throw new HaiveError('STATUS_FORBIDS', `${version.name}@${version.version} is ${version.status}`, {
     hint:

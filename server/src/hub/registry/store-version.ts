@@ -108,8 +108,15 @@ export function blobsMissing(record: VersionRecord, missing: readonly string[]):
   });
 }
 
-/** The status of the same version when it is there with the same bytes; undefined when it is not there. */
-async function refuseOther(tx: Tx, id: string, record: VersionRecord): Promise<string | undefined> {
+/**
+ * The status of the same version when it is there with the same bytes; undefined when it is not there.
+ * @throws HaiveError VERSION_EXISTS, VERSION_DELETED
+ */
+export async function refuseOther(
+  tx: Tx,
+  id: string,
+  record: Pick<VersionRecord, 'name' | 'version' | 'digest'>,
+): Promise<string | undefined> {
   const known = await findPlugin(tx, id);
   if (known === undefined) return undefined;
   const what = `${record.name}@${record.version}`;

@@ -19,6 +19,28 @@ export interface Held {
 }
 
 /**
+ * What of `mustWait` is known without a look at the bytes.
+ * @returns why it waits whatever they do; `bytes` where those decide; null where it passes
+ */
+export async function waitsFor(
+  hub: HubContext,
+  { digest, status }: Pick<CatalogueVersion, 'digest' | 'status'>,
+  principal: Principal,
+  targets: readonly string[],
+): Promise<{ reason: string } | 'bytes' | null> {
+  const { approvals: mode, approvalGroups } = hub.config;
+  if (isOperator(principal)) return null;
+  const privileged = targets.filter((t) => approvalGroups.some((g) => t === '*' || nameMatches(g, t)));
+  if (mode === 'never' && privileged.length === 0) return null;
+  if (status === 'published' && privileged.length === 0) return null;
+  if ((await findApproval(hub.store.read, digest)) !== undefined) return null;
+  if (privileged.length > 0) {
+    return { reason: `the groups ${privileged.join(', ')} take only what an operator approved` };
+  }
+  return mode === 'always' ? { reason: 'this hub offers only what an operator approved' } : 'bytes';
+}
+
+/**
  * Whether a publication must wait for an operator; null lets it pass. An operator who publishes has looked.
  * @param targets groups, `*` for all
  */
@@ -29,16 +51,11 @@ export async function mustWait(
   principal: Principal,
   targets: readonly string[],
 ): Promise<Held | null> {
-  const { approvals: mode, approvalGroups } = hub.config;
-  if (isOperator(principal)) return null;
-  const privileged = targets.filter((t) => approvalGroups.some((g) => t === '*' || nameMatches(g, t)));
-  if (mode === 'never' && privileged.length === 0) return null;
-  if (version.status === 'published' && privileged.length === 0) return null;
-  if ((await findApproval(hub.store.read, version.digest)) !== undefined) return null;
+  const waits = await waitsFor(hub, version, principal, targets);
+  if (waits === null) return null;
   const { added, code, wider, against } = await changeOf(hub, version, baselineOf(catalogue, version));
   const held = (reason: string): Held => ({ reason, added, code });
-  if (privileged.length > 0) return held(`the groups ${privileged.join(', ')} take only what an operator approved`);
-  if (mode === 'always') return held('this hub offers only what an operator approved');
+  if (waits !== 'bytes') return held(waits.reason);
   if (against === undefined) {
     const gone = (catalogue.plugins.get(version.name) ?? []).some(
       (v) => v.status === 'revoked' || v.status === 'deleted',
@@ -46,7 +63,9 @@ export async function mustWait(
     return gone && wider ? held('all earlier versions were taken back') : null;
   }
   if (wider) return held(`it does more than ${against.version}`);
-  return mode === 'code' && code.length > 0 ? held(`files that run differ from ${against.version}`) : null;
+  return hub.config.approvals === 'code' && code.length > 0
+    ? held(`files that run differ from ${against.version}`)
+    : null;
 }
 
 /** Keeps a publication until somebody approves the digest. */

@@ -53,16 +53,13 @@ export const IN_HUB_TRUST: readonly Guard[] = [
     ['an approval that nobody signed', 'openApproval(body.envelope,', 'void (body.envelope,'],
   ]),
   ...of('hub/trust/approvals.ts', UNITS, [
-    [
-      'groups that take only what was approved',
-      'if (privileged.length > 0) return held(`the groups',
-      'if (false) return held(`the groups',
-    ],
+    ['groups that take only what was approved', 'if (privileged.length > 0) {', 'if (false) {'],
     [
       'a hub that offers only what was approved',
-      "if (mode === 'always') return held('this hub offers only what an operator approved');",
+      "return mode === 'always' ? { reason: 'this hub offers only what an operator approved' } : 'bytes';",
+      "return 'bytes';",
     ],
-    ['changed programs behind one command line', "return mode === 'code' && code.length > 0 ?", 'return false ?'],
+    ['changed programs behind one command line', "hub.config.approvals === 'code' && code.length > 0", 'false'],
   ]),
   ...of('hub/auth.ts', LIMITS, [
     ['looking up guesses without end', 'spare.waitSeconds(address) === 0', 'true'],

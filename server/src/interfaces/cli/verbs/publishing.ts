@@ -187,6 +187,13 @@ function previewText(preview: PublishPreview, style: Style): string {
   const lines = [
     publishedText({ ...preview, machines: machines ?? [] }, style, true),
     ...(machines === null ? [style.yellow('! this hub is older than `hv` and cannot tell which machines')] : []),
+    ...(preview.may_be_held === true
+      ? [
+          style.yellow(
+            '! it waits for an operator where it does more than the version before: the hub looks when it has it',
+          ),
+        ]
+      : []),
     ...(preview.surface === undefined ? [] : surfaceLines(preview.surface, style)),
     ...(preview.must_accept
       ? [style.yellow('! it declares nothing: publish with --accept-surface, or declare this as haivemind.permissions')]
