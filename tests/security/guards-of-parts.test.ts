@@ -249,6 +249,10 @@ describe('a hub', () => {
     const { t, publisher } = await hub({ approvals: 'never', approvalGroups: ['prod-*'] });
     expect(await publish(t.url, publisher, { name: 'quiet' }, ['prod-1'])).toHaveProperty('held');
     expect(await publish(t.url, publisher, { name: 'other' }, ['test-1'])).not.toHaveProperty('held');
+    // A target may be a pattern as well: what reaches such a group by it waits, too.
+    expect(await publish(t.url, publisher, { name: 'wide' }, ['p*'])).toHaveProperty('held');
+    expect(await publish(t.url, publisher, { name: 'crossing' }, ['*-1'])).toHaveProperty('held');
+    expect(await publish(t.url, publisher, { name: 'beside' }, ['test-*', 'pr-*'])).not.toHaveProperty('held');
   });
 
   it('holds changed programs behind an unchanged command line, where it is told so', async () => {

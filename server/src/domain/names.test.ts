@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { HaiveError } from './errors.ts';
-import { checkGroupName, checkPluginName, checkRange, checkVersion, nameMatches, parsePluginRef } from './names.ts';
+import {
+  checkGroupName,
+  checkPluginName,
+  checkRange,
+  checkVersion,
+  nameMatches,
+  parsePluginRef,
+  patternsMeet,
+} from './names.ts';
 
 const codeOf = (run: () => unknown): string => {
   try {
@@ -122,5 +130,25 @@ describe('references', () => {
     ['plugin_cache_1.0.0', 'NAME_RESERVED'],
   ])('refuses %s with %s', (ref, code) => {
     expect(codeOf(() => parsePluginRef(ref))).toBe(code);
+  });
+});
+
+describe('two patterns', () => {
+  it.each([
+    ['prod', 'p*', true],
+    ['prod-*', '*-1', true],
+    ['prod', '*', true],
+    ['a*b*c', 'a*c', true],
+    ['*a', 'a*', true],
+    ['', '*', true],
+    ['prod', 'prod', true],
+    ['prod', 'prod-1', false],
+    ['prod-*', 'test-*', false],
+    ['*a', '*b', false],
+    ['prod', 'pr*x*', false],
+    ['we b', 'web', false],
+    ['', 'a*', false],
+  ])('%j and %j have a name in common: %s', (one, other, meet) => {
+    expect([patternsMeet(one, other), patternsMeet(other, one)]).toEqual([meet, meet]);
   });
 });

@@ -158,6 +158,24 @@ export function nameMatches(pattern: string, name: string): boolean {
   return true;
 }
 
+/** Whether some name fits both patterns. Takes the product of their lengths. */
+export function patternsMeet(one: string, other: string): boolean {
+  // Whether what is left of `one` from i meets what is left of `other` from each j, for one i after another from the end.
+  let next: boolean[] = [];
+  for (let i = one.length; i >= 0; i--) {
+    const now: boolean[] = [];
+    for (let j = other.length; j >= 0; j--) {
+      const [a, b] = [one[i], other[j]];
+      if (a === undefined && b === undefined) now[j] = true;
+      else if (a === '*') now[j] = next[j] === true || now[j + 1] === true;
+      else if (b === '*') now[j] = now[j + 1] === true || next[j] === true;
+      else now[j] = a !== undefined && a === b && next[j + 1] === true;
+    }
+    next = now;
+  }
+  return next[0] === true;
+}
+
 export interface PluginRef {
   name: string;
   /** null when none was given, or `latest`: the highest published stable version, floating. */

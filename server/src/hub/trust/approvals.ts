@@ -1,6 +1,6 @@
 import { openApproval } from '../../domain/approval.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { nameMatches } from '../../domain/names.ts';
+import { patternsMeet } from '../../domain/names.ts';
 import { addPublications, setPluginStatus } from '../../storage/plugin-queries.ts';
 import { dropHeld, findApproval, findHeld, holdPublication, putApproval } from '../../storage/trust-queries.ts';
 import { isOperator } from '../auth.ts';
@@ -30,7 +30,7 @@ export async function waitsFor(
 ): Promise<{ reason: string } | 'bytes' | null> {
   const { approvals: mode, approvalGroups } = hub.config;
   if (isOperator(principal)) return null;
-  const privileged = targets.filter((t) => approvalGroups.some((g) => t === '*' || nameMatches(g, t)));
+  const privileged = targets.filter((t) => approvalGroups.some((g) => patternsMeet(g, t)));
   if (mode === 'never' && privileged.length === 0) return null;
   if (status === 'published' && privileged.length === 0) return null;
   if ((await findApproval(hub.store.read, digest)) !== undefined) return null;

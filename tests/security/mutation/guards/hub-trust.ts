@@ -53,6 +53,7 @@ export const IN_HUB_TRUST: readonly Guard[] = [
     ['an approval that nobody signed', 'openApproval(body.envelope,', 'void (body.envelope,'],
   ]),
   ...of('hub/trust/approvals.ts', UNITS, [
+    ['such a group reached by a pattern', 'patternsMeet(g, t)', "t === '*' || g === t"],
     ['groups that take only what was approved', 'if (privileged.length > 0) {', 'if (false) {'],
     [
       'a hub that offers only what was approved',
