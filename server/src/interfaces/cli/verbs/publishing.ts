@@ -188,11 +188,7 @@ function previewText(preview: PublishPreview, style: Style): string {
     publishedText({ ...preview, machines: machines ?? [] }, style, true),
     ...(machines === null ? [style.yellow('! this hub is older than `hv` and cannot tell which machines')] : []),
     ...(preview.may_be_held === true
-      ? [
-          style.yellow(
-            '! it waits for an operator where it does more than the version before: the hub looks when it has it',
-          ),
-        ]
+      ? [style.dim('Where it does more than the version before, it waits for an operator (`hv approve`).')]
       : []),
     ...(preview.surface === undefined ? [] : surfaceLines(preview.surface, style)),
     ...(preview.must_accept

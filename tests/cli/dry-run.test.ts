@@ -1,4 +1,4 @@
-// A program that is newer than its hub still says what it can without it.
+// What a dry run of a publication says, by what the hub answers; an older one cannot answer at all.
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { publish } from '../../server/src/interfaces/cli/verbs/publishing.ts';
@@ -44,4 +44,18 @@ it('shows a dry run of a publication, and that such a hub cannot tell which mach
 it('tells any other refusal as it is', async () => {
   hub.answers['POST /api/plugins/preview'] = (_, response) => problem(response, 403, 'FORBIDDEN', 'not you');
   await expect(dryRun()).rejects.toMatchObject({ code: 'FORBIDDEN' });
+});
+
+it('says that an operator may have to look where that hangs on what the hub has yet to see', async () => {
+  const answer = { groups: ['*'], machines: ['web1'] };
+  const waits = 'it waits for an operator (`hv approve`)';
+  for (const [more, said] of [
+    [{ may_be_held: true }, true],
+    [{}, false],
+  ] as const) {
+    hub.answers['POST /api/plugins/preview'] = (_, response) => json(response, { ...answer, ...more });
+    const { text } = await dryRun();
+    expect(text).toContain('1 machine (web1)');
+    expect(text.includes(waits)).toBe(said);
+  }
 });
