@@ -28,7 +28,8 @@ beforeEach(async () => {
 afterEach(() => home.remove());
 
 const configOf = (dataDir: string, more = {}) => ({
-  ...readHubConfig({ dataDir }, home.env(), home.project),
+  // In this process the home would be that of whoever runs the tests.
+  ...readHubConfig({ dataDir }, { ...home.env(), HAIVEMIND_HOME: join(home.home, '.haivemind') }, home.project),
   ...more,
 });
 
