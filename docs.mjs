@@ -68,11 +68,11 @@ export const TEMPLATES: Record<string, ScaffoldPart[]> = ${JSON.stringify(all, n
 }
 
 const { ERRORS } = await load('server/src/domain/errors.ts');
-const { openApiDocument } = await load('server/src/hub/openapi.ts');
+const { openApiDocument } = await load('server/src/hub/openapi/index.ts');
 const pages = {
   'docs/errors.md': errorsPage(ERRORS),
   'docs/openapi.json': `${JSON.stringify(openApiDocument(), null, 2)}\n`,
-  'server/src/machine/scaffold-templates.ts': await templates(),
+  'server/src/machine/scaffold/templates.ts': await templates(),
 };
 for (const [path, text] of Object.entries(pages)) {
   if (!check) await writeFile(join(root, path), text);

@@ -15,13 +15,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 
 /** Packages and places that exactly one file may touch. */
 const SINGLE_PLACES: { pattern: RegExp; allowed: readonly string[] }[] = [
-  { pattern: /from 'gray-matter'|import\('gray-matter'\)/, allowed: ['domain/front-matter.ts'] },
+  { pattern: /from 'gray-matter'|import\('gray-matter'\)/, allowed: ['domain/version/front-matter.ts'] },
   { pattern: /from 'better-sqlite3'|import\('better-sqlite3'\)/, allowed: ['storage/sqlite.ts'] },
   { pattern: /(?<!type .*)from 'pg'|import\('pg'\)/, allowed: ['storage/postgres.ts'] },
   // hub/bundle.ts only prints it: the line that joins a machine runs there. The templates are texts of plugins.
   {
     pattern: /process\.env\b/,
-    allowed: ['interfaces/environment.ts', 'hub/config.ts', 'hub/bundle.ts', 'machine/scaffold-templates.ts'],
+    allowed: ['interfaces/environment.ts', 'hub/config.ts', 'hub/bundle.ts', 'machine/scaffold/templates.ts'],
   },
 ];
 

@@ -1,10 +1,10 @@
-import { createKeyPair, openJson, sealJson } from '../../server/src/domain/dsse.ts';
-import { packPlugin } from '../../server/src/domain/package.ts';
 import { type Policy, refusal } from '../../server/src/domain/policy.ts';
 import { checkPath, checkPathSet } from '../../server/src/domain/safe-path.ts';
-import { computeSurface } from '../../server/src/domain/surface.ts';
-import { checkRecord, RECORD_PAYLOAD_TYPE, type VersionRecord } from '../../server/src/domain/version-record.ts';
-import { sha256Of } from '../../server/src/machine/blob-store.ts';
+import { createKeyPair, openJson, sealJson } from '../../server/src/domain/signing/dsse.ts';
+import { computeSurface } from '../../server/src/domain/surface/index.ts';
+import { packPlugin } from '../../server/src/domain/version/package.ts';
+import { checkRecord, RECORD_PAYLOAD_TYPE, type VersionRecord } from '../../server/src/domain/version/record.ts';
+import { sha256Of } from '../../server/src/machine/store/blob-store.ts';
 import { sourceOf, type Version } from './plugins.ts';
 
 const TIMES = 300;

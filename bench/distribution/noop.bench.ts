@@ -69,7 +69,7 @@ try {
     headers: { authorization: `Bearer ${machine.token}` },
   });
   const etag = plan.headers.get('etag');
-  // As client/http sends it.
+  // As client/hub/http sends it.
   const head = (port: number): string =>
     `Host: 127.0.0.1:${port}\r\nConnection: keep-alive\r\nuser-agent: hv/1.0.0\r\nhaivemind-protocol: 1\r\na-im: hv\r\n` +
     `authorization: Bearer ${machine.token}\r\nif-none-match: ${etag}\r\n\r\n`;

@@ -2,9 +2,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { brotliCompressSync, constants } from 'node:zlib';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../../server/src/contract/frames.ts';
-import { createKeyPair, sealJson } from '../../server/src/domain/dsse.ts';
-import { packPlugin, type SourceFile } from '../../server/src/domain/package.ts';
-import { RECORD_PAYLOAD_TYPE } from '../../server/src/domain/version-record.ts';
+import { createKeyPair, sealJson } from '../../server/src/domain/signing/dsse.ts';
+import { packPlugin, type SourceFile } from '../../server/src/domain/version/package.ts';
+import { RECORD_PAYLOAD_TYPE } from '../../server/src/domain/version/record.ts';
 import { type BenchHub, BUNDLES, call } from './bench-hub.ts';
 
 const PUBLISHER = createKeyPair();

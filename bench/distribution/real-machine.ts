@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ClientContext, openClient } from '../../server/src/client/context.ts';
-import { joinHub } from '../../server/src/client/join.ts';
+import { joinHub } from '../../server/src/client/join/index.ts';
 
 /** A machine as users have it, in `home`, joined, that installs updates by itself. */
 export async function realMachine(home: string, url: string, token: string, name: string): Promise<ClientContext> {

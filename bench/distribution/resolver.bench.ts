@@ -1,6 +1,6 @@
 // The resolver over a large registry: `resolver [PLUGINS] [VERSIONS] [ROUNDS]`, everything wanted at once; then graphs made to mislead a search.
 import semver from 'semver';
-import { type Candidate, resolve } from '../../server/src/domain/resolve.ts';
+import { type Candidate, resolve } from '../../server/src/domain/desired/resolve.ts';
 import { finish, goal, machineLine, median, shown } from './bench-hub.ts';
 import { seeded } from './plugins.ts';
 

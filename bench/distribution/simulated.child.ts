@@ -2,7 +2,7 @@
 // token a line on standard input. Says one line when all are connected.
 import { Agent, request } from 'node:http';
 import WebSocket from 'ws';
-import { PLAN_IM } from '../../server/src/domain/plan-delta.ts';
+import { PLAN_IM } from '../../server/src/domain/plan/delta.ts';
 
 const [url = ''] = process.argv.slice(2);
 const agent = new Agent({ keepAlive: true, maxSockets: 64 });

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import { encodeFrame } from '../../server/src/contract/frames.ts';
 import { pack } from '../../server/src/contract/parcel.ts';
-import { createKeyPair, sealJson } from '../../server/src/domain/dsse.ts';
-import { makeDelta } from '../../server/src/domain/file-delta.ts';
-import { packPlugin } from '../../server/src/domain/package.ts';
-import { toRecordDelta } from '../../server/src/domain/record-delta.ts';
-import { RECORD_PAYLOAD_TYPE } from '../../server/src/domain/version-record.ts';
+import { createKeyPair, sealJson } from '../../server/src/domain/signing/dsse.ts';
+import { makeDelta } from '../../server/src/domain/version/file-delta.ts';
+import { packPlugin } from '../../server/src/domain/version/package.ts';
+import { RECORD_PAYLOAD_TYPE } from '../../server/src/domain/version/record.ts';
+import { toRecordDelta } from '../../server/src/domain/version/record-delta.ts';
 import { BUNDLES, finish, goal, machineLine, median, quantile } from './bench-hub.ts';
 import { sourceOf } from './plugins.ts';
 

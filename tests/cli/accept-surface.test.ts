@@ -1,7 +1,7 @@
 // `hv publish` of a plugin that declares nothing, where a person can be asked.
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { registerPlugin } from '../../server/src/client/publish.ts';
+import { registerPlugin } from '../../server/src/client/publish/index.ts';
 import { publish } from '../../server/src/interfaces/cli/verbs/publishing.ts';
 import { writeFiles } from '../client/harness/hand-made-plugin.ts';
 import { ask, type TestHub, testHub } from '../hub/support.ts';

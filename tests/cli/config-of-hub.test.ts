@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { setConfig } from '../../server/src/client/configure.ts';
 import { type ClientContext, openClient } from '../../server/src/client/context.ts';
-import { FINDING_CODES } from '../../server/src/domain/finding-codes.ts';
+import { FINDING_CODES } from '../../server/src/domain/findings/codes.ts';
 import { readHubConfig } from '../../server/src/hub/config.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 

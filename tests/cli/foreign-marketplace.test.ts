@@ -3,11 +3,11 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
-import { joinHub, leaveHub } from '../../server/src/client/join.ts';
+import { joinHub, leaveHub } from '../../server/src/client/join/index.ts';
 import { machineStatus } from '../../server/src/client/status.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { joinedMachine, type ScriptedHub, scriptedHub, serve, transfers, version } from './scripted-hub.ts';
 
 const team = version('team', '1.0.0', { 'commands/a.md': '---\ndescription: a\n---\none' });

@@ -3,10 +3,10 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { syncFrozen } from '../../server/src/client/frozen.ts';
-import { spool } from '../../server/src/client/spool.ts';
-import { type SyncResult, syncMachine } from '../../server/src/client/sync.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { spool } from '../../server/src/client/report/spool.ts';
+import { syncFrozen } from '../../server/src/client/sync/frozen.ts';
+import { type SyncResult, syncMachine } from '../../server/src/client/sync/index.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { joinedMachine, json, problem, type ScriptedHub, scriptedHub, serve, version } from './scripted-hub.ts';
 
 const [PLAN, SET, UNDO] = ['GET /api/machines/me/plan', 'PUT /api/machines/me/set', 'DELETE /api/machines/me/set'];

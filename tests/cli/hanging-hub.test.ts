@@ -1,12 +1,12 @@
 // A hub that takes a question and never answers it: what needs no hub is done at once, is told as done, and is told to the hub later.
 import { readdir } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { updatePlugins } from '../../server/src/client/install.ts';
-import { rollbackPlugin } from '../../server/src/client/rollback.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
+import { updatePlugins } from '../../server/src/client/install/index.ts';
+import { rollbackPlugin } from '../../server/src/client/install/rollback.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
-import { withLock } from '../../server/src/machine/lock.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { withLock } from '../../server/src/machine/processes/lock.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { joinedMachine, json, problem, type ScriptedHub, scriptedHub, serve, version } from './scripted-hub.ts';
 
 const PLAN = 'GET /api/machines/me/plan';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { connectHub, hubUrl } from '../../server/src/client/hub-client.ts';
+import { connectHub, hubUrl } from '../../server/src/client/hub/hub-client.ts';
 import { json, problem, type ScriptedHub, scriptedHub } from './scripted-hub.ts';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });

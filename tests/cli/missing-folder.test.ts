@@ -3,11 +3,11 @@ import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
-import { joinHub, leaveHub } from '../../server/src/client/join.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
+import { joinHub, leaveHub } from '../../server/src/client/join/index.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
-import { withLock } from '../../server/src/machine/lock.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { withLock } from '../../server/src/machine/processes/lock.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { snapshot } from '../machine/rig.ts';
 import { joinedMachine, type ScriptedHub, scriptedHub, serve, transfers, version } from './scripted-hub.ts';
 

@@ -4,16 +4,16 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ClientContext, openClient } from '../../server/src/client/context.ts';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
-import { repairPlugin } from '../../server/src/client/edits.ts';
-import { leaveHub } from '../../server/src/client/join.ts';
-import { removePlugin } from '../../server/src/client/remove.ts';
+import { repairPlugin } from '../../server/src/client/install/edits.ts';
+import { removePlugin } from '../../server/src/client/install/remove.ts';
+import { leaveHub } from '../../server/src/client/join/index.ts';
 import { machineStatus } from '../../server/src/client/status.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
-import { collectVersions } from '../../server/src/machine/leases.ts';
-import { withLock } from '../../server/src/machine/lock.ts';
 import { putAside } from '../../server/src/machine/moved-away.ts';
-import { readReceipts, updateReceipts } from '../../server/src/machine/receipts.ts';
+import { collectVersions } from '../../server/src/machine/processes/leases.ts';
+import { withLock } from '../../server/src/machine/processes/lock.ts';
+import { readReceipts, updateReceipts } from '../../server/src/machine/receipts/index.ts';
 import {
   type Answer,
   joinedMachine,

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ClientContext, openClient } from '../../server/src/client/context.ts';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
-import { clientVersion } from '../../server/src/client/preflight.ts';
+import { clientVersion } from '../../server/src/client/install/preflight.ts';
 import { machineStatus } from '../../server/src/client/status.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
-import { type FilePort, realFilePort } from '../../server/src/machine/file-port.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { type FilePort, realFilePort } from '../../server/src/machine/files/file-port.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { joinedMachine, type ScriptedHub, scriptedHub, serve, transfers, version } from './scripted-hub.ts';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });

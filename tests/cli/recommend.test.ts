@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openClient } from '../../server/src/client/context.ts';
-import { publishFolder } from '../../server/src/client/publish.ts';
+import { publishFolder } from '../../server/src/client/publish/index.ts';
 import { styleFor } from '../../server/src/interfaces/cli/output.ts';
 import type { VerbCall } from '../../server/src/interfaces/cli/verb.ts';
 import { recommend } from '../../server/src/interfaces/cli/verbs/recommend.ts';

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { openClient } from '../../server/src/client/context.ts';
-import { joinHub } from '../../server/src/client/join.ts';
+import { joinHub } from '../../server/src/client/join/index.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 
 let home: TempHome;

@@ -1,9 +1,9 @@
 // A machine that refuses its hub's plan says so there, and not again at every sync.
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { openClient } from '../../server/src/client/context.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { HaiveError } from '../../server/src/domain/errors.ts';
-import { type FilePort, realFilePort } from '../../server/src/machine/file-port.ts';
+import { type FilePort, realFilePort } from '../../server/src/machine/files/file-port.ts';
 import {
   joinedMachine,
   json,

@@ -6,14 +6,14 @@ import type { ClientContext } from '../../server/src/client/context.ts';
 import { openClient } from '../../server/src/client/context.ts';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
 import { localAudit } from '../../server/src/client/local-audit.ts';
-import { describeSync } from '../../server/src/client/notice.ts';
 import { machineStatus } from '../../server/src/client/status.ts';
-import { type SyncResult, syncMachine } from '../../server/src/client/sync.ts';
+import { type SyncResult, syncMachine } from '../../server/src/client/sync/index.ts';
+import { describeSync } from '../../server/src/client/sync/notice.ts';
 import { whyPlugin } from '../../server/src/client/why.ts';
 import { HaiveError } from '../../server/src/domain/errors.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
-import { type FilePort, realFilePort } from '../../server/src/machine/file-port.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { type FilePort, realFilePort } from '../../server/src/machine/files/file-port.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { joinedMachine, json, type ScriptedHub, scriptedHub, serve, type Version, version } from './scripted-hub.ts';
 
 const asks = (v: string) => {

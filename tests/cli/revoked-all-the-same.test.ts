@@ -1,8 +1,8 @@
 // A revocation that comes together with what this machine cannot do is carried out all the same; the failure is told as it is.
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { syncMachine } from '../../server/src/client/sync.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import {
   joinedMachine,
   problem,

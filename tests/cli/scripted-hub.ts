@@ -5,20 +5,20 @@ import { brotliCompressSync, deflateRawSync } from 'node:zlib';
 import { type ClientContext, openClient } from '../../server/src/client/context.ts';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../../server/src/contract/frames.ts';
 import { pack } from '../../server/src/contract/parcel.ts';
-import { createKeyPair, type Envelope, keyIdOf, peekJson, sealJson } from '../../server/src/domain/dsse.ts';
-import { makeDelta } from '../../server/src/domain/file-delta.ts';
-import type { Plan, PlanEntry } from '../../server/src/domain/plan.ts';
-import { PLAN_FORMAT, PLAN_PAYLOAD_TYPE } from '../../server/src/domain/plan.ts';
-import { type RecordDelta, toRecordDelta } from '../../server/src/domain/record-delta.ts';
+import type { Plan, PlanEntry } from '../../server/src/domain/plan/index.ts';
+import { PLAN_FORMAT, PLAN_PAYLOAD_TYPE } from '../../server/src/domain/plan/index.ts';
+import { createKeyPair, type Envelope, keyIdOf, peekJson, sealJson } from '../../server/src/domain/signing/dsse.ts';
+import { makeDelta } from '../../server/src/domain/version/file-delta.ts';
 import {
   pluginId,
   RECORD_PAYLOAD_TYPE,
   sortFiles,
   type VersionRecord,
   versionDigest,
-} from '../../server/src/domain/version-record.ts';
-import { sha256Of } from '../../server/src/machine/blob-store.ts';
+} from '../../server/src/domain/version/record.ts';
+import { type RecordDelta, toRecordDelta } from '../../server/src/domain/version/record-delta.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
+import { sha256Of } from '../../server/src/machine/store/blob-store.ts';
 import { tempHome } from '../support/temp-home.ts';
 
 export type Answer = (request: IncomingMessage, response: ServerResponse, body: Buffer) => unknown;

@@ -2,10 +2,10 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { arriving } from '../../server/src/client/http-body.ts';
-import { connectHub } from '../../server/src/client/hub-client.ts';
+import { arriving } from '../../server/src/client/hub/http-body.ts';
+import { connectHub } from '../../server/src/client/hub/hub-client.ts';
 import { startDeadline } from '../../server/src/client/sync/deadline.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { FRAMES_TYPE } from '../../server/src/contract/frames.ts';
 import { timeLimit } from '../../server/src/domain/time-limit.ts';
 import { type Answer, joinedMachine, type ScriptedHub, scriptedHub, serve, version } from './scripted-hub.ts';

@@ -1,13 +1,13 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { installPlugin } from '../../server/src/client/install.ts';
-import { describeSync, hookOutput } from '../../server/src/client/notice.ts';
-import { removePlugin } from '../../server/src/client/remove.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
+import { installPlugin } from '../../server/src/client/install/index.ts';
+import { removePlugin } from '../../server/src/client/install/remove.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
+import { describeSync, hookOutput } from '../../server/src/client/sync/notice.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
 import { inspect } from '../../server/src/machine/drift.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import {
   HUB_KEY,
   joinedMachine,

@@ -2,10 +2,10 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { setConfig } from '../../server/src/client/configure.ts';
 import { hubFor, requireTls } from '../../server/src/client/context.ts';
-import { joinHub } from '../../server/src/client/join.ts';
+import { login } from '../../server/src/client/hub/login.ts';
+import { joinHub } from '../../server/src/client/join/index.ts';
 import { holdLiveChannel } from '../../server/src/client/live/hold.ts';
-import { login } from '../../server/src/client/login.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
 import type { Environment } from '../../server/src/interfaces/environment.ts';
 import { sessionStart } from '../../server/src/interfaces/hook/session-start.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';

@@ -4,11 +4,11 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
-import { leaveHub } from '../../server/src/client/join.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
-import { sha256Of } from '../../server/src/machine/blob-store.ts';
+import { leaveHub } from '../../server/src/client/join/index.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
-import { updateReceipts } from '../../server/src/machine/receipts.ts';
+import { updateReceipts } from '../../server/src/machine/receipts/index.ts';
+import { sha256Of } from '../../server/src/machine/store/blob-store.ts';
 import { joinedMachine, type ScriptedHub, scriptedHub, serve, version } from './scripted-hub.ts';
 
 const manifest = JSON.stringify({ name: 'delta', version: '1.0.0', description: 'd', commands: './new/' });

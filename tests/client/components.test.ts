@@ -1,8 +1,8 @@
 // Which commands, agents and skills the real client finds is what we count, list and copy.
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { componentsOf } from '../../server/src/domain/components.ts';
-import { parseFrontMatter } from '../../server/src/domain/front-matter.ts';
+import { componentsOf } from '../../server/src/domain/version/components.ts';
+import { parseFrontMatter } from '../../server/src/domain/version/front-matter.ts';
 import { tempHome } from '../support/temp-home.ts';
 import { enableByHand, writeFiles } from './harness/hand-made-plugin.ts';
 import { scriptedSession } from './harness/with-model.ts';

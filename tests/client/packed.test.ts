@@ -2,9 +2,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { packPlugin, type SourceFile } from '../../server/src/domain/package.ts';
+import { packPlugin, type SourceFile } from '../../server/src/domain/version/package.ts';
 import { readPlugin } from '../../server/src/machine/read-plugin.ts';
-import { scaffold } from '../../server/src/machine/scaffold.ts';
+import { scaffold } from '../../server/src/machine/scaffold/index.ts';
 import { REPOSITORY } from '../support/repository.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 import { listPlugins } from './harness/claude-plugin.ts';

@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { whySystemCannot } from '../../server/src/client/confining.ts';
+import { whySystemCannot } from '../../server/src/client/trust/confining.ts';
 import { Collective } from '../support/collective.ts';
 import { hv, hvOk } from '../support/hv.ts';
 import { buildDist } from '../support/repository.ts';

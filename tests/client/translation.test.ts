@@ -2,7 +2,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { packPlugin, type SourceFile } from '../../server/src/domain/package.ts';
+import { packPlugin, type SourceFile } from '../../server/src/domain/version/package.ts';
 import { readPlugin } from '../../server/src/machine/read-plugin.ts';
 import { manifestWith, pluginFiles } from '../support/plugin-files.ts';
 import { REPOSITORY } from '../support/repository.ts';

@@ -1,6 +1,7 @@
 // Updates a plugin on a HOME and kills itself at its n-th file operation.
-import { withLock } from '../../server/src/machine/lock.ts';
-import { applyChange } from '../../server/src/machine/transaction.ts';
+
+import { applyChange } from '../../server/src/machine/change/transaction.ts';
+import { withLock } from '../../server/src/machine/processes/lock.ts';
 import { dyingPort } from '../fault/dying-port.ts';
 import { makeRig, makeVersion } from '../machine/rig.ts';
 import { versionedFiles } from './versioned-plugin.ts';

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { readHubConfig } from '../../server/src/hub/config.ts';
 import { discoveryOf } from '../../server/src/hub/discovery/discovery-of.ts';
 import { startLocalChroma } from '../../server/src/hub/discovery/local-chroma.ts';
-import { startTimeOf } from '../../server/src/machine/process-identity.ts';
+import { startTimeOf } from '../../server/src/machine/processes/process-identity.ts';
 import { ask, publish, type TestHub, testHub } from '../hub/support.ts';
 import { chromaBinding } from './chroma-server.ts';
 

@@ -4,9 +4,9 @@ import { seeded } from '../../bench/search/measures.ts';
 import { ENDPOINTS, type Reply } from '../../server/src/contract/endpoints.ts';
 import type { Call, Principal } from '../../server/src/hub/context.ts';
 import { recommend } from '../../server/src/hub/recommend/recommend.ts';
-import { replaceInstallations } from '../../server/src/storage/installation-queries.ts';
-import { insertMachine } from '../../server/src/storage/machine-queries.ts';
-import { addUsage } from '../../server/src/storage/usage-queries.ts';
+import { replaceInstallations } from '../../server/src/storage/queries/installations.ts';
+import { insertMachine } from '../../server/src/storage/queries/machines.ts';
+import { addUsage } from '../../server/src/storage/queries/usage.ts';
 import { ENGINES } from '../contract/engines.ts';
 import { operator, pack, principal, startTestHub, type TestHub } from '../contract/registry/test-hub.ts';
 

@@ -2,8 +2,8 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { syncMachine } from '../../server/src/client/sync.ts';
-import { memberOf, sendUsage, usageHere } from '../../server/src/client/usage.ts';
+import { memberOf, sendUsage, usageHere } from '../../server/src/client/report/usage.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { HaiveError } from '../../server/src/domain/errors.ts';
 import type { Environment } from '../../server/src/interfaces/environment.ts';
 import { countUseOf } from '../../server/src/interfaces/mcp/count-use.ts';

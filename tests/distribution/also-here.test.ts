@@ -1,12 +1,12 @@
 // An order for machines of which this one is one: it is carried out here before the answer, the others follow by themselves.
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { ClientContext } from '../../server/src/client/context.ts';
-import { installPlugin, updatePlugins } from '../../server/src/client/install.ts';
-import { ask } from '../../server/src/client/registry.ts';
-import { removePlugin } from '../../server/src/client/remove.ts';
-import { rollbackPlugin } from '../../server/src/client/rollback.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { ask } from '../../server/src/client/hub/registry.ts';
+import { installPlugin, updatePlugins } from '../../server/src/client/install/index.ts';
+import { removePlugin } from '../../server/src/client/install/remove.ts';
+import { rollbackPlugin } from '../../server/src/client/install/rollback.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { publish, type TestHub, testHub } from '../hub/support.ts';
 import { type RealClient, realClient } from './real-client.ts';
 

@@ -4,13 +4,13 @@ import * as channel from 'node:diagnostics_channel';
 import type { ClientRequest } from 'node:http';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { installBringing } from '../../server/src/client/bring.ts';
 import { hubFor } from '../../server/src/client/context.ts';
-import type { HubClient } from '../../server/src/client/hub-client.ts';
-import { installPlugin } from '../../server/src/client/install.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
+import type { HubClient } from '../../server/src/client/hub/hub-client.ts';
+import { installBringing } from '../../server/src/client/install/bring.ts';
+import { installPlugin } from '../../server/src/client/install/index.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { decodeFrames, encodeFrame, endFrame, FRAMES_TYPE, type Frame } from '../../server/src/contract/frames.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { ENGINES, publish, type TestHub, testHub } from '../hub/support.ts';
 import { type RealClient, realClient } from './real-client.ts';
 

@@ -8,10 +8,10 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { syncMachine } from '../../server/src/client/sync.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { HaiveError } from '../../server/src/domain/errors.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { ask, publish, register, type TestHub, testHub } from '../hub/support.ts';
 import { type RealClient, realClient } from './real-client.ts';
 

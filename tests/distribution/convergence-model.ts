@@ -1,12 +1,12 @@
 // A hub and its machines as pure data around the real rules (desiredState, pickChanges), joined by messages that may be lost, late,
 // repeated and out of order.
 import semver from 'semver';
-import { desiredState } from '../../server/src/domain/desired-state.ts';
-import type { Dependency } from '../../server/src/domain/manifest.ts';
-import { type InstalledFacts, pickChanges, type Waiting } from '../../server/src/domain/pick-changes.ts';
-import type { PlanEntry, PlanProblem } from '../../server/src/domain/plan.ts';
-import type { MachineOverride, RegistryVersion, VersionStatus } from '../../server/src/domain/registry.ts';
-import { inRange } from '../../server/src/domain/resolve.ts';
+import { desiredState } from '../../server/src/domain/desired/desired-state.ts';
+import type { MachineOverride, RegistryVersion, VersionStatus } from '../../server/src/domain/desired/registry.ts';
+import { inRange } from '../../server/src/domain/desired/resolve.ts';
+import type { PlanEntry, PlanProblem } from '../../server/src/domain/plan/index.ts';
+import { type InstalledFacts, pickChanges, type Waiting } from '../../server/src/domain/plan/pick-changes.ts';
+import type { Dependency } from '../../server/src/domain/version/manifest.ts';
 
 export const PLUGINS = ['aa', 'bb', 'cc', 'dd'];
 export const GROUPS = ['g', 'h'];

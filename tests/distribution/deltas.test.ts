@@ -5,11 +5,11 @@ import { Readable } from 'node:stream';
 import { brotliDecompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { hubFor } from '../../server/src/client/context.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
 import type { BodyIn } from '../../server/src/contract/endpoints.ts';
 import { decodeFrames, endFrame, type Frame } from '../../server/src/contract/frames.ts';
-import { getRecord } from '../../server/src/machine/blob-store.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
+import { getRecord } from '../../server/src/machine/store/blob-store.ts';
 import { ask, publish, type TestHub, testHub } from '../hub/support.ts';
 import { type RealClient, realClient } from './real-client.ts';
 

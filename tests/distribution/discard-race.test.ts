@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { listBackups } from '../../server/src/client/backups.ts';
 import { type ClientContext, openClient } from '../../server/src/client/context.ts';
-import { installPlugin, updatePlugins } from '../../server/src/client/install.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
-import { realFilePort } from '../../server/src/machine/file-port.ts';
+import { installPlugin, updatePlugins } from '../../server/src/client/install/index.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
+import { realFilePort } from '../../server/src/machine/files/file-port.ts';
 import { publish, type TestHub, testHub } from '../hub/support.ts';
 import { type RealClient, realClient } from './real-client.ts';
 

@@ -2,9 +2,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { joinHub } from '../../server/src/client/join.ts';
+import { joinHub } from '../../server/src/client/join/index.ts';
 import { machineStatus } from '../../server/src/client/status.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { readConfig } from '../../server/src/machine/config-file.ts';
 import { ask, publish, type TestHub, testHub } from '../hub/support.ts';
 import { hv } from '../support/hv.ts';

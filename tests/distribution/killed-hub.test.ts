@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { holdLiveChannel } from '../../server/src/client/live/hold.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { ask, publish } from '../hub/support.ts';
 import { startHubProcess } from '../support/hub-process.ts';
 import { tempHome } from '../support/temp-home.ts';

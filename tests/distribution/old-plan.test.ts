@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openClient } from '../../server/src/client/context.ts';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
-import type { HubClient } from '../../server/src/client/hub-client.ts';
+import type { HubClient } from '../../server/src/client/hub/hub-client.ts';
 import { machineStatus } from '../../server/src/client/status.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { ask, publish, type TestHub, testHub } from '../hub/support.ts';
 import { type RealClient, realClient } from './real-client.ts';
 

@@ -1,10 +1,10 @@
 // What came along with a plugin goes with it, with the hub and without; what somebody installed by hand, or others need, stays.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { installPlugin } from '../../server/src/client/install.ts';
-import { removePlugin } from '../../server/src/client/remove.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { installPlugin } from '../../server/src/client/install/index.ts';
+import { removePlugin } from '../../server/src/client/install/remove.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { publish, type TestHub, testHub } from '../hub/support.ts';
 import { type RealClient, realClient } from './real-client.ts';
 

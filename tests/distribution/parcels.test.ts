@@ -5,8 +5,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openClient } from '../../server/src/client/context.ts';
 import { holdLiveChannel } from '../../server/src/client/live/hold.ts';
-import { type SyncResult, syncMachine } from '../../server/src/client/sync.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { type SyncResult, syncMachine } from '../../server/src/client/sync/index.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { ask, ENGINES, publish, type TestHub, testHub } from '../hub/support.ts';
 import { type RealClient, realClient } from './real-client.ts';
 

@@ -2,11 +2,11 @@
 import { writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { hubFor } from '../../server/src/client/context.ts';
-import { machineProof } from '../../server/src/client/machine-key.ts';
-import { fetchPlan } from '../../server/src/client/plan.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
-import { PROOF_HEADER } from '../../server/src/domain/machine-proof.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { machineProof } from '../../server/src/client/hub/machine-key.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
+import { fetchPlan } from '../../server/src/client/sync/plan.ts';
+import { PROOF_HEADER } from '../../server/src/domain/signing/machine-proof.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { ask, publish, type TestHub, testHub } from '../hub/support.ts';
 import { type RealClient, realClient } from './real-client.ts';
 

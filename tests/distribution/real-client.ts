@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ClientContext, openClient } from '../../server/src/client/context.ts';
-import { joinHub } from '../../server/src/client/join.ts';
+import { joinHub } from '../../server/src/client/join/index.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 
 export interface RealClient {

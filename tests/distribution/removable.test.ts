@@ -1,10 +1,10 @@
 // Nothing that a person takes away stays for want of what it needs, or for what needs it in turn.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { installPlugin } from '../../server/src/client/install.ts';
-import { removePlugin } from '../../server/src/client/remove.ts';
+import { installPlugin } from '../../server/src/client/install/index.ts';
+import { removePlugin } from '../../server/src/client/install/remove.ts';
 import { machineStatus } from '../../server/src/client/status.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { ask, publish, type TestHub, testHub } from '../hub/support.ts';
 import { type RealClient, realClient } from './real-client.ts';
 

@@ -1,6 +1,6 @@
 // What the resolver chooses loads in the real client, which enforces presence and ranges itself.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { syncMachine } from '../../server/src/client/sync.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { listPlugins } from '../client/harness/claude-plugin.ts';
 import { publish, type TestHub, testHub } from '../hub/support.ts';
 import { type RealClient, realClient } from './real-client.ts';

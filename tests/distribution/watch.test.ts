@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import WebSocket from 'ws';
 import { holdLiveChannel } from '../../server/src/client/live/hold.ts';
-import { openWatcher, type WatchedMachine } from '../../server/src/client/watch.ts';
+import { openWatcher, type WatchedMachine } from '../../server/src/client/publish/watch.ts';
 import { publish as publishVerb } from '../../server/src/interfaces/cli/verbs/publishing.ts';
 import { joinedMachine, problem, scriptedHub } from '../cli/scripted-hub.ts';
 import { writeFiles } from '../client/harness/hand-made-plugin.ts';

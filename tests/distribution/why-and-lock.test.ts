@@ -2,11 +2,11 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { lockMachine, syncFrozen } from '../../server/src/client/frozen.ts';
-import { installPlugin, updatePlugins } from '../../server/src/client/install.ts';
-import { rollbackPlugin } from '../../server/src/client/rollback.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { installPlugin, updatePlugins } from '../../server/src/client/install/index.ts';
+import { rollbackPlugin } from '../../server/src/client/install/rollback.ts';
+import { lockMachine, syncFrozen } from '../../server/src/client/sync/frozen.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { ask, publish, type TestHub, testHub } from '../hub/support.ts';
 import { type RealClient, realClient } from './real-client.ts';
 

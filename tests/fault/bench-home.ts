@@ -1,8 +1,8 @@
 import { mkdtemp, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { recover } from '../../server/src/machine/change/transaction.ts';
 import { ensureRoot, type Machine } from '../../server/src/machine/machine.ts';
-import { recover } from '../../server/src/machine/transaction.ts';
 import { makeRig, type Rig } from '../machine/rig.ts';
 import { portAround } from './faulty-port.ts';
 import { differing, type Image, readImage, restore, visible } from './home-image.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import ts from 'typescript';
-import { FILE_OPERATIONS } from '../../server/src/machine/file-port.ts';
+import { FILE_OPERATIONS } from '../../server/src/machine/files/file-port.ts';
 import { callSites } from './noted-calls.ts';
 
 const MACHINE = new URL('../../server/src/machine', import.meta.url).pathname;

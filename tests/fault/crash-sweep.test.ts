@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { FILE_OPERATIONS } from '../../server/src/machine/file-port.ts';
+import { FILE_OPERATIONS } from '../../server/src/machine/files/file-port.ts';
 import { type CallSite, callsNeverHit, mutatingCalls } from './call-sites.ts';
 import { LOOSE_SCENARIOS } from './loose-scenarios.ts';
 import { SCENARIOS, type Scenario } from './scenarios.ts';

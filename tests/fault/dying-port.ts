@@ -1,4 +1,4 @@
-import { FILE_OPERATIONS, type FilePort, realFilePort } from '../../server/src/machine/file-port.ts';
+import { FILE_OPERATIONS, type FilePort, realFilePort } from '../../server/src/machine/files/file-port.ts';
 
 /** The real operations; the process kills itself before or after its n-th. */
 export function dyingPort(at: number, before: boolean): FilePort {

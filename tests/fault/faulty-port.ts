@@ -1,5 +1,5 @@
 import * as fs from 'node:fs';
-import { FILE_OPERATIONS, type FilePort } from '../../server/src/machine/file-port.ts';
+import { FILE_OPERATIONS, type FilePort } from '../../server/src/machine/files/file-port.ts';
 import { noteCallSite } from './noted-calls.ts';
 
 /** Stands for the death of the process: from here on no operation happens. */

@@ -2,7 +2,7 @@
 import { rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HaiveError } from '../../server/src/domain/errors.ts';
-import { recover } from '../../server/src/machine/transaction.ts';
+import { recover } from '../../server/src/machine/change/transaction.ts';
 import { openBenchHome } from './bench-home.ts';
 import { SCENARIOS } from './scenarios.ts';
 

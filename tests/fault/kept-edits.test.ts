@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { collectVersions } from '../../server/src/machine/leases.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { collectVersions } from '../../server/src/machine/processes/leases.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { makeRig, type Rig } from '../machine/rig.ts';
 import { readImage, visible } from './home-image.ts';
 

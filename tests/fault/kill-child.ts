@@ -1,8 +1,8 @@
 // Changes one HOME at random until it is killed, several of these at once.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { withLock } from '../../server/src/machine/lock.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
-import { applyChange, recover } from '../../server/src/machine/transaction.ts';
+import { applyChange, recover } from '../../server/src/machine/change/transaction.ts';
+import { withLock } from '../../server/src/machine/processes/lock.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { makeRig, makeVersion } from '../machine/rig.ts';
 
 const [home = ''] = process.argv.slice(2);

@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { recover } from '../../server/src/machine/change/transaction.ts';
+import { marketplaceText } from '../../server/src/machine/claude/marketplace.ts';
 import { inspect } from '../../server/src/machine/drift.ts';
-import { withLock } from '../../server/src/machine/lock.ts';
-import { marketplaceText } from '../../server/src/machine/marketplace.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
-import { recover } from '../../server/src/machine/transaction.ts';
+import { withLock } from '../../server/src/machine/processes/lock.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { bundleChild } from '../machine/bundle.ts';
 import { makeRig, type Rig } from '../machine/rig.ts';
 

@@ -1,7 +1,7 @@
 import { chmod, rm } from 'node:fs/promises';
+import { applyChange, type Change } from '../../server/src/machine/change/transaction.ts';
 import { leaveMachine } from '../../server/src/machine/leave.ts';
 import type { Machine } from '../../server/src/machine/machine.ts';
-import { applyChange, type Change } from '../../server/src/machine/transaction.ts';
 import type { Rig } from '../machine/rig.ts';
 import type { Scenario } from './scenarios.ts';
 

@@ -1,11 +1,11 @@
 import { rm, symlink } from 'node:fs/promises';
-import { FULL, noteChanges } from '../../server/src/machine/audit-log.ts';
-import { collectVersions } from '../../server/src/machine/leases.ts';
+import { FULL, noteChanges } from '../../server/src/machine/audit/log.ts';
+import { applyChange, type Change } from '../../server/src/machine/change/transaction.ts';
 import { leaveMachine } from '../../server/src/machine/leave.ts';
 import type { Machine } from '../../server/src/machine/machine.ts';
-import { ownIdentity } from '../../server/src/machine/process-identity.ts';
+import { collectVersions } from '../../server/src/machine/processes/leases.ts';
+import { ownIdentity } from '../../server/src/machine/processes/process-identity.ts';
 import { quarantine } from '../../server/src/machine/quarantine.ts';
-import { applyChange, type Change } from '../../server/src/machine/transaction.ts';
 import type { Rig } from '../machine/rig.ts';
 
 /** A state of a HOME and one thing done to it. */

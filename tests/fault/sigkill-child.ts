@@ -1,7 +1,7 @@
 // Does what a scenario does to a HOME that is ready for it, and kills itself at its n-th file operation.
 
-import { withLock } from '../../server/src/machine/lock.ts';
-import { recover } from '../../server/src/machine/transaction.ts';
+import { recover } from '../../server/src/machine/change/transaction.ts';
+import { withLock } from '../../server/src/machine/processes/lock.ts';
 import { makeRig } from '../machine/rig.ts';
 import { dyingPort } from './dying-port.ts';
 import { LOOSE_SCENARIOS } from './loose-scenarios.ts';

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { withLock } from '../../server/src/machine/lock.ts';
+import { withLock } from '../../server/src/machine/processes/lock.ts';
 import { bundleChild } from '../machine/bundle.ts';
 import { openBenchHome } from './bench-home.ts';
 import { LOOSE_SCENARIOS } from './loose-scenarios.ts';

@@ -1,8 +1,18 @@
 import { readFile, rm } from 'node:fs/promises';
-import { createKeyPair, sealJson } from '../../server/src/domain/dsse.ts';
 import { CHAIN_START } from '../../server/src/domain/local-audit.ts';
-import { RECORD_PAYLOAD_TYPE } from '../../server/src/domain/version-record.ts';
-import { noteChanges } from '../../server/src/machine/audit-log.ts';
+import { createKeyPair, sealJson } from '../../server/src/domain/signing/dsse.ts';
+import { RECORD_PAYLOAD_TYPE } from '../../server/src/domain/version/record.ts';
+import { noteChanges } from '../../server/src/machine/audit/log.ts';
+import { recover } from '../../server/src/machine/change/transaction.ts';
+import { changeConfig } from '../../server/src/machine/config-file.ts';
+import { readText, writeText } from '../../server/src/machine/files/text-file.ts';
+import { mendLinks } from '../../server/src/machine/links.ts';
+import { clearLive, isLive, readLive, writeLive } from '../../server/src/machine/live-state.ts';
+import type { Machine } from '../../server/src/machine/machine.ts';
+import { dropOverlaid } from '../../server/src/machine/overlay.ts';
+import { takeLease } from '../../server/src/machine/processes/leases.ts';
+import { publisherKey, readPublisherKey } from '../../server/src/machine/publisher-key.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import {
   collectBlobs,
   getRecord,
@@ -11,18 +21,8 @@ import {
   putRecord,
   readBlob,
   sha256Of,
-} from '../../server/src/machine/blob-store.ts';
-import { changeConfig } from '../../server/src/machine/config-file.ts';
-import { openIntake } from '../../server/src/machine/intake.ts';
-import { takeLease } from '../../server/src/machine/leases.ts';
-import { mendLinks } from '../../server/src/machine/links.ts';
-import { clearLive, isLive, readLive, writeLive } from '../../server/src/machine/live-state.ts';
-import type { Machine } from '../../server/src/machine/machine.ts';
-import { dropOverlaid } from '../../server/src/machine/overlay.ts';
-import { publisherKey, readPublisherKey } from '../../server/src/machine/publisher-key.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
-import { readText, writeText } from '../../server/src/machine/text-file.ts';
-import { recover } from '../../server/src/machine/transaction.ts';
+} from '../../server/src/machine/store/blob-store.ts';
+import { openIntake } from '../../server/src/machine/store/intake.ts';
 import { makeVersion } from '../machine/rig.ts';
 import type { Scenario } from './scenarios.ts';
 

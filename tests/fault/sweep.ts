@@ -1,6 +1,6 @@
 import { relative } from 'node:path';
 import { HaiveError } from '../../server/src/domain/errors.ts';
-import { recover } from '../../server/src/machine/transaction.ts';
+import { recover } from '../../server/src/machine/change/transaction.ts';
 import { type BenchHome, openBenchHome } from './bench-home.ts';
 import { Crash, type Fault, faultyPort, halfOf, type OperationName, portAround } from './faulty-port.ts';
 import { differing, type Image, imageHash, refresh } from './home-image.ts';

@@ -2,7 +2,7 @@ import { chmod, mkdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HaiveError } from '../../server/src/domain/errors.ts';
-import type { Change } from '../../server/src/machine/transaction.ts';
+import type { Change } from '../../server/src/machine/change/transaction.ts';
 import { makeRig, type Rig } from '../machine/rig.ts';
 import { differing, readImage, visible } from './home-image.ts';
 

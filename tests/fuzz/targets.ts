@@ -1,32 +1,32 @@
 // Each parser that faces outside input, with seeds and what must hold of it: nothing but a HaiveError is thrown, and what it gives
 // back keeps its promises. A target returns normally, or throws what the runner takes for a crash unless it is a HaiveError.
 import { deflateRawSync } from 'node:zlib';
-import { fetchPlan } from '../../server/src/client/plan.ts';
+import { fetchPlan } from '../../server/src/client/sync/plan.ts';
 import { decodeFrames, encodeFrame, endFrame } from '../../server/src/contract/frames.ts';
 import { ClientMessage, ServerMessage } from '../../server/src/contract/messages.ts';
 import { Envelope as EnvelopeSchema, PlanReply } from '../../server/src/contract/schemas.ts';
-import { readZip } from '../../server/src/domain/archive.ts';
-import { createKeyPair, openJson, publicKeyOf, sealJson } from '../../server/src/domain/dsse.ts';
 import { HaiveError } from '../../server/src/domain/errors.ts';
-import { applyDelta, makeDelta } from '../../server/src/domain/file-delta.ts';
-import { parseFrontMatter } from '../../server/src/domain/front-matter.ts';
-import { parseManifest } from '../../server/src/domain/manifest.ts';
 import { checkPluginName, checkVersion } from '../../server/src/domain/names.ts';
-import { packPlugin, type SourceFile } from '../../server/src/domain/package.ts';
-import { pickChanges } from '../../server/src/domain/pick-changes.ts';
-import { PLAN_PAYLOAD_TYPE, type Plan } from '../../server/src/domain/plan.ts';
-import { entryKeys, fromDelta, toDelta } from '../../server/src/domain/plan-delta.ts';
-import { fromRecordDelta, type RecordDelta, toRecordDelta } from '../../server/src/domain/record-delta.ts';
+import { entryKeys, fromDelta, toDelta } from '../../server/src/domain/plan/delta.ts';
+import { PLAN_PAYLOAD_TYPE, type Plan } from '../../server/src/domain/plan/index.ts';
+import { pickChanges } from '../../server/src/domain/plan/pick-changes.ts';
 import { checkPath, checkPathSet } from '../../server/src/domain/safe-path.ts';
-import { computeSurface, SURFACE_KEYS } from '../../server/src/domain/surface.ts';
-import { translate } from '../../server/src/domain/translate.ts';
+import { createKeyPair, openJson, publicKeyOf, sealJson } from '../../server/src/domain/signing/dsse.ts';
+import { computeSurface, SURFACE_KEYS } from '../../server/src/domain/surface/index.ts';
+import { translate } from '../../server/src/domain/translate/index.ts';
 import { validatePlugin } from '../../server/src/domain/validate/index.ts';
+import { readZip } from '../../server/src/domain/version/archive.ts';
+import { applyDelta, makeDelta } from '../../server/src/domain/version/file-delta.ts';
+import { parseFrontMatter } from '../../server/src/domain/version/front-matter.ts';
+import { parseManifest } from '../../server/src/domain/version/manifest.ts';
+import { packPlugin, type SourceFile } from '../../server/src/domain/version/package.ts';
 import {
   checkRecord,
   RECORD_PAYLOAD_TYPE,
   type VersionRecord,
   versionDigest,
-} from '../../server/src/domain/version-record.ts';
+} from '../../server/src/domain/version/record.ts';
+import { fromRecordDelta, type RecordDelta, toRecordDelta } from '../../server/src/domain/version/record-delta.ts';
 import { parseRecord } from '../../server/src/hub/registry/record-form.ts';
 import {
   addElement,
@@ -35,7 +35,7 @@ import {
   removeElement,
   removeKey,
   setKey,
-} from '../../server/src/machine/settings-edit.ts';
+} from '../../server/src/machine/claude/settings-edit.ts';
 
 export interface Target {
   seeds: readonly (string | Buffer)[];

@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { endFrame, FRAMES_TYPE } from '../../server/src/contract/frames.ts';
-import type { Tables } from '../../server/src/storage/tables.ts';
+import type { Tables } from '../../server/src/storage/tables/index.ts';
 import { type Ask, ask, ENGINES, register, registerRequest, sourceFiles, type TestHub, testHub } from './support.ts';
 
 const LIMITS = { jsonBodyBytes: 100_000, headersMs: 400, requestMs: 1500, bodyIdleMs: 300 };

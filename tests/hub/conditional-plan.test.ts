@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PROTOCOL } from '../../server/src/contract/protocol.ts';
-import type { Plan } from '../../server/src/domain/plan.ts';
+import type { Plan } from '../../server/src/domain/plan/index.ts';
 import { ask, ENGINES, publish, type TestHub, testHub } from './support.ts';
 
 /** One exchange as it stands on the wire. */

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readHubConfig } from '../../server/src/hub/config.ts';
-import { setMachineGroups } from '../../server/src/storage/machine-queries.ts';
+import { setMachineGroups } from '../../server/src/storage/queries/machines.ts';
 import { tempHome } from '../support/temp-home.ts';
 import { ask, ENGINES, publish, type TestHub, testHub } from './support.ts';
 

@@ -2,10 +2,10 @@
 import { createHash, randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openJson } from '../../server/src/domain/dsse.ts';
-import { checkRecord, RECORD_PAYLOAD_TYPE, type VersionRecord } from '../../server/src/domain/version-record.ts';
-import { findAuditBreak } from '../../server/src/storage/audit-queries.ts';
-import { decodeBlob, readBlobs } from '../../server/src/storage/blob-queries.ts';
+import { openJson } from '../../server/src/domain/signing/dsse.ts';
+import { checkRecord, RECORD_PAYLOAD_TYPE, type VersionRecord } from '../../server/src/domain/version/record.ts';
+import { findAuditBreak } from '../../server/src/storage/queries/audit.ts';
+import { decodeBlob, readBlobs } from '../../server/src/storage/queries/blobs.ts';
 import { openStore, type Store } from '../../server/src/storage/store.ts';
 import { createDatabase, type TestDatabase } from '../contract/engines.ts';
 import { type HubProcess, startHubProcess } from '../support/hub-process.ts';

@@ -5,12 +5,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import WebSocket from 'ws';
 import { openClient } from '../../server/src/client/context.ts';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
-import { joinHub, leaveHub } from '../../server/src/client/join.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
-import { createKeyPair } from '../../server/src/domain/dsse.ts';
-import { PROOF_HEADER, signProof } from '../../server/src/domain/machine-proof.ts';
+import { joinHub, leaveHub } from '../../server/src/client/join/index.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
+import { createKeyPair } from '../../server/src/domain/signing/dsse.ts';
+import { PROOF_HEADER, signProof } from '../../server/src/domain/signing/machine-proof.ts';
 import { askHub } from '../../server/src/interfaces/hook/ask-hub.ts';
-import { type FilePort, realFilePort } from '../../server/src/machine/file-port.ts';
+import { type FilePort, realFilePort } from '../../server/src/machine/files/file-port.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 import { ask, ENGINES, publish, type TestHub, testHub } from './support.ts';
 

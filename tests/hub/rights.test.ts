@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { signApproval } from '../../server/src/domain/approval.ts';
-import { createKeyPair, sealJson } from '../../server/src/domain/dsse.ts';
-import { appendEvent } from '../../server/src/storage/event-queries.ts';
+import { createKeyPair, sealJson } from '../../server/src/domain/signing/dsse.ts';
 import { namedOverrides } from '../../server/src/storage/migrations/0140-named-overrides.ts';
-import { setOverride } from '../../server/src/storage/override-queries.ts';
+import { appendEvent } from '../../server/src/storage/queries/events.ts';
+import { setOverride } from '../../server/src/storage/queries/overrides.ts';
 import { ask, ENGINES, publish, register, type TestHub, testHub } from './support.ts';
 
 type Machine = Awaited<ReturnType<TestHub['machine']>>;

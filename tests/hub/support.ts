@@ -7,9 +7,9 @@ import { ENDPOINTS, type EndpointName } from '../../server/src/contract/endpoint
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../../server/src/contract/frames.ts';
 import type { Role } from '../../server/src/contract/roles.ts';
 import { Problem } from '../../server/src/contract/schemas.ts';
-import { createKeyPair, sealJson } from '../../server/src/domain/dsse.ts';
-import { packPlugin, type SourceFile } from '../../server/src/domain/package.ts';
-import { RECORD_PAYLOAD_TYPE } from '../../server/src/domain/version-record.ts';
+import { createKeyPair, sealJson } from '../../server/src/domain/signing/dsse.ts';
+import { packPlugin, type SourceFile } from '../../server/src/domain/version/package.ts';
+import { RECORD_PAYLOAD_TYPE } from '../../server/src/domain/version/record.ts';
 import { DEFAULT_LIMITS, type HubConfig, type HubLimits } from '../../server/src/hub/config.ts';
 import { type HubDeps, type RunningHub, startHub } from '../../server/src/hub/server.ts';
 import { createDatabase, type EngineUnderTest, type TestDatabase } from '../contract/engines.ts';

@@ -2,10 +2,10 @@
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sealEntries } from '../../server/src/domain/local-audit.ts';
-import { appendLines, FULL, noteChanges, proveLocalAudit, readLocalAudit } from '../../server/src/machine/audit-log.ts';
+import { appendLines, FULL, noteChanges, proveLocalAudit, readLocalAudit } from '../../server/src/machine/audit/log.ts';
+import { recover } from '../../server/src/machine/change/transaction.ts';
 import { quarantine } from '../../server/src/machine/quarantine.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
-import { recover } from '../../server/src/machine/transaction.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { makeRig, type Rig } from './rig.ts';
 
 let rig: Rig;

@@ -1,10 +1,10 @@
 // Bare commands that were deleted: named, left alone by updates, and back once a person asks for them.
 import { rm } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { findTampering } from '../../server/src/client/mend.ts';
+import { findTampering } from '../../server/src/client/doctor/mend.ts';
 import { inspect } from '../../server/src/machine/drift.ts';
 import { leaveMachine } from '../../server/src/machine/leave.ts';
-import { regainReceipts } from '../../server/src/machine/regain-receipts.ts';
+import { regainReceipts } from '../../server/src/machine/receipts/regain.ts';
 import { makeRig, type Rig } from './rig.ts';
 
 let rig: Rig;

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { showDev, stopDev } from '../../server/src/machine/dev-override.ts';
 import { inspect } from '../../server/src/machine/drift.ts';
 import { leaveMachine } from '../../server/src/machine/leave.ts';
-import { noFileNotes, readReceipts, updateReceipts } from '../../server/src/machine/receipts.ts';
+import { noFileNotes, readReceipts, updateReceipts } from '../../server/src/machine/receipts/index.ts';
 import { makeRig, type Rig } from './rig.ts';
 
 let rig: Rig;

@@ -5,8 +5,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { realFilePort, withFileErrors } from '../../server/src/machine/file-port.ts';
-import { applyChange, recover } from '../../server/src/machine/transaction.ts';
+import { applyChange, recover } from '../../server/src/machine/change/transaction.ts';
+import { realFilePort, withFileErrors } from '../../server/src/machine/files/file-port.ts';
 import { makeRig, type Rig } from './rig.ts';
 
 let folder: string;

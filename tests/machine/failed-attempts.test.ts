@@ -2,11 +2,11 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { openClient } from '../../server/src/client/context.ts';
+import { removePlugin } from '../../server/src/client/install/remove.ts';
+import { rollbackPlugin } from '../../server/src/client/install/rollback.ts';
 import { localAudit } from '../../server/src/client/local-audit.ts';
-import { removePlugin } from '../../server/src/client/remove.ts';
-import { rollbackPlugin } from '../../server/src/client/rollback.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { joinedMachine, type ScriptedHub, scriptedHub, serve, version } from '../cli/scripted-hub.ts';
 import { portAround } from '../fault/faulty-port.ts';
 

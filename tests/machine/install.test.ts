@@ -1,12 +1,12 @@
 import { lstat, mkdir, readdir, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { shortDigest } from '../../server/src/domain/version-record.ts';
-import { sha256Of } from '../../server/src/machine/blob-store.ts';
+import { shortDigest } from '../../server/src/domain/version/record.ts';
+import type { Install } from '../../server/src/machine/change/transaction.ts';
+import { planRollback } from '../../server/src/machine/change/versions-on-disk.ts';
 import { inspect } from '../../server/src/machine/drift.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
-import type { Install } from '../../server/src/machine/transaction.ts';
-import { planRollback } from '../../server/src/machine/versions-on-disk.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
+import { sha256Of } from '../../server/src/machine/store/blob-store.ts';
 import { makeRig, makeVersion, type Rig } from './rig.ts';
 
 const ROOT = '.claude/plugins/.haivemind';

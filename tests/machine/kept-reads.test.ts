@@ -1,6 +1,6 @@
 import { rename, utimes, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { keepWritten, readKept } from '../../server/src/machine/kept-reads.ts';
+import { keepWritten, readKept } from '../../server/src/machine/files/kept-reads.ts';
 import { makeRig, type Rig } from './rig.ts';
 
 let rig: Rig;

@@ -1,9 +1,9 @@
 import { chmod, lstat, mkdir, readdir, readFile, readlink, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { recover } from '../../server/src/machine/change/transaction.ts';
 import { leaveMachine } from '../../server/src/machine/leave.ts';
-import { withLock } from '../../server/src/machine/lock.ts';
-import { recover } from '../../server/src/machine/transaction.ts';
+import { withLock } from '../../server/src/machine/processes/lock.ts';
 import { makeRig, type Rig } from './rig.ts';
 
 let rig: Rig;

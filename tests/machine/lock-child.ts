@@ -2,9 +2,9 @@
 import { appendFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { withLock } from '../../server/src/machine/lock.ts';
 import { openMachine } from '../../server/src/machine/machine.ts';
 import { machinePaths } from '../../server/src/machine/paths.ts';
+import { withLock } from '../../server/src/machine/processes/lock.ts';
 
 const [home = '', waitMs = '30000'] = process.argv.slice(2);
 const machine = openMachine({ paths: machinePaths({ home }), clock: () => new Date() });

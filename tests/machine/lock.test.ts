@@ -5,8 +5,8 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { withLock } from '../../server/src/machine/lock.ts';
-import { ownIdentity } from '../../server/src/machine/process-identity.ts';
+import { withLock } from '../../server/src/machine/processes/lock.ts';
+import { ownIdentity } from '../../server/src/machine/processes/process-identity.ts';
 import { bundleChild } from './bundle.ts';
 import { makeRig, type Rig } from './rig.ts';
 

@@ -1,11 +1,11 @@
 // The loose layout: what is written outside our folder, that it is never somebody else's, and that it all comes out again.
 import { rm } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { applyChange, type Install } from '../../server/src/machine/change/transaction.ts';
 import { inspect } from '../../server/src/machine/drift.ts';
 import { leaveMachine } from '../../server/src/machine/leave.ts';
 import { openMachine } from '../../server/src/machine/machine.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
-import { applyChange, type Install } from '../../server/src/machine/transaction.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { makeRig, NOW, type Rig } from './rig.ts';
 
 const ROOT = '.claude/plugins/.haivemind';

@@ -1,9 +1,9 @@
 import { chmod, lstat } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { applyChange, type Install } from '../../server/src/machine/change/transaction.ts';
 import { inspect } from '../../server/src/machine/drift.ts';
-import { type FilePort, realFilePort } from '../../server/src/machine/file-port.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
-import { applyChange, type Install } from '../../server/src/machine/transaction.ts';
+import { type FilePort, realFilePort } from '../../server/src/machine/files/file-port.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { makeRig, type Rig } from './rig.ts';
 
 // A system without such bits has nothing to lose.

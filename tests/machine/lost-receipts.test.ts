@@ -2,12 +2,12 @@
 // person edited in it, and comes out again.
 import { rm } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { applyChange, type Install } from '../../server/src/machine/change/transaction.ts';
 import { inspect } from '../../server/src/machine/drift.ts';
 import { leaveMachine } from '../../server/src/machine/leave.ts';
 import { openMachine } from '../../server/src/machine/machine.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
-import { areReceiptsLost, regainReceipts } from '../../server/src/machine/regain-receipts.ts';
-import { applyChange, type Install } from '../../server/src/machine/transaction.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
+import { areReceiptsLost, regainReceipts } from '../../server/src/machine/receipts/regain.ts';
 import { makeRig, NOW, type Rig } from './rig.ts';
 
 let rig: Rig;

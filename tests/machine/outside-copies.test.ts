@@ -1,10 +1,10 @@
 // Copies of the loose layout and bare commands: read again before the commit, so that one spoilt by the disk rolls all of a change back.
 import { rm, symlink } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { applyChange, type Change, type Install, recover } from '../../server/src/machine/change/transaction.ts';
 import { inspect } from '../../server/src/machine/drift.ts';
-import { type FilePort, realFilePort } from '../../server/src/machine/file-port.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
-import { applyChange, type Change, type Install, recover } from '../../server/src/machine/transaction.ts';
+import { type FilePort, realFilePort } from '../../server/src/machine/files/file-port.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { makeRig, type Rig } from './rig.ts';
 
 let rig: Rig;

@@ -17,18 +17,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { writeCodeCache } from '../../server/src/interfaces/carried-bundle.ts';
-import { writeAtomic } from '../../server/src/machine/atomic-file.ts';
+import { applyChange, recover } from '../../server/src/machine/change/transaction.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
+import { writeAtomic } from '../../server/src/machine/files/atomic-file.ts';
 import {
   FILE_OPERATIONS,
   type FilePort,
   fileError,
   readFileOrNull,
   realFilePort,
-} from '../../server/src/machine/file-port.ts';
+} from '../../server/src/machine/files/file-port.ts';
 import { leaveMachine } from '../../server/src/machine/leave.ts';
-import { withLock } from '../../server/src/machine/lock.ts';
-import { applyChange, recover } from '../../server/src/machine/transaction.ts';
+import { withLock } from '../../server/src/machine/processes/lock.ts';
 import { makeRig, type Rig, snapshot } from './rig.ts';
 
 const UID = 65_534;

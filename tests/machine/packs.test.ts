@@ -2,8 +2,8 @@
 import { copyFile, mkdir, readdir, readFile, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { collectBlobs, hasBlob, missingBlobs, readBlob, sha256Of } from '../../server/src/machine/blob-store.ts';
-import { createFresh, openIntake } from '../../server/src/machine/intake.ts';
+import { collectBlobs, hasBlob, missingBlobs, readBlob, sha256Of } from '../../server/src/machine/store/blob-store.ts';
+import { createFresh, openIntake } from '../../server/src/machine/store/intake.ts';
 import { makeRig, makeVersion, type Rig } from './rig.ts';
 
 let rig: Rig;

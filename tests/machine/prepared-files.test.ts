@@ -2,8 +2,8 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { FILE_OPERATIONS, type FilePort, realFilePort } from '../../server/src/machine/file-port.ts';
-import { applyChange, type Install, recover } from '../../server/src/machine/transaction.ts';
+import { applyChange, type Install, recover } from '../../server/src/machine/change/transaction.ts';
+import { FILE_OPERATIONS, type FilePort, realFilePort } from '../../server/src/machine/files/file-port.ts';
 import { makeRig, type Rig } from './rig.ts';
 
 let rig: Rig;

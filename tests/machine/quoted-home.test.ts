@@ -3,8 +3,8 @@ import { mkdtemp, rename } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { findTampering } from '../../server/src/client/mend.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { findTampering } from '../../server/src/client/doctor/mend.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { makeRig, type Rig } from './rig.ts';
 
 let rig: Rig;

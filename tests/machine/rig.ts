@@ -1,8 +1,8 @@
 import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { createKeyPair, sealJson } from '../../server/src/domain/dsse.ts';
-import type { Dependency } from '../../server/src/domain/manifest.ts';
+import { createKeyPair, sealJson } from '../../server/src/domain/signing/dsse.ts';
+import type { Dependency } from '../../server/src/domain/version/manifest.ts';
 import {
   pluginId,
   RECORD_FORMAT,
@@ -10,12 +10,17 @@ import {
   sortFiles,
   type VersionRecord,
   versionDigest,
-} from '../../server/src/domain/version-record.ts';
-import { putBlob, putRecord, sha256Of } from '../../server/src/machine/blob-store.ts';
-import type { FilePort } from '../../server/src/machine/file-port.ts';
+} from '../../server/src/domain/version/record.ts';
+import {
+  applyChange,
+  type Change,
+  type ChangeResult,
+  type Install,
+} from '../../server/src/machine/change/transaction.ts';
+import type { FilePort } from '../../server/src/machine/files/file-port.ts';
 import { type Machine, openMachine } from '../../server/src/machine/machine.ts';
 import { machinePaths } from '../../server/src/machine/paths.ts';
-import { applyChange, type Change, type ChangeResult, type Install } from '../../server/src/machine/transaction.ts';
+import { putBlob, putRecord, sha256Of } from '../../server/src/machine/store/blob-store.ts';
 
 const KEY = createKeyPair();
 export const NOW = new Date('2026-05-01T12:00:00.000Z');

@@ -2,7 +2,16 @@ import { spawn } from 'node:child_process';
 import { readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { keyIdOf } from '../../server/src/domain/dsse.ts';
+import { keyIdOf } from '../../server/src/domain/signing/dsse.ts';
+import { recover } from '../../server/src/machine/change/transaction.ts';
+import { readConfig, updateConfig } from '../../server/src/machine/config-file.ts';
+import { clearLive, isLive, readLive, writeLive } from '../../server/src/machine/live-state.ts';
+import { ensureRoot } from '../../server/src/machine/machine.ts';
+import { machinePaths } from '../../server/src/machine/paths.ts';
+import { collectVersions, leasedDirs, takeLease } from '../../server/src/machine/processes/leases.ts';
+import { publisherKey } from '../../server/src/machine/publisher-key.ts';
+import { receiptsBytes } from '../../server/src/machine/receipts/bytes.ts';
+import { noReceipts, type Receipts, readReceipts } from '../../server/src/machine/receipts/index.ts';
 import {
   collectBlobs,
   hasBlob,
@@ -10,16 +19,7 @@ import {
   putBlob,
   readBlob,
   sha256Of,
-} from '../../server/src/machine/blob-store.ts';
-import { readConfig, updateConfig } from '../../server/src/machine/config-file.ts';
-import { collectVersions, leasedDirs, takeLease } from '../../server/src/machine/leases.ts';
-import { clearLive, isLive, readLive, writeLive } from '../../server/src/machine/live-state.ts';
-import { ensureRoot } from '../../server/src/machine/machine.ts';
-import { machinePaths } from '../../server/src/machine/paths.ts';
-import { publisherKey } from '../../server/src/machine/publisher-key.ts';
-import { noReceipts, type Receipts, readReceipts } from '../../server/src/machine/receipts.ts';
-import { receiptsBytes } from '../../server/src/machine/receipts-bytes.ts';
-import { recover } from '../../server/src/machine/transaction.ts';
+} from '../../server/src/machine/store/blob-store.ts';
 import { makeRig, makeVersion, type Rig } from './rig.ts';
 
 let rig: Rig;

@@ -1,14 +1,14 @@
 // Copies that an earlier program made otherwise than this one does: a sync lays them out again, and lost receipts know them.
 import { rm } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { alignLoose } from '../../server/src/machine/align-loose.ts';
-import { sha256Of } from '../../server/src/machine/blob-store.ts';
+import { recover } from '../../server/src/machine/change/transaction.ts';
 import { inspect } from '../../server/src/machine/drift.ts';
 import { leaveMachine } from '../../server/src/machine/leave.ts';
+import { alignLoose } from '../../server/src/machine/loose/align.ts';
 import { LOOSE_RULES } from '../../server/src/machine/loose/index.ts';
-import { type LooseFile, readReceipts, updateReceipts } from '../../server/src/machine/receipts.ts';
-import { regainReceipts } from '../../server/src/machine/regain-receipts.ts';
-import { recover } from '../../server/src/machine/transaction.ts';
+import { type LooseFile, readReceipts, updateReceipts } from '../../server/src/machine/receipts/index.ts';
+import { regainReceipts } from '../../server/src/machine/receipts/regain.ts';
+import { sha256Of } from '../../server/src/machine/store/blob-store.ts';
 import { portAround } from '../fault/faulty-port.ts';
 import { makeRig, type Rig } from './rig.ts';
 

@@ -1,6 +1,6 @@
 // Plugins with one fault each, plugins whose fault publishing mends, and good ones: what validation and agreement with the
 // client are tested on.
-import { MANIFEST_PATH } from '../../server/src/domain/file-types.ts';
+import { MANIFEST_PATH } from '../../server/src/domain/version/file-types.ts';
 import { manifestWith } from '../support/plugin-files.ts';
 
 export const good = { [MANIFEST_PATH]: manifestWith() };

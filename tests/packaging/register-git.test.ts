@@ -1,7 +1,7 @@
 // A git address as plugin_url: fetched by the hub under the same rules as any other address.
 import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { isGitUrl, parseGitUrl } from '../../server/src/hub/fetch-git.ts';
+import { isGitUrl, parseGitUrl } from '../../server/src/hub/fetch/git.ts';
 import { writeFiles } from '../client/harness/hand-made-plugin.ts';
 import { ask, type TestHub, testHub } from '../hub/support.ts';
 import { type GitHttp, serveRepository } from '../support/git-http.ts';

@@ -1,6 +1,6 @@
 // Plugins as people write them: our verdict is what the client said of each (agreement.verify.ts asks it again).
 import { expect, it } from 'vitest';
-import { hasErrors, MENDED_BY_PUBLISHING } from '../../server/src/domain/findings.ts';
+import { hasErrors, MENDED_BY_PUBLISHING } from '../../server/src/domain/findings/index.ts';
 import { validatePlugin } from '../../server/src/domain/validate/index.ts';
 import { pluginFiles } from '../support/plugin-files.ts';
 import { SHAPES } from './shapes/index.ts';

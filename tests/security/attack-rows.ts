@@ -2,9 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { ZipFile } from 'yazl';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../../server/src/contract/frames.ts';
-import { createKeyPair, type Envelope, sealJson } from '../../server/src/domain/dsse.ts';
-import { packPlugin } from '../../server/src/domain/package.ts';
-import { RECORD_PAYLOAD_TYPE, type VersionRecord, versionDigest } from '../../server/src/domain/version-record.ts';
+import { createKeyPair, type Envelope, sealJson } from '../../server/src/domain/signing/dsse.ts';
+import { packPlugin } from '../../server/src/domain/version/package.ts';
+import { RECORD_PAYLOAD_TYPE, type VersionRecord, versionDigest } from '../../server/src/domain/version/record.ts';
 import { type Ask, sourceFiles, type TestHub } from '../hub/support.ts';
 
 export const MANIFEST = '.claude-plugin/plugin.json';

@@ -1,6 +1,6 @@
 // A machine that has one plugin from a hub that will lie: set up anew before each test of a file that calls `attackedMachine`.
 import { afterEach, beforeEach } from 'vitest';
-import { syncMachine } from '../../server/src/client/sync.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { HaiveError } from '../../server/src/domain/errors.ts';
 import {
   joinedMachine,

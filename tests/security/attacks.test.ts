@@ -1,7 +1,7 @@
 // The attack table of the hub: each attempt is refused with its code, and nothing in the database has changed.
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createKeyPair } from '../../server/src/domain/dsse.ts';
+import { createKeyPair } from '../../server/src/domain/signing/dsse.ts';
 import { ask, publish, register, registerRequest, sourceFiles, type TestHub, testHub } from '../hub/support.ts';
 import { type AttackRow, attackTable, framesRequest, MANIFEST, zip, zipRequest } from './attack-rows.ts';
 

@@ -2,7 +2,7 @@
 // grows or the endpoint stands on the list of those that change nothing an operator decides on.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { signRotation } from '../../server/src/domain/approval.ts';
-import { createKeyPair, keyIdOf } from '../../server/src/domain/dsse.ts';
+import { createKeyPair, keyIdOf } from '../../server/src/domain/signing/dsse.ts';
 import {
   type Ask,
   ask,

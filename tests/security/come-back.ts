@@ -3,8 +3,8 @@ import http from 'node:http';
 import { expect } from 'vitest';
 import WebSocket from 'ws';
 import { hashSecret, newSecret } from '../../server/src/hub/secrets.ts';
-import { insertMachine } from '../../server/src/storage/machine-queries.ts';
-import { insertToken } from '../../server/src/storage/token-queries.ts';
+import { insertMachine } from '../../server/src/storage/queries/machines.ts';
+import { insertToken } from '../../server/src/storage/queries/tokens.ts';
 import { ask, testHub } from '../hub/support.ts';
 
 /** @param machines how many, at protocol level */

@@ -1,9 +1,9 @@
 // Ways around an operator's approval and around the audit log: each ends where the straight way would have.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { NO_SURFACE } from '../../server/src/domain/surface.ts';
-import { appendAudit, findAuditBreak, proveAudit } from '../../server/src/storage/audit-queries.ts';
+import { NO_SURFACE } from '../../server/src/domain/surface/index.ts';
 import { surfacesAnew } from '../../server/src/storage/migrations/0150-surfaces-anew.ts';
-import { putSurface } from '../../server/src/storage/trust-queries.ts';
+import { appendAudit, findAuditBreak, proveAudit } from '../../server/src/storage/queries/audit.ts';
+import { putSurface } from '../../server/src/storage/queries/trust.ts';
 import { ask, ENGINES, publish, register, type TestHub, testHub } from '../hub/support.ts';
 
 const hooks = {

@@ -9,25 +9,32 @@ import { WebSocket } from 'ws';
 import { decodeFrames, encodeFrame, endFrame } from '../../server/src/contract/frames.ts';
 import type { Role } from '../../server/src/contract/roles.ts';
 import { signRotation } from '../../server/src/domain/approval.ts';
-import { readZip } from '../../server/src/domain/archive.ts';
-import { createKeyPair, keyIdOf, openJson, sealJson } from '../../server/src/domain/dsse.ts';
-import { parseFrontMatter } from '../../server/src/domain/front-matter.ts';
-import type { PlanEntry } from '../../server/src/domain/plan.ts';
-import { fromDelta } from '../../server/src/domain/plan-delta.ts';
-import { fromRecordDelta } from '../../server/src/domain/record-delta.ts';
+import { fromDelta } from '../../server/src/domain/plan/delta.ts';
+import type { PlanEntry } from '../../server/src/domain/plan/index.ts';
 import { checkPath } from '../../server/src/domain/safe-path.ts';
+import { createKeyPair, keyIdOf, openJson, sealJson } from '../../server/src/domain/signing/dsse.ts';
+import { readZip } from '../../server/src/domain/version/archive.ts';
+import { parseFrontMatter } from '../../server/src/domain/version/front-matter.ts';
 import {
   checkRecord,
   RECORD_PAYLOAD_TYPE,
   type VersionRecord,
   versionDigest,
-} from '../../server/src/domain/version-record.ts';
+} from '../../server/src/domain/version/record.ts';
+import { fromRecordDelta } from '../../server/src/domain/version/record-delta.ts';
 import { requirePublisher } from '../../server/src/hub/registry/access.ts';
 import { receiveFrames } from '../../server/src/hub/registry/receive-frames.ts';
 import { readArchiveRequest, readBytes } from '../../server/src/hub/registry/uploads.ts';
-import { getRecord, hasBlob, putBlob, putRecord, readBlob, sha256Of } from '../../server/src/machine/blob-store.ts';
 import { type Machine, openMachine } from '../../server/src/machine/machine.ts';
 import { machinePaths } from '../../server/src/machine/paths.ts';
+import {
+  getRecord,
+  hasBlob,
+  putBlob,
+  putRecord,
+  readBlob,
+  sha256Of,
+} from '../../server/src/machine/store/blob-store.ts';
 import {
   ask,
   PUBLISHER,

@@ -1,9 +1,9 @@
 // What the hub says of trust: surfaces, approvals, revocation, limits of tokens, the audit's proof.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { signApproval, signRotation } from '../../server/src/domain/approval.ts';
-import { createKeyPair, openJson } from '../../server/src/domain/dsse.ts';
-import { PLAN_PAYLOAD_TYPE, type Plan } from '../../server/src/domain/plan.ts';
+import { PLAN_PAYLOAD_TYPE, type Plan } from '../../server/src/domain/plan/index.ts';
 import { redact } from '../../server/src/domain/redact.ts';
+import { createKeyPair, openJson } from '../../server/src/domain/signing/dsse.ts';
 import { ask, ENGINES, hooks, PUBLISHER, publish, register, type TestHub, testHub } from '../hub/support.ts';
 
 describe.each(ENGINES)('trust at the hub, on %s', (engine) => {

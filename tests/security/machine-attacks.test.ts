@@ -4,14 +4,14 @@ import { symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { brotliCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import type { HubClient } from '../../server/src/client/hub-client.ts';
-import { openParcel, throughParcel } from '../../server/src/client/parcel.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
+import type { HubClient } from '../../server/src/client/hub/hub-client.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
+import { openParcel, throughParcel } from '../../server/src/client/sync/parcel.ts';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../../server/src/contract/frames.ts';
 import { pack } from '../../server/src/contract/parcel.ts';
-import { type Envelope, sealJson } from '../../server/src/domain/dsse.ts';
 import { HaiveError } from '../../server/src/domain/errors.ts';
-import { RECORD_PAYLOAD_TYPE, versionDigest } from '../../server/src/domain/version-record.ts';
+import { type Envelope, sealJson } from '../../server/src/domain/signing/dsse.ts';
+import { RECORD_PAYLOAD_TYPE, versionDigest } from '../../server/src/domain/version/record.ts';
 import {
   type Answer,
   type DeltaLies,

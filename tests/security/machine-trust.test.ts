@@ -4,16 +4,16 @@ import { chmod, chown, mkdir, readdir, readFile, rm, stat, symlink, writeFile } 
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { setConfig } from '../../server/src/client/configure.ts';
-import { installPlugin } from '../../server/src/client/install.ts';
+import { installPlugin } from '../../server/src/client/install/index.ts';
+import { rollbackPlugin } from '../../server/src/client/install/rollback.ts';
 import { localAudit } from '../../server/src/client/local-audit.ts';
-import { describeSync } from '../../server/src/client/notice.ts';
-import { rollbackPlugin } from '../../server/src/client/rollback.ts';
-import { syncMachine } from '../../server/src/client/sync.ts';
-import { readTrust, withHub, writeTrust } from '../../server/src/client/trust.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
+import { describeSync } from '../../server/src/client/sync/notice.ts';
+import { readTrust, withHub, writeTrust } from '../../server/src/client/trust/publisher-keys.ts';
 import { signApproval, signEpoch, signRotation } from '../../server/src/domain/approval.ts';
-import { createKeyPair } from '../../server/src/domain/dsse.ts';
+import { createKeyPair } from '../../server/src/domain/signing/dsse.ts';
 import { writeInbox } from '../../server/src/machine/inbox.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import {
   HUB_KEY,
   joinedMachine,

@@ -1,8 +1,8 @@
 // The attack table of the hub, what people and machines may not say for themselves: proofs of a machine's key, first surfaces, reviews,
 // several approvals, limits. Each attempt is refused with its code, and nothing in the database has changed.
 import { afterAll, beforeAll, it } from 'vitest';
-import { createKeyPair } from '../../server/src/domain/dsse.ts';
-import { PROOF_HEADER, signProof } from '../../server/src/domain/machine-proof.ts';
+import { createKeyPair } from '../../server/src/domain/signing/dsse.ts';
+import { PROOF_HEADER, signProof } from '../../server/src/domain/signing/machine-proof.ts';
 import { newSecret } from '../../server/src/hub/secrets.ts';
 import { ask, hooks, publish, register, type TestHub, testHub } from '../hub/support.ts';
 import { type AttackRow, attackTable } from './attack-rows.ts';

@@ -6,7 +6,7 @@ import { lintSource } from '@secretlint/core';
 import { creator, rules } from '@secretlint/secretlint-rule-preset-recommend';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { Finding } from '../../server/src/domain/findings.ts';
+import type { Finding } from '../../server/src/domain/findings/index.ts';
 import { scanPlugin } from '../../server/src/domain/safety/index.ts';
 import { good } from '../packaging/one-fault.ts';
 import { pluginFiles } from '../support/plugin-files.ts';

@@ -1,8 +1,8 @@
 // Groups that take a version only after several operators approved it: no way around the second one.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { signApproval } from '../../server/src/domain/approval.ts';
-import { createKeyPair, openJson } from '../../server/src/domain/dsse.ts';
-import { PLAN_PAYLOAD_TYPE, type Plan } from '../../server/src/domain/plan.ts';
+import { PLAN_PAYLOAD_TYPE, type Plan } from '../../server/src/domain/plan/index.ts';
+import { createKeyPair, openJson } from '../../server/src/domain/signing/dsse.ts';
 import { groups as groupsVerb } from '../../server/src/interfaces/cli/verbs/operator.ts';
 import { review } from '../../server/src/interfaces/cli/verbs/review.ts';
 import { ask, ENGINES, type PluginWish, publish, register, type TestHub, testHub } from '../hub/support.ts';

@@ -1,7 +1,7 @@
 // What contributors register waits until an operator has looked at it (seed, phase 4).
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { keyIdOf } from '../../server/src/domain/dsse.ts';
 import { scanPlugin } from '../../server/src/domain/safety/index.ts';
+import { keyIdOf } from '../../server/src/domain/signing/dsse.ts';
 import { publish as publishVerb, register as registerVerb } from '../../server/src/interfaces/cli/verbs/publishing.ts';
 import { info as infoVerb } from '../../server/src/interfaces/cli/verbs/registry.ts';
 import { review } from '../../server/src/interfaces/cli/verbs/review.ts';

@@ -3,10 +3,10 @@
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { syncMachine } from '../../server/src/client/sync.ts';
-import type { Envelope } from '../../server/src/domain/dsse.ts';
-import { versionDigest } from '../../server/src/domain/version-record.ts';
-import { readReceipts } from '../../server/src/machine/receipts.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
+import type { Envelope } from '../../server/src/domain/signing/dsse.ts';
+import { versionDigest } from '../../server/src/domain/version/record.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { HUB_KEY, json, scriptedHub, transferAnswer, transfers, type Version, version } from '../cli/scripted-hub.ts';
 import { snapshot } from '../machine/rig.ts';
 import { attackedMachine, hub, m, offer, outside, refusedWith } from './attacked-machine.ts';

@@ -1,4 +1,4 @@
-import type { SourceFile } from '../../server/src/domain/package.ts';
+import type { SourceFile } from '../../server/src/domain/version/package.ts';
 
 /** For tests: a plugin's files from a map of path → text, bytes or JSON value. */
 export function pluginFiles(contents: Record<string, unknown>, executable: readonly string[] = []): SourceFile[] {

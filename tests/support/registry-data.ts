@@ -1,6 +1,12 @@
 // Registries, machines and overrides as desired state reads them.
-import type { Dependency } from '../../server/src/domain/manifest.ts';
-import type { MachineFacts, MachineOverride, Registry, RegistryVersion } from '../../server/src/domain/registry.ts';
+
+import type {
+  MachineFacts,
+  MachineOverride,
+  Registry,
+  RegistryVersion,
+} from '../../server/src/domain/desired/registry.ts';
+import type { Dependency } from '../../server/src/domain/version/manifest.ts';
 
 export function version(
   name: string,

@@ -1,7 +1,7 @@
 import type { BodyIn, Reply } from '../contract/endpoints.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { type ClientContext, hubFor } from './context.ts';
-import { ask } from './registry.ts';
+import { ask } from './hub/registry.ts';
 
 export type Advice = Reply<'recommend'>;
 

@@ -1,15 +1,15 @@
 import { lstat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
-import { writeAtomic } from '../machine/atomic-file.ts';
-import { listDir, makeDirs, readFileOrNull } from '../machine/file-port.ts';
-import { withLock } from '../machine/lock.ts';
+import { recover } from '../machine/change/transaction.ts';
+import { parseSettings } from '../machine/claude/settings-edit.ts';
+import { writeAtomic } from '../machine/files/atomic-file.ts';
+import { listDir, makeDirs, readFileOrNull } from '../machine/files/file-port.ts';
+import { readText, writeText } from '../machine/files/text-file.ts';
+import { scanTree } from '../machine/files/tree.ts';
 import type { Machine } from '../machine/machine.ts';
 import { bringBack, movedSets } from '../machine/moved-away.ts';
-import { parseSettings } from '../machine/settings-edit.ts';
-import { readText, writeText } from '../machine/text-file.ts';
-import { recover } from '../machine/transaction.ts';
-import { scanTree } from '../machine/tree.ts';
+import { withLock } from '../machine/processes/lock.ts';
 import type { ClientContext } from './context.ts';
 
 export interface BackupRow {

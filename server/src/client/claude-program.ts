@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { lookAt } from '../machine/file-port.ts';
+import { lookAt } from '../machine/files/file-port.ts';
 import type { ClientEnvironment } from './context.ts';
 
 /** The first `claude` in PATH; null where there is none. */

@@ -1,14 +1,14 @@
 import { APPROVAL_MODES } from '../domain/approval.ts';
 import { HaiveError } from '../domain/errors.ts';
-import { FINDING_CODES } from '../domain/finding-codes.ts';
+import { FINDING_CODES } from '../domain/findings/codes.ts';
 import { dataDirOf, HubPlugins } from '../domain/hub-plugins.ts';
 import { isGroupPattern } from '../domain/names.ts';
 import { didYouMean } from '../domain/validate/suggest.ts';
 import { SOURCES, updateConfig } from '../machine/config-file.ts';
-import { readReceipts } from '../machine/receipts.ts';
+import { readReceipts } from '../machine/receipts/index.ts';
 import { tryToAnnounce } from './collective/announce.ts';
 import type { ClientContext } from './context.ts';
-import { hubUrl } from './hub-client.ts';
+import { hubUrl } from './hub/hub-client.ts';
 import { noteBefore } from './local-audit.ts';
 
 interface Key {

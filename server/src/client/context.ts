@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { isLoopback } from '../domain/loopback.ts';
 import { type Config, readConfig } from '../machine/config-file.ts';
-import { type FilePort, realFilePort } from '../machine/file-port.ts';
+import { type FilePort, realFilePort } from '../machine/files/file-port.ts';
 import { type Machine, openMachine } from '../machine/machine.ts';
 import { machinePaths } from '../machine/paths.ts';
-import { confiningOf } from './confining.ts';
-import { connectHub, type HubClient, hubUrl } from './hub-client.ts';
-import { machineProof } from './machine-key.ts';
+import { connectHub, type HubClient, hubUrl } from './hub/hub-client.ts';
+import { machineProof } from './hub/machine-key.ts';
+import { confiningOf } from './trust/confining.ts';
 
 /** What the use cases need of the environment; interfaces/environment reads it. */
 export interface ClientEnvironment {

@@ -1,14 +1,14 @@
 import { stat } from 'node:fs/promises';
 import { ERRORS, type ErrorCode, formatError, HaiveError, toHaiveError } from '../domain/errors.ts';
 import type { LocalChange, LocalEntry, LocalProof } from '../domain/local-audit.ts';
-import { noteChanges, proveLocalAudit, readLocalAudit } from '../machine/audit-log.ts';
-import { statOf } from '../machine/file-port.ts';
-import { withLock } from '../machine/lock.ts';
+import { noteChanges, proveLocalAudit, readLocalAudit } from '../machine/audit/log.ts';
+import { recover } from '../machine/change/transaction.ts';
+import { statOf } from '../machine/files/file-port.ts';
 import type { Machine } from '../machine/machine.ts';
-import { readReceipts } from '../machine/receipts.ts';
-import { recover } from '../machine/transaction.ts';
+import { withLock } from '../machine/processes/lock.ts';
+import { readReceipts } from '../machine/receipts/index.ts';
 import type { ClientContext } from './context.ts';
-import { type FailedAttempt, forgetFailures, readFailures, spoolFailure } from './spool.ts';
+import { type FailedAttempt, forgetFailures, readFailures, spoolFailure } from './report/spool.ts';
 
 /** Longer than any change of ours takes, milliseconds. */
 const PATIENCE_MS = 30_000;

@@ -1,15 +1,15 @@
 import { formatError, HaiveError } from '../domain/errors.ts';
-import { isUnfit, type Plan } from '../domain/plan.ts';
+import { isUnfit, type Plan } from '../domain/plan/index.ts';
+import { missingServers, missingServerText } from '../machine/claude/mcp-servers.ts';
 import { inspect } from '../machine/drift.ts';
-import { missingServers, missingServerText } from '../machine/mcp-servers.ts';
-import { type Layout, type Receipts, readReceipts } from '../machine/receipts.ts';
+import { type Layout, type Receipts, readReceipts } from '../machine/receipts/index.ts';
 import { type ClientContext, hubFor } from './context.ts';
-import { hubIsAway } from './hub-client.ts';
-import { isSwitch, whyNotSwitched } from './layout-wish.ts';
+import { hubIsAway } from './hub/hub-client.ts';
+import { notInstalled } from './install/not-installed.ts';
+import { howToRejoin } from './join/rejoin.ts';
 import { lastRefusals } from './local-audit.ts';
-import { notInstalled } from './not-installed.ts';
-import { fetchPlan, followedPlan, inForce, isPinned } from './plan.ts';
-import { howToRejoin } from './rejoin.ts';
+import { isSwitch, whyNotSwitched } from './sync/layout-wish.ts';
+import { fetchPlan, followedPlan, inForce, isPinned } from './sync/plan.ts';
 
 /** `shown`: not installed, but shown by `hv dev`. */
 export type StatusState =

@@ -1,14 +1,14 @@
 import type { Reply } from '../contract/endpoints.ts';
 import { formatError } from '../domain/errors.ts';
-import { missingServers, missingServerText } from '../machine/mcp-servers.ts';
-import { readReceipts } from '../machine/receipts.ts';
+import { missingServers, missingServerText } from '../machine/claude/mcp-servers.ts';
+import { readReceipts } from '../machine/receipts/index.ts';
 import type { ClientContext } from './context.ts';
-import { whyNotSwitched } from './layout-wish.ts';
+import { ask } from './hub/registry.ts';
 import { lastRefusals } from './local-audit.ts';
-import { cachedPlan } from './plan.ts';
-import { ask } from './registry.ts';
+import { syncMachine, tryLater } from './sync/index.ts';
+import { whyNotSwitched } from './sync/layout-wish.ts';
+import { cachedPlan } from './sync/plan.ts';
 import { leavingText } from './sync/result.ts';
-import { syncMachine, tryLater } from './sync.ts';
 
 export interface Why extends Reply<'why'> {
   /** What this machine itself says; empty for another one. */

@@ -14,7 +14,7 @@ export type FrameHeader =
    */
   | { t: 'record'; digest?: string; key?: string; base?: string; n: number }
   /**
-   * A file of the newest record, by its place in it, as a delta (domain/file-delta) from a file of the record's base. Its head is not
+   * A file of the newest record, by its place in it, as a delta (domain/version/file-delta) from a file of the record's base. Its head is not
    * JSON but `dOF,FROM,N`: most deltas are of few bytes.
    */
   | { t: 'delta'; of: number; from: number; n: number }

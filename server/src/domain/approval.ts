@@ -1,5 +1,5 @@
-import { type Envelope, openJson, type PublicKey, sealJson } from './dsse.ts';
 import { HaiveError } from './errors.ts';
+import { type Envelope, openJson, type PublicKey, sealJson } from './signing/dsse.ts';
 
 /**
  * What an operator's key signs, away from the hub: that somebody looked at certain bytes, and that a restored hub may begin

@@ -7,7 +7,7 @@ import {
   releaseText,
   startsPrograms,
 } from './confine.ts';
-import { NO_SURFACE } from './surface.ts';
+import { NO_SURFACE } from './surface/index.ts';
 
 const LAUNCHER = '/home/jo ü/.haivemind/bin/sandbox.mjs';
 const ALLOWED: Confinement = {

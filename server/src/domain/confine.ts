@@ -1,11 +1,11 @@
 import { HaiveError } from './errors.ts';
-import { HOOKS_PATH, MANIFEST_PATH, MCP_PATH, namedPaths } from './file-types.ts';
-import { parseFrontMatter } from './front-matter.ts';
-import { editJson } from './json-edit.ts';
-import { hookModules, programParts, programPaths, workflowScripts } from './program-places.ts';
-import { isJsonObject, type JsonObject, readAnyJson, readWholeJson } from './read-json.ts';
-import type { Surface } from './surface.ts';
-import { declaredPermissions } from './surface-change.ts';
+import { editJson } from './json/edit.ts';
+import { isJsonObject, type JsonObject, readAnyJson, readWholeJson } from './json/read.ts';
+import { declaredPermissions } from './surface/change.ts';
+import type { Surface } from './surface/index.ts';
+import { hookModules, programParts, programPaths, workflowScripts } from './surface/program-places.ts';
+import { HOOKS_PATH, MANIFEST_PATH, MCP_PATH, namedPaths } from './version/file-types.ts';
+import { parseFrontMatter } from './version/front-matter.ts';
 
 /**
  * Starts a plugin's programs through a launcher that confines them: the command lines in its hooks and servers are rewritten where

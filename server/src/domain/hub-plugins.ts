@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { APPROVAL_MODES } from './approval.ts';
 import { HaiveError } from './errors.ts';
-import { FindingPolicy } from './finding-policy.ts';
+import { FindingPolicy } from './findings/policy.ts';
 
 const positive = z.number().positive().max(1e9);
 const HubLimitsBlock = z.strictObject({

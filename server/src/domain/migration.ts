@@ -1,7 +1,7 @@
 /** What becomes of a person's own commands, hooks and servers when they move into a plugin. Pure. */
 
 import { toolNamePart } from './client-facts.ts';
-import { isJsonObject, type JsonObject } from './read-json.ts';
+import { isJsonObject, type JsonObject } from './json/read.ts';
 
 const ROOT = '$' + '{CLAUDE_PLUGIN_ROOT}';
 

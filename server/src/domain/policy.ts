@@ -2,8 +2,8 @@ import semver from 'semver';
 import type { Approval } from './approval.ts';
 import type { ErrorCode } from './errors.ts';
 import { nameMatches } from './names.ts';
-import { NO_SURFACE, SURFACE_KEYS, type Surface } from './surface.ts';
-import { beyond, compareSurfaces, covers, isWider, type Permissions, surfaceText } from './surface-change.ts';
+import { beyond, compareSurfaces, covers, isWider, type Permissions, surfaceText } from './surface/change.ts';
+import { NO_SURFACE, SURFACE_KEYS, type Surface } from './surface/index.ts';
 
 /** What a machine allows, whatever its hub says. Where several policies hold, each of them must agree. */
 export interface Policy {

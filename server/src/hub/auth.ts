@@ -3,7 +3,7 @@ import { mayUse } from '../contract/roles.ts';
 import { HaiveError } from '../domain/errors.ts';
 import type { Stamp } from '../storage/store.ts';
 import type { Principal } from './context.ts';
-import { createFailureLimit, createRateLimit, limited, type RateLimit } from './rate-limit.ts';
+import { createFailureLimit, createRateLimit, limited, type RateLimit } from './http/rate-limit.ts';
 import { hashSecret, looksLikeSecret } from './secrets.ts';
 import type { SeqGate } from './seq-gate.ts';
 

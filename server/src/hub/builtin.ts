@@ -2,11 +2,11 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../contract/frames.ts';
-import { sealJson } from '../domain/dsse.ts';
 import { toHaiveError } from '../domain/errors.ts';
-import { type Packed, packPlugin, type SourceFile } from '../domain/package.ts';
-import { RECORD_PAYLOAD_TYPE } from '../domain/version-record.ts';
-import { getMeta, setMeta } from '../storage/meta-queries.ts';
+import { sealJson } from '../domain/signing/dsse.ts';
+import { type Packed, packPlugin, type SourceFile } from '../domain/version/package.ts';
+import { RECORD_PAYLOAD_TYPE } from '../domain/version/record.ts';
+import { getMeta, setMeta } from '../storage/queries/meta.ts';
 import type { Call, HubContext, Principal, UseCases } from './context.ts';
 
 /** What of the repository is the plugin haivemind-core. */

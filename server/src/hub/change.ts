@@ -1,7 +1,7 @@
 import type { Transaction } from 'kysely';
-import { type AuditEntry, appendAudit } from '../storage/audit-queries.ts';
-import { appendEvent } from '../storage/event-queries.ts';
-import type { Tables } from '../storage/tables.ts';
+import { type AuditEntry, appendAudit } from '../storage/queries/audit.ts';
+import { appendEvent } from '../storage/queries/events.ts';
+import type { Tables } from '../storage/tables/index.ts';
 import type { HubContext, Principal } from './context.ts';
 
 /** What a change leaves in the event feed and the audit log. Never holds secrets. */

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import * as z from 'zod';
 import type { APPROVAL_MODES } from '../domain/approval.ts';
 import { HaiveError } from '../domain/errors.ts';
-import type { FindingPolicy } from '../domain/finding-policy.ts';
+import type { FindingPolicy } from '../domain/findings/policy.ts';
 import { dataDirOf, HubPlugins } from '../domain/hub-plugins.ts';
 import { isLoopback } from '../domain/loopback.ts';
 import type { TurnLimits } from './turns.ts';

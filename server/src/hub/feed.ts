@@ -1,6 +1,6 @@
-import { listAudit } from '../storage/audit-queries.ts';
-import { eventsAfter } from '../storage/event-queries.ts';
-import { listGroupMembers } from '../storage/machine-queries.ts';
+import { listAudit } from '../storage/queries/audit.ts';
+import { eventsAfter } from '../storage/queries/events.ts';
+import { listGroupMembers } from '../storage/queries/machines.ts';
 import type { UseCase } from './context.ts';
 import { hearingNow } from './hearing.ts';
 import { loadRegistry } from './registry/snapshot.ts';

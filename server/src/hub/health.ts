@@ -1,7 +1,7 @@
 import type { Store } from '../storage/store.ts';
 import type { HubContext, RawReply, UseCases } from './context.ts';
 import { type Gauge, type Metrics, PROCESS_GAUGES } from './metrics.ts';
-import { openApiDocument } from './openapi.ts';
+import { openApiDocument } from './openapi/index.ts';
 
 export interface HealthParts {
   metrics: Metrics;

@@ -1,6 +1,6 @@
 import type * as z from 'zod';
 import type { Progress } from '../contract/messages.ts';
-import type { EventRecord } from '../storage/event-queries.ts';
+import type { EventRecord } from '../storage/queries/events.ts';
 import type { Store } from '../storage/store.ts';
 import { isOperator } from './auth.ts';
 import type { Principal } from './context.ts';

@@ -1,6 +1,6 @@
 import { HAIVEMIND_VERSION } from '../contract/version.ts';
-import { createKeyPair, publicKeyOf } from '../domain/dsse.ts';
-import { getMeta, setMetaOnce } from '../storage/meta-queries.ts';
+import { createKeyPair, publicKeyOf } from '../domain/signing/dsse.ts';
+import { getMeta, setMetaOnce } from '../storage/queries/meta.ts';
 import type { Store } from '../storage/store.ts';
 import type { HubContext, HubIdentity } from './context.ts';
 import { newId } from './secrets.ts';

@@ -1,5 +1,5 @@
-import { collectBlobs } from '../storage/blob-queries.ts';
-import { forgetUsage } from '../storage/usage-queries.ts';
+import { collectBlobs } from '../storage/queries/blobs.ts';
+import { forgetUsage } from '../storage/queries/usage.ts';
 import type { HubContext } from './context.ts';
 import { repeat } from './repeat.ts';
 import { COUNTS_KEPT_DAYS, daysBefore, SUMS_KEPT_DAYS } from './usage/days.ts';

@@ -1,8 +1,7 @@
 import type { BodyIn } from '../contract/endpoints.ts';
 import { HaiveError } from '../domain/errors.ts';
 import { checkGroupPattern, namePatterns } from '../domain/names.ts';
-import { machineKeyOf } from '../storage/machine-key-queries.ts';
-import type { Tx } from '../storage/tables.ts';
+import { machineKeyOf } from '../storage/queries/machine-keys.ts';
 import {
   findTokenByHash,
   findTokenById,
@@ -11,7 +10,8 @@ import {
   listTokens,
   revokeToken as revoke,
   type TokenRecord,
-} from '../storage/token-queries.ts';
+} from '../storage/queries/tokens.ts';
+import type { Tx } from '../storage/tables/index.ts';
 import type { StoredToken } from './auth.ts';
 import { change } from './change.ts';
 import type { HubContext, Principal, UseCase } from './context.ts';

@@ -1,4 +1,4 @@
-import { limited } from './rate-limit.ts';
+import { limited } from './http/rate-limit.ts';
 
 /** How much of a costly work may run at once. */
 export interface TurnLimits {

@@ -4,14 +4,14 @@ import { LIVE } from '../contract/messages.ts';
 import { checkProtocol, PROTOCOL_HEADER } from '../contract/protocol.ts';
 import { HaiveError, toHaiveError } from '../domain/errors.ts';
 import { type Authenticator, requireAccess } from './auth.ts';
-import { callerKey, clientAddress } from './client-address.ts';
 import type { Log } from './context.ts';
-import { refuse } from './http-server.ts';
+import { callerKey, clientAddress } from './http/client-address.ts';
+import { refuse } from './http/http-server.ts';
+import type { RequestLimits } from './http/request-limits.ts';
+import { requestIdOf } from './http/router.ts';
 import type { Live } from './live/live.ts';
 import { isLivePath } from './live/rings.ts';
-import { isProven, proofMissing } from './proof.ts';
-import type { RequestLimits } from './request-limits.ts';
-import { requestIdOf } from './router.ts';
+import { isProven, proofMissing } from './machines/proof.ts';
 
 export interface UpgradeParts {
   auth: Authenticator;

@@ -1,24 +1,24 @@
-import { installUseCase } from './bring.ts';
 import { bundleUseCases, type MachineBundle } from './bundle.ts';
 import { collectiveUseCases } from './collective/index.ts';
 import type { UseCases } from './context.ts';
 import { audit, events, groups } from './feed.ts';
-import { fleetUseCase } from './fleet.ts';
 import { type HealthParts, healthUseCases } from './health.ts';
-import { join } from './join.ts';
 import type { Live } from './live/live.ts';
-import { machineUseCases } from './machines.ts';
-import type { Plans } from './plan.ts';
-import { planUseCases } from './plan-use-cases.ts';
+import { fleetUseCase } from './machines/fleet.ts';
+import { join } from './machines/join.ts';
+import { machineUseCases } from './machines/machines.ts';
+import { report } from './machines/report.ts';
+import { installUseCase } from './plans/bring.ts';
+import type { Plans } from './plans/index.ts';
+import { planUseCases } from './plans/use-cases.ts';
+import { why } from './plans/why.ts';
 import { recommend } from './recommend/recommend.ts';
 import { registryUseCases } from './registry/index.ts';
 import { register } from './registry/register.ts';
-import { report } from './report.ts';
 import { createToken, revokeToken, tokens, whoami } from './tokens.ts';
 import { trustUseCases } from './trust/index.ts';
 import type { Turns } from './turns.ts';
 import { usageUseCases } from './usage/index.ts';
-import { why } from './why.ts';
 
 export interface UseCaseParts extends HealthParts {
   plans: Plans;

@@ -1,11 +1,11 @@
 import * as z from 'zod';
 import { HaiveError } from '../domain/errors.ts';
-import { FindingPolicy } from '../domain/finding-policy.ts';
-import { writeAtomic } from './atomic-file.ts';
-import { makeDirs, readFileOrNull } from './file-port.ts';
-import { readKept } from './kept-reads.ts';
-import { withLock } from './lock.ts';
+import { FindingPolicy } from '../domain/findings/policy.ts';
+import { writeAtomic } from './files/atomic-file.ts';
+import { makeDirs, readFileOrNull } from './files/file-port.ts';
+import { readKept } from './files/kept-reads.ts';
 import type { Machine } from './machine.ts';
+import { withLock } from './processes/lock.ts';
 
 export const CONFIG_FORMAT = 1;
 

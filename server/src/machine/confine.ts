@@ -7,16 +7,16 @@ import {
   releaseText,
   startsPrograms,
 } from '../domain/confine.ts';
-import { type JsonObject, readWholeJson } from '../domain/read-json.ts';
-import { computeSurface } from '../domain/surface.ts';
-import type { VersionRecord } from '../domain/version-record.ts';
-import { readBlob, sha256Of } from './blob-store.ts';
-import { readFileOrNull } from './file-port.ts';
+import { type JsonObject, readWholeJson } from '../domain/json/read.ts';
+import { computeSurface } from '../domain/surface/index.ts';
+import type { VersionRecord } from '../domain/version/record.ts';
+import type { RenderedTree, Source } from './change/render.ts';
+import { readFileOrNull } from './files/file-port.ts';
+import type { DiskFile } from './files/tree.ts';
 import { textOf } from './loose/layout-text.ts';
 import type { Machine } from './machine.ts';
-import type { Receipt, TreeReceipt } from './receipts.ts';
-import type { RenderedTree, Source } from './render.ts';
-import type { DiskFile } from './tree.ts';
+import type { Receipt, TreeReceipt } from './receipts/index.ts';
+import { readBlob, sha256Of } from './store/blob-store.ts';
 
 /** How the programs of plugins are confined on this machine. */
 export interface Confining {

@@ -1,8 +1,8 @@
+import { CORE, enabledKey, STOCK_CORE_KEY } from './claude/marketplace.ts';
+import { getKeyText, setKey } from './claude/settings-edit.ts';
+import { readText, writeText } from './files/text-file.ts';
 import type { Machine } from './machine.ts';
-import { CORE, enabledKey, STOCK_CORE_KEY } from './marketplace.ts';
-import { readReceipts, updateReceipts } from './receipts.ts';
-import { getKeyText, setKey } from './settings-edit.ts';
-import { readText, writeText } from './text-file.ts';
+import { readReceipts, updateReceipts } from './receipts/index.ts';
 
 const ENABLED = 'enabledPlugins';
 

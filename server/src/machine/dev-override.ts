@@ -1,17 +1,17 @@
 import { dirname, join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
-import type { SourceFile } from '../domain/package.ts';
-import { writeAtomic } from './atomic-file.ts';
-import { sha256Of } from './blob-store.ts';
-import { makeDirs, removeEmptyDir, removeFile, removeTree } from './file-port.ts';
-import { refuseForeignMarketplace } from './foreign-marketplace.ts';
+import type { SourceFile } from '../domain/version/package.ts';
+import { recover } from './change/transaction.ts';
+import { refuseForeignMarketplace } from './claude/foreign-marketplace.ts';
+import { enabledKey, KNOWN, leadsElsewhere, marketplaceSetting, marketplaceText } from './claude/marketplace.ts';
+import { getKeyText, isEmptyObject, pointer, removeKey, setKey } from './claude/settings-edit.ts';
+import { writeAtomic } from './files/atomic-file.ts';
+import { makeDirs, removeEmptyDir, removeFile, removeTree } from './files/file-port.ts';
+import { readText, type Text, writeText } from './files/text-file.ts';
+import { scanTree } from './files/tree.ts';
 import { ensureRoot, type Machine } from './machine.ts';
-import { enabledKey, KNOWN, leadsElsewhere, marketplaceSetting, marketplaceText } from './marketplace.ts';
-import { type FileNotes, noFileNotes, type Receipts, readReceipts, writeReceipts } from './receipts.ts';
-import { getKeyText, isEmptyObject, pointer, removeKey, setKey } from './settings-edit.ts';
-import { readText, type Text, writeText } from './text-file.ts';
-import { recover } from './transaction.ts';
-import { scanTree } from './tree.ts';
+import { type FileNotes, noFileNotes, type Receipts, readReceipts, writeReceipts } from './receipts/index.ts';
+import { sha256Of } from './store/blob-store.ts';
 
 /**
  * A plugin as it is being written, in the place of the installed one: only the pointer says otherwise than the receipts of

@@ -1,18 +1,18 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
+import { layCopiesOver, lostBits, MANIFEST } from './change/render.ts';
+import { missingCommands } from './claude/global-commands.ts';
+import { enabledKey, MARKETPLACE } from './claude/marketplace.ts';
+import { parseSettings } from './claude/settings-edit.ts';
 import { releaseFiles } from './confine.ts';
-import { readFileOrNull } from './file-port.ts';
-import { missingCommands } from './global-commands.ts';
+import { readFileOrNull } from './files/file-port.ts';
+import { readText } from './files/text-file.ts';
+import { type DiskFile, type SeenFile, scanTree } from './files/tree.ts';
 import { missingKeys } from './loose/index.ts';
 import type { Machine } from './machine.ts';
-import { enabledKey, MARKETPLACE } from './marketplace.ts';
 import { overlaidPaths } from './overlay.ts';
-import { type Receipt, readReceipts } from './receipts.ts';
-import { layCopiesOver, lostBits, MANIFEST } from './render.ts';
-import { parseSettings } from './settings-edit.ts';
-import { readText } from './text-file.ts';
-import { type DiskFile, type SeenFile, scanTree } from './tree.ts';
+import { type Receipt, readReceipts } from './receipts/index.ts';
 
 /**
  * `missing`: the folder is gone · `damaged`: its manifest is, the pointer no longer leads to it, or what must be executable is not

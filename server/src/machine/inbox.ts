@@ -1,10 +1,10 @@
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { oneLine } from '../domain/collective.ts';
-import { writeAtomic } from './atomic-file.ts';
-import { errnoOf, listDir, makeDirs, readFileOrNull, removeFile, removeTree } from './file-port.ts';
+import { writeAtomic } from './files/atomic-file.ts';
+import { errnoOf, listDir, makeDirs, readFileOrNull, removeFile, removeTree } from './files/file-port.ts';
 import { ensureRoot, type Machine } from './machine.ts';
-import { startTimeOf } from './process-identity.ts';
+import { startTimeOf } from './processes/process-identity.ts';
 
 /** Something that sessions on this machine should be told once each. */
 export interface InboxItem {

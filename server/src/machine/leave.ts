@@ -1,16 +1,16 @@
 import { dirname, join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
+import { applyChange } from './change/transaction.ts';
+import { MARKETPLACE } from './claude/marketplace.ts';
+import { getKeyText, removeKey } from './claude/settings-edit.ts';
 import { stopDev } from './dev-override.ts';
-import { listDir, removeEmptyDir, removeFile, removeTree } from './file-port.ts';
-import { collectVersions } from './leases.ts';
+import { listDir, removeEmptyDir, removeFile, removeTree } from './files/file-port.ts';
+import { readText, writeText } from './files/text-file.ts';
+import { scanTree } from './files/tree.ts';
 import { removeStrays } from './loose/strays.ts';
 import { type Machine, madeDirs } from './machine.ts';
-import { MARKETPLACE } from './marketplace.ts';
-import { noFileNotes, readReceipts } from './receipts.ts';
-import { getKeyText, removeKey } from './settings-edit.ts';
-import { readText, writeText } from './text-file.ts';
-import { applyChange } from './transaction.ts';
-import { scanTree } from './tree.ts';
+import { collectVersions } from './processes/leases.ts';
+import { noFileNotes, readReceipts } from './receipts/index.ts';
 
 export interface LeaveMachineResult {
   removed: string[];

@@ -1,9 +1,9 @@
 import { readlinkSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
-import { temporaryOf } from './atomic-file.ts';
-import { errnoOf, fileError, lookAt, removeFile } from './file-port.ts';
+import { temporaryOf } from './files/atomic-file.ts';
+import { errnoOf, fileError, lookAt, removeFile } from './files/file-port.ts';
 import type { Machine } from './machine.ts';
-import type { Receipts } from './receipts.ts';
+import type { Receipts } from './receipts/index.ts';
 
 /** Links named after plugins, for people: `~/.claude/plugins/NAME` leads to the tree that is live. */
 

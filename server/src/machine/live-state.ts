@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { writeAtomic } from './atomic-file.ts';
-import { readFileOrNull, removeFile } from './file-port.ts';
+import { writeAtomic } from './files/atomic-file.ts';
+import { readFileOrNull, removeFile } from './files/file-port.ts';
 import { ensureRoot, type Machine } from './machine.ts';
-import { identityOf, startTimeOf } from './process-identity.ts';
+import { identityOf, startTimeOf } from './processes/process-identity.ts';
 
 /**
  * The tiny file that the hook's sh reads instead of starting Node. Line 1: `v1 PID START EPOCH` (START is field 22 of

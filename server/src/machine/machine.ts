@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { dirname, relative } from 'node:path';
-import { type Prepared, writeAtomic } from './atomic-file.ts';
+import type { PlannedEdits } from './change/effects.ts';
 import type { Confining } from './confine.ts';
-import type { PlannedEdits } from './effects.ts';
-import { type FilePort, makeDirs, readFileOrNull, realFilePort, statOf, withFileErrors } from './file-port.ts';
-import type { Fresh } from './intake.ts';
+import { type Prepared, writeAtomic } from './files/atomic-file.ts';
+import { type FilePort, makeDirs, readFileOrNull, realFilePort, statOf, withFileErrors } from './files/file-port.ts';
 import type { MachinePaths } from './paths.ts';
+import type { Fresh } from './store/intake.ts';
 
 /** This machine's side: where things lie, how files are changed, what time it is. Opening touches nothing. */
 export interface Machine {

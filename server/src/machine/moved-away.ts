@@ -1,13 +1,13 @@
 import { dirname, join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
-import { temporaryOf, writeAtomic } from './atomic-file.ts';
-import { sha256Of } from './blob-store.ts';
-import { hashOnDisk } from './content-file.ts';
-import { listDir, makeDirs, readFileOrNull, removeEmptyDir, removeFile, removeTree } from './file-port.ts';
+import { addElement, getElements, getKeyText, removeElement, removeKey, setKey } from './claude/settings-edit.ts';
+import { temporaryOf, writeAtomic } from './files/atomic-file.ts';
+import { hashOnDisk } from './files/content-file.ts';
+import { listDir, makeDirs, readFileOrNull, removeEmptyDir, removeFile, removeTree } from './files/file-port.ts';
+import { readText, type Text, writeText } from './files/text-file.ts';
 import type { Machine } from './machine.ts';
-import { noFileNotes, readReceipts } from './receipts.ts';
-import { addElement, getElements, getKeyText, removeElement, removeKey, setKey } from './settings-edit.ts';
-import { readText, type Text, writeText } from './text-file.ts';
+import { noFileNotes, readReceipts } from './receipts/index.ts';
+import { sha256Of } from './store/blob-store.ts';
 
 /**
  * A person's own things that a plugin has replaced: put aside, then taken away, each only as it was seen. What is put aside lies with

@@ -1,12 +1,19 @@
 import { dirname, join } from 'node:path';
-import type { VersionRecord } from '../domain/version-record.ts';
-import { hashOnDisk } from './content-file.ts';
-import { makeDirs, readFileOrNull } from './file-port.ts';
-import { backupFor } from './keeps.ts';
+import type { VersionRecord } from '../domain/version/record.ts';
+import { backupFor } from './change/keeps.ts';
+import {
+  editedPaths,
+  type Live,
+  OURS_SUFFIX,
+  type RenderedFile,
+  type RenderedTree,
+  type Take,
+} from './change/render.ts';
+import { hashOnDisk } from './files/content-file.ts';
+import { makeDirs, readFileOrNull } from './files/file-port.ts';
+import { scanTree } from './files/tree.ts';
 import type { Machine } from './machine.ts';
-import type { Receipt } from './receipts.ts';
-import { editedPaths, type Live, OURS_SUFFIX, type RenderedFile, type RenderedTree, type Take } from './render.ts';
-import { scanTree } from './tree.ts';
+import type { Receipt } from './receipts/index.ts';
 
 /** This machine's own files of a plugin, in a folder that no update touches: they lie on top of every version. */
 

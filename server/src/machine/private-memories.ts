@@ -1,10 +1,10 @@
 import { dirname } from 'node:path';
 import * as z from 'zod';
 import { HaiveError } from '../domain/errors.ts';
-import { writeAtomic } from './atomic-file.ts';
-import { makeDirs, readFileOrNull } from './file-port.ts';
-import { withLock } from './lock.ts';
+import { writeAtomic } from './files/atomic-file.ts';
+import { makeDirs, readFileOrNull } from './files/file-port.ts';
 import type { Machine } from './machine.ts';
+import { withLock } from './processes/lock.ts';
 
 const FORMAT = 1;
 

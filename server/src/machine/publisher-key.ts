@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { createKeyPair, keyIdOf, type PublicKey, publicKeyOf } from '../domain/dsse.ts';
 import { HaiveError } from '../domain/errors.ts';
-import { errnoOf, makeDirs, readFileOrNull, removeFile } from './file-port.ts';
+import { createKeyPair, keyIdOf, type PublicKey, publicKeyOf } from '../domain/signing/dsse.ts';
+import { errnoOf, makeDirs, readFileOrNull, removeFile } from './files/file-port.ts';
 import type { Machine } from './machine.ts';
 
 export interface PublisherKey {

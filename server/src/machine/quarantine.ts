@@ -1,14 +1,14 @@
 import { lstat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
-import type { Revoked } from '../domain/plan.ts';
-import { writeAtomic } from './atomic-file.ts';
-import { noteChanges } from './audit-log.ts';
-import { endProcesses, processesUsing } from './end-processes.ts';
-import { listDir, makeDirs, readFileOrNull, removeEmptyDir } from './file-port.ts';
+import type { Revoked } from '../domain/plan/index.ts';
+import { noteChanges } from './audit/log.ts';
+import { writeAtomic } from './files/atomic-file.ts';
+import { listDir, makeDirs, readFileOrNull, removeEmptyDir } from './files/file-port.ts';
 import { tellOpenSessions } from './inbox.ts';
 import { ensureRoot, type Machine } from './machine.ts';
-import { type Receipts, readReceipts, type TreeReceipt, writeReceipts } from './receipts.ts';
+import { endProcesses, processesUsing } from './processes/end-processes.ts';
+import { type Receipts, readReceipts, type TreeReceipt, writeReceipts } from './receipts/index.ts';
 
 /** Revoked versions are taken out of reach, not destroyed: somebody will want to look at what they did. */
 

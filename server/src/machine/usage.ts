@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { UseCount } from '../contract/usage-endpoints.ts';
-import { isJsonObject } from '../domain/read-json.ts';
+import { isJsonObject } from '../domain/json/read.ts';
 import { type Counted, type Use, useKey } from '../domain/use.ts';
-import { writeAtomic } from './atomic-file.ts';
-import { errnoOf, listDir, makeDirs, readFileOrNull, removeFile } from './file-port.ts';
+import { writeAtomic } from './files/atomic-file.ts';
+import { errnoOf, listDir, makeDirs, readFileOrNull, removeFile } from './files/file-port.ts';
+import { makeDir } from './files/make-dirs.ts';
 import type { Machine } from './machine.ts';
-import { makeDir } from './make-dirs.ts';
-import { livenessOf, ownIdentity } from './process-identity.ts';
-import { jsonOf } from './receipts.ts';
+import { livenessOf, ownIdentity } from './processes/process-identity.ts';
+import { jsonOf } from './receipts/index.ts';
 
 /**
  * What was used on this machine. Each counting process has a file of its own, which nobody else writes and which holds all it

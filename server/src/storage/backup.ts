@@ -11,13 +11,13 @@ import { HaiveError } from '../domain/errors.ts';
 import { chunksOf } from './chunks.ts';
 import { fileError } from './file-error.ts';
 import { handoff } from './handoff.ts';
-import { recount } from './installation-counts.ts';
-import { beginLineage } from './meta-queries.ts';
 import { namedOverrides } from './migrations/0140-named-overrides.ts';
 import { surfacesAnew } from './migrations/0150-surfaces-anew.ts';
-import { assumeOrders } from './ordered-versions.ts';
+import { recount } from './queries/installation-counts.ts';
+import { beginLineage } from './queries/meta.ts';
+import { assumeOrders } from './queries/ordered-versions.ts';
 import type { BackupSize, Store } from './store.ts';
-import type { Tables } from './tables.ts';
+import type { Tables } from './tables/index.ts';
 
 /**
  * One portable file for both engines: gzip of JSON lines: a head, every table's rows in an order that foreign keys allow,

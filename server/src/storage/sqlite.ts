@@ -5,7 +5,7 @@ import { type Dialect, SqliteAdapter, type SqliteDatabase, SqliteDialect } from 
 import { HaiveError } from '../domain/errors.ts';
 import { guarded, storageError } from './dialect.ts';
 import { fileError } from './file-error.ts';
-import { FACTS_COUNTER } from './meta-queries.ts';
+import { FACTS_COUNTER } from './queries/meta.ts';
 import { cachingStatements, passingOver } from './sqlite-statements.ts';
 import type { Stamp } from './store.ts';
 

@@ -4,11 +4,11 @@ import { Kysely, sql, type Transaction } from 'kysely';
 import { HaiveError } from '../domain/errors.ts';
 import type { EngineName } from './dialect.ts';
 import { createGroupCommit } from './group-commit.ts';
-import { FACTS_COUNTER, getMeta } from './meta-queries.ts';
 import { appliedMigrations, type Migrated, migrate } from './migrate.ts';
 import { openPostgres } from './postgres.ts';
+import { FACTS_COUNTER, getMeta } from './queries/meta.ts';
 import { openSqlite } from './sqlite.ts';
-import type { Tables } from './tables.ts';
+import type { Tables } from './tables/index.ts';
 
 export type Unlisten = () => Promise<void>;
 

@@ -3,7 +3,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { locate, parseCatalogue } from '../../../server/src/client/import/catalogue.ts';
 import { entryFiles } from '../../../server/src/client/import/entry-files.ts';
-import { MANIFEST_PATH } from '../../../server/src/domain/file-types.ts';
+import { MANIFEST_PATH } from '../../../server/src/domain/version/file-types.ts';
 import { readPlugin } from '../../../server/src/machine/read-plugin.ts';
 import { MAX_BYTES, writeSource } from './compare.ts';
 

@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { desiredState } from '../../../server/src/domain/desired-state.ts';
-import { loadMachineFacts } from '../../../server/src/hub/machine-facts.ts';
+import { desiredState } from '../../../server/src/domain/desired/desired-state.ts';
+import { loadMachineFacts } from '../../../server/src/hub/machines/facts.ts';
 import { loadCatalogue, loadRegistry } from '../../../server/src/hub/registry/snapshot.ts';
 import {
   insertOverrides,
   listOverrides,
   type OverrideRecord,
   setOverridesOf,
-} from '../../../server/src/storage/override-queries.ts';
-import type { Tx } from '../../../server/src/storage/tables.ts';
+} from '../../../server/src/storage/queries/overrides.ts';
+import type { Tx } from '../../../server/src/storage/tables/index.ts';
 import { ENGINES } from '../engines.ts';
 import { operator, type PluginOptions, pack, startTestHub, type TestHub } from './test-hub.ts';
 

@@ -1,8 +1,8 @@
 // A dry run of a folder asks where it would go; what it is told must be what happens.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { appendEvent } from '../../../server/src/storage/event-queries.ts';
-import { setPluginStatus } from '../../../server/src/storage/plugin-queries.ts';
-import { putQuorum } from '../../../server/src/storage/trust-queries.ts';
+import { appendEvent } from '../../../server/src/storage/queries/events.ts';
+import { setPluginStatus } from '../../../server/src/storage/queries/plugins.ts';
+import { putQuorum } from '../../../server/src/storage/queries/trust.ts';
 import { ENGINES } from '../engines.ts';
 import {
   contributor,

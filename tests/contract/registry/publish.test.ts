@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { eventsAfter } from '../../../server/src/storage/event-queries.ts';
+import { eventsAfter } from '../../../server/src/storage/queries/events.ts';
 import { ENGINES } from '../engines.ts';
 import {
   contributor,

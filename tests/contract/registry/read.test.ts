@@ -2,7 +2,7 @@ import { brotliDecompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { decodeFrames } from '../../../server/src/contract/frames.ts';
 import { loadCatalogue } from '../../../server/src/hub/registry/snapshot.ts';
-import { replaceInstallations } from '../../../server/src/storage/installation-queries.ts';
+import { replaceInstallations } from '../../../server/src/storage/queries/installations.ts';
 import { ENGINES } from '../engines.ts';
 import {
   contributor,

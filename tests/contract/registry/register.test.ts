@@ -5,11 +5,11 @@ import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import yazl from 'yazl';
 import { FRAMES_TYPE } from '../../../server/src/contract/frames.ts';
-import { createKeyPair, openJson } from '../../../server/src/domain/dsse.ts';
-import { RECORD_PAYLOAD_TYPE, versionDigest } from '../../../server/src/domain/version-record.ts';
-import { findAuditBreak, listAudit } from '../../../server/src/storage/audit-queries.ts';
-import { collectBlobs } from '../../../server/src/storage/blob-queries.ts';
-import { eventsAfter } from '../../../server/src/storage/event-queries.ts';
+import { createKeyPair, openJson } from '../../../server/src/domain/signing/dsse.ts';
+import { RECORD_PAYLOAD_TYPE, versionDigest } from '../../../server/src/domain/version/record.ts';
+import { findAuditBreak, listAudit } from '../../../server/src/storage/queries/audit.ts';
+import { collectBlobs } from '../../../server/src/storage/queries/blobs.ts';
+import { eventsAfter } from '../../../server/src/storage/queries/events.ts';
 import { ENGINES } from '../engines.ts';
 import {
   contributor,

@@ -10,13 +10,13 @@ import {
 } from '../../../server/src/contract/endpoints.ts';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../../../server/src/contract/frames.ts';
 import type { Role } from '../../../server/src/contract/roles.ts';
-import { createKeyPair, publicKeyOf, sealJson } from '../../../server/src/domain/dsse.ts';
-import { type Packed, packPlugin, type SourceFile } from '../../../server/src/domain/package.ts';
-import { RECORD_PAYLOAD_TYPE, type VersionRecord } from '../../../server/src/domain/version-record.ts';
+import { createKeyPair, publicKeyOf, sealJson } from '../../../server/src/domain/signing/dsse.ts';
+import { type Packed, packPlugin, type SourceFile } from '../../../server/src/domain/version/package.ts';
+import { RECORD_PAYLOAD_TYPE, type VersionRecord } from '../../../server/src/domain/version/record.ts';
 import { readHubConfig } from '../../../server/src/hub/config.ts';
 import type { Call, HubContext, Principal, RawReply, UseCase } from '../../../server/src/hub/context.ts';
 import { registryUseCases } from '../../../server/src/hub/registry/index.ts';
-import { insertMachine } from '../../../server/src/storage/machine-queries.ts';
+import { insertMachine } from '../../../server/src/storage/queries/machines.ts';
 import type { Store } from '../../../server/src/storage/store.ts';
 import { createDatabase, type EngineUnderTest, tickingClock } from '../engines.ts';
 

@@ -1,8 +1,8 @@
 // Transactions that come at one moment may share a commit; each succeeds or fails by itself.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { getMeta, setMeta } from '../../../server/src/storage/meta-queries.ts';
+import { getMeta, setMeta } from '../../../server/src/storage/queries/meta.ts';
+import { findTokenByHash, insertToken } from '../../../server/src/storage/queries/tokens.ts';
 import type { Store } from '../../../server/src/storage/store.ts';
-import { findTokenByHash, insertToken } from '../../../server/src/storage/token-queries.ts';
 import { createDatabase, ENGINES, type TestDatabase } from '../engines.ts';
 
 const AT = '2026-01-01T00:00:00.000Z';

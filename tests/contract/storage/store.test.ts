@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { sql } from 'kysely';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { appendAudit, findAuditBreak, listAudit } from '../../../server/src/storage/audit-queries.ts';
 import { chunksOf, inChunks } from '../../../server/src/storage/chunks.ts';
 import { isUniqueViolation } from '../../../server/src/storage/dialect.ts';
-import { appendEvent, eventsAfter } from '../../../server/src/storage/event-queries.ts';
-import { installationCounts, recount } from '../../../server/src/storage/installation-counts.ts';
-import { installationsOf, replaceInstallations } from '../../../server/src/storage/installation-queries.ts';
+import { appendAudit, findAuditBreak, listAudit } from '../../../server/src/storage/queries/audit.ts';
+import { appendEvent, eventsAfter } from '../../../server/src/storage/queries/events.ts';
+import { installationCounts, recount } from '../../../server/src/storage/queries/installation-counts.ts';
+import { installationsOf, replaceInstallations } from '../../../server/src/storage/queries/installations.ts';
 import {
   deleteMachine,
   findMachine,
@@ -17,17 +17,17 @@ import {
   listMachines,
   setMachineGroups,
   updateMachineFacts,
-} from '../../../server/src/storage/machine-queries.ts';
-import { FACTS_COUNTER, getMeta, nextCounter, setMeta, setMetaOnce } from '../../../server/src/storage/meta-queries.ts';
-import { clearOverrides, listOverrides, setOverride } from '../../../server/src/storage/override-queries.ts';
-import { openStore, type Store } from '../../../server/src/storage/store.ts';
+} from '../../../server/src/storage/queries/machines.ts';
+import { FACTS_COUNTER, getMeta, nextCounter, setMeta, setMetaOnce } from '../../../server/src/storage/queries/meta.ts';
+import { clearOverrides, listOverrides, setOverride } from '../../../server/src/storage/queries/overrides.ts';
 import {
   findTokenByHash,
   insertToken,
   listTokens,
   revokeToken,
   touchTokens,
-} from '../../../server/src/storage/token-queries.ts';
+} from '../../../server/src/storage/queries/tokens.ts';
+import { openStore, type Store } from '../../../server/src/storage/store.ts';
 import { createDatabase, ENGINES, POSTGRES_URL, type TestDatabase } from '../engines.ts';
 
 const AT = '2026-01-01T00:00:00.000Z';

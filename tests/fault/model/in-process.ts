@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
 import { HaiveError } from '../../../server/src/domain/errors.ts';
+import { recover } from '../../../server/src/machine/change/transaction.ts';
 import { ensureRoot } from '../../../server/src/machine/machine.ts';
-import { recover } from '../../../server/src/machine/transaction.ts';
 import { makeRig, type Rig } from '../../machine/rig.ts';
 import { memoryHome } from '../bench-home.ts';
 import { Crash, type Fault, faultyPort } from '../faulty-port.ts';

@@ -1,12 +1,12 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import { writeAtomic } from '../../../server/src/machine/atomic-file.ts';
-import { makeDirs, realFilePort } from '../../../server/src/machine/file-port.ts';
-import { collectVersions } from '../../../server/src/machine/leases.ts';
+import { applyChange, type Change, type Install } from '../../../server/src/machine/change/transaction.ts';
+import { writeAtomic } from '../../../server/src/machine/files/atomic-file.ts';
+import { makeDirs, realFilePort } from '../../../server/src/machine/files/file-port.ts';
+import { scanTree } from '../../../server/src/machine/files/tree.ts';
 import type { Machine } from '../../../server/src/machine/machine.ts';
-import { type Receipts, readReceipts } from '../../../server/src/machine/receipts.ts';
-import { applyChange, type Change, type Install } from '../../../server/src/machine/transaction.ts';
-import { scanTree } from '../../../server/src/machine/tree.ts';
+import { collectVersions } from '../../../server/src/machine/processes/leases.ts';
+import { type Receipts, readReceipts } from '../../../server/src/machine/receipts/index.ts';
 import { makeVersion, type Rig } from '../../machine/rig.ts';
 import { bodyOf, filesOf, NAMES, type Operation, VERSIONS, type view } from './operations.ts';
 

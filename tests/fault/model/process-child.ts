@@ -1,7 +1,7 @@
 // Does its share of random operations on a HOME that others change too, and logs each under the lock.
 import { appendFileSync } from 'node:fs';
-import { withLock } from '../../../server/src/machine/lock.ts';
-import { recover } from '../../../server/src/machine/transaction.ts';
+import { recover } from '../../../server/src/machine/change/transaction.ts';
+import { withLock } from '../../../server/src/machine/processes/lock.ts';
 import { makeRig } from '../../machine/rig.ts';
 import { observe, perform } from './perform.ts';
 import { operationsOf } from './shares.ts';

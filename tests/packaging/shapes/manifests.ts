@@ -1,5 +1,5 @@
 // plugin.json: fields and names.
-import { MANIFEST_PATH } from '../../../server/src/domain/file-types.ts';
+import { MANIFEST_PATH } from '../../../server/src/domain/version/file-types.ts';
 import { good, M } from '../one-fault.ts';
 import type { Shape } from './shape.ts';
 

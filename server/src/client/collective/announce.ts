@@ -1,6 +1,6 @@
 import { HaiveError } from '../../domain/errors.ts';
 import type { ClientContext } from '../context.ts';
-import { ask } from '../registry.ts';
+import { ask } from '../hub/registry.ts';
 
 /**
  * Tells the hub what this machine is for (`role`, `about` of its configuration), so that tasks find it.

@@ -3,7 +3,7 @@ import type { BodyIn, Reply } from '../../contract/endpoints.ts';
 import { KEY_HEADER } from '../../contract/headers.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import type { ClientContext } from '../context.ts';
-import { hubIsAway } from '../hub-client.ts';
+import { hubIsAway } from '../hub/hub-client.ts';
 import { askAsMember } from './member.ts';
 
 const REMEMBERED_MS = 10 * 60_000;

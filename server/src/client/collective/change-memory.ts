@@ -5,7 +5,7 @@ import { audienceOf } from '../../domain/collective.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { changePrivateMemories, type PrivateMemory } from '../../machine/private-memories.ts';
 import type { ClientContext } from '../context.ts';
-import { isCut } from '../hub-client.ts';
+import { isCut } from '../hub/hub-client.ts';
 import { askAsMember } from './member.ts';
 import { type MemoryItem, type NewMemory, staysHere, storeMemory } from './memory.ts';
 import { hereName, isOwn, itemOf, ownIdOf, ownMemories } from './own-memories.ts';

@@ -2,7 +2,7 @@ import type { Reply } from '../../contract/endpoints.ts';
 import { oneLine } from '../../domain/collective.ts';
 import { type InboxItem, removeFromInbox, writeInbox } from '../../machine/inbox.ts';
 import type { ClientContext } from '../context.ts';
-import { ask } from '../registry.ts';
+import { ask } from '../hub/registry.ts';
 
 const MAX_TEXT = 500;
 const DAY_S = 24 * 3600;

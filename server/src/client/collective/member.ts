@@ -1,5 +1,5 @@
 import { type ClientContext, hubFor } from '../context.ts';
-import type { HubClient } from '../hub-client.ts';
+import type { HubClient } from '../hub/hub-client.ts';
 
 /**
  * Opens a connection for one question and closes it; a machine speaks as itself, also where an operator is logged in on it.

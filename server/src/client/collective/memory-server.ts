@@ -2,8 +2,8 @@ import * as z from 'zod';
 import { HAIVEMIND_VERSION } from '../../contract/version.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { type ClientContext, readCa } from '../context.ts';
-import { createSender, type HttpAnswer } from '../http.ts';
-import { readAll } from '../http-body.ts';
+import { createSender, type HttpAnswer } from '../hub/http.ts';
+import { readAll } from '../hub/http-body.ts';
 
 /** An existing hAIveMind memory server, over MCP's streamable HTTP: only what storing, searching and reading need. */
 export interface MemoryServer {

@@ -3,7 +3,7 @@ import { audienceOf } from '../../domain/collective.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { rank } from '../../domain/rank.ts';
 import { type ClientContext, hubAddress } from '../context.ts';
-import { hubIsAway } from '../hub-client.ts';
+import { hubIsAway } from '../hub/hub-client.ts';
 import { askOnce } from './ask-once.ts';
 import { foreignMemories } from './foreign-memory.ts';
 import { askAsMember } from './member.ts';

@@ -1,6 +1,6 @@
 import { findClaude, runClaude } from '../claude-program.ts';
 import type { ClientContext } from '../context.ts';
-import { askClient } from '../loaded.ts';
+import { askClient } from '../report/loaded.ts';
 import { fail, type Looks, ok, warn } from './found.ts';
 
 /** What Claude Code itself says. */

@@ -1,16 +1,16 @@
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
-import { withLock } from '../../machine/lock.ts';
-import { recover } from '../../machine/transaction.ts';
+import { recover } from '../../machine/change/transaction.ts';
+import { withLock } from '../../machine/processes/lock.ts';
 import type { ClientContext } from '../context.ts';
-import { checkLoadedQuietly } from '../loaded.ts';
-import { mendTampering } from '../mend.ts';
 import { finishMigrations } from '../migrate/migrate.ts';
-import { regain } from '../regain.ts';
-import { type SyncProgress, syncMachine } from '../sync.ts';
+import { checkLoadedQuietly } from '../report/loaded.ts';
+import { type SyncProgress, syncMachine } from '../sync/index.ts';
 import { CLIENT_LOOKS } from './client-looks.ts';
 import { FILE_LOOKS } from './file-looks.ts';
 import { type Found, fail, type Looks } from './found.ts';
 import { HUB_LOOKS } from './hub-looks.ts';
+import { mendTampering } from './mend.ts';
+import { regain } from './regain.ts';
 
 export interface DoctorCheck extends Found {
   /** Stable name: one of those of HUB_LOOKS, FILE_LOOKS and CLIENT_LOOKS. */

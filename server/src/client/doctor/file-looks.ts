@@ -1,20 +1,20 @@
 import { ERRORS } from '../../domain/errors.ts';
+import { journalIsDamaged, readJournal } from '../../machine/change/journal.ts';
+import { FOREIGN_HINT, foreignMarketplace, foreignText } from '../../machine/claude/foreign-marketplace.ts';
 import { shownTrees } from '../../machine/dev-override.ts';
 import { inspect } from '../../machine/drift.ts';
-import { readFileOrNull, statOf } from '../../machine/file-port.ts';
-import { FOREIGN_HINT, foreignMarketplace, foreignText } from '../../machine/foreign-marketplace.ts';
-import { hostIdentity } from '../../machine/host-identity.ts';
-import { journalIsDamaged, readJournal } from '../../machine/journal.ts';
+import { readFileOrNull, statOf } from '../../machine/files/file-port.ts';
 import { missingLinks } from '../../machine/links.ts';
 import { movedSets } from '../../machine/moved-away.ts';
-import { readReceipts } from '../../machine/receipts.ts';
-import { areReceiptsLost } from '../../machine/regain-receipts.ts';
+import { hostIdentity } from '../../machine/processes/host-identity.ts';
+import { readReceipts } from '../../machine/receipts/index.ts';
+import { areReceiptsLost } from '../../machine/receipts/regain.ts';
 import type { ClientContext } from '../context.ts';
-import { isSwitch, whyNotSwitched } from '../layout-wish.ts';
-import { findTampering } from '../mend.ts';
-import { forbiddenBy } from '../preflight.ts';
-import { readTrust } from '../trust.ts';
+import { forbiddenBy } from '../install/preflight.ts';
+import { isSwitch, whyNotSwitched } from '../sync/layout-wish.ts';
+import { readTrust } from '../trust/publisher-keys.ts';
 import { fail, type Looks, ok, warn } from './found.ts';
+import { findTampering } from './mend.ts';
 
 /** What lies in HOME: the client's settings, our keys and folders, and changes that were interrupted. */
 export const FILE_LOOKS: Looks = {

@@ -1,10 +1,10 @@
 import { lstat } from 'node:fs/promises';
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
-import { statOf } from '../../machine/file-port.ts';
+import { statOf } from '../../machine/files/file-port.ts';
 import { type ClientContext, hubAddress, hubAuthorities, hubFor } from '../context.ts';
-import { connectHub, hubIsAway } from '../hub-client.ts';
-import { cachedPlan, fetchPlan, followedPlan } from '../plan.ts';
-import { howToRejoin } from '../rejoin.ts';
+import { connectHub, hubIsAway } from '../hub/hub-client.ts';
+import { howToRejoin } from '../join/rejoin.ts';
+import { cachedPlan, fetchPlan, followedPlan } from '../sync/plan.ts';
 import { type Found, fail, type Looks, ok, warn } from './found.ts';
 
 /** This computer, its configuration, and the hub it belongs to. */

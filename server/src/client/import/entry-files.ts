@@ -1,6 +1,6 @@
-import { classify, MANIFEST_PATH, namedPaths, plainPath } from '../../domain/file-types.ts';
-import type { SourceFile } from '../../domain/package.ts';
-import { isJsonObject, type JsonObject, readJson } from '../../domain/read-json.ts';
+import { isJsonObject, type JsonObject, readJson } from '../../domain/json/read.ts';
+import { classify, MANIFEST_PATH, namedPaths, plainPath } from '../../domain/version/file-types.ts';
+import type { SourceFile } from '../../domain/version/package.ts';
 import type { CatalogueEntry } from './catalogue.ts';
 
 const FIELDS = ['description', 'version', 'author', 'homepage', 'repository', 'license', 'keywords'];

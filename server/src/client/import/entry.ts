@@ -1,9 +1,9 @@
 import semver from 'semver';
 import type { Reply } from '../../contract/endpoints.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { type Packed, packPlugin, type SourceFile } from '../../domain/package.ts';
-import { pluginId } from '../../domain/version-record.ts';
-import { revokedLike } from '../revoked-content.ts';
+import { type Packed, packPlugin, type SourceFile } from '../../domain/version/package.ts';
+import { pluginId } from '../../domain/version/record.ts';
+import { revokedLike } from '../trust/revoked-content.ts';
 import type { CatalogueEntry } from './catalogue.ts';
 import { entryFiles, isVersionless } from './entry-files.ts';
 import { type EntryJob, readGiven } from './given.ts';

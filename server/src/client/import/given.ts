@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { HaiveError } from '../../domain/errors.ts';
-import type { SourceFile } from '../../domain/package.ts';
+import type { SourceFile } from '../../domain/version/package.ts';
 import { readPlugin } from '../../machine/read-plugin.ts';
 import { type CatalogueEntry, locate } from './catalogue.ts';
 import { isPicked, isPlugin } from './entry-files.ts';

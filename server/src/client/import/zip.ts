@@ -1,5 +1,5 @@
 import { ZipFile } from 'yazl';
-import type { SourceFile } from '../../domain/package.ts';
+import type { SourceFile } from '../../domain/version/package.ts';
 
 const WHEN = new Date('2000-01-01T00:00:00Z');
 

@@ -1,6 +1,6 @@
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
 import { readConfig } from '../../machine/config-file.ts';
-import { withLock } from '../../machine/lock.ts';
+import { withLock } from '../../machine/processes/lock.ts';
 import type { ClientContext } from '../context.ts';
 import { Channel, left, pause } from './channel.ts';
 import { type LiveOptions, PACE } from './options.ts';

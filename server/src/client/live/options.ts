@@ -1,5 +1,5 @@
 import type { HaiveError } from '../../domain/errors.ts';
-import type { SyncProgress, SyncResult } from '../sync.ts';
+import type { SyncProgress, SyncResult } from '../sync/index.ts';
 import { BACKOFF } from './reconnect-delay.ts';
 
 export interface LiveOptions {

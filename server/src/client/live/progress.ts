@@ -1,5 +1,5 @@
 import type { ClientMessage } from '../../contract/messages.ts';
-import type { SyncProgress, SyncResult } from '../sync.ts';
+import type { SyncProgress, SyncResult } from '../sync/index.ts';
 
 /** What whoever watches the hub is told of one plugin on this machine. */
 export type Told = Extract<ClientMessage, { type: 'progress' }>['progress'];

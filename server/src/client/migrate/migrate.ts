@@ -1,17 +1,17 @@
 import { resolve } from 'node:path';
 import { HaiveError } from '../../domain/errors.ts';
+import { recover } from '../../machine/change/transaction.ts';
 import { inspect } from '../../machine/drift.ts';
-import { errnoOf } from '../../machine/file-port.ts';
-import { withLock } from '../../machine/lock.ts';
+import { errnoOf } from '../../machine/files/file-port.ts';
 import { endMove, type MovedThings, movedSets, putAside, takeAway } from '../../machine/moved-away.ts';
+import { withLock } from '../../machine/processes/lock.ts';
 import { readPlugin } from '../../machine/read-plugin.ts';
-import { writeScaffold } from '../../machine/scaffold.ts';
-import { recover } from '../../machine/transaction.ts';
+import { writeScaffold } from '../../machine/scaffold/index.ts';
 import type { ClientContext } from '../context.ts';
-import { installPlugin } from '../install.ts';
-import { checkLoaded } from '../loaded.ts';
-import { type PublishProgress, type PublishTarget, publishFolder } from '../publish.ts';
-import { syncMachine } from '../sync.ts';
+import { installPlugin } from '../install/index.ts';
+import { type PublishProgress, type PublishTarget, publishFolder } from '../publish/index.ts';
+import { checkLoaded } from '../report/loaded.ts';
+import { syncMachine } from '../sync/index.ts';
 import type { Migration } from './plan.ts';
 
 export interface MigrateResult {

@@ -1,14 +1,14 @@
 import { lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toHaiveError } from '../../domain/errors.ts';
-import type { SourceFile } from '../../domain/package.ts';
-import { isJsonObject, type JsonObject } from '../../domain/read-json.ts';
-import { listDir } from '../../machine/file-port.ts';
+import { isJsonObject, type JsonObject } from '../../domain/json/read.ts';
+import type { SourceFile } from '../../domain/version/package.ts';
+import { parseSettings } from '../../machine/claude/settings-edit.ts';
+import { listDir } from '../../machine/files/file-port.ts';
+import { readText } from '../../machine/files/text-file.ts';
 import type { Machine } from '../../machine/machine.ts';
 import { readPlugin } from '../../machine/read-plugin.ts';
-import { type Receipts, readReceipts } from '../../machine/receipts.ts';
-import { parseSettings } from '../../machine/settings-edit.ts';
-import { readText } from '../../machine/text-file.ts';
+import { type Receipts, readReceipts } from '../../machine/receipts/index.ts';
 
 export type Kind = 'command' | 'agent' | 'skill' | 'hook' | 'server';
 

@@ -1,9 +1,8 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
-import { withDeclaration } from '../../domain/declare.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { HOOKS_PATH, MANIFEST_PATH, MCP_PATH } from '../../domain/file-types.ts';
-import type { Finding } from '../../domain/findings.ts';
+import type { Finding } from '../../domain/findings/index.ts';
+import type { JsonObject } from '../../domain/json/read.ts';
 import {
   askedServer,
   carried,
@@ -15,9 +14,10 @@ import {
   secretKeys,
 } from '../../domain/migration.ts';
 import { checkPluginName } from '../../domain/names.ts';
-import { type Packed, packPlugin, type SourceFile } from '../../domain/package.ts';
-import type { JsonObject } from '../../domain/read-json.ts';
 import { scanPlugin } from '../../domain/safety/index.ts';
+import { withDeclaration } from '../../domain/surface/declare.ts';
+import { HOOKS_PATH, MANIFEST_PATH, MCP_PATH } from '../../domain/version/file-types.ts';
+import { type Packed, packPlugin, type SourceFile } from '../../domain/version/package.ts';
 import type { ClientContext } from '../context.ts';
 import { fileAt, type Left, type OwnThing, ownThings } from './own-things.ts';
 

@@ -1,7 +1,7 @@
 import { readConfig } from '../../machine/config-file.ts';
 import type { ClientContext } from '../context.ts';
-import type { HubClient } from '../hub-client.ts';
-import { fetchPlan, type PlanAnswer } from '../plan.ts';
+import type { HubClient } from '../hub/hub-client.ts';
+import { fetchPlan, type PlanAnswer } from './plan.ts';
 
 /** What came of the first question of a sync, which is asked before the machine's lock is taken: a plan, or why there is none. */
 export interface Ahead {

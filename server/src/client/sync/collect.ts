@@ -1,7 +1,7 @@
-import { collectBlobs } from '../../machine/blob-store.ts';
-import { collectVersions } from '../../machine/leases.ts';
 import type { Machine } from '../../machine/machine.ts';
-import { readReceipts } from '../../machine/receipts.ts';
+import { collectVersions } from '../../machine/processes/leases.ts';
+import { readReceipts } from '../../machine/receipts/index.ts';
+import { collectBlobs } from '../../machine/store/blob-store.ts';
 import type { SyncMode } from './options.ts';
 
 const COLLECT_EVERY_MS = 3600_000;

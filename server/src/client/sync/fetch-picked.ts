@@ -1,9 +1,9 @@
 import type { HaiveError } from '../../domain/errors.ts';
-import type { Plan, PlanEntry } from '../../domain/plan.ts';
+import type { Plan, PlanEntry } from '../../domain/plan/index.ts';
 import type { Machine } from '../../machine/machine.ts';
-import type { Receipts } from '../../machine/receipts.ts';
+import type { Receipts } from '../../machine/receipts/index.ts';
 import type { ClientContext } from '../context.ts';
-import type { HubClient } from '../hub-client.ts';
+import type { HubClient } from '../hub/hub-client.ts';
 import type { Fetched } from '../transfer/asking.ts';
 import { fetchVersions } from '../transfer/fetch-versions.ts';
 import type { Deadline } from './deadline.ts';

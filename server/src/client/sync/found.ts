@@ -1,11 +1,11 @@
 import { HaiveError } from '../../domain/errors.ts';
-import type { Picked } from '../../domain/pick-changes.ts';
-import type { Plan, PlanEntry } from '../../domain/plan.ts';
-import { statOf } from '../../machine/file-port.ts';
+import type { Plan, PlanEntry } from '../../domain/plan/index.ts';
+import type { Picked } from '../../domain/plan/pick-changes.ts';
+import { statOf } from '../../machine/files/file-port.ts';
 import type { Machine } from '../../machine/machine.ts';
-import { type Layout, type Receipts, refuseDigest } from '../../machine/receipts.ts';
-import { layoutRefusal, noteOfRefusal, type Switch } from '../layout-wish.ts';
+import { type Layout, type Receipts, refuseDigest } from '../../machine/receipts/index.ts';
 import type { Refused } from '../local-audit.ts';
+import { layoutRefusal, noteOfRefusal, type Switch } from './layout-wish.ts';
 import type { SyncResult } from './result.ts';
 
 /** What the rounds before found out. */

@@ -1,7 +1,7 @@
-import type { Locked } from '../../domain/lockfile.ts';
-import type { Receipts } from '../../machine/receipts.ts';
-import type { Change } from '../../machine/transaction.ts';
-import type { HubClient } from '../hub-client.ts';
+import type { Locked } from '../../domain/desired/lockfile.ts';
+import type { Change } from '../../machine/change/transaction.ts';
+import type { Receipts } from '../../machine/receipts/index.ts';
+import type { HubClient } from '../hub/hub-client.ts';
 
 /** `session`: at a session's start, bounded · `agent`: by itself, in the background · `explicit`: a person asked for it. */
 export type SyncMode = 'session' | 'explicit' | 'agent';

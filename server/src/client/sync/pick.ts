@@ -1,9 +1,9 @@
+import { inRange } from '../../domain/desired/resolve.ts';
 import type { HaiveError } from '../../domain/errors.ts';
-import { type InstalledFacts, type Picked, pickChanges } from '../../domain/pick-changes.ts';
-import type { Plan } from '../../domain/plan.ts';
-import { inRange } from '../../domain/resolve.ts';
+import type { Plan } from '../../domain/plan/index.ts';
+import { type InstalledFacts, type Picked, pickChanges } from '../../domain/plan/pick-changes.ts';
 import { inspect } from '../../machine/drift.ts';
-import type { Receipts } from '../../machine/receipts.ts';
+import type { Receipts } from '../../machine/receipts/index.ts';
 import type { ClientContext } from '../context.ts';
 import { lastRefusals } from '../local-audit.ts';
 import type { SyncOptions } from './options.ts';

@@ -1,11 +1,11 @@
 import { formatError } from '../../domain/errors.ts';
-import type { Picked, Waiting } from '../../domain/pick-changes.ts';
-import type { Plan, PlanEntry } from '../../domain/plan.ts';
+import type { Plan, PlanEntry } from '../../domain/plan/index.ts';
+import type { Picked, Waiting } from '../../domain/plan/pick-changes.ts';
+import type { Edit } from '../../machine/change/render.ts';
+import type { ChangeResult } from '../../machine/change/transaction.ts';
 import type { Quarantined } from '../../machine/quarantine.ts';
-import type { Receipts } from '../../machine/receipts.ts';
-import type { Edit } from '../../machine/render.ts';
-import type { ChangeResult } from '../../machine/transaction.ts';
-import type { LayoutRefusal } from '../layout-wish.ts';
+import type { Receipts } from '../../machine/receipts/index.ts';
+import type { LayoutRefusal } from './layout-wish.ts';
 
 export interface SyncProblem {
   name: string;

@@ -1,9 +1,9 @@
 import { HaiveError } from '../../domain/errors.ts';
-import type { Plan } from '../../domain/plan.ts';
-import { statOf } from '../../machine/file-port.ts';
+import type { Plan } from '../../domain/plan/index.ts';
+import { applyChange } from '../../machine/change/transaction.ts';
+import { statOf } from '../../machine/files/file-port.ts';
 import { knownRevoked, quarantine } from '../../machine/quarantine.ts';
-import { type Receipts, readReceipts } from '../../machine/receipts.ts';
-import { applyChange } from '../../machine/transaction.ts';
+import { type Receipts, readReceipts } from '../../machine/receipts/index.ts';
 import type { ClientContext } from '../context.ts';
 import type { SyncOptions } from './options.ts';
 import { pick } from './pick.ts';

@@ -1,8 +1,8 @@
 import { HaiveError } from '../../domain/errors.ts';
 import type { ClientContext } from '../context.ts';
-import type { HubClient } from '../hub-client.ts';
-import { sendReport } from '../report.ts';
-import { spool } from '../spool.ts';
+import type { HubClient } from '../hub/hub-client.ts';
+import { sendReport } from '../report/index.ts';
+import { spool } from '../report/spool.ts';
 import type { SyncOptions } from './options.ts';
 import type { SyncResult } from './result.ts';
 

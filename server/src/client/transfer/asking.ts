@@ -1,6 +1,6 @@
 import type { HaiveError } from '../../domain/errors.ts';
-import type { VersionRecord } from '../../domain/version-record.ts';
-import type { Intake } from '../../machine/intake.ts';
+import type { VersionRecord } from '../../domain/version/record.ts';
+import type { Intake } from '../../machine/store/intake.ts';
 import type { Keys } from './keys.ts';
 
 export interface Wanted {

@@ -2,8 +2,8 @@ import { Readable } from 'node:stream';
 import { unbrotli } from '../../contract/brotli.ts';
 import { decodeFrames, endFrame, type Frame, MAX_BATCH } from '../../contract/frames.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import type { VersionRecord } from '../../domain/version-record.ts';
-import type { Intake } from '../../machine/intake.ts';
+import type { VersionRecord } from '../../domain/version/record.ts';
+import type { Intake } from '../../machine/store/intake.ts';
 
 /**
  * Frames one by one, those that a batch holds in its place. While one is worked on the next one arrives and is unpacked.

@@ -1,8 +1,8 @@
 import type { Frame } from '../../contract/frames.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { applyDelta } from '../../domain/file-delta.ts';
-import { readBlob } from '../../machine/blob-store.ts';
+import { applyDelta } from '../../domain/version/file-delta.ts';
 import type { Machine } from '../../machine/machine.ts';
+import { readBlob } from '../../machine/store/blob-store.ts';
 import type { Answering } from './asking.ts';
 import { inflate } from './batch.ts';
 

@@ -1,10 +1,10 @@
 import { decodeFrames, FRAMES_TYPE, type Frame } from '../../contract/frames.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { openIntake } from '../../machine/intake.ts';
 import type { Machine } from '../../machine/machine.ts';
-import { arriving, brokenOff } from '../http-body.ts';
-import { type HubClient, isCut } from '../hub-client.ts';
-import { readTrust } from '../trust.ts';
+import { openIntake } from '../../machine/store/intake.ts';
+import { arriving, brokenOff } from '../hub/http-body.ts';
+import { type HubClient, isCut } from '../hub/hub-client.ts';
+import { readTrust } from '../trust/publisher-keys.ts';
 import type { Answering, Asking, TransferOptions, TransferResult, Wanted } from './asking.ts';
 import { keepPack, openBatches } from './batch.ts';
 import { takeBlob, takeDelta } from './contents.ts';

@@ -1,6 +1,6 @@
 import { HaiveError } from '../../domain/errors.ts';
-import { getRecord, hasBlob, missingBlobs } from '../../machine/blob-store.ts';
 import type { Machine } from '../../machine/machine.ts';
+import { getRecord, hasBlob, missingBlobs } from '../../machine/store/blob-store.ts';
 import type { TransferOptions, TransferResult, Wanted } from './asking.ts';
 
 /** What of versions is on this machine already. */

@@ -1,5 +1,5 @@
 import type { Machine } from '../../machine/machine.ts';
-import { type Trust, writeTrust } from '../trust.ts';
+import { type Trust, writeTrust } from '../trust/publisher-keys.ts';
 
 /** What this machine trusts, written down as it grows while the rest still arrives. */
 export interface Keys {

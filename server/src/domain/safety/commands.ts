@@ -1,7 +1,7 @@
-import { HOOKS_PATH, MANIFEST_PATH, MCP_PATH, namedPaths } from '../file-types.ts';
-import type { FindingCode } from '../finding-codes.ts';
-import { programPaths } from '../program-places.ts';
-import { isJsonObject, type JsonObject } from '../read-json.ts';
+import type { FindingCode } from '../findings/codes.ts';
+import { isJsonObject, type JsonObject } from '../json/read.ts';
+import { programPaths } from '../surface/program-places.ts';
+import { HOOKS_PATH, MANIFEST_PATH, MCP_PATH, namedPaths } from '../version/file-types.ts';
 import { shellFaults } from './shell.ts';
 import type { Sighting, TextFile } from './text-file.ts';
 

@@ -1,8 +1,8 @@
 import { toHaiveError } from '../errors.ts';
-import { classifier, MANIFEST_PATH } from '../file-types.ts';
-import type { Finding } from '../findings.ts';
-import type { SourceFile } from '../package.ts';
-import { readJson } from '../read-json.ts';
+import type { Finding } from '../findings/index.ts';
+import { readJson } from '../json/read.ts';
+import { classifier, MANIFEST_PATH } from '../version/file-types.ts';
+import type { SourceFile } from '../version/package.ts';
 import { findCommands, placesOfCommands } from './commands.ts';
 import { findOverrides } from './instructions.ts';
 import { findSecrets } from './secrets.ts';

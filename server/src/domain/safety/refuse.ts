@@ -1,7 +1,7 @@
-import { applyPolicy, type FindingPolicy } from '../finding-policy.ts';
-import type { Finding } from '../findings.ts';
-import { hasErrors } from '../findings.ts';
-import { invalidPlugin, type SourceFile } from '../package.ts';
+import type { Finding } from '../findings/index.ts';
+import { hasErrors } from '../findings/index.ts';
+import { applyPolicy, type FindingPolicy } from '../findings/policy.ts';
+import { invalidPlugin, type SourceFile } from '../version/package.ts';
 import { scanPlugin } from './index.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { good, md, on } from '../../../../tests/packaging/one-fault.ts';
 import { pluginFiles } from '../../../../tests/support/plugin-files.ts';
-import { applyPolicy } from '../finding-policy.ts';
+import { applyPolicy } from '../findings/policy.ts';
 import { scanPlugin } from './index.ts';
 
 const scan = async (contents: Record<string, unknown>) =>

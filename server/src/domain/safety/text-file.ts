@@ -1,7 +1,7 @@
 import { isAscii } from 'node:buffer';
-import type { FindingCode } from '../finding-codes.ts';
-import type { Severity } from '../findings.ts';
-import type { SourceFile } from '../package.ts';
+import type { FindingCode } from '../findings/codes.ts';
+import type { Severity } from '../findings/index.ts';
+import type { SourceFile } from '../version/package.ts';
 
 /** A text file under the safety scan: only its head, so that a scan ends soon whatever it is given. */
 export interface TextFile {

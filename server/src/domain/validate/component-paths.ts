@@ -1,5 +1,5 @@
-import { MANIFEST_PATH, plainPath } from '../file-types.ts';
-import { isJsonObject } from '../read-json.ts';
+import { isJsonObject } from '../json/read.ts';
+import { MANIFEST_PATH, plainPath } from '../version/file-types.ts';
 import type { Subject } from './subject.ts';
 
 /** Paths that plugin.json names for one component key: inside the plugin, of the form the client wants, and there. */

@@ -1,9 +1,9 @@
 import { TOOLS } from '../client-facts.ts';
-import { componentsOf } from '../components.ts';
 import { HaiveError } from '../errors.ts';
-import { classifier, MANIFEST_PATH, namedPaths } from '../file-types.ts';
-import { findFrontMatter, parseFrontMatter } from '../front-matter.ts';
-import { type GrantTargets, translateGrants } from '../translate-grants.ts';
+import { type GrantTargets, translateGrants } from '../translate/grants.ts';
+import { componentsOf } from '../version/components.ts';
+import { classifier, MANIFEST_PATH, namedPaths } from '../version/file-types.ts';
+import { findFrontMatter, parseFrontMatter } from '../version/front-matter.ts';
 import { checkSkillFolders } from './skill-folders.ts';
 import type { Subject } from './subject.ts';
 import { suggest } from './suggest.ts';

@@ -1,8 +1,8 @@
-import { looksLikeRange, readEntry, splitBlock } from '../dependencies.ts';
-import { MANIFEST_PATH } from '../file-types.ts';
+import { looksLikeRange, readEntry, splitBlock } from '../desired/dependencies.ts';
+import { isJsonObject, type JsonObject } from '../json/read.ts';
 import { isRange, loadsInClient } from '../names.ts';
-import { isJsonObject, type JsonObject } from '../read-json.ts';
-import { plainName } from '../translate-identity.ts';
+import { plainName } from '../translate/identity.ts';
+import { MANIFEST_PATH } from '../version/file-types.ts';
 import { checkName } from './identity.ts';
 import type { Subject } from './subject.ts';
 

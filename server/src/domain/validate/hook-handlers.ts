@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { JsonObject } from '../read-json.ts';
+import type { JsonObject } from '../json/read.ts';
 
 /** Hook handlers by type, as Claude Code wants their fields; one that is otherwise is not loaded. Further fields are ignored. */
 

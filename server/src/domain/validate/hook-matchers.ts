@@ -1,7 +1,7 @@
 import type { JSONPath } from 'jsonc-parser';
 import { TOOL_EVENTS, TOOLS } from '../client-facts.ts';
-import { splitMatcher } from '../translate-hooks.ts';
-import { widenMatcher } from '../translate-matchers.ts';
+import { splitMatcher } from '../translate/hooks.ts';
+import { widenMatcher } from '../translate/matchers.ts';
 import type { Subject } from './subject.ts';
 
 /** A hook's matcher: forms that never fire. */

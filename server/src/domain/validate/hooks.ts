@@ -1,9 +1,9 @@
 import { posix } from 'node:path';
 import type { JSONPath } from 'jsonc-parser';
 import { GUARD_EVENTS, HOOK_EVENTS } from '../client-facts.ts';
-import { HOOKS_PATH, MANIFEST_PATH, namedPaths } from '../file-types.ts';
-import type { Severity } from '../findings.ts';
-import { isJsonObject, type JsonObject } from '../read-json.ts';
+import type { Severity } from '../findings/index.ts';
+import { isJsonObject, type JsonObject } from '../json/read.ts';
+import { HOOKS_PATH, MANIFEST_PATH, namedPaths } from '../version/file-types.ts';
 import { HANDLERS, handlerFaults } from './hook-handlers.ts';
 import { checkMatcher } from './hook-matchers.ts';
 import { checkRootPaths } from './root-paths.ts';

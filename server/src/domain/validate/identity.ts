@@ -1,7 +1,7 @@
 import { HaiveError } from '../errors.ts';
-import { MANIFEST_PATH } from '../file-types.ts';
+import type { JsonObject } from '../json/read.ts';
 import { checkPluginName, checkVersion, loadsInClient } from '../names.ts';
-import type { JsonObject } from '../read-json.ts';
+import { MANIFEST_PATH } from '../version/file-types.ts';
 import type { Place, Subject } from './subject.ts';
 
 const RENAME = 'Rename it: small letters, digits and dashes.';

@@ -1,8 +1,8 @@
 import { toHaiveError } from '../errors.ts';
-import { type Finding, MENDED_BY_PUBLISHING, sortFindings } from '../findings.ts';
-import type { SourceFile } from '../package.ts';
+import { type Finding, MENDED_BY_PUBLISHING, sortFindings } from '../findings/index.ts';
 import { checkPath, checkPathSet } from '../safe-path.ts';
-import { translate } from '../translate.ts';
+import { translate } from '../translate/index.ts';
+import type { SourceFile } from '../version/package.ts';
 import { validateComponents } from './components.ts';
 import { validateHooks } from './hooks.ts';
 import { validateManifest } from './manifest.ts';

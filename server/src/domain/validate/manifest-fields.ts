@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { isJsonObject } from '../read-json.ts';
+import { isJsonObject } from '../json/read.ts';
 
 /**
  * Fields of plugin.json whose wrong form makes Claude Code refuse the plugin, beside those that parseManifest and the

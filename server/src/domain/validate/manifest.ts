@@ -1,8 +1,8 @@
 import { COMPONENT_FIELDS, HAIVEMIND_FIELDS, MANIFEST_FIELDS } from '../client-facts.ts';
 import { HaiveError } from '../errors.ts';
-import { MANIFEST_PATH } from '../file-types.ts';
-import { parseManifest } from '../manifest.ts';
-import { isJsonObject, type JsonObject } from '../read-json.ts';
+import { isJsonObject, type JsonObject } from '../json/read.ts';
+import { MANIFEST_PATH } from '../version/file-types.ts';
+import { parseManifest } from '../version/manifest.ts';
 import { checkPaths } from './component-paths.ts';
 import { checkDependencies, checkKeptDependencies } from './dependencies.ts';
 import { checkIdentity } from './identity.ts';

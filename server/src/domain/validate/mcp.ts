@@ -1,7 +1,7 @@
 import type { JSONPath } from 'jsonc-parser';
 import * as z from 'zod';
-import { MANIFEST_PATH, MCP_PATH, namedPaths } from '../file-types.ts';
-import { isJsonObject, type JsonObject } from '../read-json.ts';
+import { isJsonObject, type JsonObject } from '../json/read.ts';
+import { MANIFEST_PATH, MCP_PATH, namedPaths } from '../version/file-types.ts';
 import { checkRootPaths } from './root-paths.ts';
 import type { Subject } from './subject.ts';
 import { didYouMean } from './suggest.ts';

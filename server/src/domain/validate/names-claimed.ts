@@ -1,7 +1,7 @@
-import { type Component, componentsOf } from '../components.ts';
-import { MANIFEST_PATH, MCP_PATH, namedPaths } from '../file-types.ts';
-import { isJsonObject, readJson } from '../read-json.ts';
-import { ownServers } from '../translate-grants.ts';
+import { isJsonObject, readJson } from '../json/read.ts';
+import { ownServers } from '../translate/grants.ts';
+import { type Component, componentsOf } from '../version/components.ts';
+import { MANIFEST_PATH, MCP_PATH, namedPaths } from '../version/file-types.ts';
 import type { Subject } from './subject.ts';
 
 /** Two components that claim one name: commands and skills share `/PLUGIN:NAME`; servers of several files share theirs. */

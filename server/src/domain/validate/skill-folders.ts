@@ -1,4 +1,4 @@
-import { namedPaths } from '../file-types.ts';
+import { namedPaths } from '../version/file-types.ts';
 import type { Subject } from './subject.ts';
 
 const ONLY_SKILL = 'skills/SKILL.md';

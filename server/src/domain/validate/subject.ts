@@ -1,11 +1,11 @@
 import { findNodeAtLocation, type JSONPath, type Node, type ParseError, parseTree } from 'jsonc-parser';
-import { MANIFEST_PATH } from '../file-types.ts';
-import type { FindingCode } from '../finding-codes.ts';
-import type { Finding, Severity } from '../findings.ts';
-import type { SourceFile } from '../package.ts';
-import { parseJson } from '../parse-json.ts';
-import { isJsonObject, type JsonObject, readJson } from '../read-json.ts';
-import { type GrantTargets, grantTargets } from '../translate-grants.ts';
+import type { FindingCode } from '../findings/codes.ts';
+import type { Finding, Severity } from '../findings/index.ts';
+import { parseJson } from '../json/parse.ts';
+import { isJsonObject, type JsonObject, readJson } from '../json/read.ts';
+import { type GrantTargets, grantTargets } from '../translate/grants.ts';
+import { MANIFEST_PATH } from '../version/file-types.ts';
+import type { SourceFile } from '../version/package.ts';
 
 const MAX_FINDINGS = 500;
 const MAX_JSON = 1024 * 1024;

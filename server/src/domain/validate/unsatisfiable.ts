@@ -1,8 +1,8 @@
 import { intersects, minVersion, Range } from 'semver';
-import { MANIFEST_PATH } from '../file-types.ts';
-import type { Dependency } from '../manifest.ts';
-import { parseManifest } from '../manifest.ts';
-import { isJsonObject } from '../read-json.ts';
+import { isJsonObject } from '../json/read.ts';
+import { MANIFEST_PATH } from '../version/file-types.ts';
+import type { Dependency } from '../version/manifest.ts';
+import { parseManifest } from '../version/manifest.ts';
 import type { Subject } from './subject.ts';
 
 /** Dependencies that no registry can satisfy: on an empty range, on two ranges that exclude each other. */

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { FAULTS, GOOD, good, M, MENDED, md, on, run } from '../../../../tests/packaging/one-fault.ts';
 import { pluginFiles } from '../../../../tests/support/plugin-files.ts';
 import { Finding as FindingSchema } from '../../contract/schemas.ts';
-import { MANIFEST_PATH } from '../file-types.ts';
+import { MANIFEST_PATH } from '../version/file-types.ts';
 import { validatePlugin } from './index.ts';
 
 const summary = (contents: Record<string, unknown>, executable: string[] = []) =>

@@ -1,8 +1,8 @@
 import type * as z from 'zod';
 import type { Agent } from '../../contract/collective-schemas.ts';
-import { taskLoads } from '../../storage/collective-queries.ts';
-import { allMachines } from '../../storage/machine-queries.ts';
-import type { Tx } from '../../storage/tables.ts';
+import { taskLoads } from '../../storage/queries/collective.ts';
+import { allMachines } from '../../storage/queries/machines.ts';
+import type { Tx } from '../../storage/tables/index.ts';
 import type { HubContext, UseCases } from '../context.ts';
 import { callingMachine, type InboxBell, write } from './write.ts';
 

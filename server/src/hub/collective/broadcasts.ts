@@ -10,10 +10,10 @@ import {
   currentBroadcasts,
   findBroadcast,
   raiseInboxRevision,
-} from '../../storage/collective-queries.ts';
-import type { BroadcastsTable } from '../../storage/collective-tables.ts';
-import { allMachines } from '../../storage/machine-queries.ts';
-import type { Tx } from '../../storage/tables.ts';
+} from '../../storage/queries/collective.ts';
+import { allMachines } from '../../storage/queries/machines.ts';
+import type { BroadcastsTable } from '../../storage/tables/collective.ts';
+import type { Tx } from '../../storage/tables/index.ts';
 import { isOperator } from '../auth.ts';
 import type { HubContext, UseCases } from '../context.ts';
 import { callerOf, callingMachine, type InboxBell, idOfCall, list, write } from './write.ts';

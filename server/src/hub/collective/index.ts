@@ -1,8 +1,8 @@
 import type * as z from 'zod';
 import type { Inbox } from '../../contract/collective-schemas.ts';
-import { acknowledgedOf, inboxRevision } from '../../storage/collective-queries.ts';
+import { acknowledgedOf, inboxRevision } from '../../storage/queries/collective.ts';
 import type { HubContext, RawReply, UseCases } from '../context.ts';
-import { matches } from '../router.ts';
+import { matches } from '../http/router.ts';
 import { agentUseCases } from './agents.ts';
 import { broadcastsFor, broadcastUseCases } from './broadcasts.ts';
 import { memoryUseCases } from './memories.ts';

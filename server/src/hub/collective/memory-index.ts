@@ -1,6 +1,6 @@
-import { memoriesAfter } from '../../storage/collective-queries.ts';
-import type { MemoriesTable } from '../../storage/collective-tables.ts';
+import { memoriesAfter } from '../../storage/queries/collective.ts';
 import type { Store } from '../../storage/store.ts';
+import type { MemoriesTable } from '../../storage/tables/collective.ts';
 import { SearchIndex } from '../discovery/search-index.ts';
 import { list } from './write.ts';
 

@@ -9,9 +9,9 @@ import {
   raiseInboxRevision,
   roleOf,
   updateTaskRow,
-} from '../../storage/collective-queries.ts';
-import type { TasksTable } from '../../storage/collective-tables.ts';
-import type { Tx } from '../../storage/tables.ts';
+} from '../../storage/queries/collective.ts';
+import type { TasksTable } from '../../storage/tables/collective.ts';
+import type { Tx } from '../../storage/tables/index.ts';
 import { isOperator } from '../auth.ts';
 import type { HubContext, Principal, UseCases } from '../context.ts';
 import { presentAgents } from './agents.ts';

@@ -3,10 +3,10 @@ import type { Transaction } from 'kysely';
 import { KEY_HEADER } from '../../contract/headers.ts';
 import type { Member } from '../../domain/collective.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { appendAudit } from '../../storage/audit-queries.ts';
-import { nextRevision } from '../../storage/collective-queries.ts';
-import { findMachine } from '../../storage/machine-queries.ts';
-import type { Tables, Tx } from '../../storage/tables.ts';
+import { appendAudit } from '../../storage/queries/audit.ts';
+import { nextRevision } from '../../storage/queries/collective.ts';
+import { findMachine } from '../../storage/queries/machines.ts';
+import type { Tables, Tx } from '../../storage/tables/index.ts';
 import { auditRow } from '../change.ts';
 import type { HubContext, Principal } from '../context.ts';
 

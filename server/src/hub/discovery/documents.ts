@@ -1,7 +1,7 @@
-import { namedPaths } from '../../domain/file-types.ts';
-import { parseFrontMatter } from '../../domain/front-matter.ts';
-import { decodeBlob, readBlobs } from '../../storage/blob-queries.ts';
-import { filesOf, type PluginFileRow } from '../../storage/plugin-queries.ts';
+import { namedPaths } from '../../domain/version/file-types.ts';
+import { parseFrontMatter } from '../../domain/version/front-matter.ts';
+import { decodeBlob, readBlobs } from '../../storage/queries/blobs.ts';
+import { filesOf, type PluginFileRow } from '../../storage/queries/plugins.ts';
 import type { Store } from '../../storage/store.ts';
 import type { CatalogueVersion } from '../registry/snapshot.ts';
 import type { SearchComponent, SearchDocument } from './document.ts';

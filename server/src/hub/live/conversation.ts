@@ -3,7 +3,7 @@ import type { ClientMessage, Progress } from '../../contract/messages.ts';
 import { mayUse } from '../../contract/roles.ts';
 import type { EventRow, StatusReport } from '../../contract/schemas.ts';
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
-import { eventsAfter } from '../../storage/event-queries.ts';
+import { eventsAfter } from '../../storage/queries/events.ts';
 import type { Store } from '../../storage/store.ts';
 import type { Log, Principal } from '../context.ts';
 import { hearingNow } from '../hearing.ts';

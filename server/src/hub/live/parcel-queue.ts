@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Parcel } from '../parcels.ts';
+import type { Parcel } from '../plans/parcels.ts';
 import type { LiveSocket } from './socket.ts';
 
 /** Sends machines that were rung what changed for them, one after the other, so that the hub answers others meanwhile. */

@@ -1,6 +1,6 @@
 import type { FleetMachine } from '../../domain/recommend.ts';
-import { allInstallations } from '../../storage/installation-queries.ts';
-import { allMachines } from '../../storage/machine-queries.ts';
+import { allInstallations } from '../../storage/queries/installations.ts';
+import { allMachines } from '../../storage/queries/machines.ts';
 import type { Store } from '../../storage/store.ts';
 
 /** Advice may speak of the fleet as it was so long ago; reading all of it for each machine's status would cost too much. */

@@ -1,5 +1,5 @@
-import { desiredState } from '../../domain/desired-state.ts';
-import type { MachineFacts } from '../../domain/registry.ts';
+import { desiredState } from '../../domain/desired/desired-state.ts';
+import type { MachineFacts } from '../../domain/desired/registry.ts';
 import type { Principal } from '../context.ts';
 import { listedHead } from '../registry/list.ts';
 import type { Catalogue, CatalogueVersion } from '../registry/snapshot.ts';

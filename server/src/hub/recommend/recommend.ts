@@ -1,11 +1,11 @@
+import type { MachineFacts } from '../../domain/desired/registry.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { type Advice, recommend as fromFleet, type Reason, reasonText } from '../../domain/recommend.ts';
-import type { MachineFacts } from '../../domain/registry.ts';
-import { machinesUsing, sumKey, sumUsage } from '../../storage/usage-queries.ts';
+import { machinesUsing, sumKey, sumUsage } from '../../storage/queries/usage.ts';
 import type { HubContext, Principal, UseCase } from '../context.ts';
 import { discoveryOf } from '../discovery/discovery-of.ts';
-import { loadMachineFacts } from '../machine-facts.ts';
-import { reachMachine } from '../machines.ts';
+import { loadMachineFacts } from '../machines/facts.ts';
+import { reachMachine } from '../machines/machines.ts';
 import { listedHead, summaries } from '../registry/list.ts';
 import { type Catalogue, type CatalogueVersion, loadCatalogue } from '../registry/snapshot.ts';
 import { COUNTS_KEPT_DAYS, daysBefore } from '../usage/days.ts';

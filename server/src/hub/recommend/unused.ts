@@ -1,9 +1,9 @@
-import { contextCost } from '../../domain/context-cost.ts';
-import { decodeBlob, readBlobs } from '../../storage/blob-queries.ts';
-import { installationsOf } from '../../storage/installation-queries.ts';
-import { filesOf } from '../../storage/plugin-queries.ts';
+import { contextCost } from '../../domain/version/context-cost.ts';
+import { decodeBlob, readBlobs } from '../../storage/queries/blobs.ts';
+import { installationsOf } from '../../storage/queries/installations.ts';
+import { filesOf } from '../../storage/queries/plugins.ts';
+import { countedSince, usageByMachine } from '../../storage/queries/usage.ts';
 import type { Store } from '../../storage/store.ts';
-import { countedSince, usageByMachine } from '../../storage/usage-queries.ts';
 import type { HubContext } from '../context.ts';
 import type { Catalogue } from '../registry/snapshot.ts';
 import { COUNTS_KEPT_DAYS, daysBefore } from '../usage/days.ts';

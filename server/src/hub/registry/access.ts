@@ -1,8 +1,8 @@
 import { mayUse } from '../../contract/roles.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { lookOf, nameMatches } from '../../domain/names.ts';
-import { findMachine, type MachineRecord } from '../../storage/machine-queries.ts';
-import type { Tx } from '../../storage/tables.ts';
+import { findMachine, type MachineRecord } from '../../storage/queries/machines.ts';
+import type { Tx } from '../../storage/tables/index.ts';
 import { isOperator } from '../auth.ts';
 import type { Principal } from '../context.ts';
 import type { Catalogue, CatalogueVersion } from './snapshot.ts';

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { brotliCompress, constants } from 'node:zlib';
 import { encodeFrame, MAX_BATCH } from '../../contract/frames.ts';
-import type { Envelope } from '../../domain/dsse.ts';
-import { toRecordDelta } from '../../domain/record-delta.ts';
-import type { VersionRecord } from '../../domain/version-record.ts';
-import { decodeBlob, readBlobs } from '../../storage/blob-queries.ts';
+import type { Envelope } from '../../domain/signing/dsse.ts';
+import type { VersionRecord } from '../../domain/version/record.ts';
+import { toRecordDelta } from '../../domain/version/record-delta.ts';
+import { decodeBlob, readBlobs } from '../../storage/queries/blobs.ts';
 import type { Store } from '../../storage/store.ts';
 import { madeOncePerStore } from './made-once.ts';
 

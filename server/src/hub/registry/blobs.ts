@@ -1,7 +1,7 @@
 import { HaiveError } from '../../domain/errors.ts';
-import { decodeBlob, missingBlobs, pluginsHoldingBlob, readBlobs, touchBlobs } from '../../storage/blob-queries.ts';
+import { decodeBlob, missingBlobs, pluginsHoldingBlob, readBlobs, touchBlobs } from '../../storage/queries/blobs.ts';
 import type { UseCase } from '../context.ts';
-import { matches } from '../router.ts';
+import { matches } from '../http/router.ts';
 import { loadCatalogue } from './snapshot.ts';
 import { visibility } from './visibility.ts';
 

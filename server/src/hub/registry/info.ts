@@ -1,9 +1,9 @@
 import { ENDPOINTS } from '../../contract/endpoints.ts';
 import { mayUse } from '../../contract/roles.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { installationCounts } from '../../storage/installation-counts.ts';
-import { installationsOfPlugin } from '../../storage/installation-queries.ts';
-import { filesOf, findOrigin, findPlugin } from '../../storage/plugin-queries.ts';
+import { installationCounts } from '../../storage/queries/installation-counts.ts';
+import { installationsOfPlugin } from '../../storage/queries/installations.ts';
+import { filesOf, findOrigin, findPlugin } from '../../storage/queries/plugins.ts';
 import type { HubContext, Principal, UseCase } from '../context.ts';
 import { surfaceOf } from '../trust/surfaces.ts';
 import { maySee } from './access.ts';

@@ -1,7 +1,7 @@
-import { circleOf, dependentsOn, type Needs } from '../../domain/dependents.ts';
-import { desiredState } from '../../domain/desired-state.ts';
-import { isUnfit } from '../../domain/plan.ts';
-import type { MachineFacts, MachineOverride, Registry } from '../../domain/registry.ts';
+import { circleOf, dependentsOn, type Needs } from '../../domain/desired/dependents.ts';
+import { desiredState } from '../../domain/desired/desired-state.ts';
+import type { MachineFacts, MachineOverride, Registry } from '../../domain/desired/registry.ts';
+import { isUnfit } from '../../domain/plan/index.ts';
 
 /** What it means for one machine that a plugin is taken out of its desired state. */
 export interface Leaving {

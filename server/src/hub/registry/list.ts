@@ -1,8 +1,8 @@
 import type { Query } from '../../contract/endpoints.ts';
-import { groupReaches } from '../../domain/desired-state.ts';
+import { groupReaches } from '../../domain/desired/desired-state.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { installationCounts } from '../../storage/installation-counts.ts';
-import { installedNames } from '../../storage/installation-queries.ts';
+import { installationCounts } from '../../storage/queries/installation-counts.ts';
+import { installedNames } from '../../storage/queries/installations.ts';
 import type { HubContext, Principal, UseCase } from '../context.ts';
 import { OFFERED } from '../discovery/discovery.ts';
 import { discoveryOf } from '../discovery/discovery-of.ts';

@@ -1,21 +1,21 @@
 import { isDeepStrictEqual } from 'node:util';
+import { exactSet } from '../../domain/desired/exact-set.ts';
+import { isAsLocked, type LockDifference, type Locked, lockMismatch } from '../../domain/desired/lockfile.ts';
+import type { MachineFacts } from '../../domain/desired/registry.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { exactSet } from '../../domain/exact-set.ts';
-import { isAsLocked, type LockDifference, type Locked, lockMismatch } from '../../domain/lockfile.ts';
-import { isUnfit } from '../../domain/plan.ts';
-import type { MachineFacts } from '../../domain/registry.ts';
-import { eventsAfter } from '../../storage/event-queries.ts';
+import { isUnfit } from '../../domain/plan/index.ts';
+import { eventsAfter } from '../../storage/queries/events.ts';
 import {
   clearOverrides,
   insertOverrides,
   listOverrides,
   type OverrideRecord,
   setOverridesOf,
-} from '../../storage/override-queries.ts';
+} from '../../storage/queries/overrides.ts';
 import { isOperator } from '../auth.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
-import { loadMachineFacts } from '../machine-facts.ts';
+import { loadMachineFacts } from '../machines/facts.ts';
 import { requireMachine } from './access.ts';
 import { versionsOf } from './choose-version.ts';
 import { choose, notEligible, whyNot } from './install.ts';

@@ -1,17 +1,17 @@
 import semverValid from 'semver/functions/valid.js';
+import { overrideText } from '../../domain/desired/explain.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { overrideText } from '../../domain/explain.ts';
 import { checkPluginName, checkRange } from '../../domain/names.ts';
 import {
   clearOverrides,
   setOverride as keepOverride,
   type OverrideRecord,
   WISHES,
-} from '../../storage/override-queries.ts';
+} from '../../storage/queries/overrides.ts';
 import { isOperator } from '../auth.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
-import { loadMachineFacts } from '../machine-facts.ts';
+import { loadMachineFacts } from '../machines/facts.ts';
 import { requireMachine } from './access.ts';
 import { inRange, versionsOf } from './choose-version.ts';
 import { leaving } from './leaving.ts';

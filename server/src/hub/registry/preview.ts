@@ -1,6 +1,6 @@
+import type { RegistryVersion } from '../../domain/desired/registry.ts';
 import { checkPluginName, checkRange, checkVersion } from '../../domain/names.ts';
-import type { RegistryVersion } from '../../domain/registry.ts';
-import { pluginId } from '../../domain/version-record.ts';
+import { pluginId } from '../../domain/version/record.ts';
 import type { UseCase } from '../context.ts';
 import { waitsFor } from '../trust/approvals.ts';
 import { requireTargets } from '../trust/token-limits.ts';

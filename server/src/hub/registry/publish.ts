@@ -1,9 +1,9 @@
 import type { Reply } from '../../contract/endpoints.ts';
+import type { RegistryVersion } from '../../domain/desired/registry.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { checkGroupPattern, nameMatches } from '../../domain/names.ts';
-import type { RegistryVersion } from '../../domain/registry.ts';
-import { addPublications, setPluginStatus } from '../../storage/plugin-queries.ts';
-import { putVote } from '../../storage/trust-queries.ts';
+import { addPublications, setPluginStatus } from '../../storage/queries/plugins.ts';
+import { putVote } from '../../storage/queries/trust.ts';
 import { isOperator } from '../auth.ts';
 import { change } from '../change.ts';
 import type { Principal, UseCase } from '../context.ts';

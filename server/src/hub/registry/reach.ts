@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import semverCompare from 'semver/functions/compare.js';
-import { type DesiredState, desiredState, groupReaches, ineligible } from '../../domain/desired-state.ts';
-import type { MachineFacts, Registry, RegistryVersion } from '../../domain/registry.ts';
-import { allInstallations } from '../../storage/installation-queries.ts';
-import { allMachines } from '../../storage/machine-queries.ts';
-import { listOverrides } from '../../storage/override-queries.ts';
-import type { Tx } from '../../storage/tables.ts';
-import { machineFacts } from '../machine-facts.ts';
+import { type DesiredState, desiredState, groupReaches, ineligible } from '../../domain/desired/desired-state.ts';
+import type { MachineFacts, Registry, RegistryVersion } from '../../domain/desired/registry.ts';
+import { allInstallations } from '../../storage/queries/installations.ts';
+import { allMachines } from '../../storage/queries/machines.ts';
+import { listOverrides } from '../../storage/queries/overrides.ts';
+import type { Tx } from '../../storage/tables/index.ts';
+import { machineFacts } from '../machines/facts.ts';
 
 /** What desired state needs to know of every machine, by name. */
 export async function allMachineFacts(tx: Tx): Promise<MachineFacts[]> {

@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { decodeFrames, type FrameHeader } from '../../contract/frames.ts';
 import { Envelope as EnvelopeSchema } from '../../contract/schemas.ts';
-import { type Envelope, openJson, type PublicKey } from '../../domain/dsse.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { parseJson } from '../../domain/parse-json.ts';
-import { checkRecord, RECORD_PAYLOAD_TYPE, type VersionRecord } from '../../domain/version-record.ts';
-import { decodeBlob, encodeBlob, type StoredBlob } from '../../storage/blob-queries.ts';
+import { parseJson } from '../../domain/json/parse.ts';
+import { type Envelope, openJson, type PublicKey } from '../../domain/signing/dsse.ts';
+import { checkRecord, RECORD_PAYLOAD_TYPE, type VersionRecord } from '../../domain/version/record.ts';
+import { decodeBlob, encodeBlob, type StoredBlob } from '../../storage/queries/blobs.ts';
 import { parseRecord } from './record-form.ts';
 
 /** What a framed body held, each part checked by itself. */

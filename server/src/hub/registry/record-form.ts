@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { HaiveError } from '../../domain/errors.ts';
-import { RECORD_FORMAT, type VersionRecord } from '../../domain/version-record.ts';
+import { RECORD_FORMAT, type VersionRecord } from '../../domain/version/record.ts';
 
 /** A version record, as it is signed. */
 export const RecordForm = z.object({

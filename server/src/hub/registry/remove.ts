@@ -1,6 +1,6 @@
 import { HaiveError } from '../../domain/errors.ts';
 import { parsePluginRef } from '../../domain/names.ts';
-import { deletePluginFiles, setPluginStatus } from '../../storage/plugin-queries.ts';
+import { deletePluginFiles, setPluginStatus } from '../../storage/queries/plugins.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
 import { maySee, requireName, requirePublisher } from './access.ts';

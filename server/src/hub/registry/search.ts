@@ -1,4 +1,4 @@
-import { installedNames } from '../../storage/installation-queries.ts';
+import { installedNames } from '../../storage/queries/installations.ts';
 import type { UseCase } from '../context.ts';
 import { discoveryOf } from '../discovery/discovery-of.ts';
 import { listedHead, searchedBy, summaries } from './list.ts';

@@ -1,6 +1,6 @@
+import type { VersionStatus } from '../../domain/desired/registry.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import type { VersionStatus } from '../../domain/registry.ts';
-import { setPluginStatus } from '../../storage/plugin-queries.ts';
+import { setPluginStatus } from '../../storage/queries/plugins.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
 import { maySee, requireName, requirePublisher } from './access.ts';

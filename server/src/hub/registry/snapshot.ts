@@ -1,12 +1,12 @@
 import semverCompare from 'semver/functions/compare.js';
-import type { DependencyKind } from '../../domain/manifest.ts';
-import type { Registry, RegistryVersion, VersionStatus } from '../../domain/registry.ts';
-import type { FileType } from '../../domain/version-record.ts';
-import { eventsAfter } from '../../storage/event-queries.ts';
-import { type CatalogueRows, readCatalogue } from '../../storage/plugin-queries.ts';
+import type { Registry, RegistryVersion, VersionStatus } from '../../domain/desired/registry.ts';
+import type { DependencyKind } from '../../domain/version/manifest.ts';
+import type { FileType } from '../../domain/version/record.ts';
+import { eventsAfter } from '../../storage/queries/events.ts';
+import { type CatalogueRows, readCatalogue } from '../../storage/queries/plugins.ts';
+import { approvers, listQuorums } from '../../storage/queries/trust.ts';
 import type { Store } from '../../storage/store.ts';
-import type { Tx } from '../../storage/tables.ts';
-import { approvers, listQuorums } from '../../storage/trust-queries.ts';
+import type { Tx } from '../../storage/tables/index.ts';
 
 /** A version with what lists and searches show of it. */
 export interface CatalogueVersion extends RegistryVersion {

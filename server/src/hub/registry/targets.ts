@@ -1,8 +1,8 @@
+import type { MachineFacts } from '../../domain/desired/registry.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import type { MachineFacts } from '../../domain/registry.ts';
 import { isOperator } from '../auth.ts';
 import type { HubContext, Principal } from '../context.ts';
-import { loadMachineFacts } from '../machine-facts.ts';
+import { loadMachineFacts } from '../machines/facts.ts';
 import { allMachineFacts } from './reach.ts';
 
 export interface Targets {

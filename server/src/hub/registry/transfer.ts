@@ -1,13 +1,13 @@
 import { Readable } from 'node:stream';
 import type { Body } from '../../contract/endpoints.ts';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../../contract/frames.ts';
-import type { Envelope } from '../../domain/dsse.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import type { VersionRecord } from '../../domain/version-record.ts';
-import { type BlobEncoding, readBlobs } from '../../storage/blob-queries.ts';
+import type { Envelope } from '../../domain/signing/dsse.ts';
+import type { VersionRecord } from '../../domain/version/record.ts';
 import { chunksOf } from '../../storage/chunks.ts';
-import { blobsOfDigests, recordsByDigest } from '../../storage/plugin-queries.ts';
-import { publicKeysOf } from '../../storage/publisher-key-queries.ts';
+import { type BlobEncoding, readBlobs } from '../../storage/queries/blobs.ts';
+import { blobsOfDigests, recordsByDigest } from '../../storage/queries/plugins.ts';
+import { publicKeysOf } from '../../storage/queries/publisher-keys.ts';
 import type { Store } from '../../storage/store.ts';
 import type { UseCase } from '../context.ts';
 import { batchOf, fitsBatch, inBatches, openWhole, packOrder, recordFrame, type Whole } from './batches.ts';

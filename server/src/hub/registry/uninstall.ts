@@ -1,8 +1,8 @@
+import type { MachineFacts } from '../../domain/desired/registry.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { requireNamed } from '../../domain/named-version.ts';
 import { parsePluginRef } from '../../domain/names.ts';
-import type { MachineFacts } from '../../domain/registry.ts';
-import { clearOverrides, setOverrides, WISHES } from '../../storage/override-queries.ts';
+import { requireNamed } from '../../domain/version/named-version.ts';
+import { clearOverrides, setOverrides, WISHES } from '../../storage/queries/overrides.ts';
 import { isOperator } from '../auth.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';

@@ -1,9 +1,9 @@
 import { encodeFrame } from '../../contract/frames.ts';
-import { type Envelope, peekJson } from '../../domain/dsse.ts';
-import { makeDelta } from '../../domain/file-delta.ts';
-import { toRecordDelta } from '../../domain/record-delta.ts';
-import type { FileEntry, VersionRecord } from '../../domain/version-record.ts';
-import { decodeBlob, readBlobs, type StoredBlob } from '../../storage/blob-queries.ts';
+import { type Envelope, peekJson } from '../../domain/signing/dsse.ts';
+import { makeDelta } from '../../domain/version/file-delta.ts';
+import type { FileEntry, VersionRecord } from '../../domain/version/record.ts';
+import { toRecordDelta } from '../../domain/version/record-delta.ts';
+import { decodeBlob, readBlobs, type StoredBlob } from '../../storage/queries/blobs.ts';
 import type { Store } from '../../storage/store.ts';
 import { madeOncePerStore } from './made-once.ts';
 

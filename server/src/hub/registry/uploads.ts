@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { HaiveError } from '../../domain/errors.ts';
-import { parseJson } from '../../domain/parse-json.ts';
+import { parseJson } from '../../domain/json/parse.ts';
 
 /**
  * A body's bytes.

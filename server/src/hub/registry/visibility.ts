@@ -1,7 +1,7 @@
-import { groupReaches } from '../../domain/desired-state.ts';
+import { groupReaches } from '../../domain/desired/desired-state.ts';
 import { isOperator } from '../auth.ts';
 import type { HubContext, Principal } from '../context.ts';
-import { loadMachineFacts } from '../machine-facts.ts';
+import { loadMachineFacts } from '../machines/facts.ts';
 import { maySee } from './access.ts';
 import { desiredStates } from './reach.ts';
 import { type CatalogueVersion, loadCatalogue } from './snapshot.ts';

@@ -1,12 +1,12 @@
-import type { Surface } from '../../domain/surface.ts';
 import {
   compareSurfaces,
   declaredPermissions,
   isUndeclared,
   isWider,
   unaccepted,
-} from '../../domain/surface-change.ts';
-import { findAccepted, putAccepted } from '../../storage/trust-queries.ts';
+} from '../../domain/surface/change.ts';
+import type { Surface } from '../../domain/surface/index.ts';
+import { findAccepted, putAccepted } from '../../storage/queries/trust.ts';
 import { change } from '../change.ts';
 import type { HubContext, Principal } from '../context.ts';
 import type { Catalogue, CatalogueVersion } from '../registry/snapshot.ts';

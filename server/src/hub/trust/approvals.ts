@@ -1,8 +1,8 @@
 import { openApproval } from '../../domain/approval.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { patternsMeet } from '../../domain/names.ts';
-import { addPublications, setPluginStatus } from '../../storage/plugin-queries.ts';
-import { dropHeld, findApproval, findHeld, holdPublication, putApproval } from '../../storage/trust-queries.ts';
+import { addPublications, setPluginStatus } from '../../storage/queries/plugins.ts';
+import { dropHeld, findApproval, findHeld, holdPublication, putApproval } from '../../storage/queries/trust.ts';
 import { isOperator } from '../auth.ts';
 import { change } from '../change.ts';
 import type { HubContext, Principal, UseCase } from '../context.ts';

@@ -1,4 +1,4 @@
-import { proveAudit } from '../../storage/audit-queries.ts';
+import { proveAudit } from '../../storage/queries/audit.ts';
 import type { UseCase } from '../context.ts';
 
 /** Reads the whole log and computes every hash again. */

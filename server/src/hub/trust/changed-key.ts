@@ -1,6 +1,6 @@
 import { openRotation } from '../../domain/approval.ts';
-import { type Envelope, keyIdOf } from '../../domain/dsse.ts';
-import type { Tx } from '../../storage/tables.ts';
+import { type Envelope, keyIdOf } from '../../domain/signing/dsse.ts';
+import type { Tx } from '../../storage/tables/index.ts';
 import type { HubContext } from '../context.ts';
 import type { CatalogueVersion } from '../registry/snapshot.ts';
 

@@ -1,5 +1,5 @@
 import { HaiveError } from '../../domain/errors.ts';
-import { type Place, whyNotFollowed } from '../../domain/lineage.ts';
+import { type Place, whyNotFollowed } from '../../domain/plan/lineage.ts';
 import type { HubContext } from '../context.ts';
 import { loadCatalogue } from '../registry/snapshot.ts';
 import { trustWord } from './word.ts';

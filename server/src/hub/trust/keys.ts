@@ -1,7 +1,7 @@
 import { openRotation } from '../../domain/approval.ts';
-import { type Envelope, keyIdOf } from '../../domain/dsse.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { setMeta } from '../../storage/meta-queries.ts';
+import { type Envelope, keyIdOf } from '../../domain/signing/dsse.ts';
+import { setMeta } from '../../storage/queries/meta.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
 

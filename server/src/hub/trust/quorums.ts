@@ -1,6 +1,6 @@
-import { CORE, groupReaches } from '../../domain/desired-state.ts';
+import { CORE, groupReaches } from '../../domain/desired/desired-state.ts';
 import { checkGroupPattern } from '../../domain/names.ts';
-import { putQuorum } from '../../storage/trust-queries.ts';
+import { putQuorum } from '../../storage/queries/trust.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
 import type { Catalogue, CatalogueVersion } from '../registry/snapshot.ts';

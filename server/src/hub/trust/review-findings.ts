@@ -1,10 +1,10 @@
 import { HaiveError } from '../../domain/errors.ts';
-import { applyPolicy } from '../../domain/finding-policy.ts';
-import type { Finding } from '../../domain/findings.ts';
-import { packPlugin } from '../../domain/package.ts';
+import type { Finding } from '../../domain/findings/index.ts';
+import { applyPolicy } from '../../domain/findings/policy.ts';
 import { scanPlugin } from '../../domain/safety/index.ts';
-import { decodeBlob, readBlobs } from '../../storage/blob-queries.ts';
-import { filesOf } from '../../storage/plugin-queries.ts';
+import { packPlugin } from '../../domain/version/package.ts';
+import { decodeBlob, readBlobs } from '../../storage/queries/blobs.ts';
+import { filesOf } from '../../storage/queries/plugins.ts';
 import type { HubContext } from '../context.ts';
 import type { CatalogueVersion } from '../registry/snapshot.ts';
 

@@ -1,7 +1,7 @@
-import { keyIdOf } from '../../domain/dsse.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { deletePluginFiles, findOrigin, setPluginStatus } from '../../storage/plugin-queries.ts';
-import { dropHeld } from '../../storage/trust-queries.ts';
+import { keyIdOf } from '../../domain/signing/dsse.ts';
+import { deletePluginFiles, findOrigin, setPluginStatus } from '../../storage/queries/plugins.ts';
+import { dropHeld } from '../../storage/queries/trust.ts';
 import { change } from '../change.ts';
 import type { HubContext, UseCase } from '../context.ts';
 import { findVersion } from '../registry/choose-version.ts';

@@ -1,8 +1,8 @@
 import { HaiveError } from '../../domain/errors.ts';
-import { setPluginStatus } from '../../storage/plugin-queries.ts';
-import { dropHeld, listRevocations, recordRevocation } from '../../storage/trust-queries.ts';
-import type { RevocationHoldersTable } from '../../storage/trust-tables.ts';
-import { sessionsOfVersions } from '../../storage/usage-queries.ts';
+import { setPluginStatus } from '../../storage/queries/plugins.ts';
+import { dropHeld, listRevocations, recordRevocation } from '../../storage/queries/trust.ts';
+import { sessionsOfVersions } from '../../storage/queries/usage.ts';
+import type { RevocationHoldersTable } from '../../storage/tables/trust.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
 import { maySee, requireName, requirePublisher } from '../registry/access.ts';

@@ -1,5 +1,5 @@
-import { isSameContent } from '../../domain/same-content.ts';
-import { filesOf } from '../../storage/plugin-queries.ts';
+import { isSameContent } from '../../domain/version/same-content.ts';
+import { filesOf } from '../../storage/queries/plugins.ts';
 import type { HubContext } from '../context.ts';
 import type { Catalogue, CatalogueVersion } from '../registry/snapshot.ts';
 

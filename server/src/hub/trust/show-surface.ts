@@ -1,6 +1,6 @@
 import type { Reply } from '../../contract/endpoints.ts';
-import { declaredPermissions } from '../../domain/surface-change.ts';
-import { findApproval, findHeld } from '../../storage/trust-queries.ts';
+import { declaredPermissions } from '../../domain/surface/change.ts';
+import { findApproval, findHeld } from '../../storage/queries/trust.ts';
 import type { HubContext, UseCase } from '../context.ts';
 import { maySee } from '../registry/access.ts';
 import { findVersion } from '../registry/choose-version.ts';

@@ -1,8 +1,8 @@
-import { codeFiles, computeSurface, holdsSurface, NO_SURFACE } from '../../domain/surface.ts';
-import { compareSurfaces, isWider, type SurfaceChange } from '../../domain/surface-change.ts';
-import { decodeBlob, readBlobs } from '../../storage/blob-queries.ts';
-import { filesOf } from '../../storage/plugin-queries.ts';
-import { findSurface, putSurface, type StoredSurface } from '../../storage/trust-queries.ts';
+import { compareSurfaces, isWider, type SurfaceChange } from '../../domain/surface/change.ts';
+import { codeFiles, computeSurface, holdsSurface, NO_SURFACE } from '../../domain/surface/index.ts';
+import { decodeBlob, readBlobs } from '../../storage/queries/blobs.ts';
+import { filesOf } from '../../storage/queries/plugins.ts';
+import { findSurface, putSurface, type StoredSurface } from '../../storage/queries/trust.ts';
 import type { HubContext } from '../context.ts';
 import type { Catalogue, CatalogueVersion } from '../registry/snapshot.ts';
 

@@ -1,6 +1,6 @@
 import { HaiveError } from '../../domain/errors.ts';
 import { nameMatches } from '../../domain/names.ts';
-import type { Tx } from '../../storage/tables.ts';
+import type { Tx } from '../../storage/tables/index.ts';
 import type { Principal } from '../context.ts';
 
 /** What a token may do only so often, or only for some groups. No row: no limit. */

@@ -1,9 +1,9 @@
-import type { Envelope } from '../../domain/dsse.ts';
-import type { Lineage } from '../../domain/lineage.ts';
-import type { Revoked } from '../../domain/plan.ts';
-import { getLineage, getMeta } from '../../storage/meta-queries.ts';
+import type { Revoked } from '../../domain/plan/index.ts';
+import type { Lineage } from '../../domain/plan/lineage.ts';
+import type { Envelope } from '../../domain/signing/dsse.ts';
+import { getLineage, getMeta } from '../../storage/queries/meta.ts';
+import { signedApprovals } from '../../storage/queries/trust.ts';
 import type { Store } from '../../storage/store.ts';
-import { signedApprovals } from '../../storage/trust-queries.ts';
 import type { Catalogue } from '../registry/snapshot.ts';
 
 /** What every machine's plan says of trust, the same for all. */

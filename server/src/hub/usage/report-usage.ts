@@ -1,6 +1,6 @@
-import { addUsage, lockMachine } from '../../storage/usage-queries.ts';
+import { addUsage, lockMachine } from '../../storage/queries/usage.ts';
 import type { UseCase } from '../context.ts';
-import { reachMachine } from '../machines.ts';
+import { reachMachine } from '../machines/machines.ts';
 import { loadCatalogue } from '../registry/snapshot.ts';
 import { COUNTS_KEPT_DAYS, daysBefore } from './days.ts';
 

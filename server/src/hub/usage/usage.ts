@@ -1,4 +1,4 @@
-import { machinesUsing, sumKey, sumUsage } from '../../storage/usage-queries.ts';
+import { machinesUsing, sumKey, sumUsage } from '../../storage/queries/usage.ts';
 import type { UseCase } from '../context.ts';
 import { COUNTS_KEPT_DAYS, daysBefore } from './days.ts';
 

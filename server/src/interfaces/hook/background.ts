@@ -1,12 +1,12 @@
 import { refreshInbox } from '../../client/collective/inbox.ts';
 import { type ClientContext, openClient } from '../../client/context.ts';
-import { joinHub } from '../../client/join.ts';
-import { describeSync } from '../../client/notice.ts';
-import { keptEtag } from '../../client/plan.ts';
-import { type SyncResult, syncMachine, tryLater } from '../../client/sync.ts';
+import { joinHub } from '../../client/join/index.ts';
+import { type SyncResult, syncMachine, tryLater } from '../../client/sync/index.ts';
+import { describeSync } from '../../client/sync/notice.ts';
+import { keptEtag } from '../../client/sync/plan.ts';
 import { formatError, toHaiveError } from '../../domain/errors.ts';
-import { writeAtomic } from '../../machine/atomic-file.ts';
-import { makeDirs, readFileOrNull } from '../../machine/file-port.ts';
+import { writeAtomic } from '../../machine/files/atomic-file.ts';
+import { makeDirs, readFileOrNull } from '../../machine/files/file-port.ts';
 import { takeUntold } from '../../machine/inbox.ts';
 import type { Environment } from '../environment.ts';
 import { receiptsFingerprint, type SeenState } from './light-config.ts';

@@ -1,5 +1,5 @@
 import { openClient } from '../../client/context.ts';
-import { countUse, memberOf } from '../../client/usage.ts';
+import { countUse, memberOf } from '../../client/report/usage.ts';
 import { toHaiveError } from '../../domain/errors.ts';
 import type { UseEvent } from '../../domain/use.ts';
 import { UsageCounter } from '../../machine/usage.ts';

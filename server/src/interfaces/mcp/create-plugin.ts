@@ -1,6 +1,6 @@
 import type { ClientContext } from '../../client/context.ts';
 import { pathFrom } from '../../machine/paths.ts';
-import { scaffold, writeScaffold } from '../../machine/scaffold.ts';
+import { scaffold, writeScaffold } from '../../machine/scaffold/index.ts';
 import type { ToolInput, ToolOutput } from './tools/index.ts';
 
 /**

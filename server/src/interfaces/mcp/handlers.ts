@@ -1,12 +1,12 @@
 import { adviceBeside, advise } from '../../client/advice.ts';
 import { type ClientContext, openClient } from '../../client/context.ts';
-import { installPlugin } from '../../client/install.ts';
-import { publishRegistered, registerPlugin } from '../../client/publish.ts';
-import { fleetStatus, listPlugins, pluginInfo, searchPlugins } from '../../client/registry.ts';
-import { removePlugin } from '../../client/remove.ts';
-import { rollbackPlugin } from '../../client/rollback.ts';
+import { fleetStatus, listPlugins, pluginInfo, searchPlugins } from '../../client/hub/registry.ts';
+import { installPlugin } from '../../client/install/index.ts';
+import { removePlugin } from '../../client/install/remove.ts';
+import { rollbackPlugin } from '../../client/install/rollback.ts';
+import { publishRegistered, registerPlugin } from '../../client/publish/index.ts';
 import { machineStatus } from '../../client/status.ts';
-import { type SyncProgress, syncMachine } from '../../client/sync.ts';
+import { type SyncProgress, syncMachine } from '../../client/sync/index.ts';
 import { whyPlugin } from '../../client/why.ts';
 import { parsePluginRef } from '../../domain/names.ts';
 import type { CallContext, Handlers } from './call-tool.ts';

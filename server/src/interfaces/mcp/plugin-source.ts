@@ -1,4 +1,4 @@
-import type { PluginSource } from '../../client/publish.ts';
+import type { PluginSource } from '../../client/publish/index.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { pathFrom } from '../../machine/paths.ts';
 import type { ToolInput } from './tools/index.ts';

@@ -1,4 +1,4 @@
-import type { RegisterResult } from '../../client/publish.ts';
+import type { RegisterResult } from '../../client/publish/index.ts';
 import type { Reply } from '../../contract/endpoints.ts';
 import { rows } from './say.ts';
 import type { ToolOutput } from './tools/index.ts';

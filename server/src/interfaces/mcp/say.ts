@@ -1,12 +1,12 @@
 import type { Advice } from '../../client/advice.ts';
-import type { InstallResult } from '../../client/install.ts';
-import { describeSync } from '../../client/notice.ts';
-import type { PluginInfo } from '../../client/registry.ts';
-import type { RemoveResult } from '../../client/remove.ts';
-import type { RollbackResult } from '../../client/rollback.ts';
+import type { PluginInfo } from '../../client/hub/registry.ts';
+import type { InstallResult } from '../../client/install/index.ts';
+import type { RemoveResult } from '../../client/install/remove.ts';
+import type { RollbackResult } from '../../client/install/rollback.ts';
 import type { StatusResult } from '../../client/status.ts';
+import type { SyncResult } from '../../client/sync/index.ts';
+import { describeSync } from '../../client/sync/notice.ts';
 import { problemText } from '../../client/sync/result.ts';
-import type { SyncResult } from '../../client/sync.ts';
 import type { Reply } from '../../contract/endpoints.ts';
 
 /** The text of each answer: short, for a model that reads it to a person. The same facts travel as data beside it. */

@@ -1,7 +1,7 @@
 import { openClient } from '../../client/context.ts';
 import { holdLiveChannel } from '../../client/live/hold.ts';
 import { formatError, type HaiveError, toHaiveError } from '../../domain/errors.ts';
-import { takeLease } from '../../machine/leases.ts';
+import { takeLease } from '../../machine/processes/leases.ts';
 import type { Environment } from '../environment.ts';
 
 /**

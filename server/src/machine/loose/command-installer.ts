@@ -1,4 +1,4 @@
-import { componentsOf } from '../../domain/components.ts';
+import { componentsOf } from '../../domain/version/components.ts';
 import { copyInstaller, type Unit } from './copies.ts';
 import type { LooseContext } from './installer.ts';
 

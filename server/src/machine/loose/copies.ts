@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { hashOnDisk } from '../content-file.ts';
-import { readFileOrNull, removeFile, statOf } from '../file-port.ts';
+import { type OutsideCopy, writeCopy } from '../change/outside-copies.ts';
+import { hashOnDisk } from '../files/content-file.ts';
+import { readFileOrNull, removeFile, statOf } from '../files/file-port.ts';
+import { hasLostBit } from '../files/tree.ts';
 import type { Machine } from '../machine.ts';
-import { type OutsideCopy, writeCopy } from '../outside-copies.ts';
-import type { LooseFile } from '../receipts.ts';
-import { hasLostBit } from '../tree.ts';
+import type { LooseFile } from '../receipts/index.ts';
 import type { LooseContext, LooseInstaller, Owned } from './installer.ts';
 import { looseBytes, looseHash, renameIn } from './layout-text.ts';
 import { isOccupied, settleClash, suffixed } from './names.ts';

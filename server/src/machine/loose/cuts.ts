@@ -1,5 +1,5 @@
-import { findFrontMatter } from '../../domain/front-matter.ts';
-import type { Cut } from '../receipts.ts';
+import { findFrontMatter } from '../../domain/version/front-matter.ts';
+import type { Cut } from '../receipts/index.ts';
 
 /** Lines of front matter taken out of a text, and put back into it. */
 

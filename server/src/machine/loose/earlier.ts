@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { hashOnDisk } from '../content-file.ts';
-import type { LooseFile } from '../receipts.ts';
+import { hashOnDisk } from '../files/content-file.ts';
+import type { LooseFile } from '../receipts/index.ts';
 import { baseName, type Unit } from './copies.ts';
 import type { LooseContext } from './installer.ts';
 import { looseHash, renameIn } from './layout-text.ts';

@@ -1,9 +1,9 @@
 import { toolNamePart } from '../../domain/client-facts.ts';
-import { HOOKS_PATH, namedPaths } from '../../domain/file-types.ts';
-import { isJsonObject, type JsonObject, readJson } from '../../domain/read-json.ts';
-import type { LooseHook } from '../receipts.ts';
-import { addElement, getElements, parseSettings, pointer, removeElement } from '../settings-edit.ts';
-import { readOurs } from '../text-file.ts';
+import { isJsonObject, type JsonObject, readJson } from '../../domain/json/read.ts';
+import { HOOKS_PATH, namedPaths } from '../../domain/version/file-types.ts';
+import { addElement, getElements, parseSettings, pointer, removeElement } from '../claude/settings-edit.ts';
+import { readOurs } from '../files/text-file.ts';
+import type { LooseHook } from '../receipts/index.ts';
 import type { LooseContext, LooseInstaller, Owned, TextTarget } from './installer.ts';
 import { leadsInto, mapStrings, replaceRoot } from './layout-text.ts';
 import { refuse } from './supported.ts';

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { readJson } from '../../domain/read-json.ts';
+import { readJson } from '../../domain/json/read.ts';
+import type { OutsideCopy } from '../change/outside-copies.ts';
+import { getElements, getKeyText, isEmptyObject } from '../claude/settings-edit.ts';
+import { readText } from '../files/text-file.ts';
 import type { Machine } from '../machine.ts';
-import type { OutsideCopy } from '../outside-copies.ts';
-import type { FileNotes, LooseFile, LooseReceipt, Receipt, Receipts } from '../receipts.ts';
-import { getElements, getKeyText, isEmptyObject } from '../settings-edit.ts';
-import { readText } from '../text-file.ts';
+import type { FileNotes, LooseFile, LooseReceipt, Receipt, Receipts } from '../receipts/index.ts';
 import { AgentInstaller } from './agent-installer.ts';
 import { CommandInstaller } from './command-installer.ts';
 import { copiesToWrite } from './copies.ts';

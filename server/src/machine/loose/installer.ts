@@ -1,6 +1,6 @@
-import type { JsonObject } from '../../domain/read-json.ts';
+import type { JsonObject } from '../../domain/json/read.ts';
 import type { Machine } from '../machine.ts';
-import type { FileNotes, LooseReceipt } from '../receipts.ts';
+import type { FileNotes, LooseReceipt } from '../receipts/index.ts';
 
 /** The shape of the installers of the loose layout. Each writes one kind of thing, and its receipts list exactly that. */
 

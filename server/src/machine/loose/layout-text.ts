@@ -1,7 +1,7 @@
-import { findFrontMatter, parseFrontMatter } from '../../domain/front-matter.ts';
-import type { JsonObject } from '../../domain/read-json.ts';
-import { sha256Of } from '../blob-store.ts';
-import type { LooseFile } from '../receipts.ts';
+import type { JsonObject } from '../../domain/json/read.ts';
+import { findFrontMatter, parseFrontMatter } from '../../domain/version/front-matter.ts';
+import type { LooseFile } from '../receipts/index.ts';
+import { sha256Of } from '../store/blob-store.ts';
 import { withCuts, withoutCuts } from './cuts.ts';
 
 /** What stands in a plugin's file for its folder; outside a plugin the client replaces nothing, so it is written out. */

@@ -1,8 +1,8 @@
-import { MCP_PATH, namedPaths } from '../../domain/file-types.ts';
-import { isJsonObject, type JsonObject, readJson } from '../../domain/read-json.ts';
-import type { LooseServer } from '../receipts.ts';
-import { getKeyText, parseSettings, pointer, removeKey, setKey } from '../settings-edit.ts';
-import { readText } from '../text-file.ts';
+import { isJsonObject, type JsonObject, readJson } from '../../domain/json/read.ts';
+import { MCP_PATH, namedPaths } from '../../domain/version/file-types.ts';
+import { getKeyText, parseSettings, pointer, removeKey, setKey } from '../claude/settings-edit.ts';
+import { readText } from '../files/text-file.ts';
+import type { LooseServer } from '../receipts/index.ts';
 import type { LooseContext, LooseInstaller, Owned, TextTarget } from './installer.ts';
 import { leadsInto, mapStrings, replaceRoot } from './layout-text.ts';
 import { settleClash } from './names.ts';

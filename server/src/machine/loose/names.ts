@@ -1,8 +1,8 @@
 import { dirname, join } from 'node:path';
 import { HaiveError } from '../../domain/errors.ts';
-import { listDir } from '../file-port.ts';
+import { listDir } from '../files/file-port.ts';
+import { scanTree } from '../files/tree.ts';
 import type { Machine } from '../machine.ts';
-import { scanTree } from '../tree.ts';
 import type { LooseContext } from './installer.ts';
 
 /**

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { GUARD_EVENTS } from '../../domain/client-facts.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { type FrontMatter, findFrontMatter, parseFrontMatter } from '../../domain/front-matter.ts';
-import { isJsonObject } from '../../domain/read-json.ts';
-import type { Cut, LooseFile } from '../receipts.ts';
+import { isJsonObject } from '../../domain/json/read.ts';
+import { type FrontMatter, findFrontMatter, parseFrontMatter } from '../../domain/version/front-matter.ts';
+import type { Cut, LooseFile } from '../receipts/index.ts';
 import { linesOf, withoutCuts } from './cuts.ts';
 import { textOf } from './layout-text.ts';
 

@@ -1,5 +1,5 @@
-import { componentsOf, loadedTypes, skillFolder } from '../../domain/components.ts';
-import { MANIFEST_PATH } from '../../domain/file-types.ts';
+import { componentsOf, loadedTypes, skillFolder } from '../../domain/version/components.ts';
+import { MANIFEST_PATH } from '../../domain/version/file-types.ts';
 import { copyInstaller, type Unit } from './copies.ts';
 import type { LooseContext } from './installer.ts';
 import { frontMatterOf } from './layout-text.ts';

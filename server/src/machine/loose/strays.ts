@@ -1,8 +1,8 @@
-import { isJsonObject, type JsonObject } from '../../domain/read-json.ts';
+import { isJsonObject, type JsonObject } from '../../domain/json/read.ts';
+import { getElements, parseSettings, pointer, removeElement, removeKey, setKey } from '../claude/settings-edit.ts';
+import { readText, writeText } from '../files/text-file.ts';
 import type { Machine } from '../machine.ts';
-import { noFileNotes } from '../receipts.ts';
-import { getElements, parseSettings, pointer, removeElement, removeKey, setKey } from '../settings-edit.ts';
-import { readText, writeText } from '../text-file.ts';
+import { noFileNotes } from '../receipts/index.ts';
 import { leadsInto } from './layout-text.ts';
 
 /**

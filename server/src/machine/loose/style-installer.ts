@@ -1,5 +1,5 @@
-import { belowPlaces } from '../../domain/components.ts';
-import type { JsonObject } from '../../domain/read-json.ts';
+import type { JsonObject } from '../../domain/json/read.ts';
+import { belowPlaces } from '../../domain/version/components.ts';
 import { copyInstaller } from './copies.ts';
 
 const FOLDER = 'output-styles';

@@ -1,11 +1,11 @@
-import { componentsOf } from '../../domain/components.ts';
-import { CORE } from '../../domain/desired-state.ts';
+import { CORE } from '../../domain/desired/desired-state.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { namedPaths } from '../../domain/file-types.ts';
-import { PROGRAM_FILES, PROGRAM_KEYS, workflowScripts } from '../../domain/program-places.ts';
-import { isJsonObject } from '../../domain/read-json.ts';
+import { isJsonObject } from '../../domain/json/read.ts';
 import { foldPath } from '../../domain/safe-path.ts';
-import { isCode } from '../../domain/surface-parts.ts';
+import { isCode } from '../../domain/surface/parts.ts';
+import { PROGRAM_FILES, PROGRAM_KEYS, workflowScripts } from '../../domain/surface/program-places.ts';
+import { componentsOf } from '../../domain/version/components.ts';
+import { namedPaths } from '../../domain/version/file-types.ts';
 import type { LooseSource } from './installer.ts';
 import { frontMatterOf, ROOT_VARIABLE } from './layout-text.ts';
 import { cutsOf } from './plugin-keys.ts';

@@ -1,5 +1,5 @@
-import { belowPlaces } from '../../domain/components.ts';
-import { isJsonObject, type JsonObject } from '../../domain/read-json.ts';
+import { isJsonObject, type JsonObject } from '../../domain/json/read.ts';
+import { belowPlaces } from '../../domain/version/components.ts';
 import { copyInstaller } from './copies.ts';
 
 const FOLDER = 'themes';

@@ -1,4 +1,4 @@
-import { isJsonObject } from '../../domain/read-json.ts';
+import { isJsonObject } from '../../domain/json/read.ts';
 import type { LooseSource } from './installer.ts';
 import { ROOT_VARIABLE } from './layout-text.ts';
 

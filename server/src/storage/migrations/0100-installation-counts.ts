@@ -1,7 +1,7 @@
 import type { Kysely, Migration } from 'kysely';
 import { columnTypes, type EngineName } from '../dialect.ts';
-import { recount } from '../installation-counts.ts';
-import type { Tx } from '../tables.ts';
+import { recount } from '../queries/installation-counts.ts';
+import type { Tx } from '../tables/index.ts';
 
 /** On how many machines each plugin is, for lists: counting ten thousand machines at each would keep everybody waiting. */
 export function installationCounts(engine: EngineName): Migration {

@@ -1,6 +1,6 @@
 import type { Kysely, Migration } from 'kysely';
-import { assumeOrders } from '../ordered-versions.ts';
-import type { Tables } from '../tables.ts';
+import { assumeOrders } from '../queries/ordered-versions.ts';
+import type { Tables } from '../tables/index.ts';
 
 /** Which versions operators ordered for which machines: what a machine says it has is no order. */
 export const orderedVersions: Migration = {

@@ -1,7 +1,7 @@
 import type { Kysely, Migration } from 'kysely';
 import { checkPluginName } from '../../domain/names.ts';
 import { chunksOf } from '../chunks.ts';
-import type { Tables } from '../tables.ts';
+import type { Tables } from '../tables/index.ts';
 
 /** Machines could report holds under any name: one that no plugin can have warns at every plan, and no address of it can be written. */
 export const namedOverrides: Migration = {

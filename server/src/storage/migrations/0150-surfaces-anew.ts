@@ -1,5 +1,5 @@
 import type { Kysely, Migration } from 'kysely';
-import type { Tables } from '../tables.ts';
+import type { Tables } from '../tables/index.ts';
 
 /** Surfaces that were kept before monitors, modules and odd forms of servers were seen: they are computed anew from the stored bytes. */
 export const surfacesAnew: Migration = {

@@ -2,7 +2,7 @@ import { FAILED, type Guard, LIES, MACHINE, OLD_PLAN, of, REVIEW, TLS, TRUST } f
 
 export const IN_CLIENT: readonly Guard[] = [
   ...of(
-    'client/plan.ts',
+    'client/sync/plan.ts',
     [MACHINE, LIES],
     [
       ['a plan that is replayed', 'if (refused !== null) {', 'if (false) {'],
@@ -11,20 +11,20 @@ export const IN_CLIENT: readonly Guard[] = [
       ['a plan without counter', 'if (!Number.isSafeInteger(plan.counter) ||', 'if ('],
     ],
   ),
-  ...of('client/plan.ts', OLD_PLAN, [
+  ...of('client/sync/plan.ts', OLD_PLAN, [
     [
       'an old plan that was put back with an old ~/.claude',
       'const same = etag === last.etag && plan.counter === last.counter && plan.epoch === last.epoch;',
       'const same = etag !== "";',
     ],
   ]),
-  ...of('client/sync.ts', OLD_PLAN, [
+  ...of('client/sync/index.ts', OLD_PLAN, [
     [
       'what was seen, which another CLAUDE_CONFIG_DIR moved on',
       "if (whyNotFollowed(answer.plan, raw.plan as Config['plan']) !== null) return raw;",
     ],
   ]),
-  ...of('client/plan.ts', TRUST, [
+  ...of('client/sync/plan.ts', TRUST, [
     [
       'a new epoch without an operator',
       'if (operators.length > 0) checkEpoch(plan.epochProof, plan.hub, plan.epoch, operators);',
@@ -65,7 +65,7 @@ export const IN_CLIENT: readonly Guard[] = [
     ],
   ),
   ...of(
-    'client/trust.ts',
+    'client/trust/publisher-keys.ts',
     [MACHINE, TRUST],
     [
       ['another key than the pinned one', 'if (pinned.length > 0) {', 'if (false) {'],
@@ -73,7 +73,7 @@ export const IN_CLIENT: readonly Guard[] = [
     ],
   ),
   ...of(
-    'client/vet.ts',
+    'client/trust/vet.ts',
     [MACHINE, TRUST],
     [
       ['what a revoked key signed', 'if (plan.revokedKeys?.includes(got.keyid)) {', 'if (false) {'],
@@ -94,7 +94,7 @@ export const IN_CLIENT: readonly Guard[] = [
     ],
   ),
   ...of(
-    'client/sync.ts',
+    'client/sync/index.ts',
     [LIES, TRUST],
     [
       ['an expired plan that brings something', 'stale ? onlyRevocations(answer.plan) : answer.plan', 'answer.plan'],
@@ -113,7 +113,7 @@ export const IN_CLIENT: readonly Guard[] = [
       ['versions that the owner refuses', 'if (refused.size > 0) {', 'if (false) {'],
     ],
   ),
-  ...of('client/policy.ts', TRUST, [
+  ...of('client/trust/policy.ts', TRUST, [
     ["an administrator's policy that others could write", 'if (uid === 0 && writers === 0) continue;', 'continue;'],
     ["an administrator's policy of a user", 'uid === 0 && writers === 0', 'writers === 0'],
     [
@@ -164,7 +164,7 @@ export const IN_CLIENT: readonly Guard[] = [
     ],
     ['a half-made switch that counts as refused', ' || statOf(machine.paths.journal) !== null'],
   ]),
-  ...of('client/vet.ts', TRUST, [
+  ...of('client/trust/vet.ts', TRUST, [
     ['what an older program laid out confined', 'isJudged(confined)', 'confined !== undefined'],
     ['two words of one operator', 'operators.flatMap(', 'words.flatMap(() => operators).flatMap('],
   ]),
@@ -184,10 +184,10 @@ export const IN_CLIENT: readonly Guard[] = [
       'if (there === null) ;',
     ],
   ]),
-  ...of('client/review.ts', REVIEW, [
+  ...of('client/trust/review.ts', REVIEW, [
     ['an approval of what cannot go out', "await hub.call('publish', { body: { ...body, dry_run: true } });", ';'],
   ]),
-  ...of('client/acceptance.ts', 'tests/cli/accept-surface.test.ts', [
+  ...of('client/trust/acceptance.ts', 'tests/cli/accept-surface.test.ts', [
     ['a no of whom was asked', '&& (await accept(first))) return true;', ') return true;'],
     ['a first surface before anything is sent', 'throw unaccepted(first, surface);', 'return false;'],
   ]),
@@ -212,10 +212,10 @@ export const IN_CLIENT: readonly Guard[] = [
       'return entry !== null || told === version;',
     ],
   ]),
-  ...of('client/sync.ts', FAILED, [
+  ...of('client/sync/index.ts', FAILED, [
     ['a failure that is never written down', 'await noteSpooledFailures(ctx, told.failures);'],
   ]),
-  ...of('client/vet.ts', TRUST, [
+  ...of('client/trust/vet.ts', TRUST, [
     [
       'a removal that makes an older version a new one',
       'if (options.dryRun !== true && countsNewest(policies)) await keepNewest(machine, plan.hub, receipts, passed);',
@@ -234,8 +234,8 @@ export const IN_CLIENT: readonly Guard[] = [
     ],
     ["a person's talk in the clear", 'requireTls(ctx, await hubAddress(ctx))', 'await hubAddress(ctx)'],
   ]),
-  ...of('client/join.ts', TLS, [['a join in the clear', 'requireTls(ctx, hubUrl(address))', 'hubUrl(address)']]),
-  ...of('client/login.ts', TLS, [
+  ...of('client/join/index.ts', TLS, [['a join in the clear', 'requireTls(ctx, hubUrl(address))', 'hubUrl(address)']]),
+  ...of('client/hub/login.ts', TLS, [
     [
       'a login in the clear',
       'requireTls(ctx, url === undefined ? await hubAddress(ctx) : hubUrl(url))',

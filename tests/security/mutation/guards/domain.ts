@@ -1,14 +1,14 @@
 import { ATTACKS, DOMAIN, type Guard, HISTORY, HUB, KEYS, LIES, MACHINE, of, QUORUM, TRUST, UNITS } from './guard.ts';
 
 export const IN_DOMAIN: readonly Guard[] = [
-  ...of('domain/components.ts', `${DOMAIN}/components.test.ts`, [
+  ...of('domain/version/components.ts', `${DOMAIN}/version/components.test.ts`, [
     [
       'a command that its author put aside',
       'declared === undefined ? [folder] : placesOf(declared)',
       '[folder, ...placesOf(declared)]',
     ],
   ]),
-  ...of('domain/machine-proof.ts', KEYS, [
+  ...of('domain/signing/machine-proof.ts', KEYS, [
     ['a proof of another time', 'if (Math.abs(now.getTime() / 1000 - seconds) > PROOF_SECONDS)', 'if (false)'],
     [
       "a proof by another's key",
@@ -69,8 +69,8 @@ export const IN_DOMAIN: readonly Guard[] = [
   ]),
   ...of('domain/names.ts', LIES, [['a name on every object', 'if (name in Object.prototype)', 'if (false)']]),
   ...of(
-    'domain/archive.ts',
-    [`${DOMAIN}/archive.test.ts`, UNITS],
+    'domain/version/archive.ts',
+    [`${DOMAIN}/version/archive.test.ts`, UNITS],
     [
       ['a directory of many entries', 'if (zip.entryCount > limits.maxFiles) throw tooMany(zip.entryCount, limits);'],
       ['more bytes than may be', 'if (declared > limits.maxBytes) throw tooLarge(declared, limits);'],
@@ -93,8 +93,8 @@ export const IN_DOMAIN: readonly Guard[] = [
     ],
   ),
   ...of(
-    'domain/front-matter.ts',
-    [`${DOMAIN}/front-matter.test.ts`, UNITS],
+    'domain/version/front-matter.ts',
+    [`${DOMAIN}/version/front-matter.test.ts`, UNITS],
     [
       ['front matter without end', 'if (block.end - block.start > MAX_BLOCK)', 'if (false)'],
       ['merges without end', 'if (merges > MAX_MERGE_ALIASES)', 'if (false)'],
@@ -108,7 +108,7 @@ export const IN_DOMAIN: readonly Guard[] = [
     ],
   ),
   ...of(
-    'domain/dsse.ts',
+    'domain/signing/dsse.ts',
     [MACHINE, ATTACKS],
     [
       ['a signature over another kind of statement', 'if (envelope.payloadType !== payloadType) {', 'if (false) {'],
@@ -119,9 +119,9 @@ export const IN_DOMAIN: readonly Guard[] = [
       ],
     ],
   ),
-  ...of('domain/dsse.ts', UNITS, [['a key of another length', 'if (raw.length !== 32) return null;']]),
+  ...of('domain/signing/dsse.ts', UNITS, [['a key of another length', 'if (raw.length !== 32) return null;']]),
   ...of(
-    'domain/version-record.ts',
+    'domain/version/record.ts',
     [UNITS],
     [
       ['a record of a format to come', 'if (record.format !== RECORD_FORMAT) {', 'if (false) {'],
@@ -133,7 +133,7 @@ export const IN_DOMAIN: readonly Guard[] = [
       ['a digest of something else', 'if (digest !== record.digest) {', 'if (false) {'],
     ],
   ),
-  ...of('domain/lineage.ts', `${DOMAIN}/lineage.test.ts`, [
+  ...of('domain/plan/lineage.ts', `${DOMAIN}/plan/lineage.test.ts`, [
     ['a plan of another history', 'if (seen.counter <= shared) return null;', 'return null;'],
     ['another history of the same length', 'id !== b[i]?.[0]', 'b[i] === undefined'],
   ]),
@@ -147,7 +147,7 @@ export const IN_DOMAIN: readonly Guard[] = [
     ['an epoch of another hub or number', 'if (value.hub !== hub || value.epoch !== epoch) {', 'if (false) {'],
     ['a rotation for another hub', 'if (rotation.hub !== hub || rotation.from !== from ||', 'if ('],
   ]),
-  ...of('domain/surface-change.ts', `${DOMAIN}/surface.test.ts`, [
+  ...of('domain/surface/change.ts', `${DOMAIN}/surface/surface.test.ts`, [
     ['more than was declared', 'if (!isWider(exceeds)) return;', 'return;'],
     ['permissions of an unknown kind', 'if (!KEYS.includes(key))', 'if (false)'],
     [
@@ -156,7 +156,7 @@ export const IN_DOMAIN: readonly Guard[] = [
       'if (!Array.isArray(value)) {',
     ],
   ]),
-  ...of('domain/surface.ts', `${DOMAIN}/surface.test.ts`, [
+  ...of('domain/surface/index.ts', `${DOMAIN}/surface/surface.test.ts`, [
     ['hooks in a path of another case', '[foldPath(file.path), file.bytes]', '[file.path, file.bytes]'],
     ['grants in a path of another case', 'const path = foldPath(file.path);', 'const path = file.path;'],
     ['bundles of servers', 'addBundles(sets, manifest.mcpServers);'],
@@ -176,14 +176,14 @@ export const IN_DOMAIN: readonly Guard[] = [
     ],
     ['scripts of workflows', ' || isWorkflow(path)'],
   ]),
-  ...of('domain/program-places.ts', `${DOMAIN}/surface.test.ts`, [
+  ...of('domain/surface/program-places.ts', `${DOMAIN}/surface/surface.test.ts`, [
     ['programs one level down', 'isJsonObject(experimental) ? Object.entries(experimental) : []', '[]'],
     ['programs in files that are named', '...[...programParts(manifest).values()].flatMap(namedPaths)'],
   ]),
-  ...of('domain/file-types.ts', `${DOMAIN}/surface.test.ts`, [
+  ...of('domain/version/file-types.ts', `${DOMAIN}/surface/surface.test.ts`, [
     ['a path with turns', "part !== '' && part !== '.'", "part !== ''"],
   ]),
-  ...of('domain/surface-parts.ts', `${DOMAIN}/surface.test.ts`, [
+  ...of('domain/surface/parts.ts', `${DOMAIN}/surface/surface.test.ts`, [
     ['lines in a fence of any form', '/```!([\\s\\S]*?)```/g', '/^```!\\s*\\n([\\s\\S]*?)^```/gm'],
     ['a line that is broken', '!`([^`]+)`', '!`([^`\\n]+)`'],
   ]),
@@ -197,7 +197,7 @@ export const IN_DOMAIN: readonly Guard[] = [
     ['programs that no launcher reaches', 'others.includes(path.toLowerCase()) || isWorkflow(path)', 'false'],
     ['modules that no launcher reaches', 'hookModules(path, readAnyJson(bytes)).length > 0', 'false'],
   ]),
-  ...of('domain/package.ts', `${DOMAIN}/surface.test.ts`, [
+  ...of('domain/version/package.ts', `${DOMAIN}/surface/surface.test.ts`, [
     ['undeclared powers where a plugin is packed', 'checkDeclared(manifest.raw, surface);'],
   ]),
   ...of('domain/policy.ts', TRUST, [
@@ -228,10 +228,10 @@ export const IN_DOMAIN: readonly Guard[] = [
     ['programs where they are refused', "if (policy.sandbox === 'refuse' && runs) {", 'if (false) {'],
     ['what no person said yes to', 'if (asks(policy.confirm) && !facts.confirmed) {', 'if (false) {'],
   ]),
-  ...of('domain/plan-delta.ts', UNITS, [
+  ...of('domain/plan/delta.ts', UNITS, [
     ['a difference that unfolds without end', 'if (plugins.length > MAX_ENTRIES) return null;'],
   ]),
-  ...of('domain/record-delta.ts', UNITS, [
+  ...of('domain/version/record-delta.ts', UNITS, [
     ['a record that unfolds without end', 'if (files.length > MAX_FILES) return null;'],
   ]),
   ...of('domain/redact.ts', HUB, [
@@ -258,7 +258,7 @@ export const IN_DOMAIN: readonly Guard[] = [
       'const told = { target, from, before, after };',
     ],
   ]),
-  ...of('domain/desired-state.ts', QUORUM, [
+  ...of('domain/desired/desired-state.ts', QUORUM, [
     [
       'what too few operators approved, offered or ordered',
       'ineligible(version, machine) ?? unapproved(registry, version, machine)',
@@ -278,7 +278,7 @@ export const IN_DOMAIN: readonly Guard[] = [
       'if (false) {',
     ],
   ]),
-  ...of('domain/translate.ts', `${DOMAIN}/translate.test.ts`, [
+  ...of('domain/translate/index.ts', `${DOMAIN}/translate/translate.test.ts`, [
     ['another value under the same key of plugin.json', "edit(MANIFEST_PATH, dropKeysThatComeAgain, 'utf8');"],
     ['another value under the same key of hooks and servers', "edit(path, dropKeysThatComeAgain, 'utf8');"],
   ]),

@@ -22,7 +22,7 @@ export const IN_EDGES: readonly Guard[] = [
       "access: ['operator'],\n    body: z.object({ approvals:",
     ],
   ]),
-  ...of('storage/audit-queries.ts', DODGES, [
+  ...of('storage/queries/audit.ts', DODGES, [
     ['an edit of the audit', ' || row.hash !== hashOf(row)'],
     ['a gap in the audit', 'row.id !== id + 1 || row.prev_hash !== previous || ', ''],
     ['a cut-off or lengthened end of the audit', 'brokenAt: broken ?? end', 'brokenAt: broken'],

@@ -171,14 +171,14 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
   ...of('hub/live/live.ts', RIGHTS, [
     ['a change that rang meanwhile', '? Math.max(asked, last?.seq ?? 0)', '? Math.max(heard, last?.seq ?? 0)'],
   ]),
-  ...of('hub/report.ts', RIGHTS, [
+  ...of('hub/machines/report.ts', RIGHTS, [
     ['a hold under any name', 'checkPluginName(name);'],
     ['a hold at no version', 'checkVersion(version);'],
   ]),
-  ...of('hub/machine-facts.ts', RIGHTS, [
+  ...of('hub/machines/facts.ts', RIGHTS, [
     ['a version that a machine only says it has', 'installed.filter((p) => !p.unordered).map(', 'installed.map('],
   ]),
-  ...of('domain/desired-state.ts', RIGHTS, [
+  ...of('domain/desired/desired-state.ts', RIGHTS, [
     [
       "an operator's order stretched by the machine's own hold",
       'chooser?.byOperator === true, range)',

@@ -15,7 +15,7 @@ import {
 } from './guard.ts';
 
 export const IN_HUB_TRUST: readonly Guard[] = [
-  ...of('hub/join.ts', KEYS, [
+  ...of('hub/machines/join.ts', KEYS, [
     ["taking a machine's place with its token", 'new Set([key, body.public_key])', 'new Set([body.public_key])'],
     ["registering another's key", 'new Set([key, body.public_key])', 'new Set([key])'],
   ]),
@@ -136,7 +136,7 @@ export const IN_HUB_TRUST: readonly Guard[] = [
       ['an old token after its rotation', '.set({ expires_at: endsAt })', '.set({ expires_at: old.expiresAt })'],
     ],
   ),
-  ...of('hub/join.ts', ATTACKS, [
+  ...of('hub/machines/join.ts', ATTACKS, [
     ['a machine called me', "if (body.name === 'me' || body.name.startsWith('machine_')) {", 'if (false) {'],
     [
       "taking another machine's name",

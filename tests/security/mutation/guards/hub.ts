@@ -4,7 +4,7 @@ export const IN_HUB: readonly Guard[] = [
   ...of('storage/backup.ts', 'tests/contract/storage/backup.test.ts', [
     ['surfaces of a hub that saw less', "  ['0150-surfaces-anew', surfacesAnew.up],"],
   ]),
-  ...of('hub/router.ts', KEYS, [
+  ...of('hub/http/router.ts', KEYS, [
     [
       'a request of a token alone',
       "if (!proven && (!isSafe(request) || request.headers['if-none-match'] === undefined))",
@@ -24,23 +24,23 @@ export const IN_HUB: readonly Guard[] = [
       'socket.heartbeat();',
     ],
   ]),
-  ...of('hub/rate-limit.ts', LIMITS, [
+  ...of('hub/http/rate-limit.ts', LIMITS, [
     ['a bucket that is empty', 'if (bucket.left < 1) throw', 'if (false) throw'],
     ['who was just here, after a turn of generations', 'old.get(key) ?? { left: burst, at }', '{ left: burst, at }'],
     ['waits that grow', '2 ** over', '1'],
     ['a wait after failures', 'until: at + wait * 1000', 'until: at'],
   ]),
-  ...of('hub/client-address.ts', LIMITS, [
+  ...of('hub/http/client-address.ts', LIMITS, [
     ['many addresses of one IPv6 network', '.slice(0, 4)'],
     ['one address in two spellings', "replace(/^::ffff:(?=\\d+\\.)/i, '')", "replace(/^x/, '')"],
   ]),
-  ...of('hub/router.ts', LIMITS, [
+  ...of('hub/http/router.ts', LIMITS, [
     ['requests of one address', 'if (!WHILE_DRAINING.includes(name)) parts.limits.address.take(caller);'],
     ['addresses that lead nowhere', 'parts.limits.address.take(callerKey(request.ip));'],
     ['requests of one token', 'parts.limits.token(principal);'],
   ]),
   ...of('hub/upgrade.ts', LIMITS, [['sockets of one token', 'parts.limits.token(principal);']]),
-  ...of('hub/request-limits.ts', LIMITS, [
+  ...of('hub/http/request-limits.ts', LIMITS, [
     ["a machine's own limit", '(machineId === null ? byToken : byMachine)', 'byToken'],
   ]),
   ...of('hub/turns.ts', LIMITS, [
@@ -59,7 +59,7 @@ export const IN_HUB: readonly Guard[] = [
     ],
   ]),
   ...of(
-    'hub/fetch-url.ts',
+    'hub/fetch/url.ts',
     [ATTACKS, WIRE],
     [
       [
@@ -80,7 +80,7 @@ export const IN_HUB: readonly Guard[] = [
       ['redirects without end', 'if (left === 0) throw', 'if (left < -100) throw'],
     ],
   ),
-  ...of('hub/fetch-git.ts', WIRE, [
+  ...of('hub/fetch/git.ts', WIRE, [
     ['a repository on a private address', 'if (!allowed && !isPublicAddress(host)) throw closed(url.hostname);'],
     [
       'a ref that is an option',
@@ -90,7 +90,7 @@ export const IN_HUB: readonly Guard[] = [
     ['a folder that climbs out', "folder === '' ? '' : checkPath(folder.replace(/\\/+$/, ''))", 'folder'],
   ]),
   ...of(
-    'hub/body.ts',
+    'hub/http/body.ts',
     ['tests/hub/bad-input.test.ts', WIRE],
     [
       [
@@ -110,7 +110,7 @@ export const IN_HUB: readonly Guard[] = [
     ],
   ),
   ...of(
-    'hub/router.ts',
+    'hub/http/router.ts',
     [WIRE, 'tests/hub/bad-input.test.ts'],
     [
       ['an answer that a browser takes for a page', "reply.header('x-content-type-options', 'nosniff')", 'reply'],
@@ -136,5 +136,7 @@ export const IN_HUB: readonly Guard[] = [
   ...of('hub/live/socket.ts', 'tests/hub/live.test.ts', [
     ['a message of an unknown kind', "this.close(1008, 'unknown message');"],
   ]),
-  ...of('hub/router.ts', AUDITED, [['a change from nobody knows where', '{ ...who, address: request.ip }', 'who']]),
+  ...of('hub/http/router.ts', AUDITED, [
+    ['a change from nobody knows where', '{ ...who, address: request.ip }', 'who'],
+  ]),
 ];

@@ -2,7 +2,7 @@ import { type Guard, HISTORY, LIES, LOOSE, MACHINE, of, TRUST, UNITS, USAGE } fr
 
 export const IN_MACHINE: readonly Guard[] = [
   ...of(
-    'machine/blob-store.ts',
+    'machine/store/blob-store.ts',
     [MACHINE, UNITS],
     [
       [
@@ -65,12 +65,12 @@ export const IN_MACHINE: readonly Guard[] = [
       'if (file !== undefined) refuse(plugin, `brings ${file.path}`);',
     ],
   ]),
-  ...of('machine/stage.ts', LIES, [
+  ...of('machine/change/stage.ts', LIES, [
     ['a link in the place of a folder', 'await stayHere(m, [root]);'],
     ['a folder that becomes a link', 'await stayHere(m, folders);'],
     ['a link in the place of a file', ', exclusive: true }', ' }'],
   ]),
-  ...of('machine/end-processes.ts', TRUST, [
+  ...of('machine/processes/end-processes.ts', TRUST, [
     [
       'ending a process of a neighbour',
       `if (after === '' || after === '/' || after === '"' || after === "'" || after === ' ') return true;`,
@@ -98,7 +98,7 @@ export const IN_MACHINE: readonly Guard[] = [
       'const head = receipts.audit;',
     ],
   ]),
-  ...of('machine/audit-log.ts', HISTORY, [
+  ...of('machine/audit/log.ts', HISTORY, [
     [
       'a loss written down',
       'const all = missing ? [lostEntries(known, last), ...changes] : changes;',
@@ -112,7 +112,7 @@ export const IN_MACHINE: readonly Guard[] = [
     ],
     ['a history without end', 'if (whole.length >= FULL) await m.port.rename(audit, auditBefore);'],
   ]),
-  ...of('machine/transaction.ts', HISTORY, [
+  ...of('machine/change/transaction.ts', HISTORY, [
     ['a change written down', 'await appendLines(behind, journal.audit);'],
     ['the end of the history kept', 'plan.next.audit = sealed.head;'],
   ]),

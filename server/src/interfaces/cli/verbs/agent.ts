@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
+import { selfUpdate } from '../../../client/join/self-update.ts';
 import { holdLiveChannel } from '../../../client/live/hold.ts';
-import { describeSync } from '../../../client/notice.ts';
-import { selfUpdate } from '../../../client/self-update.ts';
+import { describeSync } from '../../../client/sync/notice.ts';
 import { formatError, toHaiveError } from '../../../domain/errors.ts';
 import type { Verb, VerbCall } from '../verb.ts';
 import { launchdPlist, systemdUnit } from './service-files.ts';

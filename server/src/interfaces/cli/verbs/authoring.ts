@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
-import { validateSource } from '../../../client/validate.ts';
+import { validateSource } from '../../../client/publish/validate.ts';
 import { HAIVEMIND_VERSION } from '../../../contract/version.ts';
-import type { ContextCost } from '../../../domain/context-cost.ts';
-import { toSarif } from '../../../domain/sarif.ts';
-import { type ScaffoldComponent, scaffold, writeScaffold } from '../../../machine/scaffold.ts';
+import { toSarif } from '../../../domain/findings/sarif.ts';
+import type { ContextCost } from '../../../domain/version/context-cost.ts';
+import { type ScaffoldComponent, scaffold, writeScaffold } from '../../../machine/scaffold/index.ts';
 import { clean, type Style, table } from '../output.ts';
 import type { Verb } from '../verb.ts';
 import { argument, listOption } from './options.ts';

@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
-import { syncFrozen } from '../../../client/frozen.ts';
-import { installPlugin, updatePlugins } from '../../../client/install.ts';
-import { removePlugin } from '../../../client/remove.ts';
-import { rollbackPlugin } from '../../../client/rollback.ts';
-import { type SyncResult, syncMachine } from '../../../client/sync.ts';
+import { installPlugin, updatePlugins } from '../../../client/install/index.ts';
+import { removePlugin } from '../../../client/install/remove.ts';
+import { rollbackPlugin } from '../../../client/install/rollback.ts';
+import { syncFrozen } from '../../../client/sync/frozen.ts';
+import { type SyncResult, syncMachine } from '../../../client/sync/index.ts';
+import { LOCK_NAME } from '../../../domain/desired/lockfile.ts';
 import { ERRORS, type ErrorCode, HaiveError } from '../../../domain/errors.ts';
-import { LOCK_NAME } from '../../../domain/lockfile.ts';
 import { askLoadedBehind } from '../ask-loaded.ts';
 import { clean, warnings } from '../output.ts';
 import type { Verb, VerbCall, VerbOutput } from '../verb.ts';

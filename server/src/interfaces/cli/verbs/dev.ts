@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
-import { type DevResult, devOnce, devStop, devWatch } from '../../../client/dev.ts';
+import { type DevResult, devOnce, devStop, devWatch } from '../../../client/publish/dev.ts';
 import { formatError, HaiveError, toHaiveError } from '../../../domain/errors.ts';
-import type { Finding } from '../../../domain/findings.ts';
+import type { Finding } from '../../../domain/findings/index.ts';
 import type { Style } from '../output.ts';
 import type { Verb } from '../verb.ts';
 import { findingLines } from './publishing.ts';

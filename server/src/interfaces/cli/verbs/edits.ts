@@ -1,6 +1,6 @@
 import { listBackups, restoreBackup } from '../../../client/backups.ts';
-import { localEdits, repairPlugin } from '../../../client/edits.ts';
-import { checkLoaded } from '../../../client/loaded.ts';
+import { localEdits, repairPlugin } from '../../../client/install/edits.ts';
+import { checkLoaded } from '../../../client/report/loaded.ts';
 import { HaiveError } from '../../../domain/errors.ts';
 import { parsePluginRef } from '../../../domain/names.ts';
 import { clean, type Style, table, warnings } from '../output.ts';

@@ -1,4 +1,4 @@
-import { fleetStatus } from '../../../client/registry.ts';
+import { fleetStatus } from '../../../client/hub/registry.ts';
 import { ERRORS } from '../../../domain/errors.ts';
 import { parsePluginRef } from '../../../domain/names.ts';
 import { clean, type Style, table } from '../output.ts';

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { lockMachine } from '../../../client/frozen.ts';
-import { LOCK_NAME } from '../../../domain/lockfile.ts';
-import { fileError } from '../../../machine/file-port.ts';
+import { lockMachine } from '../../../client/sync/frozen.ts';
+import { LOCK_NAME } from '../../../domain/desired/lockfile.ts';
+import { fileError } from '../../../machine/files/file-port.ts';
 import type { Verb } from '../verb.ts';
 
 /** Writes what is installed here as a lockfile. */

@@ -1,6 +1,6 @@
 import { adviceBeside } from '../../../client/advice.ts';
-import { joinHub, leaveHub } from '../../../client/join.ts';
-import { login as keepLogin, logout } from '../../../client/login.ts';
+import { login as keepLogin, logout } from '../../../client/hub/login.ts';
+import { joinHub, leaveHub } from '../../../client/join/index.ts';
 import { formatError, HaiveError } from '../../../domain/errors.ts';
 import { warnings } from '../output.ts';
 import type { Verb } from '../verb.ts';

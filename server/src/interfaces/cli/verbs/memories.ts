@@ -5,7 +5,7 @@ import { type MemoryItem, recentMemories, searchMemories, storeMemory } from '..
 import { exportMemories, importFromServer, importMemories } from '../../../client/collective/transfer-memories.ts';
 import { Confidentiality, Visibility } from '../../../contract/collective-schemas.ts';
 import { HaiveError } from '../../../domain/errors.ts';
-import { fileError } from '../../../machine/file-port.ts';
+import { fileError } from '../../../machine/files/file-port.ts';
 import { clean, shorten, table, warnings } from '../output.ts';
 import type { Verb, VerbCall, VerbOutput } from '../verb.ts';
 import { argument, choiceOption, countOption, laterOption, listOption } from './options.ts';

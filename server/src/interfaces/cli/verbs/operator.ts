@@ -1,5 +1,5 @@
-import { keepRotated } from '../../../client/login.ts';
-import { ask } from '../../../client/registry.ts';
+import { keepRotated } from '../../../client/hub/login.ts';
+import { ask } from '../../../client/hub/registry.ts';
 import type { Role } from '../../../contract/roles.ts';
 import { GIVEN_ROLES, ROLES } from '../../../contract/roles.ts';
 import { HaiveError } from '../../../domain/errors.ts';

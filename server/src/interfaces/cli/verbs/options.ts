@@ -1,5 +1,5 @@
-import type { PublishProgress } from '../../../client/publish.ts';
-import type { SyncProgress } from '../../../client/sync.ts';
+import type { PublishProgress } from '../../../client/publish/index.ts';
+import type { SyncProgress } from '../../../client/sync/index.ts';
 import { HaiveError } from '../../../domain/errors.ts';
 import type { VerbCall } from '../verb.ts';
 

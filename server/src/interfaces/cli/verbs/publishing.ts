@@ -1,19 +1,19 @@
 import { lstat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import semver from 'semver';
-import type { FirstSurface } from '../../../client/acceptance.ts';
 import {
   type PublishResult,
   publishFolder,
   publishRegistered,
   type RegisterResult,
   registerPlugin,
-} from '../../../client/publish.ts';
-import { type PublishPreview, previewPublish } from '../../../client/publish-preview.ts';
+} from '../../../client/publish/index.ts';
+import { type PublishPreview, previewPublish } from '../../../client/publish/preview.ts';
+import type { FirstSurface } from '../../../client/trust/acceptance.ts';
 import { HaiveError } from '../../../domain/errors.ts';
-import { type Finding, MENDED_BY_PUBLISHING } from '../../../domain/findings.ts';
+import { type Finding, MENDED_BY_PUBLISHING } from '../../../domain/findings/index.ts';
 import { parsePluginRef } from '../../../domain/names.ts';
-import type { Change } from '../../../domain/translate.ts';
+import type { Change } from '../../../domain/translate/index.ts';
 import { clean, type Style, shorten } from '../output.ts';
 import type { Verb, VerbCall, VerbOutput } from '../verb.ts';
 import { argument, listOption, publishProgress } from './options.ts';

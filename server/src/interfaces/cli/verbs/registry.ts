@@ -1,4 +1,4 @@
-import { listPlugins, pluginInfo, searchPlugins } from '../../../client/registry.ts';
+import { listPlugins, pluginInfo, searchPlugins } from '../../../client/hub/registry.ts';
 import { clean, shorten, table } from '../output.ts';
 import type { Verb } from '../verb.ts';
 import { argument, countOption, listOption } from './options.ts';

@@ -1,4 +1,10 @@
-import { publishReviewed, type Review, rejectReviewed, reviewOf, waitingReviews } from '../../../client/review.ts';
+import {
+  publishReviewed,
+  type Review,
+  rejectReviewed,
+  reviewOf,
+  waitingReviews,
+} from '../../../client/trust/review.ts';
 import { HaiveError } from '../../../domain/errors.ts';
 import { clean, type Style } from '../output.ts';
 import type { Verb } from '../verb.ts';

@@ -1,7 +1,7 @@
 import { adviceBeside } from '../../../client/advice.ts';
 import { runDoctor } from '../../../client/doctor/doctor.ts';
-import { LAYOUT_KEY } from '../../../client/layout-wish.ts';
 import { machineStatus, type StatusResult, type StatusRow } from '../../../client/status.ts';
+import { LAYOUT_KEY } from '../../../client/sync/layout-wish.ts';
 import { problemText } from '../../../client/sync/result.ts';
 import { clean, type Style, table, warnings } from '../output.ts';
 import type { Verb } from '../verb.ts';

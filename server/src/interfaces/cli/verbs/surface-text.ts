@@ -1,5 +1,5 @@
-import { SURFACE_KEYS, type Surface } from '../../../domain/surface.ts';
-import { LABELS } from '../../../domain/surface-change.ts';
+import { LABELS } from '../../../domain/surface/change.ts';
+import { SURFACE_KEYS, type Surface } from '../../../domain/surface/index.ts';
 import { clean, type Style } from '../output.ts';
 
 /** A surface in plain words, a line for each kind. */

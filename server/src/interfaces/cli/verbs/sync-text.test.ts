@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { SyncResult } from '../../../client/sync.ts';
+import type { SyncResult } from '../../../client/sync/index.ts';
 import { styleFor } from '../output.ts';
 import { syncLines } from './sync-text.ts';
 

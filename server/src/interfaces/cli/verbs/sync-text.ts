@@ -1,6 +1,6 @@
 import compare from 'semver/functions/compare.js';
+import type { SyncResult } from '../../../client/sync/index.ts';
 import { leavingText, problemText } from '../../../client/sync/result.ts';
-import type { SyncResult } from '../../../client/sync.ts';
 import { toHaiveError } from '../../../domain/errors.ts';
 import { clean, type Style, warnings } from '../output.ts';
 

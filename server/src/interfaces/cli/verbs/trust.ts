@@ -1,6 +1,6 @@
 import type { ClientContext } from '../../../client/context.ts';
+import { ask } from '../../../client/hub/registry.ts';
 import { localAudit } from '../../../client/local-audit.ts';
-import { ask } from '../../../client/registry.ts';
 import {
   approvePlugin,
   beginEpoch,
@@ -12,7 +12,7 @@ import {
   showSurface,
   trustKey,
   trustOperator,
-} from '../../../client/trust-verbs.ts';
+} from '../../../client/trust/verbs.ts';
 import { ERRORS, HaiveError } from '../../../domain/errors.ts';
 import { clean, table } from '../output.ts';
 import type { Verb, VerbCall, VerbOutput } from '../verb.ts';

@@ -1,5 +1,5 @@
-import { ask } from '../../../client/registry.ts';
-import { usageHere } from '../../../client/usage.ts';
+import { ask } from '../../../client/hub/registry.ts';
+import { usageHere } from '../../../client/report/usage.ts';
 import { USAGE_GROUPINGS } from '../../../contract/usage-endpoints.ts';
 import { HaiveError } from '../../../domain/errors.ts';
 import type { Counted } from '../../../domain/use.ts';

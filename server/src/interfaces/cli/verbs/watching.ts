@@ -1,6 +1,6 @@
-import { requireMayPublish } from '../../../client/may-publish.ts';
-import { ask } from '../../../client/registry.ts';
-import { openWatcher, type WatchedMachine, type WatchResult } from '../../../client/watch.ts';
+import { ask } from '../../../client/hub/registry.ts';
+import { requireMayPublish } from '../../../client/publish/may-publish.ts';
+import { openWatcher, type WatchedMachine, type WatchResult } from '../../../client/publish/watch.ts';
 import { clean, type Style, table } from '../output.ts';
 import type { VerbCall, VerbOutput } from '../verb.ts';
 

@@ -1,0 +1,84 @@
+import type * as z from 'zod';
+import type { StatusReport } from '../../contract/schemas.ts';
+import { HAIVEMIND_VERSION } from '../../contract/version.ts';
+import type { HaiveError } from '../../domain/errors.ts';
+import { inspect, type PluginOnDisk } from '../../machine/drift.ts';
+import { readReceipts } from '../../machine/receipts/index.ts';
+import type { ClientContext } from '../context.ts';
+import type { HubClient } from '../hub/hub-client.ts';
+import { reportSent } from './spool.ts';
+
+type Report = z.output<typeof StatusReport>;
+
+interface About {
+  only?: readonly string[] | undefined;
+  readBack?: readonly string[] | undefined;
+  refused?: HaiveError | undefined;
+}
+
+/**
+ * What this machine has, as the hub wants to hear it. Hashes what is on disk.
+ * @param about.only news of these plugins; the hub keeps what it heard of the others
+ * @param about.readBack plugins that were just installed, and read back while that was done
+ * @param about.refused why this machine does not follow the hub's plan
+ */
+export async function makeReport(ctx: ClientContext, about: About = {}): Promise<Report> {
+  const { machine } = ctx;
+  const names = about.only === undefined ? undefined : new Set(about.only);
+  const looked = inspect(machine, { only: names, readBack: new Set(about.readBack) });
+  const [receipts, onDisk] = await Promise.all([readReceipts(machine), looked]);
+  const byName = new Map(onDisk.map((p) => [p.name, p]));
+  return {
+    counter: ctx.config.plan?.counter ?? 0,
+    haivemind_version: HAIVEMIND_VERSION,
+    partial: names !== undefined,
+    removed: [...(names ?? [])].filter((name) => receipts.plugins[name] === undefined),
+    plugins: Object.values(receipts.plugins).flatMap((receipt) => {
+      if (names !== undefined && !names.has(receipt.name)) return [];
+      const disk = byName.get(receipt.name);
+      const error = receipt.error ?? damage(disk);
+      return {
+        name: receipt.name,
+        version: receipt.version,
+        digest: receipt.digest,
+        state: error !== undefined ? 'failed' : disk?.state === 'disabled' ? 'disabled' : receipt.state,
+        install_path: receipt.dir,
+        ...(error === undefined ? {} : { error }),
+        ...(disk !== undefined && disk.edited.length + disk.missing.length > 0 ? { edited: true } : {}),
+      };
+    }),
+    ...(about.refused === undefined ? {} : { refused: { code: about.refused.code, message: about.refused.message } }),
+    holds: Object.entries(receipts.holds).map(([name, hold]) => ({ name, version: hold.version })),
+  };
+}
+
+function damage(disk: PluginOnDisk | undefined): { code: string; message: string } | undefined {
+  if (disk === undefined) return { code: 'IO_ERROR', message: 'The plugin is not where the receipt says' };
+  if (disk.state !== 'missing' && disk.state !== 'damaged') return undefined;
+  const what = [
+    ...disk.missing.map((path) => `${path} is missing`),
+    ...disk.unexecutable.map((path) => `${path} is not executable any more`),
+  ]
+    .slice(0, 3)
+    .join(', ');
+  return { code: 'IO_ERROR', message: what || `The plugin's files are ${disk.state}` };
+}
+
+/**
+ * Tells the hub what this machine has.
+ * @param options.only @param options.readBack @param options.refused as makeReport
+ * @throws HaiveError of the call
+ */
+export async function sendReport(
+  ctx: ClientContext,
+  hub: HubClient,
+  options: { timeoutMs?: number; signal?: AbortSignal | undefined } & About = {},
+): Promise<void> {
+  const { only, readBack, refused, ...call } = options;
+  await hub.call('report', {
+    params: { machine: 'me' },
+    body: await makeReport(ctx, { only, readBack, refused }),
+    ...call,
+  });
+  if (only === undefined) await reportSent(ctx.machine);
+}

@@ -1,0 +1,50 @@
+import type { Layout, Receipts } from '../../machine/receipts/index.ts';
+import type { ClientContext } from '../context.ts';
+import { lastRefusal, type Refused } from '../local-audit.ts';
+
+/** The layout that the configuration asks for, where plugins lie in another one. */
+
+export const LAYOUT_KEY = 'plugins.layout';
+
+/** A switch that was refused, in the form of a problem: everything stays as it lies. */
+export interface LayoutRefusal {
+  name: typeof LAYOUT_KEY;
+  code: string;
+  message: string;
+  hint: string;
+}
+
+/** Where plugins lie, and where they should. */
+export interface Switch {
+  present: Layout;
+  wanted: Layout;
+}
+
+type Reason = Omit<LayoutRefusal, 'name'>;
+
+export function layoutRefusal({ present, wanted }: Switch, { code, message, hint }: Reason): LayoutRefusal {
+  const what = `the layout ${wanted} is wanted here and was refused, ${present} stays`;
+  return { name: LAYOUT_KEY, code, message: `${what}: ${message}`, hint };
+}
+
+/** The same for the machine's own history. */
+export function noteOfRefusal({ present, wanted }: Switch, { code, message, hint }: Reason): Refused {
+  const after = { layout: wanted, why: message, hint };
+  return { target: LAYOUT_KEY, from: null, before: { layout: present }, after, result: code };
+}
+
+/** Whether plugins lie here otherwise than in the `wanted` layout. */
+export const isSwitch = ({ layout, plugins }: Receipts, wanted: Layout): boolean =>
+  layout !== wanted && Object.keys(plugins).length > 0;
+
+/**
+ * Why the last sync left plugins in another layout than the configuration wants. Null where they lie as wanted, and where none
+ * has tried yet.
+ * @throws HaiveError IO_ERROR
+ */
+export async function whyNotSwitched(ctx: ClientContext, receipts: Receipts): Promise<LayoutRefusal | null> {
+  const wanted = ctx.config.plugins.layout;
+  if (!isSwitch(receipts, wanted)) return null;
+  const last = await lastRefusal<{ layout: Layout }>(ctx.machine, LAYOUT_KEY);
+  return last?.after.layout === wanted ? layoutRefusal({ present: receipts.layout, wanted }, last) : null;
+}
