@@ -62,6 +62,16 @@ export function checkPluginName(name: string): void {
   }
 }
 
+/** Whether a plugin may be called so (`checkPluginName`). */
+export function isPluginName(name: string): boolean {
+  try {
+    checkPluginName(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** One key for names that a person takes for the same: without separators, `0` as `o`, `1` as `l`, `5` as `s`, `rn` as `m`, `vv` as `w`. */
 export function lookOf(name: string): string {
   const letters = name.replace(/[._-]/g, '').replaceAll('0', 'o').replaceAll('1', 'l').replaceAll('5', 's');

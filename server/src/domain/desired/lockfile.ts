@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { HaiveError } from '../errors.ts';
+import { isPluginName } from '../names.ts';
 
 /** A machine's exact set, to be had again elsewhere: `hv lock` writes it, `hv sync --frozen` reads it. */
 export const LOCK_FORMAT = 1;
@@ -9,7 +10,7 @@ const Lockfile = z.object({
   format: z.literal(LOCK_FORMAT),
   plugins: z.array(
     z.object({
-      name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/),
+      name: z.string().refine(isPluginName, 'no name of a plugin'),
       version: z.string(),
       digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
     }),

@@ -1,5 +1,5 @@
 import semverValid from 'semver/functions/valid.js';
-import { checkPluginName } from '../names.ts';
+import { isPluginName } from '../names.ts';
 
 /**
  * Names and versions that Claude Code takes and a registry for all systems cannot: capitals, which some file systems do not tell
@@ -20,13 +20,7 @@ export function plainVersion(version: string): string | undefined {
 /** The name in small letters; undefined where it is so already, or still none that a plugin may have. */
 export function plainName(name: string): string | undefined {
   const plain = name.toLowerCase();
-  if (plain === name) return undefined;
-  try {
-    checkPluginName(plain);
-    return plain;
-  } catch {
-    return undefined;
-  }
+  return plain !== name && isPluginName(plain) ? plain : undefined;
 }
 
 /** A text that speaks of a plugin's own tools, commands, agents and servers, after the plugin got another name. */
