@@ -4,6 +4,14 @@ const PEM = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE K
 // Bounded, so that a long word costs no more than its length.
 const URL_LOGIN = /(\b\w{1,32}:\/\/)[^/@\s:]+:[^/@\s]+@/g;
 const GONE = '[redacted]';
+/** A token often stands alone before the host. */
+const WEB_LOGIN = /(\bhttps?:\/\/)[^\s/?#]*@/gi;
+const PASSWORD = /(\b\w{1,32}:\/\/[^\s/:@]*):[^\s/@]*@/g;
+
+/** A text whose addresses carry no login, as they may be kept and shown; the user of `ssh://git@HOST` stays. */
+export function withoutLogin(text: string): string {
+  return text.replace(WEB_LOGIN, '$1').replace(PASSWORD, '$1@');
+}
 
 /** A copy of a JSON value without secrets: by the names of keys, and by what tokens, private keys and logins look like. */
 export function redact(value: unknown, depth = 0): unknown {

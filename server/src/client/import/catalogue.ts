@@ -42,7 +42,10 @@ export interface CatalogueRow {
 }
 
 /** @throws HaiveError CATALOGUE_INVALID */
-export function parseCatalogue(text: string, where: string): { rows: CatalogueRow[]; pluginRoot: string } {
+export function parseCatalogue(
+  text: string,
+  where: string,
+): { name: string | undefined; rows: CatalogueRow[]; pluginRoot: string } {
   let value: unknown;
   try {
     value = JSON.parse(text.replace(/^\uFEFF/, ''));
@@ -63,7 +66,7 @@ export function parseCatalogue(text: string, where: string): { rows: CatalogueRo
       fault: `${issue?.path.join('.')}: ${issue?.message}`,
     };
   });
-  return { rows, pluginRoot: parsed.data.metadata?.pluginRoot ?? '.' };
+  return { name: parsed.data.name, rows, pluginRoot: parsed.data.metadata?.pluginRoot ?? '.' };
 }
 
 /** Where an entry's files are. */

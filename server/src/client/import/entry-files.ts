@@ -1,3 +1,4 @@
+import { readEntry } from '../../domain/desired/dependencies.ts';
 import { isJsonObject, type JsonObject, readJson } from '../../domain/json/read.ts';
 import { classify, MANIFEST_PATH, namedPaths, plainPath } from '../../domain/version/file-types.ts';
 import type { SourceFile } from '../../domain/version/package.ts';
@@ -25,8 +26,14 @@ const TEXTS = ['commands', 'agents', 'skills'];
  * A catalogue entry's plugin as it must stand alone: plugin.json completed by what only the entry says. A plugin that is only a
  * selection of the marketplace's own folder (no plugin.json, nothing but texts) is cut down to what it names.
  * @param version what to write where nobody gives a version
+ * @param marketplace what the marketplace calls itself: its plugins are the collective's afterwards
  */
-export function entryFiles(given: readonly SourceFile[], entry: CatalogueEntry, version: string): SourceFile[] {
+export function entryFiles(
+  given: readonly SourceFile[],
+  entry: CatalogueEntry,
+  version: string,
+  marketplace?: string,
+): SourceFile[] {
   const own = given.find((f) => f.path === MANIFEST_PATH);
   const read = own === undefined ? {} : readJson(own.bytes);
   // what is there and cannot be read is for validation to tell
@@ -43,10 +50,21 @@ export function entryFiles(given: readonly SourceFile[], entry: CatalogueEntry, 
       if (manifest[key] === undefined && entry[key] !== undefined)
         manifest[key] = selects ? entry[key] : besideDefault(key, entry[key], given);
   if (manifest.version === undefined || manifest.version === '') manifest.version = version;
+  if (Array.isArray(manifest.dependencies))
+    manifest.dependencies = manifest.dependencies.map((dependency) => ofCollective(dependency, marketplace));
   if (own !== undefined && JSON.stringify(manifest) === JSON.stringify(read)) return [...given];
   const bytes = Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`);
   const others = (selects ? selected(given, manifest) : given).filter((f) => f.path !== MANIFEST_PATH);
   return [...others, { path: MANIFEST_PATH, bytes, executable: false }];
+}
+
+/** A dependency on a plugin of the marketplace itself, without its name: Claude Code would look for that marketplace. */
+function ofCollective(dependency: unknown, marketplace: string | undefined): unknown {
+  const read = readEntry(dependency);
+  if (read?.marketplace === undefined || read.marketplace !== marketplace) return dependency;
+  if (!isJsonObject(dependency)) return read.name;
+  const { marketplace: _own, ...rest } = dependency;
+  return rest;
 }
 
 /** Whether there is any plugin: a manifest, a component in its place, or what the entry says of one. */

@@ -12,8 +12,8 @@ export interface ReadEntry {
   packed: Packed;
   files: SourceFile[];
   origin: string;
-  /** The id under which the registry has these very bytes; null when it has not. */
-  same: string | null;
+  /** The version as which the registry has these very bytes; null when it has not. */
+  same: Reply<'info'> | null;
 }
 
 type Known = (ref: string) => Promise<Reply<'info'> | null>;
@@ -32,7 +32,7 @@ const TAKEN_BACK: ReadonlySet<string> = new Set(['yanked', 'revoked', 'deleted']
 export async function readEntry(entry: CatalogueEntry, job: EntryJob, known: Known): Promise<ReadEntry> {
   const { given, origin } = await readGiven(entry, job);
   const pack = (version: string): { files: SourceFile[]; packed: Packed } => {
-    const files = entryFiles(given, entry, version);
+    const files = entryFiles(given, entry, version, job.marketplace);
     return { files, packed: packPlugin(files, { maxBytes: job.maxBytes, imported: true, now: job.clock() }) };
   };
   const first = pack(FIRST);
@@ -44,7 +44,7 @@ export async function readEntry(entry: CatalogueEntry, job: EntryJob, known: Kno
       throw new HaiveError('VERSION_EXISTS', `${name}@${version} is registered with other bytes`, {
         hint: 'Its author changed it without raising the version.',
       });
-    return { ...first, origin, same: there?.id ?? null };
+    return { ...first, origin, same: there };
   }
   const newest = await known(name);
   if (newest === null) return { ...first, origin, same: null };
@@ -53,7 +53,7 @@ export async function readEntry(entry: CatalogueEntry, job: EntryJob, known: Kno
     if (id !== newest.id && id !== versions[0]?.id && !TAKEN_BACK.has(status)) continue;
     const again = pack(version);
     const there = id === newest.id ? newest : await known(id);
-    if (again.packed.record.digest === there?.digest) return { ...again, origin, same: id };
+    if (again.packed.record.digest === there?.digest) return { ...again, origin, same: there };
   }
   const next = semver.inc(versions[0]?.version ?? FIRST, 'patch') ?? FIRST;
   return { ...pack(next), origin, same: null };

@@ -1,8 +1,11 @@
 import { execFile } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { HaiveError } from '../../domain/errors.ts';
+import { withoutLogin } from '../../domain/redact.ts';
 
 const TIMEOUT_MS = 300_000;
+/** Line ends as other machines get them, whatever this one's owner likes in working copies. */
+const AS_COMMITTED = ['-c', 'core.autocrlf=false', '-c', 'core.eol=lf'];
 
 /**
  * The newest commit of a repository (or of `ref`: a branch, a tag, a commit) in the empty folder `into`, without history. Uses
@@ -13,13 +16,11 @@ const TIMEOUT_MS = 300_000;
 export async function cloneRepository(url: string, ref: string | undefined, into: string): Promise<string> {
   if (url.startsWith('-') || ref?.startsWith('-'))
     throw new HaiveError('BAD_REQUEST', `${url} ${ref ?? ''} is no repository`);
-  await git(['init', '--quiet', into], url);
-  await git(
-    ['-C', into, 'fetch', '--quiet', '--depth', '1', '--no-tags', '--no-recurse-submodules', url, ref ?? 'HEAD'],
-    url,
-  );
-  await git(['-C', into, 'checkout', '--quiet', '--detach', 'FETCH_HEAD'], url);
-  return (await git(['-C', into, 'rev-parse', 'HEAD'], url)).trim();
+  const inIt = (...args: string[]): Promise<string> => git(['-C', into, ...args], withoutLogin(url));
+  await git(['init', '--quiet', into], withoutLogin(url));
+  await inIt('fetch', '--quiet', '--depth', '1', '--no-tags', '--no-recurse-submodules', url, ref ?? 'HEAD');
+  await inIt(...AS_COMMITTED, 'checkout', '--quiet', '--detach', 'FETCH_HEAD');
+  return (await inIt('rev-parse', 'HEAD')).trim();
 }
 
 // Windows looks for a program in the working folder first, which may be the one that is imported.

@@ -1,6 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { HaiveError } from '../../domain/errors.ts';
+import { withoutLogin } from '../../domain/redact.ts';
 import type { SourceFile } from '../../domain/version/package.ts';
 import { readPlugin } from '../../machine/read-plugin.ts';
 import { type CatalogueEntry, locate } from './catalogue.ts';
@@ -11,6 +12,8 @@ import { lackingSubmodules } from './submodules.ts';
 export interface EntryJob {
   source: OpenSource;
   pluginRoot: string;
+  /** What the marketplace calls itself. */
+  marketplace: string | undefined;
   /** Limit for one plugin's files, in bytes. */
   maxBytes: number;
   clock: () => Date;
@@ -29,7 +32,7 @@ export async function readGiven(
   const { root, commit, address } =
     'folder' in place
       ? { root: source.root ?? '', commit: source.commit, address: source.origin }
-      : { ...(await cloned(source, place.git, place.ref)), address: place.git };
+      : { ...(await cloned(source, place.git, place.ref)), address: withoutLogin(place.git) };
   const { inside } = place;
   const lacking = await lackingSubmodules(root);
   refuseLacking(lacking.find((path) => isAbove(path, inside)));

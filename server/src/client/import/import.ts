@@ -1,3 +1,4 @@
+import type { Reply } from '../../contract/endpoints.ts';
 import { ORIGIN_HEADER } from '../../contract/headers.ts';
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
 import { isUndeclared } from '../../domain/surface/change.ts';
@@ -32,6 +33,10 @@ export interface ImportedPlugin {
   /** Where it came from: address, commit, folder. */
   origin: string | null;
   published: boolean;
+  /** Why it waits for an operator, all of it or for some groups; null where it does not. */
+  held: string | null;
+  /** Somebody deprecated it: it is not offered again because it is imported again. */
+  deprecated: boolean;
   /** What it does and does not declare; null where there is nothing to accept. */
   surface: Surface | null;
   /** How many places translation changed. */
@@ -78,7 +83,7 @@ export async function importMarketplace(
   const hub = await hubFor(ctx, 'author');
   try {
     if (options.publish !== undefined) await requireMayPublish(hub, 'Run it without --publish');
-    const { rows, pluginRoot } = parseCatalogue(source.catalogue, source.origin);
+    const { name: marketplace, rows, pluginRoot } = parseCatalogue(source.catalogue, source.origin);
     const wanted = options.only === undefined ? rows : rows.filter((r) => options.only?.includes(r.name));
     const absent = (options.only ?? []).filter((name) => !rows.some((r) => r.name === name));
     if (absent.length > 0)
@@ -89,7 +94,7 @@ export async function importMarketplace(
     const plugins: ImportedPlugin[] = [];
     const maxBytes = ctx.config.plugins.max_plugin_size_mb * 1024 * 1024;
     for (const row of wanted) {
-      plugins.push(await importOne(hub, row, { source, pluginRoot, maxBytes, clock: ctx.clock }, options));
+      plugins.push(await importOne(hub, row, { source, pluginRoot, marketplace, maxBytes, clock: ctx.clock }, options));
       onProgress?.(plugins.length, wanted.length, row.name);
     }
     if (options.publish !== undefined && options.dryRun !== true) await publishAll(hub, plugins, options.publish);
@@ -127,19 +132,20 @@ async function importOne(
 ): Promise<ImportedPlugin> {
   const failed = (code: string, message: string): ImportedPlugin => ({
     ...{ name: row.name, version: null, status: 'failed', id: null, origin: null, published: false },
-    ...{ surface: null, changes: 0, warnings: 0, code, message },
+    ...{ held: null, deprecated: false, surface: null, changes: 0, warnings: 0, code, message },
   });
   if (row.entry === null) return failed('CATALOGUE_INVALID', row.fault ?? 'the entry cannot be read');
   try {
     const { packed, files, origin, same } = await readEntry(row.entry, job, (ref) => known(hub, ref));
     const { name, version } = packed.record;
     const common = {
-      ...{ name, version, origin, published: false, code: null, message: null },
+      ...{ name, version, origin, published: false, held: null, code: null, message: null },
+      deprecated: same?.status === 'deprecated',
       surface: isUndeclared(packed.manifest.raw, packed.surface) ? packed.surface : null,
       changes: packed.changes.length,
       warnings: packed.findings.filter((f) => f.severity === 'warning').length,
     };
-    if (same !== null) return { ...common, status: 'unchanged', id: same };
+    if (same !== null) return { ...common, status: 'unchanged', id: same.id };
     if (options.dryRun === true) return { ...common, status: 'imported', id: null };
     const headers = { 'content-type': 'application/zip', [ORIGIN_HEADER]: encodeURI(origin).slice(0, 2000) };
     const { id } = await hub.call('register', { body: await zipFiles(files), headers, timeoutMs: 120_000 });
@@ -153,20 +159,20 @@ async function importOne(
 
 /** Publishes in as many rounds as dependencies among the plugins need. */
 async function publishAll(hub: HubClient, plugins: ImportedPlugin[], target: PublishTarget): Promise<void> {
-  let waiting = plugins.filter((p) => p.id !== null);
+  let waiting = plugins.filter((p) => p.id !== null && !p.deprecated);
   for (let before = -1; waiting.length > 0 && waiting.length !== before; ) {
     before = waiting.length;
     const again: ImportedPlugin[] = [];
     for (const plugin of waiting) {
       try {
-        await hub.call('publish', {
+        const told = await hub.call('publish', {
           body: {
             plugin_id: plugin.id ?? '',
             ...targetBody(target),
             accept_surface: target.accept === true,
           },
         });
-        Object.assign(plugin, { published: true, code: null, message: null });
+        Object.assign(plugin, { published: told.held === undefined, held: waitsFor(told), code: null, message: null });
       } catch (thrown) {
         const error = toHaiveError(thrown);
         if (ENDS_ALL.has(error.code)) throw error;
@@ -176,4 +182,11 @@ async function publishAll(hub: HubClient, plugins: ImportedPlugin[], target: Pub
     }
     waiting = again;
   }
+}
+
+function waitsFor({ held, withheld }: Reply<'publish'>): string | null {
+  if (held !== undefined) return held.reason;
+  return withheld === undefined
+    ? null
+    : `${withheld.groups.join(', ')} take only what ${withheld.approvals} operators approved`;
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HaiveError } from '../../domain/errors.ts';
+import { withoutLogin } from '../../domain/redact.ts';
 import { unreadable } from '../../machine/read-plugin.ts';
 import { createSender } from '../hub/http.ts';
 import { readAll } from '../hub/http-body.ts';
@@ -15,7 +16,7 @@ export interface OpenSource {
   /** Its folder; null for a catalogue fetched alone. */
   root: string | null;
   catalogue: string;
-  /** What is said of where it comes from: a path, a git address, an address. */
+  /** What is said of where it comes from: a path, a git address, an address; without a login. */
   origin: string;
   commit: string | null;
   /** Fetches another repository that an entry names, each only once. */
@@ -60,10 +61,10 @@ export async function openSource(source: string, cwd: string): Promise<OpenSourc
         };
       }
     if (/^https?:\/\/.*\.json(?:[?#].*)?$/.test(source))
-      return { ...base, root: null, catalogue: await fetchText(source), origin: source, commit: null };
+      return { ...base, root: null, catalogue: await fetchText(source), origin: withoutLogin(source), commit: null };
     const [url, ref] = gitAddress(source);
     const { folder, commit } = await repository(url, ref);
-    return { ...base, ...(await folderSource(folder)), origin: url, commit };
+    return { ...base, ...(await folderSource(folder)), origin: withoutLogin(url), commit };
   } catch (thrown) {
     await base.close();
     throw thrown;
@@ -149,7 +150,7 @@ async function fetchText(address: string): Promise<string> {
         hint: 'Check the address of the marketplace: it leads to a marketplace.json or a git repository.',
       });
     }
-    throw new HaiveError('BAD_REQUEST', `${address.slice(0, 200)} redirects too often or elsewhere`);
+    throw new HaiveError('BAD_REQUEST', `${withoutLogin(address).slice(0, 200)} redirects too often or elsewhere`);
   } finally {
     sender.close();
   }

@@ -3,6 +3,7 @@ import { FRAMES_TYPE } from '../../contract/frames.ts';
 import { ORIGIN_HEADER, PUBLISHER_KEY_HEADER } from '../../contract/headers.ts';
 import type { VersionStatus } from '../../domain/desired/registry.ts';
 import { HaiveError } from '../../domain/errors.ts';
+import { withoutLogin } from '../../domain/redact.ts';
 import { judge } from '../../domain/safety/refuse.ts';
 import { keyIdOf, sealJson } from '../../domain/signing/dsse.ts';
 import { readZip } from '../../domain/version/archive.ts';
@@ -63,7 +64,7 @@ export const register: UseCase<'register'> = async (hub, call) => {
 /** What a sender says is kept as said: printable ASCII, percent-encoded elsewhere. */
 function originOf(header: string | undefined): string {
   if (header === undefined || header === '') return 'archive';
-  if (header.length <= 2000 && /^[\x21-\x7e]+$/.test(header)) return `import ${header}`;
+  if (header.length <= 2000 && /^[\x21-\x7e]+$/.test(header)) return `import ${withoutLogin(header)}`;
   throw new HaiveError('BAD_REQUEST', `The header ${ORIGIN_HEADER} is not an address of at most 2000 characters`);
 }
 

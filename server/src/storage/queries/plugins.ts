@@ -1,4 +1,5 @@
 import type { VersionStatus } from '../../domain/desired/registry.ts';
+import { withoutLogin } from '../../domain/redact.ts';
 import type { Dependency } from '../../domain/version/manifest.ts';
 import type { FileEntry, FileType } from '../../domain/version/record.ts';
 import { chunksOf, inChunks } from '../chunks.ts';
@@ -26,7 +27,8 @@ export async function findOrigin(tx: Tx, pluginId: string): Promise<string | nul
     .select('origin')
     .where('plugin_id', '=', pluginId)
     .executeTakeFirst();
-  return row?.origin ?? null;
+  // What an earlier program kept may hold a login.
+  return row === undefined ? null : withoutLogin(row.origin);
 }
 
 export async function insertPlugin(tx: Tx, plugin: NewPlugin): Promise<void> {

@@ -31,7 +31,11 @@ export const importVerb: Verb = async (call) => {
   return {
     json: { ok, dry_run: dryRun === true, ...report },
     text: [
-      ...report.plugins.flatMap((p) => [line(p, style), ...surfaceOf(p, publish === true, style)]),
+      ...report.plugins.flatMap((p) => [
+        line(p, style),
+        ...surfaceOf(p, publish === true, style),
+        ...(publish === true ? standingOf(p, style) : []),
+      ]),
       `${ok ? style.green('✓') : style.yellow('!')} ${sum} (${from})`,
     ].join('\n'),
     exit: ok ? 0 : 65,
@@ -42,6 +46,14 @@ export const importVerb: Verb = async (call) => {
 function surfaceOf({ surface, code }: ImportedPlugin, publish: boolean, style: Style): string[] {
   const isAsked = publish && surface !== null && (code === null || code === 'SURFACE_UNACCEPTED');
   return isAsked ? surfaceLines(surface, style, '    ') : [];
+}
+
+/** Why not all that was asked to be published reaches everybody, and who changes that. */
+function standingOf({ name, version, held, deprecated }: ImportedPlugin, style: Style): string[] {
+  const ref = `${clean(name)}@${version}`;
+  const waits = `    … waits for an operator: ${clean(held ?? '')}: hv approve ${ref}`;
+  const stays = `    deprecated, and not offered again by importing it: hv deprecate ${ref} --undo`;
+  return [...(held === null ? [] : [style.yellow(waits)]), ...(deprecated ? [style.dim(stays)] : [])];
 }
 
 function line(plugin: ImportedPlugin, style: Style): string {
