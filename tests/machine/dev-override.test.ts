@@ -24,6 +24,22 @@ async function show(name: string): Promise<void> {
 const settings = async () => JSON.parse(await rig.read(SETTINGS));
 const keys = async () => Object.keys((await settings()).enabledPlugins ?? {});
 
+it('shows a folder in the place of a file, and a file in the place of a folder', async () => {
+  const showFiles = (...paths: string[]) => {
+    const files = paths.map((path) => ({ path, bytes: Buffer.from(path), executable: false }));
+    return showDev(rig.machine, { name: 'd1', version: '0.0.1', description: '', files }, '/work/d1');
+  };
+  const there = (path: string) => rig.read(`.claude/plugins/.haivemind/dev/d1/${path}`);
+  await showFiles('notes', 'skills/a/b/SKILL.md');
+  expect(await showFiles('notes/more/a.md', 'skills/a')).toEqual({
+    written: ['notes/more/a.md', 'skills/a'],
+    removed: ['notes', 'skills/a/b/SKILL.md'],
+  });
+  expect([await there('notes/more/a.md'), await there('skills/a')]).toEqual(['notes/more/a.md', 'skills/a']);
+  await showFiles('notes', 'skills/a/b/SKILL.md');
+  expect([await there('notes'), await there('skills/a/b/SKILL.md')]).toEqual(['notes', 'skills/a/b/SKILL.md']);
+});
+
 describe('several folders that are shown', () => {
   it('all end at once, and settings.json is as before', async () => {
     for (const name of ['d3', 'd4', 'd5']) await show(name);

@@ -146,9 +146,17 @@ const isEmpty = (named: object = {}): boolean => Object.keys(named).length === 0
 async function renderDev(m: Machine, root: string, files: readonly SourceFile[]): Promise<DevChange> {
   const there = await scanTree(root);
   const change: DevChange = { written: [], removed: [] };
+  const wanted = new Set(files.map(({ path }) => path));
+  // First what is gone: a file may be in the way of a folder of its name, or a folder in that of a file.
+  for (const [path, { absolute }] of there) {
+    if (wanted.has(path)) continue;
+    await removeFile(m.port, absolute);
+    for (let dir = dirname(absolute); dir !== root && dir.startsWith(root); dir = dirname(dir))
+      await removeEmptyDir(m.port, dir);
+    change.removed.push(path);
+  }
   for (const { path, bytes, executable } of files) {
     const old = there.get(path);
-    there.delete(path);
     const mode = executable ? 0o755 : 0o644;
     if (old?.kind === 'file' && old.sha256 === sha256Of(bytes) && (old.mode & 0o100) === (mode & 0o100)) continue;
     const target = join(root, ...path.split('/'));
@@ -156,12 +164,6 @@ async function renderDev(m: Machine, root: string, files: readonly SourceFile[])
     if (old !== undefined) await removeFile(m.port, target);
     await writeAtomic(m.port, target, bytes, { mode, fsync: false });
     change.written.push(path);
-  }
-  for (const [path, { absolute }] of there) {
-    await removeFile(m.port, absolute);
-    for (let dir = dirname(absolute); dir !== root && dir.startsWith(root); dir = dirname(dir))
-      await removeEmptyDir(m.port, dir);
-    change.removed.push(path);
   }
   return change;
 }
