@@ -113,15 +113,7 @@ async function whole(ctx: ClientContext, name: string, moves: Move[], left: Left
     const maxBytes = ctx.config.plugins.max_plugin_size_mb * 1024 * 1024;
     return result(packPlugin(files, { maxBytes, now: ctx.clock() }));
   } catch (thrown) {
-    if (!(thrown instanceof HaiveError) || thrown.code !== 'COMPONENT_INVALID') throw thrown;
-    const errors = ((thrown.details?.findings ?? []) as Finding[]).filter((f) => f.severity === 'error');
-    const why = (move: Move): string | undefined =>
-      errors.find(
-        (e) =>
-          move.files.some((f) => f.path === e.file) ||
-          (move.hook && e.file === HOOKS_PATH) ||
-          (move.server && e.file === MCP_PATH),
-      )?.message;
+    const why = refusalIn(thrown);
     const stay = moves.filter((move) => why(move) !== undefined);
     if (stay.length === 0) throw thrown;
     const refused = stay.map((m): Left => ({ kind: m.thing.kind, name: m.thing.name, why: why(m) ?? '' }));
@@ -132,6 +124,28 @@ async function whole(ctx: ClientContext, name: string, moves: Move[], left: Left
       [...left, ...refused],
     );
   }
+}
+
+/** Why packing refused a move; undefined for one that it did not speak of. @throws what is about no single one */
+function refusalIn(thrown: unknown): (move: Move) => string | undefined {
+  if (!(thrown instanceof HaiveError)) throw thrown;
+  const { code, message, details = {} } = thrown;
+  if (code === 'PATH_UNSAFE' || code === 'PATH_COLLISION') {
+    // Of two that are one on some systems the second stays.
+    const place = String(code === 'PATH_UNSAFE' ? details.path : (details.paths as string[])[1]).replace(/\/$/, '');
+    const isThere = (path: string): boolean => path === place || path.startsWith(`${place}/`);
+    return ({ files }) =>
+      files.some((f) => isThere(f.path) || isThere(f.path.normalize('NFC'))) ? message : undefined;
+  }
+  if (code !== 'COMPONENT_INVALID') throw thrown;
+  const errors = ((details.findings ?? []) as Finding[]).filter((f) => f.severity === 'error');
+  return (move) =>
+    errors.find(
+      (e) =>
+        move.files.some((f) => f.path === e.file) ||
+        (move.hook && e.file === HOOKS_PATH) ||
+        (move.server && e.file === MCP_PATH),
+    )?.message;
 }
 
 interface Frame {
