@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import { toolNamePart } from '../../domain/client-facts.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { checkPluginName } from '../../domain/names.ts';
 import { checkPath } from '../../domain/safe-path.ts';
@@ -73,9 +74,10 @@ function templateFiles(name: string, template: string, given: string): SourceFil
       hint: `Choose among ${SCAFFOLD_TEMPLATES.join(', ')}.`,
     });
   }
+  const tools = `mcp__plugin_${toolNamePart(name)}_`;
   return parts.map(({ path, text, executable }) => {
     if (path === MANIFEST_PATH) return file(path, renamedManifest(name, text, given.trim()));
-    const renamed = text.replaceAll(template, name);
+    const renamed = text.replaceAll(`mcp__plugin_${template}_`, tools).replaceAll(template, name);
     return path === 'README.md' ? file(path, `${renamed.trimEnd()}\n\n${steps()}`) : file(path, renamed, executable);
   });
 }

@@ -52,6 +52,12 @@ describe('scaffold', () => {
       }
     },
   );
+  it('calls the tools of a template as Claude Code does, whatever its new name', () => {
+    const files = scaffold('my.ops', { template: 'elasticsearch-ops' });
+    const text = files.map((f) => f.bytes.toString()).join('\n');
+    expect(text).toContain('mcp__plugin_my_ops_es__es_health');
+    expect(text).not.toContain('mcp__plugin_my.ops');
+  });
   it('refuses bad names, templates and components', () => {
     expect(() => scaffold('My Plugin', { components: [] })).toThrow(expect.objectContaining({ code: 'NAME_INVALID' }));
     expect(() => scaffold('cache', { components: [] })).toThrow(expect.objectContaining({ code: 'NAME_RESERVED' }));
