@@ -276,6 +276,24 @@ describe.each(ENGINES)('publish, status and removal on %s', (engine) => {
     expect(await set({ status: 'published', lifts: 'yanked' })).toMatchObject({ status: 'published' });
   });
 
+  it('does not undo a deprecation by publishing again where it is offered already; elsewhere it does', async () => {
+    const alpha = pack('alpha', '1.0.0');
+    await t.register(alpha);
+    await publish('alpha', { all: true });
+    const params = { id: 'plugin_alpha_1.0.0' };
+    await t.call('setStatus', { as: publisher, params, body: { status: 'deprecated', reason: 'old' } });
+    // As a job that publishes what is there, again and again.
+    const refused = { code: 'STATUS_FORBIDS', hint: expect.stringContaining('hv deprecate alpha@1.0.0 --undo') };
+    for (const dry_run of [true, false])
+      await expect(publish('alpha', { all: true, dry_run, notify_agents: false })).rejects.toMatchObject(refused);
+    const { name, version, digest } = alpha.record;
+    const fields = { machine_groups: [], required_capabilities: [], min_haivemind_version: null, dependencies: [] };
+    const body = { name, version, digest, ...fields, all: true };
+    await expect(t.call('preview', { as: publisher, body })).rejects.toMatchObject(refused);
+    expect(await t.call('info', { params })).toMatchObject({ status: 'deprecated', status_reason: 'old' });
+    expect(await publish('alpha', { target_groups: ['web'] })).toMatchObject({ status: 'published' });
+  });
+
   it('deletes one version or all, for good, and frees the bytes', async () => {
     for (const v of ['1.0.0', '1.1.0', '2.0.0']) await t.register(pack('alpha', v));
     expect(await t.call('remove', { as: publisher, params: { id: 'plugin_alpha_1.0.0' } })).toMatchObject({

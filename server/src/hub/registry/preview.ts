@@ -5,7 +5,7 @@ import type { UseCase } from '../context.ts';
 import { waitsFor } from '../trust/approvals.ts';
 import { requireTargets } from '../trust/token-limits.ts';
 import { refuseLookalike, requireName, requirePublisher } from './access.ts';
-import { chooseTargets, offered, refuseMissingDependencies, refuseStatus } from './publish.ts';
+import { chooseTargets, offered, refuseDeprecated, refuseMissingDependencies, refuseStatus } from './publish.ts';
 import { allMachineFacts, machinesHolding, machinesOfOthers, withVersion } from './reach.ts';
 import { loadCatalogue } from './snapshot.ts';
 import { refuseOther } from './store-version.ts';
@@ -47,6 +47,7 @@ export const preview: UseCase<'preview'> = async (hub, { principal, body }) => {
   refuseMissingDependencies(catalogue, meant);
   const targets = body.all ? ['*'] : chooseTargets(meant, body.target_groups);
   await requireTargets(hub.store.read, principal, targets);
+  refuseDeprecated(meant, targets);
   // A plugin's very first version widens nothing.
   const hasOther = (catalogue.plugins.get(name) ?? []).some((v) => v.id !== id && v.status !== 'registered');
   const waits = await waitsFor(hub, meant, principal, targets);

@@ -30,6 +30,7 @@ export const publish: UseCase<'publish'> = async (hub, call) => {
   const targets = body.all ? ['*'] : chooseTargets(version, body.target_groups);
   const { notify_agents: notify } = body;
   await requireTargets(hub.store.read, principal, targets);
+  refuseDeprecated(version, targets);
   const consent = { accepted: body.accept_surface, dryRun: body.dry_run };
   await requireAcceptance(hub, catalogue, version, principal, consent);
   const revoked = await revokedContent(hub, catalogue, version);
@@ -48,7 +49,9 @@ export const publish: UseCase<'publish'> = async (hub, call) => {
         .select('status')
         .where('id', '=', version.id)
         .executeTakeFirstOrThrow();
-      if (now.status !== version.status) refuseStatus({ ...version, status: now.status as CatalogueVersion['status'] });
+      const current = { ...version, status: now.status as CatalogueVersion['status'] };
+      if (now.status !== version.status) refuseStatus(current);
+      refuseDeprecated(current, targets);
       // An operator who publishes has looked: one of those who approve.
       if (isOperator(principal)) {
         const word = { digest: version.digest, plugin_id: version.id, by: principal.name, at, envelope: null };
@@ -111,6 +114,21 @@ export function refuseStatus(version: Pick<CatalogueVersion, 'name' | 'version' 
       version.status === 'yanked'
         ? `Lift that first: \`hv yank ${version.name}@${version.version} --undo\`.`
         : 'Register a new version.',
+  });
+}
+
+/**
+ * Whoever publishes again what is offered there already, as a job does, lifts no deprecation.
+ * @throws HaiveError STATUS_FORBIDS
+ */
+export function refuseDeprecated(
+  { name, version, status, targets }: Pick<CatalogueVersion, 'name' | 'version' | 'status' | 'targets'>,
+  groups: readonly string[],
+): void {
+  if (status !== 'deprecated' || !groups.every((group) => targets.some((t) => t.group === group))) return;
+  const ref = `${name}@${version}`;
+  throw new HaiveError('STATUS_FORBIDS', `${ref} is deprecated, and offered there already`, {
+    hint: `To offer it to new machines again: \`hv deprecate ${ref} --undo\`.`,
   });
 }
 
