@@ -228,6 +228,11 @@ export const FAULTS: [what: string, finding: string, contents: Record<string, un
     'warning SCRIPT_NOT_EXECUTABLE hooks/hooks.json',
     { ...on('Stop', { ...run, command: '"${CLAUDE_PLUGIN_ROOT}/x.sh"' }), 'x.sh': '' },
   ],
+  [
+    'script with the line ends of Windows',
+    'warning SCRIPT_LINE_ENDS x.sh',
+    { ...good, 'x.sh': '#!/bin/sh\r\ntrue\r\n' },
+  ],
   ['.mcp.json not JSON', 'error JSON_INVALID .mcp.json', { ...good, '.mcp.json': '{' }],
   ['.mcp.json a list', 'warning MCP_FORM .mcp.json', { ...good, '.mcp.json': '[]' }],
   ['server as text', 'error MCP_SERVER .mcp.json', server('x')],

@@ -63,6 +63,21 @@ it('mends in place what is safe, shows it, and finds nothing more the second tim
   expect(await treeSnapshot(folder)).toEqual(after);
 });
 
+it('mends the line ends of scripts, and of nothing else', async () => {
+  const rest = { 'data.csv': 'a\r\nb\r\n', 'good.sh': '#!/bin/sh\ntrue\n', 'commands/a.md': md('description: A') };
+  const bytes = Buffer.from('#!/bin/sh\r\necho \xe9\r\n', 'latin1');
+  const files = pluginFiles({ '.claude-plugin/plugin.json': manifestWith(), ...rest });
+  await writeSource(folder, [...files, { path: 'bin/x', bytes, executable: true }]);
+  const codes = ({ findings }: Awaited<ReturnType<typeof validateSource>>) =>
+    findings.map((f) => `${f.code} ${f.file}`);
+  expect(codes(await validateSource(ctx, folder))).toEqual(['SCRIPT_LINE_ENDS bin/x']);
+  const mended = await validateSource(ctx, folder, { fix: true });
+  expect([codes(mended), mended.fixed.map((f) => f.file)]).toEqual([[], ['bin/x']]);
+  expect(await readFile(join(folder, 'bin/x'), 'latin1')).toBe('#!/bin/sh\necho \xe9\n');
+  expect((await stat(join(folder, 'bin/x'))).mode & 0o111).toBe(0o111);
+  expect(await readFile(join(folder, 'data.csv'), 'utf8')).toBe(rest['data.csv']);
+});
+
 it('says of what Claude Code would load whether publishing refuses it, and why', async () => {
   const write = (files: Record<string, unknown>) =>
     writeSource(folder, pluginFiles({ '.claude-plugin/plugin.json': manifestWith(), ...files }));

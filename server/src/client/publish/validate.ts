@@ -80,14 +80,14 @@ function refusalOf(ctx: ClientContext, files: readonly SourceFile[]): ValidateRe
   }
 }
 
-/** Translation, and the executable bit on scripts that are run by themselves. */
+/** Translation, line ends of scripts, and the executable bit on those that are run by themselves. */
 function mend(given: readonly SourceFile[]): { files: SourceFile[]; fixed: FileFix[] } {
   const before = new Map(given.map((f) => [f.path, f]));
+  const found = validatePlugin(given);
   const scripts = new Set(
-    validatePlugin(given).flatMap((f) =>
-      f.code === 'SCRIPT_NOT_EXECUTABLE' ? [/^Run `chmod \+x ([^`]+)`/.exec(f.fix)?.[1]] : [],
-    ),
+    found.flatMap((f) => (f.code === 'SCRIPT_NOT_EXECUTABLE' ? [/^Run `chmod \+x ([^`]+)`/.exec(f.fix)?.[1]] : [])),
   );
+  const ofWindows = new Set(found.flatMap((f) => (f.code === 'SCRIPT_LINE_ENDS' ? [f.file] : [])));
   const fixed: FileFix[] = [];
   const files = translate(given).files.map((file) => {
     const old = before.get(file.path);
@@ -98,7 +98,11 @@ function mend(given: readonly SourceFile[]): { files: SourceFile[]; fixed: FileF
         diff: unifiedDiff(file.path, old.bytes.toString('utf8'), file.bytes.toString('utf8')),
       });
     if (runs) fixed.push({ file: file.path, diff: `chmod +x ${file.path}\n` });
-    return runs ? { ...file, executable: true } : file;
+    const mended = runs ? { ...file, executable: true } : file;
+    if (!ofWindows.has(file.path)) return mended;
+    fixed.push({ file: file.path, diff: `CRLF to LF in ${file.path}\n` });
+    // Every byte is a character of latin1.
+    return { ...mended, bytes: Buffer.from(file.bytes.toString('latin1').replaceAll('\r\n', '\n'), 'latin1') };
   });
   return { files, fixed };
 }

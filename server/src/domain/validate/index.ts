@@ -5,6 +5,7 @@ import { translate } from '../translate/index.ts';
 import type { SourceFile } from '../version/package.ts';
 import { validateComponents } from './components.ts';
 import { validateHooks } from './hooks.ts';
+import { checkLineEnds } from './line-ends.ts';
 import { validateManifest } from './manifest.ts';
 import { validateServers } from './mcp.ts';
 import { checkNamesClaimed } from './names-claimed.ts';
@@ -19,6 +20,7 @@ const CHECKS = [
   validateServers,
   validateComponents,
   checkNamesClaimed,
+  checkLineEnds,
 ];
 
 /**
