@@ -101,6 +101,20 @@ describe.each(ENGINES)('install, uninstall and overrides on %s', (engine) => {
     await expect(install('p', { version: '1.0.0' })).rejects.toMatchObject({ code: 'STATUS_FORBIDS' });
   });
 
+  it('says that only prereleases are published, and how one is had', async () => {
+    await t.addMachine('m');
+    for (const version of ['1.0.0-beta.1', '1.0.0-beta.2']) await publish('p', version, ['nobody']);
+    await expect(install('p')).rejects.toMatchObject({
+      code: 'VERSION_NOT_FOUND',
+      message: 'Only prereleases of p are published',
+      hint: expect.stringContaining('p@1.0.0-beta.2'),
+    });
+    await expect(install('p', { version: '^1.0.0' })).rejects.toMatchObject({
+      message: 'No published version of p is in ^1.0.0',
+    });
+    expect(await install('p', { version: '1.0.0-beta.2' })).toMatchObject({ version: '1.0.0-beta.2' });
+  });
+
   it('gives each forced reinstall a nonce of its own, and keeps it otherwise', async () => {
     await t.addMachine('m');
     await publish('p', '1.0.0', ['nobody']);

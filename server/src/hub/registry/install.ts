@@ -91,6 +91,11 @@ export function choose(versions: readonly CatalogueVersion[], range: string, ope
   if (found !== undefined) return found;
   const refused = fitting[0];
   if (refused === undefined || (refused.status === 'registered' && !exact)) {
+    const beta = range === '*' ? versions.find((v) => v.status === 'published') : undefined;
+    if (beta !== undefined)
+      throw new HaiveError('VERSION_NOT_FOUND', `Only prereleases of ${name} are published`, {
+        hint: `Name the one that is meant: ${name}@${beta.version}.`,
+      });
     const what =
       range === '*' ? `No version of ${name} is published` : `No published version of ${name} is in ${range}`;
     throw new HaiveError('VERSION_NOT_FOUND', what);
