@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
 import { LEASE_MS, OFFER_FIRST_MS } from '../../server/src/domain/collective.ts';
+import { collectiveSweep } from '../../server/src/hub/collective/sweep.ts';
 import { type Answer, ask, ENGINES, type TestHub, testHub } from '../hub/support.ts';
 
 type Joined = Awaited<ReturnType<TestHub['machine']>>;
@@ -116,6 +117,57 @@ describe.each(ENGINES)('delegation on %s', (engine) => {
     (await update(es1, busy.task.id, { attempt: 1, status: 'released', reason: 'no time' })).expect(200);
     (await update(boss, task.id, { status: 'cancelled' })).expect(200);
     (await update(boss, busy.task.id, { status: 'cancelled' })).expect(200);
+  });
+
+  it('tells the others, too, that a task is still open after that while', async () => {
+    const rung: (readonly string[] | null)[] = [];
+    const bell = { ringInbox: (ids: readonly string[] | null) => void rung.push(ids), isConnected: () => true };
+    const sweep = collectiveSweep(t.hub.context, bell);
+    await sweep();
+    const busy = await delegate();
+    (await claim(es1, busy.task.id)).expect(200);
+    const { task } = await delegate();
+    const before = await call(es1, 'GET', '/api/collective/inbox');
+    const again = () =>
+      ask(t.url, 'GET', '/api/collective/inbox', {
+        token: es1.token,
+        headers: { 'if-none-match': before.headers.get('etag') ?? '' },
+      });
+    rung.length = 0;
+    await sweep();
+    expect([(await again()).status, rung]).toEqual([304, []]);
+    now += OFFER_FIRST_MS;
+    await sweep();
+    expect((await again()).expect(200).tasks).toMatchObject([{ id: task.id }]);
+    expect(rung.map((ids) => [...(ids ?? [])].sort())).toEqual([[es1.id, es2.id].sort()]);
+    await sweep();
+    expect(rung).toHaveLength(1);
+    for (const id of [task.id, busy.task.id]) (await update(boss, id, { status: 'cancelled' })).expect(200);
+  });
+
+  it('for a role is told a machine that takes this role afterwards', async () => {
+    const { task } = await delegate({ role: 'librarian', required_capabilities: [] });
+    const before = await call(web, 'GET', '/api/collective/inbox');
+    const headers = { 'if-none-match': before.headers.get('etag') ?? '' };
+    const again = () => ask(t.url, 'GET', '/api/collective/inbox', { token: web.token, headers });
+    const announce = (role: string) => call(web, 'PUT', '/api/collective/agents/me', { role });
+    const rung: string[] = [];
+    const ws = new WebSocket(`${t.url.replace('http', 'ws')}/ws/plugins`, {
+      headers: { authorization: `Bearer ${web.token}` },
+    });
+    ws.on('message', (data) => rung.push(JSON.parse(String(data)).type));
+    await expect.poll(() => rung).toEqual(['hello']);
+    expect((await again()).status).toBe(304);
+    (await announce('librarian')).expect(200);
+    expect((await again()).expect(200).tasks).toMatchObject([{ id: task.id }]);
+    await expect.poll(() => rung).toEqual(['hello', 'inbox']);
+    const etag = (await again()).headers.get('etag');
+    // Said at each connection: nothing new.
+    (await announce('librarian')).expect(200);
+    expect((await again()).headers.get('etag')).toBe(etag);
+    ws.terminate();
+    (await announce('')).expect(200);
+    (await update(boss, task.id, { status: 'cancelled' })).expect(200);
   });
 
   it('holds who may do what', async () => {

@@ -1,6 +1,6 @@
 import type * as z from 'zod';
 import type { Agent } from '../../contract/collective-schemas.ts';
-import { taskLoads } from '../../storage/queries/collective.ts';
+import { raiseInboxRevision, roleOf, taskLoads } from '../../storage/queries/collective.ts';
 import { allMachines } from '../../storage/queries/machines.ts';
 import type { Tx } from '../../storage/tables/index.ts';
 import type { HubContext, UseCases } from '../context.ts';
@@ -38,8 +38,9 @@ export async function presentAgents(hub: HubContext, tx: Tx, bell: InboxBell): P
 export function agentUseCases(bell: InboxBell): Pick<UseCases, 'announce' | 'agents'> {
   return {
     async announce(hub, { principal, body }) {
-      return await write(hub, principal, async ({ tx, at }) => {
+      const { agent, taken } = await write(hub, principal, async ({ tx, at }) => {
         const caller = await callingMachine(tx, principal);
+        const taken = (await roleOf(tx, caller.id)) === body.role ? null : caller.id;
         const row = { machine_id: caller.id, role: body.role, about: body.about, updated_at: at };
         const { machine_id: _, ...set } = row;
         await tx
@@ -47,9 +48,13 @@ export function agentUseCases(bell: InboxBell): Pick<UseCases, 'announce' | 'age
           .values(row)
           .onConflict((oc) => oc.column('machine_id').doUpdateSet(set))
           .execute();
+        // Open tasks may be for whoever has this role.
+        if (taken !== null) await raiseInboxRevision(tx);
         const all = await presentAgents(hub, tx, bell);
-        return agentOf(all.find((a) => a.id === row.machine_id) as Present);
+        return { agent: agentOf(all.find((a) => a.id === row.machine_id) as Present), taken };
       });
+      if (taken !== null) bell.ringInbox([taken]);
+      return agent;
     },
 
     async agents(hub, { query }) {

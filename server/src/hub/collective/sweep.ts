@@ -1,6 +1,6 @@
 import type { HubContext } from '../context.ts';
 import { repeat } from '../repeat.ts';
-import { settleTasks } from './tasks.ts';
+import { settleTasks, tellOpenTasks } from './tasks.ts';
 import type { InboxBell } from './write.ts';
 
 const EVERY_MS = 15_000;
@@ -10,16 +10,25 @@ const KEEP_MS = 7 * 24 * 3600_000;
 const KEEP_TASKS_MS = 90 * 24 * 3600_000;
 
 /**
- * Opens tasks again whose claimant is gone, every 15 s, and takes out what is long over, every hour.
+ * Opens tasks again whose claimant is gone and shows those to all that the first did not take, every 15 s, and takes out what
+ * is long over, every hour.
  * @returns what ends it
  */
 export function startCollectiveSweep(hub: HubContext, bell: InboxBell): () => Promise<void> {
+  const sweep = collectiveSweep(hub, bell);
+  return repeat(EVERY_MS, sweep, (error) => hub.log.warn({ error }, 'the collective could not be swept'));
+}
+
+/** One round of it each time it is called. */
+export function collectiveSweep(hub: HubContext, bell: InboxBell): () => Promise<void> {
   let round = 0;
-  const sweep = async (): Promise<void> => {
+  // What fell due while this process was not there is told in its first round.
+  let toldUntil = 0;
+  return async () => {
     await settleTasks(hub, bell);
+    toldUntil = await tellOpenTasks(hub, bell, toldUntil);
     if (round++ % PURGE_EVERY === 0) await purge(hub);
   };
-  return repeat(EVERY_MS, sweep, (error) => hub.log.warn({ error }, 'the collective could not be swept'));
 }
 
 /** Takes out what nobody can see any more. */

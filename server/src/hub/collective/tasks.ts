@@ -1,6 +1,14 @@
 import type * as z from 'zod';
 import type { Task } from '../../contract/collective-schemas.ts';
-import { afterAttempt, candidates, type Demand, LEASE_MS, offeredTo, unfit } from '../../domain/collective.ts';
+import {
+  afterAttempt,
+  candidates,
+  type Demand,
+  LEASE_MS,
+  OFFER_FIRST_MS,
+  offeredTo,
+  unfit,
+} from '../../domain/collective.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import {
   findTask,
@@ -155,6 +163,24 @@ async function settle({ tx, rev, at, audit }: Writing): Promise<number> {
   }
   if (lapsed.length > 0) await raiseInboxRevision(tx);
   return lapsed.length;
+}
+
+/**
+ * Says of tasks that those who had the least to do did not take in the first moments that others may have them, too.
+ * @param since milliseconds since 1970: until when that was said before
+ * @returns until when it is said now
+ */
+export async function tellOpenTasks(hub: HubContext, bell: InboxBell, since: number): Promise<number> {
+  const now = hub.clock().getTime();
+  const due = (await openTasks(hub.store.read)).filter((row) => {
+    const at = Date.parse(row.updated_at) + OFFER_FIRST_MS;
+    return since < at && at <= now;
+  });
+  if (due.length === 0) return now;
+  await hub.store.transact(raiseInboxRevision);
+  const present = await presentAgents(hub, hub.store.read, bell);
+  bell.ringInbox([...new Set(due.flatMap((row) => candidates(demandOf(row), present).map((m) => m.id)))]);
+  return now;
 }
 
 /** Open tasks that a machine should be shown, the most urgent first. */
