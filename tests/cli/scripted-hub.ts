@@ -273,7 +273,7 @@ export const reports = (hub: ScriptedHub) =>
 
 /** A machine that has joined the scripted hub. */
 export async function joinedMachine(
-  hub: ScriptedHub,
+  hub: Pick<ScriptedHub, 'url'>,
   plugins: Record<string, unknown> = {},
 ): Promise<{ ctx: ClientContext; home: string; reopen(): Promise<ClientContext>; remove(): Promise<void> }> {
   const home = await tempHome('scripted');

@@ -1,7 +1,7 @@
 import { HaiveError } from '../../domain/errors.ts';
 import type { ClientContext } from '../context.ts';
+import { askOnce } from './ask-once.ts';
 import { askAsMember } from './member.ts';
-import { storeMemory } from './memory.ts';
 
 export type IncidentSeverity = 'P1' | 'P2' | 'P3' | 'P4';
 export type IncidentAction = 'start' | 'update' | 'resolve';
@@ -24,9 +24,12 @@ export interface Incident {
 
 const CATEGORY = 'incident';
 const LOUDNESS = { P1: 'critical', P2: 'warning', P3: 'info', P4: 'info' } as const;
+/** Milliseconds after which nothing is announced any more: a broadcast of it may have expired. */
+const NEWS_MS = 48 * 3600_000;
 
 /**
- * Writes the next entry of an incident's timeline, as a memory that every machine reads.
+ * Writes the next entry of an incident's timeline, as a memory of the hub that every machine reads. The same start or end
+ * again, whose answer was lost, is answered as it stands.
  * @throws HaiveError BAD_REQUEST where the action does not fit its state (a second start, an update of none), and what the hub says
  */
 export async function recordIncident(
@@ -35,6 +38,7 @@ export async function recordIncident(
   entry: { action: IncidentAction; severity?: IncidentSeverity | undefined; text: string },
 ): Promise<Incident> {
   const before = await findIncident(ctx, id);
+  if (before?.timeline.some((known) => isSame(known, entry))) return before;
   if (entry.action === 'start' && before !== null)
     throw wrong(`${id} was started already`, 'Use action update, or another incident_id.');
   if (entry.action !== 'start' && before === null)
@@ -44,27 +48,35 @@ export async function recordIncident(
   if (severity === undefined) throw wrong('A start needs severity', 'P1 (outage) to P4 (minor).');
   const tags = [id, entry.action, severity];
   const importance = { P1: 5, P2: 4, P3: 3, P4: 2 }[severity];
-  await storeMemory(ctx, { content: entry.text, category: CATEGORY, project: id, tags, importance });
+  await askOnce(ctx, 'storeMemory', { content: entry.text, category: CATEGORY, project: id, tags, importance });
   return await foundIncident(ctx, id);
 }
 
+/** Whether a start or an end is this very one. */
+function isSame(
+  known: IncidentEntry,
+  { action, severity, text }: Pick<IncidentEntry, 'action' | 'text'> & { severity?: string | undefined },
+): boolean {
+  const alike = known.action === action && known.text === text.trim();
+  return action !== 'update' && alike && (severity === undefined || severity === known.severity);
+}
+
 /**
- * Broadcasts where an incident stands, if its newest entry started it, changed its severity or resolved it, and nobody did yet.
+ * Broadcasts the last that happened to an incident (its start, a change of severity, its end), if nobody did yet.
  * @returns the broadcast's text, or null where there is nothing to announce
  * @throws HaiveError BAD_REQUEST for an unknown incident, RATE_LIMITED, and what the hub says
  */
 export async function announceIncident(ctx: ClientContext, id: string): Promise<string | null> {
-  const { timeline, status, severity, title } = await foundIncident(ctx, id);
-  const last = timeline.at(-1);
-  const before = timeline.at(-2);
-  if (last === undefined || (last.action === 'update' && before?.severity === severity)) return null;
-  const what =
-    last.action === 'start'
-      ? 'started'
-      : status === 'resolved'
-        ? 'resolved'
-        : `is now ${severity} (was ${before?.severity})`;
-  const content = `${id} ${severity} ${what}: ${last.action === 'start' ? title : last.text}`.slice(0, 2000);
+  const { timeline } = await foundIncident(ctx, id);
+  const at = timeline.findLastIndex((e, i) => e.action !== 'update' || e.severity !== timeline[i - 1]?.severity);
+  const [news, before, last] = [timeline[at], timeline[at - 1], timeline.at(-1)];
+  if (news === undefined || last === undefined) return null;
+  if (Date.parse(last.at) - Date.parse(news.at) > NEWS_MS) return null;
+  const { action, severity, text } = news;
+  const what = { start: 'started', resolve: 'resolved', update: `is now ${severity} (was ${before?.severity})` }[
+    action
+  ];
+  const content = `${id} ${severity} ${what}: ${text}`.slice(0, 2000).trim();
   return await askAsMember(ctx, async (hub) => {
     const { broadcasts } = await hub.call('broadcasts', { query: { category: CATEGORY, limit: 200 } });
     if (broadcasts.some((b) => b.content === content)) return null;
