@@ -2,7 +2,9 @@
 # SessionStart and UserPromptSubmit ($1): tells a session once what other machines said, as it was kept ready in the folder
 # `inbox`. Without news only the shell's own commands run. Never fails a session.
 event=$1
-root="${CLAUDE_CONFIG_DIR:-$HOME/.claude}/plugins/.haivemind"
+# Installed by the collective it lies in that folder, wherever `install_path` has it.
+root=${0%/versions/haivemind-core/*}
+case $root in */.haivemind) ;; *) root="${CLAUDE_CONFIG_DIR:-$HOME/.claude}/plugins/.haivemind" ;; esac
 told=$root/told/$PPID
 now='' model='' user=''
 for item in "$root"/inbox/*; do

@@ -2,7 +2,10 @@
 # SessionStart. When this machine's agent or another session already keeps it in step, the file `live` says so and
 # nothing is started: only the shell's own commands run. Otherwise Node asks the hub. Never fails a session.
 root=${0%/*}/..
-live="${CLAUDE_CONFIG_DIR:-$HOME/.claude}/plugins/.haivemind/live"
+# Installed by the collective it lies in the collective's folder, wherever `install_path` has that.
+ours=${0%/versions/haivemind-core/*}
+case $ours in */.haivemind) ;; *) ours="${CLAUDE_CONFIG_DIR:-$HOME/.claude}/plugins/.haivemind" ;; esac
+live=$ours/live
 if { IFS=' ' read -r form pid start _ && { IFS= read -r notice || :; }; } 2>/dev/null <"$live" &&
   [ "$form" = v1 ] && case $pid in 0* | *[!0-9]*) false ;; esac && kill -0 "$pid" 2>/dev/null; then
   now=$start

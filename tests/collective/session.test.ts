@@ -4,7 +4,7 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Collective } from '../support/collective.ts';
-import { hv } from '../support/hv.ts';
+import { hv, hvOk } from '../support/hv.ts';
 import { type McpSession, startMcp } from '../support/mcp-client.ts';
 import { pluginCopy } from '../support/repository.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
@@ -30,9 +30,15 @@ afterAll(async () => {
 const root = (home: TempHome): string => join(home.home, '.claude', 'plugins', '.haivemind');
 
 /** A hook as the client runs it; `node` false: only the shell is there. */
-function hook(home: TempHome, script: string, args: string[] = [], node = true): Record<string, never> | null {
+function hook(
+  home: TempHome,
+  script: string,
+  args: string[] = [],
+  node = true,
+  core = copy.root,
+): Record<string, never> | null {
   const env = node ? home.env() : { HOME: home.home, PATH: '/usr/bin:/bin' };
-  const run = spawnSync('/bin/sh', [join(copy.root, 'hooks', script), ...args], { env, encoding: 'utf8' });
+  const run = spawnSync('/bin/sh', [join(core, 'hooks', script), ...args], { env, encoding: 'utf8' });
   expect(run.status, run.stderr).toBe(0);
   return run.stdout === '' ? null : JSON.parse(run.stdout);
 }
@@ -194,6 +200,31 @@ describe('broadcasts', () => {
     } finally {
       await b.close();
     }
+  });
+
+  it('reach open sessions where install_path names another folder, too', async () => {
+    const c = await collective.home('c');
+    await hvOk(c, ['config', 'set', 'install_path', '~/odd plugins']);
+    await collective.join(c, 'c');
+    const ours = join(c.home, 'odd plugins', '.haivemind');
+    const [version = ''] = await readdir(join(ours, 'versions', 'haivemind-core'));
+    const core = join(ours, 'versions', 'haivemind-core', version);
+    const session = await startMcp(core, c);
+    try {
+      await expect
+        .poll(() => readFile(join(ours, 'live'), 'utf8').catch(() => ''), { timeout: 20_000 })
+        .toMatch(/^v1 /);
+      // Without Node: the process that holds the channel has said that nothing waits.
+      expect(hook(c, 'session-start.sh', [], false, core)).toBeNull();
+      const sent = await a.call('broadcast_discovery', { content: 'The dam breaks' });
+      const inbox = () => readdir(join(ours, 'inbox')).catch(() => []);
+      await expect.poll(inbox, { timeout: 10_000 }).toContain(`2-${sent.data.id}`);
+      expect(contextOf(hook(c, 'inbox.sh', ['UserPromptSubmit'], false, core))).toContain('"The dam breaks"');
+      await session.call('get_broadcasts', { acknowledge: [sent.data.id] });
+    } finally {
+      await session.close();
+    }
+    await hvOk(c, ['leave']);
   });
 
   it('that have expired, or a file that is none of ours, are passed over', async () => {
