@@ -10,6 +10,7 @@ import { type ImportOptions, importMarketplace } from '../../server/src/client/i
 import { zipFiles } from '../../server/src/client/import/zip.ts';
 import { ORIGIN_HEADER } from '../../server/src/contract/headers.ts';
 import { importVerb } from '../../server/src/interfaces/cli/verbs/import.ts';
+import { readPlugin } from '../../server/src/machine/read-plugin.ts';
 import { writeFiles } from '../client/harness/hand-made-plugin.ts';
 import { ask, sourceFiles, type TestHub, testHub } from '../hub/support.ts';
 import { serveRepository } from '../support/git-http.ts';
@@ -138,6 +139,21 @@ describe('dependencies that name the marketplace itself', () => {
     const { manifest } = await details('one');
     expect(manifest.dependencies).toEqual(['two', { name: 'three', version: '^1.0.0' }, 'far@elsewhere']);
     expect((await run()).plugins.map((p) => p.status)).toEqual(['unchanged', 'unchanged', 'unchanged']);
+  });
+
+  it('leave alone a version that was imported with them as they are', async () => {
+    await writeFiles(market, {
+      ...catalogue('one', 'two'),
+      ...plugin('one', { dependencies: ['two@acme'] }),
+      ...plugin('two'),
+    });
+    const files = await readPlugin(join(market, 'plugins', 'one'), { maxBytes: 1e6 });
+    const headers = { 'content-type': 'application/zip' };
+    const raw = await zipFiles(files);
+    (await ask(hub.url, 'POST', '/api/plugins/register', { token, raw, headers })).expect(200);
+    expect((await run()).plugins.map((p) => p.status)).toEqual(['unchanged', 'imported']);
+    await writeFiles(market, { 'plugins/one/commands/go.md': md('description: Goes otherwise') });
+    expect((await run()).plugins[0]).toMatchObject({ status: 'failed', code: 'VERSION_EXISTS' });
   });
 });
 

@@ -176,6 +176,9 @@ export const IN_CLIENT: readonly Guard[] = [
   ...of('client/import/given.ts', 'tests/packaging/import.test.ts', [
     ['a link out of the marketplace', "if (way === '..' || way.startsWith(`..${sep}`))", 'if (false)'],
   ]),
+  ...of('client/import/open-source.ts', 'tests/packaging/import-told.test.ts', [
+    ['a login in what is said of an origin', 'origin: withoutLogin(url), commit', 'origin: url, commit'],
+  ]),
   ...of('client/import/entry.ts', 'tests/packaging/import.test.ts', [
     ['taken back content under the next number', ' && !TAKEN_BACK.has(status)'],
     [

@@ -56,6 +56,9 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
   ...of('hub/registry/register.ts', WIRE, [
     ['an origin that is no address', 'if (header.length <= 2000 && /^[\\x21-\\x7e]+$/.test(header)) return', 'return'],
   ]),
+  ...of('hub/registry/register.ts', 'tests/packaging/import-told.test.ts', [
+    ['a login in an origin that is kept', 'withoutLogin(header)', 'header'],
+  ]),
   ...of(
     'hub/registry/receive-frames.ts',
     [ATTACKS, UNITS],
