@@ -26,6 +26,7 @@ import { type Ahead, answerOf, askAhead } from './ask-ahead.ts';
 import { carryOut } from './carry-out.ts';
 import { collect } from './collect.ts';
 import { type Deadline, startDeadline } from './deadline.ts';
+import { endLiftedHolds } from './lifted.ts';
 import { PATIENCE, type SyncOptions } from './options.ts';
 import { pick } from './pick.ts';
 import { fetchPlan, inForce, keepPlan, type PlanAnswer } from './plan.ts';
@@ -165,6 +166,7 @@ async function run(
     );
   }
   const plan = stale ? onlyRevocations(answer.plan) : answer.plan;
+  if (!stale && !answer.notModified) warnings.push(...(await endLiftedHolds(ctx, plan)));
   const done = await notingFailure(ctx, (trying) => carryOut({ ctx, hub, plan, options, deadline, stale, trying }));
   done.revoked = await takeAway(machine);
   if (await keepCoreOwner(machine)) {
