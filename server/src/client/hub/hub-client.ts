@@ -229,12 +229,18 @@ function problem(url: string, status: number, bytes: Buffer): HaiveError {
   });
 }
 
+const AWAY: ReadonlySet<string> = new Set([
+  'HUB_UNREACHABLE',
+  'TIMEOUT',
+  'SHUTTING_DOWN',
+  'DATABASE_UNAVAILABLE',
+  'RATE_LIMITED',
+  'HUB_ANSWER_INVALID',
+]);
+
 /** True for failures that say nothing about the request itself: the hub is away, stopping or not reachable from here. */
 export function hubIsAway(thrown: unknown): boolean {
-  return (
-    thrown instanceof HaiveError &&
-    ['HUB_UNREACHABLE', 'TIMEOUT', 'SHUTTING_DOWN', 'RATE_LIMITED', 'HUB_ANSWER_INVALID'].includes(thrown.code)
-  );
+  return thrown instanceof HaiveError && AWAY.has(thrown.code);
 }
 
 /** True where no whole answer came: what was asked for may have been done all the same. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import * as z from 'zod';
-import { HaiveError } from '../../domain/errors.ts';
+import { ERRORS, HaiveError } from '../../domain/errors.ts';
 import { writeAtomic } from '../../machine/files/atomic-file.ts';
 import { listDir, makeDirs, readFileOrNull, removeFile } from '../../machine/files/file-port.ts';
 import { ensureRoot, type Machine } from '../../machine/machine.ts';
@@ -79,7 +79,7 @@ export interface Told {
  * Tells the hub what was kept, oldest first. What the hub refuses is dropped with a warning, since asking again would not help.
  * @returns warnings, whether a report is due, whether the hub heard something that may change the plan, which refusal it heard of
  * before, and files of failures that this machine's history does not have yet
- * @throws HaiveError when the hub is away; the rest stays kept
+ * @throws HaiveError when the hub is away, in trouble, or does not take this machine's word; the rest stays kept
  */
 export async function flushSpool(
   m: Machine,
@@ -103,7 +103,8 @@ export async function flushSpool(
         told.news = true;
       }
     } catch (thrown) {
-      if (hubIsAway(thrown) || !(thrown instanceof HaiveError)) throw thrown;
+      if (!(thrown instanceof HaiveError) || hubIsAway(thrown)) throw thrown;
+      if (isUnheard(thrown, name, m.clock())) throw thrown;
       told.warnings.push(
         `The hub refused what happened here while it was away (${name}): ${thrown.code}: ${thrown.message}`,
       );
@@ -112,6 +113,15 @@ export async function flushSpool(
     told.reportDue = true;
   }
   return told;
+}
+
+/** After that it is the message that a hub cannot take, and not the hour. */
+const TROUBLE_MS = 24 * 60 * 60 * 1000;
+
+/** Whether a message was not even heard: the hub does not take this machine's word at all, or is in trouble. */
+function isUnheard({ http }: HaiveError, name: string, now: Date): boolean {
+  if (http === ERRORS.TOKEN_INVALID.http || http === ERRORS.PROTOCOL_MISMATCH.http) return true;
+  return http >= ERRORS.INTERNAL.http && now.getTime() - Number.parseInt(name, 10) < TROUBLE_MS;
 }
 
 /** Forgets the reminder of a report once it was sent. */
