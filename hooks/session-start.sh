@@ -9,13 +9,14 @@ live=$ours/live
 if { IFS=' ' read -r form pid start _ && { IFS= read -r notice || :; }; } 2>/dev/null <"$live" &&
   [ "$form" = v1 ] && case $pid in 0* | *[!0-9]*) false ;; esac && kill -0 "$pid" 2>/dev/null; then
   now=$start
-  # A process id is used again: its start time (field 22, after a name that may hold anything) tells them apart.
+  # A process id is used again: its start time (field 22, after a name that may hold anything) tells them apart. One that is
+  # stopped, or dead and not waited for, keeps nothing in step.
   if [ -r "/proc/$pid/stat" ]; then
     IFS= read -r stat <"/proc/$pid/stat"
     set -f
     # shellcheck disable=SC2086
     set -- ${stat##*) }
-    now=${20}
+    case $1 in T | t | Z | X) now= ;; *) now=${20} ;; esac
   fi
   if [ "$now" = "$start" ]; then
     [ -z "$notice" ] || printf '%s\n' "$notice"

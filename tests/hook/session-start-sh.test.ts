@@ -37,6 +37,9 @@ async function startTime(pid: number): Promise<string> {
   return stat === '' ? '0' : (stat.slice(stat.lastIndexOf(') ') + 2).split(' ')[19] ?? '0');
 }
 
+const inState = (pid: number, state: string) =>
+  expect.poll(() => readFile(`/proc/${pid}/stat`, 'utf8'), { timeout: 20_000 }).toContain(`) ${state} `);
+
 async function live(text: string | Buffer, claudeDir = join(home, '.claude')): Promise<void> {
   const folder = join(claudeDir, 'plugins', '.haivemind');
   await mkdir(folder, { recursive: true });
@@ -98,6 +101,39 @@ describe.each(SHELLS)('session-start.sh in %s', (shell) => {
     await live(`v1 ${process.pid} 12345 1700000000\n${NOTICE}\n`);
     expectNode(run(shell));
   });
+
+  it.runIf(process.platform === 'linux')('starts Node when the process is stopped', async () => {
+    const child = spawn('/bin/sleep', ['60']);
+    const pid = child.pid ?? 0;
+    try {
+      await live(`v1 ${pid} ${await startTime(pid)} 1700000000\n${NOTICE}\n`);
+      child.kill('SIGSTOP');
+      await inState(pid, 'T');
+      expectNode(run(shell));
+      child.kill('SIGCONT');
+      await inState(pid, 'S');
+      expect(run(shell)).toEqual(fast(`${NOTICE}\n`));
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+
+  it.runIf(process.platform === 'linux')(
+    'starts Node when the process has ended and nobody waited for it',
+    async () => {
+      // A shell that becomes another program never waits for what it started.
+      const parent = spawn('/bin/sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+      try {
+        const [line] = await once(parent.stdout, 'data');
+        const pid = Number(String(line));
+        await inState(pid, 'Z');
+        await live(`v1 ${pid} ${await startTime(pid)} 1700000000\n${NOTICE}\n`);
+        expectNode(run(shell));
+      } finally {
+        parent.kill('SIGKILL');
+      }
+    },
+  );
 
   it.each([
     ['another form', `v2 ${process.pid} 0 1\n${NOTICE}\n`],

@@ -112,14 +112,10 @@ export function connectHub(options: HubOptions): HubClient {
     });
     if (answer.status >= 400) {
       const error = problem(url, answer.status, await readAll(answer, 1024 * 1024));
-      const { why, hub_time } = error.details ?? {};
       const due = error.code === 'PROOF_REQUIRED' && bare;
-      const offTime = error.code === 'PROOF_INVALID' && why === 'stale';
       const repeatable = body === undefined || Buffer.isBuffer(body);
-      if (options.prove !== undefined && !again && repeatable && (due || offTime)) {
-        // By the hub's clock: this machine's may be wrong.
-        const time = new Date(String(hub_time));
-        return open(name, call, true, Number.isNaN(time.getTime()) ? undefined : time);
+      if (options.prove !== undefined && !again && repeatable && (due || isOffTime(error))) {
+        return open(name, call, true, hubTimeIn(error));
       }
       throw error;
     }
@@ -167,6 +163,16 @@ export function connectHub(options: HubOptions): HubClient {
   };
 }
 
+/** Whether a proof was refused for the time in it alone: this machine's clock may be wrong. */
+export const isOffTime = ({ code, details }: HaiveError): boolean =>
+  code === 'PROOF_INVALID' && details?.why === 'stale';
+
+/** The hub's clock, as a refusal of a proof tells it: what to sign with. */
+export function hubTimeIn({ details }: HaiveError): Date | undefined {
+  const time = new Date(String(details?.hub_time));
+  return Number.isNaN(time.getTime()) ? undefined : time;
+}
+
 /** What a hub answers in JSON, checked. @param url of the hub @throws HaiveError HUB_ANSWER_INVALID */
 export function parseReply<N extends EndpointName>(name: N, url: string, bytes: Buffer): Reply<N> {
   const { reply }: Endpoint = ENDPOINTS[name];
@@ -209,7 +215,8 @@ function notAHub(url: string, why: string, cause?: unknown): HaiveError {
   });
 }
 
-function problem(url: string, status: number, bytes: Buffer): HaiveError {
+/** The error that a hub answers with; HUB_ANSWER_INVALID where it is none of a hub's. */
+export function problem(url: string, status: number, bytes: Buffer): HaiveError {
   let value: { code?: unknown; detail?: unknown; hint?: unknown; details?: unknown; request_id?: unknown };
   try {
     value = JSON.parse(bytes.toString('utf8'));

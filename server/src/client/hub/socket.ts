@@ -1,9 +1,11 @@
+import type { IncomingMessage } from 'node:http';
 import WebSocket from 'ws';
 import { type ClientMessage, ServerMessage, WS_PATH } from '../../contract/messages.ts';
 import { checkProtocol, PROTOCOL, PROTOCOL_HEADER } from '../../contract/protocol.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { PROOF_HEADER } from '../../domain/signing/machine-proof.ts';
-import type { Prove } from './hub-client.ts';
+import { readAll } from './http-body.ts';
+import { hubTimeIn, isOffTime, type Prove, problem } from './hub-client.ts';
 
 export interface Socket {
   send(message: ClientMessage): void;
@@ -27,19 +29,33 @@ export interface SocketOptions {
   onBytes?: ((bytes: Buffer) => void) | undefined;
 }
 
+/** Milliseconds for the connection and its upgrade. */
+const HANDSHAKE_MS = 15_000;
+const MAX_PROBLEM = 64 * 1024;
+
 /**
  * Opens the hub's doorbell.
- * @throws HaiveError TOKEN_INVALID, FORBIDDEN, PROTOCOL_MISMATCH, HUB_UNREACHABLE
+ * @throws HaiveError the hub's own (TOKEN_INVALID, FORBIDDEN, PROTOCOL_MISMATCH, PROOF_INVALID …), HUB_UNREACHABLE
  */
 export async function openSocket(options: SocketOptions): Promise<Socket> {
-  const proof = await options.prove?.({ method: 'GET', path: WS_PATH, token: options.token });
+  try {
+    return await open(options);
+  } catch (thrown) {
+    if (!(thrown instanceof HaiveError && isOffTime(thrown))) throw thrown;
+    return open(options, hubTimeIn(thrown));
+  }
+}
+
+/** @param at the hub's time, where this machine's clock is known to differ */
+async function open(options: SocketOptions, at?: Date): Promise<Socket> {
+  const proof = await options.prove?.({ method: 'GET', path: WS_PATH, token: options.token }, at);
   const ws = new WebSocket(`${options.url.replace(/^http/, 'ws')}${WS_PATH}`, {
     headers: {
       authorization: `Bearer ${options.token}`,
       [PROTOCOL_HEADER]: String(PROTOCOL),
       ...(proof === undefined ? {} : { [PROOF_HEADER]: proof }),
     },
-    handshakeTimeout: 15_000,
+    handshakeTimeout: HANDSHAKE_MS,
     maxPayload: 1024 * 1024,
     perMessageDeflate: false,
     ...(options.ca === undefined ? {} : { ca: options.ca }),
@@ -77,10 +93,9 @@ export async function openSocket(options: SocketOptions): Promise<Socket> {
     options.onMessage(message);
   });
   return new Promise((resolve, reject) => {
-    ws.on('unexpected-response', (request, answer) => {
-      why = refusal(options.url, answer.statusCode ?? 0);
+    ws.on('unexpected-response', async (request, answer) => {
+      why = await refusal(options.url, answer);
       request.destroy();
-      answer.resume();
       ws.terminate();
       reject(why);
     });
@@ -109,11 +124,16 @@ function parse(text: string): ServerMessage | null {
   }
 }
 
-function refusal(url: string, status: number): HaiveError {
-  if (status === 401) return new HaiveError('TOKEN_INVALID', `${url} does not know this machine's token`);
-  if (status === 403) return new HaiveError('FORBIDDEN', `${url} does not let this machine listen`);
-  if (status === 426) return new HaiveError('PROTOCOL_MISMATCH', `${url} speaks another protocol`);
-  return new HaiveError('HUB_UNREACHABLE', `${url} answers ${status} to the doorbell`);
+/** What the hub says, or what stands before it and passes no socket on. */
+async function refusal(url: string, answer: IncomingMessage): Promise<HaiveError> {
+  const status = answer.statusCode ?? 0;
+  const other = new HaiveError('HUB_UNREACHABLE', `${url} answers ${status} to the doorbell`);
+  if (!String(answer.headers['content-type']).includes('problem+json')) return other;
+  const whole = { status, headers: answer.headers, body: answer, timeoutMs: HANDSHAKE_MS };
+  return readAll(whole, MAX_PROBLEM).then(
+    (bytes) => problem(url, status, bytes),
+    () => other,
+  );
 }
 
 /** The other side may be gone without a word: no pong (or any ping of its own) in one beat ends it. */

@@ -3,19 +3,19 @@ import type { ClientMessage } from '../../contract/messages.ts';
 import { type Between, pack } from '../../contract/parcel.ts';
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
 import { readConfig } from '../../machine/config-file.ts';
-import { clearLive, writeLive } from '../../machine/live-state.ts';
 import { tryToAnnounce } from '../collective/announce.ts';
 import { refreshInbox } from '../collective/inbox.ts';
 import { type ClientContext, hubAuthorities, requireTls } from '../context.ts';
 import { hubUrl } from '../hub/hub-client.ts';
 import { machineProof } from '../hub/machine-key.ts';
 import { openSocket, type Socket } from '../hub/socket.ts';
-import { syncMachine } from '../sync/index.ts';
+import { syncMachine, tryLater } from '../sync/index.ts';
 import { describeSync, type HookOutput, hookOutput } from '../sync/notice.ts';
 import { openParcel, type Parcel, ReportPost, type SendReport, throughParcel } from '../sync/parcel.ts';
 import { keptEtag } from '../sync/plan.ts';
 import { Doorbell } from './doorbell.ts';
 import { InboxReader } from './inbox-reader.ts';
+import { LiveMark } from './live-mark.ts';
 import type { LiveOptions, Pace } from './options.ts';
 import { leftUndone, progressOf, type Told } from './progress.ts';
 import { reconnectDelay } from './reconnect-delay.ts';
@@ -25,6 +25,8 @@ const NEEDS_A_PERSON = new Set([
   'TOKEN_INVALID',
   'FORBIDDEN',
   'PROTOCOL_MISMATCH',
+  'PROOF_REQUIRED',
+  'PROOF_INVALID',
   'TLS_REQUIRED',
   'SIGNATURE_INVALID',
   'PLAN_REPLAYED',
@@ -55,8 +57,12 @@ export class Channel {
   /** The etag of the plan that the hub was last told to be here; empty: this machine takes no parcels. */
   private told = '';
   private readonly post = new ReportPost();
-  /** No hook may end early on the word of a process that never reached the hub. */
-  private reached = false;
+  /** Whether the last question to the hub was answered. */
+  private answered = false;
+  private readonly mark: LiveMark;
+  /** Syncs in a row that came to nothing for now. */
+  private failures = 0;
+  private retry: NodeJS.Timeout | undefined;
 
   constructor(ctx: ClientContext, options: LiveOptions, pace: Pace) {
     this.ctx = ctx;
@@ -64,6 +70,11 @@ export class Channel {
     this.pace = pace;
     this.signal = AbortSignal.any([options.signal, this.gone.signal]);
     this.bell = new Doorbell(() => void this.sync(), ctx.random);
+    // No hook may end early on the word of a process that does not hear the hub.
+    this.mark = new LiveMark(ctx.machine, async () => {
+      const hears = this.answered && this.socket !== undefined && !this.signal.aborted;
+      return hears && (await this.stillMember().catch(() => true));
+    });
     this.inbox = new InboxReader(async () => {
       if (this.signal.aborted || !(await this.stillMember())) return false;
       await refreshInbox(this.ctx);
@@ -75,17 +86,18 @@ export class Channel {
     const { signal } = this;
     this.options.onState?.('holding');
     this.bell.seq = this.ctx.config.plan?.counter ?? 0;
-    const alive = setInterval(() => void this.markLive(), this.pace.live);
+    const alive = setInterval(() => void this.mark.set(this.notice), this.pace.live);
     const polls = this.pollForever();
     try {
       await this.sync();
       await this.connectForever();
     } finally {
       clearInterval(alive);
+      clearTimeout(this.retry);
       this.bell.stop();
       this.socket?.close();
       await this.syncing;
-      if (signal.aborted) await clearLive(this.ctx.machine).catch(() => undefined);
+      if (signal.aborted) await this.mark.set(undefined);
       await polls;
     }
     if (this.gone.signal.aborted) throw left();
@@ -140,6 +152,8 @@ export class Channel {
       this.socket = socket;
       // The hello may have arrived before `socket` was known here.
       this.resume();
+      if (this.failures > 0) this.tryAgain();
+      await this.mark.set(this.notice);
       this.options.onState?.('connected');
       if (this.ctx.config.role !== undefined) void tryToAnnounce(this.ctx).catch(() => undefined);
       // What was said while nobody listened here.
@@ -155,6 +169,7 @@ export class Channel {
       return toHaiveError(thrown);
     } finally {
       this.socket = undefined;
+      await this.mark.set(undefined);
     }
   }
 
@@ -217,6 +232,7 @@ export class Channel {
     let parcel = first;
     do {
       this.again = false;
+      clearTimeout(this.retry);
       const answering = parcel === undefined ? this.bell.rung : 0;
       const brought = parcel;
       parcel = undefined;
@@ -234,10 +250,11 @@ export class Channel {
         });
         this.bell.answered(Math.max(answering, result.counter));
         this.tellEtag();
-        this.reached = true;
+        this.answered = true;
+        this.failures = 0;
         this.tell(leftUndone(result));
         this.notice = hookOutput(describeSync(result));
-        await this.markLive();
+        await this.mark.set(this.notice);
         this.options.onSync?.(result);
         await this.options.afterSync?.();
       } catch (thrown) {
@@ -246,11 +263,28 @@ export class Channel {
         if (brought !== undefined) {
           this.again = true;
           this.queued = undefined;
-        } else this.options.onError?.(toHaiveError(thrown));
+        } else await this.failed(toHaiveError(thrown));
       }
       parcel = this.queued;
       this.queued = undefined;
     } while (this.again && !this.signal.aborted);
+  }
+
+  /** Nothing rings again for what was rung already. */
+  private async failed(error: HaiveError): Promise<void> {
+    this.options.onError?.(error);
+    if (tryLater(error)) this.failures += 1;
+    // Who holds the lock keeps the machine in step.
+    if (error.code !== 'LOCKED') this.answered = false;
+    await this.mark.set(this.notice);
+    if (tryLater(error) && this.socket !== undefined) this.tryAgain();
+  }
+
+  private tryAgain(): void {
+    clearTimeout(this.retry);
+    if (this.signal.aborted) return;
+    const waitMs = reconnectDelay(this.failures, this.bell.spreadMs, this.ctx.random(), this.pace);
+    this.retry = setTimeout(() => void this.sync(), waitMs);
   }
 
   private tellEtag(): void {
@@ -271,10 +305,5 @@ export class Channel {
 
   private tell(news: readonly Told[]): void {
     for (const progress of news) this.socket?.send({ type: 'progress', progress });
-  }
-
-  private async markLive(): Promise<void> {
-    if (!this.reached || !(await this.stillMember().catch(() => true))) return;
-    await writeLive(this.ctx.machine, { output: this.notice }).catch(() => undefined);
   }
 }

@@ -21,7 +21,7 @@ export interface LiveOptions {
 export interface Pace {
   /** Between tries to become the holder. */
   claim: number;
-  /** Of the state file that the hook reads; the hook takes an older one for dead. */
+  /** Between looks whether the state file that the hook reads still says what is so. */
   live: number;
   heartbeat: number;
   backoffMin: number;
