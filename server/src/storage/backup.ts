@@ -2,7 +2,6 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
@@ -281,7 +280,7 @@ async function* verifiedLines(file: string): AsyncGenerator<Line> {
   let first = true;
   let rows = 0;
   try {
-    for await (const text of createInterface({ input: unzipped, crlfDelay: Number.POSITIVE_INFINITY })) {
+    for await (const text of linesIn(unzipped)) {
       const value = JSON.parse(text) as Record<string, unknown>;
       if (first) {
         if (value.haivemind_backup !== BACKUP_FORMAT || !Array.isArray(value.migrations))
@@ -308,3 +307,20 @@ async function* verifiedLines(file: string): AsyncGenerator<Line> {
   }
   throw invalid('ends too early');
 }
+
+/** By line feeds alone: the readline of newer Nodes also breaks at U+2028 and U+2029, which JSON leaves as they are. */
+async function* linesIn(bytes: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  let begun: Buffer[] = [];
+  for await (const chunk of bytes) {
+    let from = 0;
+    for (let end = chunk.indexOf(LINE_FEED); end !== -1; end = chunk.indexOf(LINE_FEED, from)) {
+      yield Buffer.concat([...begun, chunk.subarray(from, end)]).toString('utf8');
+      begun = [];
+      from = end + 1;
+    }
+    if (from < chunk.length) begun.push(chunk.subarray(from));
+  }
+  if (begun.length > 0) yield Buffer.concat(begun).toString('utf8');
+}
+
+const LINE_FEED = 10;

@@ -110,6 +110,14 @@ describe.each(ENGINES)('backup of %s', (engine) => {
     t.hub.store = before;
   });
 
+  it('comes back with texts that hold what newer Nodes take for ends of lines', async () => {
+    await t.store.transact((tx) => setMeta(tx, 'told', 'one\u2028two\u2029three\u0085\r\nfour'));
+    await t.store.backup(file);
+    const target = await empty(engine);
+    await restore(file, target);
+    expect(await getMeta(target.read, 'told')).toBe('one\u2028two\u2029three\u0085\r\nfour');
+  });
+
   it('of a hub that remembered no orders takes those in force, and what machines had, for ordered', async () => {
     for (const name of ['wanted', 'held', 'there']) await t.register(pack(name, '1.0.0'));
     const params = (name: string) => ({ machine: 'm', name });
