@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { type Dialect, PostgresDialect } from 'kysely';
 import type Pg from 'pg';
 import { HaiveError } from '../domain/errors.ts';
@@ -9,17 +10,33 @@ export interface PostgresServer {
   /** The schema our tables live in (search_path's first), also part of the channel's name. */
   schema: string;
   channel: string;
+  /** Rows of a read that has to be quick: what is not answered at once has lost its server, and its connection is given up. */
+  look<R extends object>(text: string): Promise<R[]>;
   notify(message: string): Promise<void>;
   /** Keeps a LISTEN connection, reconnecting by itself; `onUp` runs after each (re)connection. */
   listen(onMessage: (message: string) => void, onUp: () => void): Promise<() => Promise<void>>;
-  close(): Promise<void>;
+  /** Waits for the pool's end, and cuts the connections that hold it up. */
+  ending(ended: Promise<void>): Promise<void>;
 }
 
 const CONNECT_TIMEOUT = 10_000;
 /** A hub that vanished inside a transaction must not hold the counter row for ever. */
 const IDLE_IN_TRANSACTION = 60_000;
+/** A server that vanished without a word is told from one that works or waits for that vanished hub. */
+const SILENCE = 75_000;
+const LOOK = 5000;
+/** An idle connection asks after so long whether its server is still there. */
+const KEEP_ALIVE = 30_000;
+const GOODBYE = 2000;
 const RECONNECT_FIRST = 100;
 const RECONNECT_MAX = 5000;
+
+interface Patience {
+  /** Connections of the pool. */
+  poolSize?: number;
+  /** Milliseconds without a byte after which a connection under a query is given up. */
+  silence?: number;
+}
 
 async function loadDriver(): Promise<typeof Pg> {
   try {
@@ -34,7 +51,10 @@ async function loadDriver(): Promise<typeof Pg> {
  * @param url a postgres:// address; `?options=-c search_path=x` chooses the schema
  * @throws HaiveError NATIVE_MODULE, DATABASE_UNAVAILABLE
  */
-export async function openPostgres(url: string, poolSize = 10): Promise<PostgresServer> {
+export async function openPostgres(
+  url: string,
+  { poolSize = 10, silence = SILENCE }: Patience = {},
+): Promise<PostgresServer> {
   const pg = await loadDriver();
   const types = {
     getTypeParser: (oid: number, format?: 'text' | 'binary') =>
@@ -45,6 +65,7 @@ export async function openPostgres(url: string, poolSize = 10): Promise<Postgres
     connectionString: url,
     types,
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE,
     connectionTimeoutMillis: CONNECT_TIMEOUT,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION,
     application_name: 'haivemind',
@@ -53,7 +74,13 @@ export async function openPostgres(url: string, poolSize = 10): Promise<Postgres
   // An idle connection that the server closes is replaced at the next use.
   pool.on('error', () => undefined);
   // One that it closes inside a transaction says so to nobody; its next query fails and tells the caller.
-  pool.on('connect', (client) => client.on('error', () => undefined));
+  const streams = new Set<Socket>();
+  pool.on('connect', (client) => {
+    client.on('error', () => undefined);
+    const stream = streamOf(client);
+    stream.setTimeout(silence, () => stream.destroy(new Error('Connection terminated: the server fell silent')));
+    streams.add(stream.once('close', () => streams.delete(stream)));
+  });
   let schema: string;
   try {
     const answer = await pool.query<{ schema: string | null }>('select current_schema() as schema');
@@ -74,6 +101,13 @@ export async function openPostgres(url: string, poolSize = 10): Promise<Postgres
     },
     schema,
     channel,
+    async look<R extends object>(text: string) {
+      try {
+        return (await pool.query<R>({ text, query_timeout: LOOK } as Pg.QueryConfig)).rows;
+      } catch (thrown) {
+        throw storageError(thrown);
+      }
+    },
     async notify(message) {
       try {
         await pool.query('select pg_notify($1, $2)', [channel, message]);
@@ -82,7 +116,10 @@ export async function openPostgres(url: string, poolSize = 10): Promise<Postgres
       }
     },
     listen: (onMessage, onUp) => listen(() => new pg.Client(config), channel, onMessage, onUp),
-    close: () => pool.end(),
+    ending: (ended) =>
+      endOrCut(ended, () => {
+        for (const stream of streams) stream.destroy();
+      }),
   };
 }
 
@@ -133,6 +170,17 @@ async function listen(
   return async () => {
     stopped = true;
     clearTimeout(timer);
-    await client?.end().catch(() => undefined);
+    if (client === undefined) return;
+    const stream = streamOf(client);
+    await endOrCut(client.end(), () => stream.destroy()).catch(() => undefined);
   };
+}
+
+const streamOf = (client: Pg.ClientBase): Socket =>
+  (client as unknown as { connection: { stream: Socket } }).connection.stream;
+
+/** A server that is gone answers no goodbye. */
+async function endOrCut(ended: Promise<void>, cut: () => void): Promise<void> {
+  const timer = setTimeout(cut, GOODBYE);
+  await ended.finally(() => clearTimeout(timer));
 }

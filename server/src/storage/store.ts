@@ -256,10 +256,15 @@ async function postgresEngine(url: string): Promise<Engine> {
   const stops = new Set<() => Promise<void>>();
   const snapshot: Store['snapshot'] = (fn) =>
     db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(fn);
-  const currentSeq = async () => {
-    const row = await db.selectFrom('counters').select('value').where('name', '=', 'seq').executeTakeFirstOrThrow();
-    return row.value;
+  // Every request waits for these: one lost connection must not keep all others waiting.
+  const stamp = async (): Promise<Stamp> => {
+    const rows = await server.look<{ name: string; value: number }>(
+      `select name, value from counters where name in ('seq', '${FACTS_COUNTER}')`,
+    );
+    const counterOf = (name: string): number => rows.find((row) => row.name === name)?.value ?? 0;
+    return { seq: counterOf('seq'), facts: counterOf(FACTS_COUNTER) };
   };
+  const currentSeq = async () => (await stamp()).seq;
   return {
     dialect: 'postgres',
     read: db,
@@ -278,15 +283,7 @@ async function postgresEngine(url: string): Promise<Engine> {
       await sql`select value from counters where name = 'seq' for update`.execute(tx);
     },
     currentSeq,
-    async stamp() {
-      const rows = await db
-        .selectFrom('counters')
-        .select(['name', 'value'])
-        .where('name', 'in', ['seq', FACTS_COUNTER])
-        .execute();
-      const counterOf = (name: string): number => rows.find((row) => row.name === name)?.value ?? 0;
-      return { seq: counterOf('seq'), facts: counterOf(FACTS_COUNTER) };
-    },
+    stamp,
     snapshot,
     longSnapshot: snapshot,
     async listen(onSeq, onMessage) {
@@ -320,7 +317,7 @@ async function postgresEngine(url: string): Promise<Engine> {
     notify: (channel, payload) => server.notify(`${channel} ${payload}`),
     async close() {
       await Promise.all([...stops].map((stop) => stop()));
-      await db.destroy();
+      await server.ending(db.destroy());
     },
   };
 }
