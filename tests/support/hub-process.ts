@@ -16,6 +16,8 @@ export interface HubProcess {
   ready: Record<string, unknown>;
   pid: number;
   stderr(): string;
+  /** Nobody reads its log any more. */
+  closeStderr(): void;
   /** SIGTERM, and waits for the end. Returns the exit code. */
   stop(): Promise<number | null>;
   /** SIGKILL, and waits for the end. */
@@ -27,6 +29,8 @@ export interface HubOptions {
   dataDir?: string;
   env?: Record<string, string>;
   args?: string[];
+  /** Where its log goes instead, a file descriptor. */
+  stderr?: number;
 }
 
 const READY_WITHIN_MS = 60_000;
@@ -39,10 +43,10 @@ export async function startHubProcess(home: TempHome, options: HubOptions = {}):
   const child = spawn(process.execPath, args, {
     cwd: home.project,
     env: home.env(options.env),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', options.stderr ?? 'pipe'],
   });
   let stderr = '';
-  child.stderr.on('data', (chunk) => {
+  child.stderr?.on('data', (chunk) => {
     stderr += chunk;
   });
   const ended = once(child, 'exit');
@@ -55,6 +59,7 @@ export async function startHubProcess(home: TempHome, options: HubOptions = {}):
     ready,
     pid: child.pid ?? 0,
     stderr: () => stderr,
+    closeStderr: () => void child.stderr?.destroy(),
     async stop() {
       child.kill('SIGTERM');
       await ended;

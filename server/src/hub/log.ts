@@ -18,7 +18,7 @@ const STEERING = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 /** One JSON line an entry; control characters are escaped, so that no value can forge an entry or steer a terminal. */
 export function createLog(
   level: HubConfig['logLevel'],
-  write: (line: string) => void = (line) => process.stderr.write(line),
+  write: (line: string) => void = (line) => writeOrLose(process.stderr, line),
   clock: () => Date = () => new Date(),
 ): Log {
   const entry = (name: Exclude<LogLevel, 'silent'>) => (fields: Record<string, unknown>, message: string) => {
@@ -28,6 +28,13 @@ export function createLog(
     write(`${redact(shown)}\n`);
   };
   return { info: entry('info'), warn: entry('warn'), error: entry('error') };
+}
+
+/** What cannot be written is lost: a full disk is no reason for whoever speaks to fail. */
+export function writeOrLose(stream: NodeJS.WritableStream, text: string): void {
+  try {
+    stream.write(text);
+  } catch {}
 }
 
 function plainErrors(_key: string, value: unknown): unknown {

@@ -1,4 +1,6 @@
+import { isLoopback } from '../domain/loopback.ts';
 import type { HubConfig } from './config.ts';
+import { writeOrLose } from './log.ts';
 import { type RunningHub, startHub } from './server.ts';
 
 /**
@@ -15,15 +17,25 @@ export async function serve(config: HubConfig, json: boolean): Promise<void> {
     stopping = true;
     if (hub !== undefined) void end(hub);
   };
+  // Nor does a log end it whose reader is gone: that comes as an event, later.
+  for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error').on('error', () => {});
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   hub = await startHub(config);
   // Also before an early end: what it says of the admin token is said by no later start.
-  process.stdout.write(json ? `${readyJson(hub)}\n` : readyText(hub));
+  writeOrLose(process.stdout, json ? `${readyJson(hub)}\n` : readyText(hub, isReachable(hub, config)));
   if (stopping) await end(hub);
 }
 
+/** Milliseconds beyond the drain that a stop may take: a database that is gone must not hold it. */
+const STOP_MS = 10_000;
+
 async function end(hub: RunningHub): Promise<void> {
+  const { config, log } = hub.context;
+  setTimeout(() => {
+    log.warn({}, 'the hub did not come to its end in time, and ends as it is');
+    process.exit(1);
+  }, config.limits.drainMs + STOP_MS).unref();
   await hub.close();
   // Nothing is left to do; a stray handle must not keep the process.
   process.exit(0);
@@ -43,11 +55,19 @@ function readyJson(hub: RunningHub): string {
   });
 }
 
-function readyText(hub: RunningHub): string {
+/** Whether the join line is of use on other machines, or the hub is for its own host alone. */
+function isReachable({ url }: RunningHub, { host, behindProxy }: HubConfig): boolean {
+  return !isLoopback(new URL(url).hostname) || (isLoopback(host) && !behindProxy);
+}
+
+function readyText(hub: RunningHub, reachable: boolean): string {
   const lines = [`hAIveMind hub at ${hub.url} (${hub.context.store.dialect})`, ''];
   if (hub.adminToken !== null) {
     lines.push('Admin token, shown only this once:', `  ${hub.adminToken}`, '');
   }
   if (hub.joinLine !== null) lines.push('Join a machine (Node 20 or newer is all it needs):', `  ${hub.joinLine}`, '');
+  if (!reachable) {
+    lines.push('That address is for this host alone. Name the one that machines use with --public-url https://NAME:PORT', '');
+  }
   return `${lines.join('\n')}\n`;
 }
