@@ -1,4 +1,5 @@
 import { isLoopback } from '../domain/loopback.ts';
+import type { EngineName } from '../storage/dialect.ts';
 import type { HubConfig } from './config.ts';
 import { writeOrLose } from './log.ts';
 import { type RunningHub, startHub } from './server.ts';
@@ -23,7 +24,7 @@ export async function serve(config: HubConfig, json: boolean): Promise<void> {
   process.on('SIGINT', stop);
   hub = await startHub(config);
   // Also before an early end: what it says of the admin token is said by no later start.
-  writeOrLose(process.stdout, json ? `${readyJson(hub)}\n` : readyText(hub, isReachable(hub, config)));
+  writeOrLose(process.stdout, json ? `${readyJson(hub)}\n` : readyText(hub, config));
   if (stopping) await end(hub);
 }
 
@@ -55,19 +56,22 @@ function readyJson(hub: RunningHub): string {
   });
 }
 
-/** Whether the join line is of use on other machines, or the hub is for its own host alone. */
-function isReachable({ url }: RunningHub, { host, behindProxy }: HubConfig): boolean {
-  return !isLoopback(new URL(url).hostname) || (isLoopback(host) && !behindProxy);
-}
-
-function readyText(hub: RunningHub, reachable: boolean): string {
+/** What a person reads who started it. */
+export function readyText(
+  hub: Pick<RunningHub, 'url' | 'adminToken' | 'joinLine'> & { context: { store: { dialect: EngineName } } },
+  { host, behindProxy }: Pick<HubConfig, 'host' | 'behindProxy'>,
+): string {
   const lines = [`hAIveMind hub at ${hub.url} (${hub.context.store.dialect})`, ''];
   if (hub.adminToken !== null) {
     lines.push('Admin token, shown only this once:', `  ${hub.adminToken}`, '');
   }
   if (hub.joinLine !== null) lines.push('Join a machine (Node 20 or newer is all it needs):', `  ${hub.joinLine}`, '');
-  if (!reachable) {
-    lines.push('That address is for this host alone. Name the one that machines use with --public-url https://NAME:PORT', '');
+  const forOthers = !isLoopback(host) || behindProxy;
+  if (forOthers && isLoopback(new URL(hub.url).hostname)) {
+    lines.push(
+      'That address is for this host alone. Name the one that machines use with --public-url https://NAME:PORT',
+      '',
+    );
   }
   return `${lines.join('\n')}\n`;
 }

@@ -80,7 +80,11 @@ export function storageError(thrown: unknown): unknown {
   }
   const message = thrown instanceof Error ? thrown.message : '';
   // node-postgres reports these without a code.
-  if (/^(Connection terminated|Query read timeout|timeout exceeded when trying to connect|Client .* is not queryable)/.test(message)) {
+  if (
+    /^(Connection terminated|Query read timeout|timeout exceeded when trying to connect|Client .* is not queryable)/.test(
+      message,
+    )
+  ) {
     return new HaiveError('DATABASE_UNAVAILABLE', 'The database does not answer', { cause: thrown });
   }
   return thrown;
