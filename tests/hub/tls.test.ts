@@ -1,17 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { connect } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ask, testHub } from './support.ts';
 
 describe('a hub with a certificate', () => {
   let folder: string;
   const file = (name: string) => join(folder, name);
-  beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'hv tls '));
+  const makeCertificate = (key: string, cert: string) => {
     const options = [
       '-newkey',
       'ec',
@@ -24,9 +24,13 @@ describe('a hub with a certificate', () => {
       '/CN=127.0.0.1',
     ];
     const names = ['-addext', 'subjectAltName=IP:127.0.0.1'];
-    execFileSync('openssl', ['req', '-x509', ...options, ...names, '-keyout', file('key'), '-out', file('cert')], {
+    execFileSync('openssl', ['req', '-x509', ...options, ...names, '-keyout', file(key), '-out', file(cert)], {
       stdio: 'ignore',
     });
+  };
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'hv tls '));
+    makeCertificate('key', 'cert');
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -41,6 +45,29 @@ describe('a hub with a certificate', () => {
     });
     expect(status).toBe(200);
     await expect(ask(t.url, 'GET', '/readyz')).rejects.toThrow();
+    await t.close();
+  });
+
+  it('takes up a certificate that was renewed, and keeps the one before while that cannot be used', async () => {
+    const tls = { cert: file('renewed cert'), key: file('renewed key') };
+    await copyFile(file('cert'), tls.cert);
+    await copyFile(file('key'), tls.key);
+    const t = await testHub('sqlite', { config: { tls }, limits: { certificateMs: 20 } });
+    const shown = () =>
+      new Promise<string>((resolve, reject) => {
+        const socket = connect({ port: t.hub.port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+          resolve(socket.getPeerCertificate().fingerprint256);
+          socket.destroy();
+        }).on('error', reject);
+      });
+    const before = await shown();
+    makeCertificate('next key', 'next cert');
+    await copyFile(file('next cert'), tls.cert);
+    const warned = () => t.logged.some((l) => l.level === 'warn' && /cannot be used/.test(l.message));
+    await vi.waitFor(() => expect(warned()).toBe(true), { timeout: 10_000 });
+    expect(await shown()).toBe(before);
+    await copyFile(file('next key'), tls.key);
+    await vi.waitFor(async () => expect(await shown()).not.toBe(before), { timeout: 10_000 });
     await t.close();
   });
 

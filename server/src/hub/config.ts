@@ -76,6 +76,8 @@ export interface HubLimits {
   /** A socket that has more than this unsent is dropped. */
   socketBacklogBytes: number;
   heartbeatMs: number;
+  /** Between looks for a certificate that was renewed. */
+  certificateMs: number;
 }
 
 export interface RequestRate {
@@ -107,6 +109,7 @@ export const DEFAULT_LIMITS: HubLimits = {
   socketPayloadBytes: 64 * 1024,
   socketBacklogBytes: 1024 * 1024,
   heartbeatMs: 30_000,
+  certificateMs: 60_000,
 };
 
 /** What the command line may say; undefined falls through to the environment, the config file, the default. */

@@ -14,6 +14,7 @@ import { makeDataFolder } from './data-folder.ts';
 import { closeDiscovery } from './discovery/discovery-of.ts';
 import { type LocalChroma, startLocalChroma } from './discovery/local-chroma.ts';
 import { firstAdminToken, writeHubFile } from './first-start.ts';
+import { followCertificate } from './http/certificate.ts';
 import { answerClientError, createNodeServer, drain, listen } from './http/http-server.ts';
 import { createRequestLimits } from './http/request-limits.ts';
 import { addRoutes, requestIdOf, sendProblem } from './http/router.ts';
@@ -146,6 +147,8 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
       await Promise.all([live.close(), drain(app.server, config.limits.drainMs)]);
       await app.close();
     });
+    if (config.tls !== undefined)
+      undo.push(followCertificate(app.server, config.tls, config.limits.certificateMs, log));
     const url = config.publicUrl ?? addressOf(config, port);
     const { token } = await writeHubFile(hub, url);
     const line = bundle === null ? null : joinLine(url, token, bundle.sha256, await ownAuthority(config));

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import {
   createServer as createHttp,
   type IncomingMessage,
@@ -6,11 +5,11 @@ import {
   type ServerResponse,
   STATUS_CODES,
 } from 'node:http';
-import { createServer as createHttps } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HaiveError } from '../../domain/errors.ts';
 import type { HubConfig } from '../config.ts';
+import { createSecureServer } from './certificate.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 
 /** Connections that may wait to be taken: a whole fleet comes back at once when its hub does. */
@@ -31,47 +30,10 @@ export function createNodeServer(config: HubConfig, handler: Handler): Server {
     keepAliveTimeout: 72_000,
     maxHeaderSize: 16 * 1024,
   };
-  const server = config.tls === undefined ? createHttp(options, handler) : secure(options, config.tls, handler);
+  const server =
+    config.tls === undefined ? createHttp(options, handler) : createSecureServer(options, config.tls, handler);
   server.maxConnections = connections;
   return server;
-}
-
-function secure(options: object, tls: { cert: string; key: string }, handler: Handler): Server {
-  const cert = pemOf(tls.cert, 'certificate');
-  const key = pemOf(tls.key, 'key');
-  try {
-    return createHttps({ ...options, cert, key, minVersion: 'TLSv1.2' }, handler);
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const why = code?.includes('KEY_VALUES_MISMATCH') ? 'the key is not the one of the certificate' : message;
-    const what = `The certificate ${tls.cert} and the key ${tls.key} cannot be used: ${why}`;
-    throw new HaiveError('CONFIG_INVALID', what, { hint: TLS_HINT, cause });
-  }
-}
-
-const TLS_HINT = 'Name PEM files that belong together with --tls-cert and --tls-key.';
-
-const ENCRYPTED = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;
-
-function pemOf(file: string, what: 'certificate' | 'key'): Buffer {
-  const refused = (why: string, extras: { cause?: unknown; hint?: string } = {}): HaiveError =>
-    new HaiveError('CONFIG_INVALID', `The TLS ${what} ${file} ${why}`, { hint: TLS_HINT, ...extras });
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file);
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    throw refused(code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`, { cause });
-  }
-  const head = what === 'key' ? /-----BEGIN [A-Z ]*PRIVATE KEY-----/ : /-----BEGIN [A-Z ]*CERTIFICATE-----/;
-  const text = bytes.toString('latin1');
-  if (!head.test(text)) throw refused(`holds no PEM ${what}`);
-  if (what === 'key' && ENCRYPTED.test(text)) {
-    throw refused('is encrypted, and the hub asks for no passphrase', {
-      hint: `Write it without one, for the hub's user alone: \`openssl pkey -in ${file} -out PLAIN.key\`.`,
-    });
-  }
-  return bytes;
 }
 
 /** Answers what node's parser gave up on, before there was a request. */
