@@ -6,6 +6,8 @@ export default defineConfig({
     include: ['tests/**/*.verify.ts'],
     testTimeout: 1_200_000,
     hookTimeout: 180_000,
+    // What shall happen may take its time on a slow machine; what never happens is found out all the same.
+    expect: { poll: { timeout: 60_000 } },
     pool: 'forks',
     maxWorkers: 2,
   },

@@ -64,17 +64,19 @@ it('a rollback is told as done while another session holds the lock, and the hub
   await syncMachine(await m.reopen(), { mode: 'explicit' });
   expect(overrides).toMatchObject([{ kind: 'hold', range: '2.0.0' }]);
   expect([await live(), await kept()]).toEqual(['2.0.0', []]);
-}, 20_000);
+});
 
 it('a rollback does not wait for a sync that waits for the hub', async () => {
   hub.answers[PLAN] = hangs;
   const gone = new AbortController();
-  const syncing = syncMachine(await m.reopen(), { mode: 'explicit', signal: gone.signal }).catch(() => undefined);
+  let waits = true;
+  const syncing = syncMachine(await m.reopen(), { mode: 'explicit', signal: gone.signal }).catch(() => {
+    waits = false;
+  });
   while (!hub.seen.includes(PLAN)) await new Promise((resolve) => setTimeout(resolve, 10));
   const overrides = takesHolds();
-  const from = performance.now();
   expect(await rollbackPlugin(await m.reopen(), 'alpha')).toMatchObject({ to: '2.0.0', hubTold: true });
-  expect(performance.now() - from).toBeLessThan(5_000);
+  expect(waits).toBe(true);
   expect([await live(), await kept(), overrides.length]).toEqual(['2.0.0', [], 1]);
   gone.abort();
   await syncing;

@@ -52,7 +52,6 @@ describe('a hub that drips', () => {
   };
 
   it('its answer, its refusal or its head: the call ends', async () => {
-    const begun = performance.now();
     hub.answers['*'] = drip(' ', 50);
     await expect(client(300).call('groups')).rejects.toEqual(TIMEOUT);
     hub.answers['*'] = (request, response) => {
@@ -67,7 +66,6 @@ describe('a hub that drips', () => {
       request.socket.on('close', () => clearInterval(timer));
     };
     await expect(client(300).call('groups')).rejects.toEqual(TIMEOUT);
-    expect(performance.now() - begun).toBeLessThan(5_000);
   });
 
   it('a stream: it ends; one that is slow and comes is taken whole', async () => {
@@ -134,24 +132,18 @@ describe('the time that a sync has', () => {
     // Fast enough for a stream, and it never ends.
     ['POST /api/transfer', drip(Buffer.alloc(2048), 100, FRAMES_TYPE, 2000, '', `${endless}\n`)],
   ];
-  it.each(DRIPS)(
-    'ends a session’s sync when %s drips',
-    async (path, answer) => {
-      const hub = await scriptedHub();
-      const machine = await joinedMachine(hub);
-      const cleaning = setInterval(collectGarbage, 300);
-      try {
-        serve(hub, [version('aa', '1.0.0', {})]);
-        hub.answers[path] = answer;
-        const begun = performance.now();
-        await expect(syncMachine(machine.ctx, { mode: 'session' })).rejects.toEqual(TIMEOUT);
-        expect(performance.now() - begun).toBeLessThan(10_000);
-      } finally {
-        clearInterval(cleaning);
-        await machine.remove();
-        await hub.close();
-      }
-    },
-    20_000,
-  );
+  it.each(DRIPS)('ends a session’s sync when %s drips', async (path, answer) => {
+    const hub = await scriptedHub();
+    const machine = await joinedMachine(hub);
+    const cleaning = setInterval(collectGarbage, 300);
+    try {
+      serve(hub, [version('aa', '1.0.0', {})]);
+      hub.answers[path] = answer;
+      await expect(syncMachine(machine.ctx, { mode: 'session' })).rejects.toEqual(TIMEOUT);
+    } finally {
+      clearInterval(cleaning);
+      await machine.remove();
+      await hub.close();
+    }
+  });
 });

@@ -85,7 +85,7 @@ it('shows a folder without a version, then its edits, and takes every trace back
     code: 'NOT_FOUND',
     hint: expect.stringContaining('No plugin is'),
   });
-}, 60_000);
+});
 
 it('says in status and doctor what is shown without being installed, and doctor --fix leaves it there', async () => {
   const collective = await Collective.start();
@@ -101,7 +101,7 @@ it('says in status and doctor what is shown without being installed, and doctor 
   } finally {
     await collective.close();
   }
-}, 60_000);
+});
 
 it('shows what was saved, once it has come to rest', async () => {
   await write(seedForm('one'));
@@ -132,7 +132,7 @@ it('shows what was saved, once it has come to rest', async () => {
   ended.abort();
   await watching;
   expect(shown[2]?.written).toContain('commands/two.md');
-}, 30_000);
+});
 
 it('stands in for the installed plugin through a sync, and gives it back', async () => {
   const collective = await Collective.start();
@@ -170,4 +170,4 @@ it('stands in for the installed plugin through a sync, and gives it back', async
   } finally {
     await collective.close();
   }
-}, 90_000);
+});

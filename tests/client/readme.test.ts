@@ -17,7 +17,7 @@ beforeAll(async () => {
   machine = await collective.machine('web-1');
   const readme = await readFile(join(REPOSITORY, 'README.md'), 'utf8');
   transcript = readme.split('## Your first plugin')[1]?.split('With a second version')[0] ?? '';
-}, 120_000);
+});
 afterAll(() => collective.close());
 
 it('takes four commands at most from nothing to a session elsewhere', async () => {

@@ -20,7 +20,7 @@ beforeAll(async () => {
   await hvOk(machine, ['sync']);
   await machine.fakeProgram('logger', `echo "$@: $(cat)" >> '${log()}'`);
   await machine.fakeProgram('kubectl', 'echo kubectl "$@"');
-}, 120_000);
+});
 afterAll(() => collective.close());
 
 it('the hook on kubectl fires, and on nothing else', async () => {

@@ -181,16 +181,14 @@ describe('broadcasts', () => {
     const b = await startMcp(copy.root, homeB);
     try {
       const live = () => readFile(join(root(homeB), 'live'), 'utf8').catch(() => '');
-      await expect.poll(live, { timeout: 20_000 }).toContain(` ${b.pid} `);
-      await expect
-        .poll(() => readFile(join(root(homeB), 'inbox-revision'), 'utf8').catch(() => ''), { timeout: 10_000 })
-        .not.toBe('');
+      await expect.poll(live).toContain(` ${b.pid} `);
+      await expect.poll(() => readFile(join(root(homeB), 'inbox-revision'), 'utf8').catch(() => '')).not.toBe('');
       const inbox = () => readdir(join(root(homeB), 'inbox')).catch(() => []);
       const sent = await a.call('broadcast_discovery', {
         content: 'The gateway moved to 10.0.0.9',
         severity: 'warning',
       });
-      await expect.poll(inbox, { timeout: 2000 }).toEqual([`1-${sent.data.id}`]);
+      await expect.poll(inbox).toEqual([`1-${sent.data.id}`]);
       const told = hook(homeB, 'inbox.sh', ['UserPromptSubmit'], false);
       expect(told).toMatchObject({ hookSpecificOutput: { hookEventName: 'UserPromptSubmit' } });
       expect(contextOf(told)).toContain('"The gateway moved to 10.0.0.9"');
@@ -263,7 +261,7 @@ it('a delegated task is offered at the next start, taken, reported and known to 
   } finally {
     await b.close();
   }
-  await expect.poll(() => readdir(join(root(homeA), 'inbox')).catch(() => []), { timeout: 5000 }).toContain(`4-${id}`);
+  await expect.poll(() => readdir(join(root(homeA), 'inbox')).catch(() => [])).toContain(`4-${id}`);
   expect(contextOf(hook(homeA, 'inbox.sh', ['UserPromptSubmit'], false))).toContain('is done by b: "42 rows"');
   expect((await a.call('list_tasks', { status: 'done' })).text).toContain('42 rows');
   expect(await readdir(join(root(homeA), 'inbox'))).not.toContain(`4-${id}`);
@@ -281,17 +279,17 @@ it('a session that is open is told at its next prompt to end after a revocation,
   const open = await startMcp(copy.root, home);
   try {
     const live = () => readFile(join(root(home), 'live'), 'utf8').catch(() => '');
-    await expect.poll(live, { timeout: 20_000 }).toContain(` ${open.pid} `);
+    await expect.poll(live).toContain(` ${open.pid} `);
     const admin = { env: { HAIVEMIND_TOKEN: collective.hub.adminToken ?? '' } };
     const reason = 'steals "keys"\n\u001b[2J';
     const args = ['revoke', `base-memory-tools@${version}`, '--reason', reason, '--wait', '20'];
     expect((await hv(collective.operator, args, admin)).code).toBe(0);
     const said = () => readdir(join(root(home), 'inbox')).then((names) => names.filter((n) => n.includes('revoked')));
-    await expect.poll(said, { timeout: 10_000 }).toHaveLength(1);
+    await expect.poll(said).toHaveLength(1);
     // What the hub says of its own inbox does not take it away.
     const sent = await a.call('broadcast_discovery', { content: 'something else' });
     const inbox = () => readdir(join(root(home), 'inbox'));
-    await expect.poll(inbox, { timeout: 10_000 }).toContain(`2-${sent.data.id}`);
+    await expect.poll(inbox).toContain(`2-${sent.data.id}`);
     expect(await said()).toHaveLength(1);
     const env = { HOME: home.home, PATH: '/usr/bin:/bin' };
     // Under a shell of its own it is another session.

@@ -84,7 +84,7 @@ describe.each(ENGINES)('advice on %s', (engine) => {
         await replaceInstallations(tx, id, rows, at);
       }
     });
-  }, 120_000);
+  });
   afterAll(() => t?.drop());
 
   const machinePrincipal = (id: string): Principal => principal(`machine ${id}`, ['machine'], { machineId: id });

@@ -81,10 +81,8 @@ describe('what a session uses', () => {
     try {
       const files = async () =>
         (await Promise.all((await readdir(folder())).map((name) => readFile(join(folder(), name), 'utf8')))).join('\n');
-      await expect
-        .poll(files, { timeout: 60_000 })
-        .toMatch(/session-?.*"component":"devops\/ping"|"component":"devops\/ping"/);
-      await expect.poll(async () => (await hvOk(machine, ['usage'])).waiting.length, { timeout: 30_000 }).toBe(4);
+      await expect.poll(files).toMatch(/session-?.*"component":"devops\/ping"|"component":"devops\/ping"/);
+      await expect.poll(async () => (await hvOk(machine, ['usage'])).waiting.length).toBe(4);
     } finally {
       process.kill(-(client.pid ?? 0), 'SIGKILL');
       await model.close();

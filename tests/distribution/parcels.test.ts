@@ -12,7 +12,7 @@ import { type RealClient, realClient } from './real-client.ts';
 
 const long = (word: string): string => Array.from({ length: 300 }, (_, i) => `${word} line ${i * 7919}`).join('\n');
 
-const eventually = <T>(what: () => Promise<T>) => expect.poll(what, { timeout: 30_000, interval: 50 });
+const eventually = <T>(what: () => Promise<T>) => expect.poll(what, { interval: 50 });
 
 /** Carries connections to the hub and notes the HTTP requests that pass. */
 async function tap(port: number): Promise<{ url: string; requests: string[]; close(): void }> {

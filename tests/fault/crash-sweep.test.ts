@@ -66,13 +66,13 @@ describe('the sweep itself', () => {
     },
   };
 
-  it('sees a change that is not whole', { timeout: 60_000 }, async () => {
+  it('sees a change that is not whole', async () => {
     expect((await explore(half)).differed.length).toBe(3);
     const tally = await sweep(half, { step: 1, crashes: true, errnos: ['EIO'] });
     expect(tally.differed.length).toBeGreaterThan(2);
   });
 
-  it('sees a recovery that may not be stopped', { timeout: 60_000 }, async () => {
+  it('sees a recovery that may not be stopped', async () => {
     const torn: Scenario = {
       name: 'a bare write, done again where the file is missing',
       repeated: true,

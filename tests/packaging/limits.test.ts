@@ -21,12 +21,15 @@ const KINDS = [
   'skills/s/SKILL.md',
   'run.sh',
 ];
-const MAX_CPU_S = 2;
+/** Against an ordinary plugin with Node's start, so that no machine is too slow for it. */
+const MAX_TIMES_CPU = 12;
 const MAX_RSS_MB = 300;
 
 let home: TempHome;
 let report = '';
 let cli = '';
+/** Seconds on the processor that an ordinary plugin took. */
+let ordinary = 0;
 const measured: string[] = [];
 beforeAll(async () => {
   home = await tempHome('limits');
@@ -46,28 +49,35 @@ process.on('exit', () => {
 });
 `,
   );
-}, 120_000);
+  const path = await folder('ordinary', { 'commands/a.md': '---\ndescription: Says a\n---\nSay a.\n' });
+  // The first run keeps its compiled code for those after it.
+  await measure(path);
+  ordinary = (await measure(path)).cpu;
+});
 afterAll(async () => {
   console.log(`limits:\n${measured.join('\n')}`);
   await home.remove();
 });
 
-/** Validates what lies at `path` in a process of its own. */
-async function validate(what: string, path: string): Promise<{ code: string }> {
+/** Validates what lies at `path` in a process of its own: what it says, its memory at its highest (MB) and its time on the processor (s). */
+async function measure(path: string) {
   const usage = join(home.project, 'usage.json');
   await writeFile(usage, '');
   const args = ['--import', report, cli, 'validate', path, '--json'];
   const run = await runProcess(process.execPath, args, {
     cwd: home.project,
     env: home.env({ USAGE_FILE: usage }),
-    timeoutMs: 60_000,
   });
-  const { rss, cpu } = JSON.parse(await readFile(usage, 'utf8')) as { rss: number; cpu: number };
+  return { ...run, ...(JSON.parse(await readFile(usage, 'utf8')) as { rss: number; cpu: number }) };
+}
+
+async function validate(what: string, path: string): Promise<{ code: string }> {
+  const { rss, cpu, ...run } = await measure(path);
   measured.push(`${what}: ${cpu.toFixed(2)} s, ${rss.toFixed(0)} MB`);
   expect(run.stderr).toBe('');
   expect([0, 65]).toContain(run.code);
   expect(rss).toBeLessThan(MAX_RSS_MB);
-  expect(cpu).toBeLessThan(MAX_CPU_S);
+  expect(cpu).toBeLessThan(MAX_TIMES_CPU * ordinary);
   const answer = JSON.parse(run.stdout) as { findings?: { code: string }[]; error?: { code: string } };
   const codes = answer.findings?.map((f) => f.code) ?? [];
   expect(codes).not.toContain('VALIDATION_FAILED');
@@ -100,21 +110,17 @@ const TEXTS: [what: string, text: string | Buffer][] = [
   ...Array.from({ length: 4 }, (_, i): [string, Buffer] => [`random bytes ${i + 1}`, randomBytes(10 ** (i + 2))]),
 ];
 
-it.each(TEXTS)(
-  'in every kind of file: %s',
-  async (what, text) => {
-    const everywhere = Object.fromEntries(KINDS.map((path) => [path, text]));
-    const first = await validate(what, await folder(what, everywhere));
-    expect(first.code).not.toBe('none');
-    // and where the manifest is whole, so that nothing ends early
-    await validate(
-      `${what}, beside a manifest`,
-      await folder(`${what} 2`, { ...everywhere, [MANIFEST]: manifestWith() }),
-    );
-    await expect(stat(join(home.project, 'pwned'))).rejects.toThrow();
-  },
-  120_000,
-);
+it.each(TEXTS)('in every kind of file: %s', async (what, text) => {
+  const everywhere = Object.fromEntries(KINDS.map((path) => [path, text]));
+  const first = await validate(what, await folder(what, everywhere));
+  expect(first.code).not.toBe('none');
+  // and where the manifest is whole, so that nothing ends early
+  await validate(
+    `${what}, beside a manifest`,
+    await folder(`${what} 2`, { ...everywhere, [MANIFEST]: manifestWith() }),
+  );
+  await expect(stat(join(home.project, 'pwned'))).rejects.toThrow();
+});
 
 const whole = { name: MANIFEST, data: Buffer.from(JSON.stringify(manifestWith())) };
 const zeros = Buffer.alloc(60 * 1024 * 1024);
@@ -153,13 +159,9 @@ const ZIPS: [what: string, code: string, make: () => Buffer][] = [
   ['noise', 'ARCHIVE_INVALID', () => randomBytes(1_000_000)],
 ];
 
-it.each(ZIPS)(
-  'an archive: %s',
-  async (what, code, make) => {
-    const path = join(home.project, 'plugin.zip');
-    await writeFile(path, make());
-    expect((await validate(`zip, ${what}`, path)).code).toMatch(new RegExp(`^(?:${code})$`));
-    await expect(stat(join(home.project, 'pwned'))).rejects.toThrow();
-  },
-  120_000,
-);
+it.each(ZIPS)('an archive: %s', async (what, code, make) => {
+  const path = join(home.project, 'plugin.zip');
+  await writeFile(path, make());
+  expect((await validate(`zip, ${what}`, path)).code).toMatch(new RegExp(`^(?:${code})$`));
+  await expect(stat(join(home.project, 'pwned'))).rejects.toThrow();
+});

@@ -14,7 +14,7 @@ describe('hv and trust', () => {
     c = await Collective.start();
     admin = { env: { HAIVEMIND_TOKEN: c.hub.adminToken ?? '' } };
     machine = await c.machine('m1', DEVOPS);
-  }, 120_000);
+  });
   afterAll(() => c?.close());
 
   const code = (run: HvResult): unknown => run.json?.error?.code;
@@ -96,7 +96,7 @@ describe('hv and trust', () => {
       expect.arrayContaining(['plugin.held', 'plugin.approved', 'plugin.revoked']),
     );
     expect(lines.join('\n')).not.toMatch(/hvt_[A-Za-z0-9_-]{43}/);
-  }, 120_000);
+  });
 
   it('yanks, deprecates, rotates keys and tokens', async () => {
     await rm(join(machine.home, '.haivemind', 'policy.json'));
@@ -134,5 +134,5 @@ describe('hv and trust', () => {
     expect(rotated).not.toHaveProperty('token');
     expect(JSON.parse(await readFile(config, 'utf8')).token).not.toBe(before);
     await hvOk(machine, ['sync']);
-  }, 120_000);
+  });
 });

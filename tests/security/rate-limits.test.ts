@@ -315,13 +315,13 @@ it('a registration takes its turn', async () => {
     const held = fetch(`${t.url}/api/plugins/register`, init as RequestInit).catch(() => undefined);
     await vi.waitFor(async () => {
       expect((await register(t.url, t.admin, { name: 'second' })).code).toBe('RATE_LIMITED');
-    });
+    }, 60_000);
     expect((await ask(t.url, 'GET', '/api/plugins/second', { token: t.admin })).status).toBe(404);
     hanging.abort();
     await held;
     await vi.waitFor(async () => {
       (await register(t.url, t.admin, { name: 'second' })).expect(200);
-    });
+    }, 60_000);
   } finally {
     await t.close();
   }

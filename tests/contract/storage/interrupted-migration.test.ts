@@ -169,49 +169,44 @@ describe.each(ENGINES)('a schema change that ends half-way on %s', (engine) => {
     },
   ];
 
-  it.each(starts)(
-    'is whole or not at all, whichever statement of a $what fails',
-    async ({ prepare, check }) => {
-      let statements = Number.POSITIVE_INFINITY;
-      const template = await createDatabase(engine);
-      if (engine === 'sqlite') await prepare(template);
-      for (let n = 0; n < statements; n += engine === 'sqlite' ? 1 : 12) {
-        const database = await createDatabase(engine);
-        try {
-          const made = join(template.options.dataDir, 'plugins.db');
-          if (existsSync(made)) copyFileSync(made, join(database.options.dataDir, 'plugins.db'));
-          if (engine === 'postgres') await prepare(database);
-          const tables = await tablesOf(database);
-          let seen = 0;
-          atEachStatement(engine, (at) => {
-            seen = at;
-            if (at >= n)
-              throw Object.assign(new Error('gone'), { code: engine === 'sqlite' ? 'SQLITE_FULL' : '53100' });
-          });
-          const failure = await database.open().then(
-            () => undefined,
-            (error: unknown) => error,
-          );
-          vi.restoreAllMocks();
-          if (failure === undefined) statements = seen;
-          else {
-            expect(failure).toMatchObject({ code: 'DISK_FULL' });
-            // PostgreSQL lets go of a lock after the commit.
-            expect([tables, whole]).toContainEqual(await tablesOf(database));
-          }
-          const again = await database.open();
-          expect(await shapeOf(again)).toEqual(shape);
-          expect((await applied(again)).at(-1)).toBe(LATEST);
-          await check(again);
-        } finally {
-          vi.restoreAllMocks();
-          await database.drop();
+  it.each(starts)('is whole or not at all, whichever statement of a $what fails', async ({ prepare, check }) => {
+    let statements = Number.POSITIVE_INFINITY;
+    const template = await createDatabase(engine);
+    if (engine === 'sqlite') await prepare(template);
+    for (let n = 0; n < statements; n += engine === 'sqlite' ? 1 : 12) {
+      const database = await createDatabase(engine);
+      try {
+        const made = join(template.options.dataDir, 'plugins.db');
+        if (existsSync(made)) copyFileSync(made, join(database.options.dataDir, 'plugins.db'));
+        if (engine === 'postgres') await prepare(database);
+        const tables = await tablesOf(database);
+        let seen = 0;
+        atEachStatement(engine, (at) => {
+          seen = at;
+          if (at >= n) throw Object.assign(new Error('gone'), { code: engine === 'sqlite' ? 'SQLITE_FULL' : '53100' });
+        });
+        const failure = await database.open().then(
+          () => undefined,
+          (error: unknown) => error,
+        );
+        vi.restoreAllMocks();
+        if (failure === undefined) statements = seen;
+        else {
+          expect(failure).toMatchObject({ code: 'DISK_FULL' });
+          // PostgreSQL lets go of a lock after the commit.
+          expect([tables, whole]).toContainEqual(await tablesOf(database));
         }
+        const again = await database.open();
+        expect(await shapeOf(again)).toEqual(shape);
+        expect((await applied(again)).at(-1)).toBe(LATEST);
+        await check(again);
+      } finally {
+        vi.restoreAllMocks();
+        await database.drop();
       }
-      await template.drop();
-    },
-    120_000,
-  );
+    }
+    await template.drop();
+  });
 });
 
 describe('a process that is killed while it changes the schema of a file', () => {

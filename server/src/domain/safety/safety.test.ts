@@ -151,13 +151,9 @@ it.each([
   ['names', 'token='.repeat(100_000)],
   ['dots', 'eyJaaaaaaaaaa.'.repeat(60_000)],
   ['orders', 'ignore all the '.repeat(60_000)],
-])(
-  'ends soon on %s',
-  async (_what, text) => {
-    await scanPlugin(pluginFiles({ ...good, 'commands/a.md': text, 'x.sh': `#!/bin/sh\n${text}` }));
-  },
-  10_000,
-);
+])('ends soon on %s', async (_what, text) => {
+  await scanPlugin(pluginFiles({ ...good, 'commands/a.md': text, 'x.sh': `#!/bin/sh\n${text}` }));
+});
 
 it('leaves no marks of what it did: a hub scans for years', async () => {
   performance.clearMarks();

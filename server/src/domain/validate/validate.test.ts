@@ -130,12 +130,8 @@ describe('whatever it is given', () => {
     ['parentheses', `---\nallowed-tools: ${'('.repeat(60_000)}\n---\n`],
     ['dashes and grants', `---\nallowed-tools: ${'mcp__haivemind__*,'.repeat(3000)}\n---\n`],
     ['spaces', `---\n${' '.repeat(60_000)}\nallowed-tools: ${' -'.repeat(20_000)}\n---\n`],
-  ])(
-    'ends soon on %s',
-    (_what, text) => {
-      const many = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`data/${i}.txt`, '']));
-      for (const path of files) validatePlugin(pluginFiles({ ...good, ...many, [path]: text }));
-    },
-    20_000,
-  );
+  ])('ends soon on %s', (_what, text) => {
+    const many = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`data/${i}.txt`, '']));
+    for (const path of files) validatePlugin(pluginFiles({ ...good, ...many, [path]: text }));
+  });
 });
