@@ -60,7 +60,7 @@ async function templates() {
     }
     all[name] = files;
   }
-  return `import type { ScaffoldPart } from './scaffold-parts.ts';
+  return `import type { ScaffoldPart } from './parts.ts';
 
 /** Written by \`npm run docs\` from plugins/: the files of each template, as that plugin has them. */
 export const TEMPLATES: Record<string, ScaffoldPart[]> = ${JSON.stringify(all, null, 2)};

@@ -135,3 +135,18 @@ it('settings restored from an old backup and a copied HOME are named and mended'
   const copied = (await hv(home, ['doctor', '--json'])).json;
   expect(copied.checks).toContainEqual(expect.objectContaining({ check: 'host', result: 'fail' }));
 });
+
+it('an incident is recorded there without being asked for, and announced by the hook', async () => {
+  const env = { HAIVEMIND_TOKEN: collective.hub.adminToken ?? '' };
+  await hvOk(collective.operator, ['publish', 'incident-response', '--all'], { env });
+  const home = await collective.home('on-call');
+  await hvOk(home, ['config', 'set', 'layout', 'loose']);
+  await collective.join(home, 'on-call');
+  const input = { incident_id: 'INC-20260301-gate', action: 'start', severity: 'P1', text: 'The gate is down' };
+  const steps = [{ tool: 'mcp__haivemind__record_incident', input }, { text: 'done' }];
+  const session = await scriptedSession(home, steps, { prompt: '/incident-start P1 the gate is down' });
+  expect(session.result.permission_denials ?? []).toEqual([]);
+  expect(session.toolResults).toEqual([expect.objectContaining({ isError: false })]);
+  const { broadcasts } = await hvOk(home, ['broadcasts']);
+  expect(broadcasts).toMatchObject([{ content: 'INC-20260301-gate P1 started: The gate is down', machine: 'on-call' }]);
+});

@@ -80,6 +80,19 @@ describe('a loose installation', () => {
     expect(await inspect(rig.machine)).toMatchObject([{ name: 'ops', state: 'verified', edited: [], missing: [] }]);
   });
 
+  it("names the core's server and tools in another plugin's hooks as they are called here", async () => {
+    const core = 'mcp__plugin_haivemind-core_haivemind__record_incident';
+    const handler = { type: 'mcp_tool', server: 'plugin:haivemind-core:haivemind', tool: 'announce_incident' };
+    const hooks = { hooks: { PostToolUse: [{ matcher: core, hooks: [handler] }] } };
+    await loose([await ops('1.0.0', { 'hooks/hooks.json': JSON.stringify(hooks) })]);
+    expect((await json('.claude/settings.json')).hooks.PostToolUse).toEqual([
+      {
+        matcher: 'mcp__haivemind__record_incident',
+        hooks: [{ type: 'mcp_tool', server: 'haivemind', tool: 'announce_incident' }],
+      },
+    ]);
+  });
+
   it('comes out again byte for byte, beside what others wrote and in an empty HOME', async () => {
     for (const used of [true, false]) {
       if (used) {

@@ -1,6 +1,7 @@
 import { toolNamePart } from '../../domain/client-facts.ts';
 import { isJsonObject, type JsonObject, readJson } from '../../domain/json/read.ts';
 import { HOOKS_PATH, namedPaths } from '../../domain/version/file-types.ts';
+import { CORE } from '../claude/marketplace.ts';
 import { addElement, getElements, parseSettings, pointer, removeElement } from '../claude/settings-edit.ts';
 import { readOurs } from '../files/text-file.ts';
 import type { LooseHook } from '../receipts/index.ts';
@@ -57,10 +58,18 @@ async function furtherHooks({ machine, source }: LooseContext, hooks: readonly L
   );
 }
 
+/** A server that hooks speak of, as the client calls it inside a plugin, and its name here. */
+type Named = { plugin: string; from: string; to: string };
+
+/** Any plugin may use the core's. */
+const CORE_SERVER: Named = { plugin: CORE, from: 'haivemind', to: 'haivemind' };
+
 /** A group as it must stand outside a plugin: folder, servers and tools by the names they have there. */
 function settled(group: JsonObject, { source, servers }: LooseContext): JsonObject {
-  const tools = [...servers].map(([from, to]): [string, string] => [
-    `mcp__plugin_${toolNamePart(source.plugin)}_${toolNamePart(from)}__`,
+  const own = [...servers].map(([from, to]): Named => ({ plugin: source.plugin, from, to }));
+  const named = [...own, CORE_SERVER];
+  const tools = named.map(({ plugin, from, to }): [string, string] => [
+    `mcp__plugin_${toolNamePart(plugin)}_${toolNamePart(from)}__`,
     `mcp__${toolNamePart(to)}__`,
   ]);
   const text = (item: string): string =>
@@ -69,7 +78,7 @@ function settled(group: JsonObject, { source, servers }: LooseContext): JsonObje
   const handlers = Array.isArray(whole.hooks) ? whole.hooks.filter(isJsonObject) : [];
   for (const handler of handlers) {
     if (handler.type === 'mcp_tool') {
-      const to = [...servers].find(([from]) => handler.server === `plugin:${source.plugin}:${from}`)?.[1];
+      const to = named.find(({ plugin, from }) => handler.server === `plugin:${plugin}:${from}`)?.to;
       if (to !== undefined) handler.server = to;
     } else if (typeof handler.command === 'string') {
       const reads = JSON.stringify([handler.command, handler.args]).includes('CLAUDE_PLUGIN_ROOT');

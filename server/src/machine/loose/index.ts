@@ -21,7 +21,7 @@ import { ThemeInstaller } from './theme-installer.ts';
 
 const COPIES = [CommandInstaller, AgentInstaller, SkillInstaller, StyleInstaller, ThemeInstaller];
 /** One more whenever a program of tomorrow lays out the same tree otherwise: the next sync then does so with what is installed. */
-export const LOOSE_RULES = 1;
+export const LOOSE_RULES = 2;
 const MANIFEST = '.claude-plugin/plugin.json';
 const CONFIGURATION = /(\.md|\.json)$/i;
 
