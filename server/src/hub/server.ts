@@ -27,6 +27,7 @@ import { createMetrics } from './metrics.ts';
 import { withFastPlan } from './plans/fast-plan.ts';
 import { createPlans } from './plans/index.ts';
 import { makeParcel } from './plans/parcels.ts';
+import { demandApprovals } from './registry/snapshot.ts';
 import { createSeqGate } from './seq-gate.ts';
 import { startSweep } from './sweep.ts';
 import { findStoredToken } from './tokens.ts';
@@ -70,6 +71,7 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
     log.warn({ group }, 'approval_groups names what no group may be called any more; it holds as it is written');
   if (config.databaseUrl === undefined) await makeDataFolder(config.dataDir);
   const store = await openStore({ dataDir: config.dataDir, databaseUrl: config.databaseUrl, clock });
+  demandApprovals(store, config.approvalGroups);
   let chroma: LocalChroma | undefined;
   const undo: (() => Promise<unknown>)[] = [
     () => store.close(),

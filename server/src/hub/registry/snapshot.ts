@@ -1,5 +1,5 @@
 import semverCompare from 'semver/functions/compare.js';
-import type { Registry, RegistryVersion, VersionStatus } from '../../domain/desired/registry.ts';
+import type { Quorum, Registry, RegistryVersion, VersionStatus } from '../../domain/desired/registry.ts';
 import type { DependencyKind } from '../../domain/version/manifest.ts';
 import type { FileType } from '../../domain/version/record.ts';
 import { eventsAfter } from '../../storage/queries/events.ts';
@@ -29,6 +29,8 @@ export interface CatalogueVersion extends RegistryVersion {
 export interface Catalogue extends Registry {
   plugins: ReadonlyMap<string, readonly CatalogueVersion[]>;
   byId: ReadonlyMap<string, CatalogueVersion>;
+  /** Groups (or patterns) that take only approved versions by the hub's configuration; `quorums` holds them too. */
+  approvalGroups: readonly string[];
 }
 
 /** Past so many events since the last look, reading everything costs less than reading what changed. */
@@ -37,8 +39,14 @@ const MAX_EVENTS = 500;
 interface Cache {
   catalogue: Catalogue | undefined;
   loading: Promise<Catalogue> | undefined;
+  approvalGroups: readonly string[];
 }
 const caches = new WeakMap<Store, Cache>();
+
+/** Said once, before anything is read: what every catalogue of this store demands of these groups (or patterns), whatever admins say. */
+export function demandApprovals(store: Store, approvalGroups: readonly string[]): void {
+  caches.set(store, { catalogue: undefined, loading: undefined, approvalGroups });
+}
 
 /** What desired state is computed from, of now. */
 export function loadRegistry(store: Store): Promise<Registry> {
@@ -52,7 +60,7 @@ export function loadRegistry(store: Store): Promise<Registry> {
 export async function loadCatalogue(store: Store): Promise<Catalogue> {
   let cache = caches.get(store);
   if (cache === undefined) {
-    cache = { catalogue: undefined, loading: undefined };
+    cache = { catalogue: undefined, loading: undefined, approvalGroups: [] };
     caches.set(store, cache);
   }
   const mine = cache;
@@ -61,7 +69,7 @@ export async function loadCatalogue(store: Store): Promise<Catalogue> {
     if (mine.catalogue?.seq === seq) return mine.catalogue;
     // A load that began before our look at seq may end short of it; then the next one is ours.
     mine.loading ??= store
-      .snapshot((tx) => catalogueIn(tx, mine.catalogue))
+      .snapshot((tx) => catalogueIn(tx, mine.catalogue, mine.approvalGroups))
       .then((catalogue) => {
         mine.catalogue = catalogue;
         return catalogue;
@@ -75,18 +83,29 @@ export async function loadCatalogue(store: Store): Promise<Catalogue> {
 }
 
 /** The catalogue as a transaction sees it; of what `known` holds only what changed since is read. */
-export async function catalogueIn(tx: Tx, known: Catalogue | undefined): Promise<Catalogue> {
+export async function catalogueIn(
+  tx: Tx,
+  known: Catalogue | undefined,
+  approvalGroups = known?.approvalGroups ?? [],
+): Promise<Catalogue> {
   const seq = await seqOf(tx);
+  const quorums = await quorumsIn(tx, approvalGroups);
   const changed = known === undefined ? undefined : await changedNames(tx, known.seq, seq);
   // Most events are of machines: then the plugins are the same ones, and what was made of them stays good.
-  if (known !== undefined && changed?.length === 0) return { ...known, seq, quorums: await listQuorums(tx) };
+  if (known !== undefined && changed?.length === 0) return { ...known, seq, quorums };
   const rows = await readCatalogue(tx, changed);
   const plugins = new Map<string, readonly CatalogueVersion[]>(changed === undefined ? [] : known?.plugins);
   for (const name of changed ?? []) plugins.delete(name);
   for (const [name, versions] of toVersions(rows, await approvers(tx))) plugins.set(name, versions);
   const byId = new Map<string, CatalogueVersion>();
   for (const versions of plugins.values()) for (const version of versions) byId.set(version.id, version);
-  return { seq, plugins, byId, quorums: await listQuorums(tx) };
+  return { seq, plugins, byId, quorums, approvalGroups };
+}
+
+async function quorumsIn(tx: Tx, approvalGroups: readonly string[]): Promise<Quorum[]> {
+  const set = await listQuorums(tx);
+  const further = approvalGroups.filter((group) => !set.some((q) => q.group === group));
+  return [...set, ...further.map((group) => ({ group, approvals: 1 }))];
 }
 
 async function seqOf(tx: Tx): Promise<number> {

@@ -30,15 +30,17 @@ export function withheldFrom(
 /**
  * How many operators must have approved a version before machines of a group (or pattern) get it; 0 for no such rule. An admin's
  * alone: whoever may approve must not also say how many it takes.
+ * @returns what holds now: the configuration's `approval_groups` demand one whatever is said
  * @throws HaiveError NAME_INVALID
  */
 export const setQuorum: UseCase<'setQuorum'> = async (hub, call) => {
   const group = call.params.group ?? '';
   if (group !== '*') checkGroupPattern(group);
   const { approvals } = call.body;
+  const least = hub.config.approvalGroups.includes(group) ? 1 : 0;
   const { seq } = await change(hub, call.principal, async ({ tx, at }) => {
     await putQuorum(tx, { group, approvals, by: call.principal.name, at });
     return { result: undefined, trace: { type: 'group.approvals', target: group, data: { group, approvals } } };
   });
-  return { group, approvals, seq };
+  return { group, approvals: Math.max(approvals, least), seq };
 };

@@ -46,7 +46,9 @@ function stepsAfter({ name, version, held, withheld, changed_key, revoked_conten
   if (withheld !== undefined) {
     const { approvals, by } = withheld;
     const to = withheld.groups.map((group) => (group === '*' ? 'every group' : group)).join(', ');
-    steps.push(`${to} waits for ${approvals} operators, so far ${by.length} approved it: another one runs ${approve}.`);
+    steps.push(
+      `${to} waits for ${approvals === 1 ? 'an operator' : `${approvals} operators`}, so far ${by.length} approved it: another one runs ${approve}.`,
+    );
   }
   if (changed_key !== undefined) {
     const trust = `\`hv trust add ${name} ${changed_key.keyid}\``;

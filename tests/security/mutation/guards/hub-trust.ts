@@ -1,4 +1,5 @@
 import {
+  APPROVAL_GROUPS,
   ATTACKS,
   DODGES,
   FIRST,
@@ -74,6 +75,9 @@ export const IN_HUB_TRUST: readonly Guard[] = [
     ['counting failures', 'if (token === null) failures.fail(address);'],
     ['neighbours of who floods', 'const asked = met ? 0 : requests', 'const asked = requests'],
     ['neighbours of who guesses', 'const failed = met ? 0 : failures', 'const failed = failures'],
+  ]),
+  ...of('hub/server.ts', APPROVAL_GROUPS, [
+    ['approval groups past the publication', 'demandApprovals(store, config.approvalGroups);'],
   ]),
   ...of('hub/trust/quorums.ts', QUORUM, [['a group that is none', "if (group !== '*') checkGroupPattern(group);"]]),
   ...of('hub/trust/review.ts', REVIEW, [

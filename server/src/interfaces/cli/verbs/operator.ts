@@ -146,10 +146,11 @@ export const groups: Verb = async (call) => {
     const group = argument(call, 0, 'group');
     const body = { approvals };
     const done = await ask(await call.open(), 'operator', (hub) => hub.call('setQuorum', { params: { group }, body }));
+    const who = done.approvals === 1 ? '1 operator' : `${done.approvals} operators`;
     const text =
-      approvals === 0
+      done.approvals === 0
         ? `${group} demands no number of approvals any more`
-        : `${group} gets only what ${approvals} operators approved; what is there already stays`;
+        : `${group} gets only what ${who} approved; what is there already stays`;
     return { json: done, text: `${call.style.green('✓')} ${text}` };
   }
   const answer = await ask(await call.open(), 'operator', (hub) => hub.call('groups'));

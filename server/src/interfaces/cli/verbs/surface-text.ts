@@ -20,5 +20,9 @@ export function withheldLines(
   const { groups, approvals, by } = withheld;
   const to = groups.map((g) => (g === '*' ? 'every group' : g)).join(', ');
   const so = by.length === 0 ? 'nobody yet' : by.map(clean).join(', ');
-  return [style.yellow(`… ${to} waits for ${approvals} operators, so far ${so}: another one runs hv approve ${ref}`)];
+  return [
+    style.yellow(
+      `… ${to} waits for ${approvals === 1 ? 'an operator' : `${approvals} operators`}, so far ${so}: another one runs hv approve ${ref}`,
+    ),
+  ];
 }
