@@ -3,11 +3,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { signApproval } from '../../server/src/domain/approval.ts';
 import { PLAN_PAYLOAD_TYPE, type Plan } from '../../server/src/domain/plan/index.ts';
 import { createKeyPair, openJson } from '../../server/src/domain/signing/dsse.ts';
+import { signProof } from '../../server/src/domain/signing/machine-proof.ts';
 import { groups as groupsVerb } from '../../server/src/interfaces/cli/verbs/operator.ts';
 import { review } from '../../server/src/interfaces/cli/verbs/review.ts';
 import { ask, ENGINES, type PluginWish, publish, register, type TestHub, testHub } from '../hub/support.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 import { verbCall } from '../support/verb-call.ts';
+
+const JOIN = (token: string) => ({ method: 'POST', path: '/api/machines/join', token });
 
 describe.each(ENGINES)('two operators, on %s', (engine) => {
   let t: TestHub;
@@ -95,6 +98,28 @@ describe.each(ENGINES)('two operators, on %s', (engine) => {
     const move = { token: token.anna, body: { groups: ['dev', 'prod-7'] } };
     (await ask(t.url, 'PATCH', `/api/machines/mover-${name}`, move)).expect(200);
     expect(await has(mover)).toBeNull();
+  });
+
+  it('is left by no machine on the word of one operator, nor by joining again', async () => {
+    await offer('anna');
+    const mine = createKeyPair();
+    const who = `guarded-${name}`;
+    const join = async (groups: string[], as: string) => {
+      const headers = { 'haivemind-proof': signProof(mine.privatePem, JOIN(as), new Date()) };
+      const body = { name: who, platform: 'linux-x64', haivemind_version: '1.0.0', groups, public_key: mine.publicKey };
+      const joined = (await ask(t.url, 'POST', '/api/machines/join', { token: as, headers, body })).expect(200);
+      return (joined.machine as { groups: string[] }).groups;
+    };
+    const move = (groups: string[], as = token.anna) =>
+      ask(t.url, 'PATCH', `/api/machines/${who}`, { token: as, body: { groups } });
+    expect(await join(['prod-9', 'old'], t.hub.joinToken)).toEqual(['old', 'prod-9']);
+    expect(await move(['dev'])).toMatchObject({ code: 'FORBIDDEN', text: expect.stringContaining('prod-9') });
+    // Into another one that demands as much, and out of one that demands nothing.
+    expect((await move(['prod-10', 'dev'])).expect(200).groups).toEqual(['dev', 'prod-10']);
+    expect(await join(['new'], t.hub.joinToken)).toEqual(['new', 'prod-10']);
+    expect(await join(['new'], token.anna ?? '')).toEqual(['new', 'prod-10']);
+    expect(await join([], t.hub.joinToken)).toEqual(['new', 'prod-10']);
+    expect((await move(['dev'], t.admin)).expect(200).groups).toEqual(['dev']);
   });
 
   it('takes nothing away that is there already', async () => {

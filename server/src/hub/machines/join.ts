@@ -15,10 +15,11 @@ import {
 import { findTokenByHash, insertToken, revokeMachineTokens } from '../../storage/queries/tokens.ts';
 import type { Tx } from '../../storage/tables/index.ts';
 import { type Change, change } from '../change.ts';
-import type { Call, UseCase } from '../context.ts';
+import type { Call, Principal, UseCase } from '../context.ts';
 import { hubFacts } from '../identity.ts';
 import { hashSecret, newId, newSecret } from '../secrets.ts';
 import { sortedUnique } from '../sorted-unique.ts';
+import { groupsThatBind } from '../trust/quorums.ts';
 import { useJoinToken } from '../trust/token-limits.ts';
 import { tokenIdsOf } from './machines.ts';
 import { holdsProof, proofMissing } from './proof.ts';
@@ -55,7 +56,7 @@ export const join: UseCase<'join'> = async (hub, call) => {
       const counts = known === undefined || body.groups.some((group) => !known.groups.includes(group));
       await useJoinToken(step.tx, principal.tokenId, body.groups, counts);
       const ended = known === undefined ? [] : await tokenIdsOf(step.tx, known.id);
-      const machine = known === undefined ? await admit(step, body) : await admitAgain(step, known, body);
+      const machine = known === undefined ? await admit(step, body) : await admitAgain(step, known, body, principal);
       if (body.public_key !== undefined) await putMachineKey(step.tx, machine.id, body.public_key, step.at);
       await insertToken(step.tx, {
         id: newId('token'),
@@ -100,9 +101,10 @@ async function admit({ tx, at }: Change, wish: Wish): Promise<Admitted> {
   return machine;
 }
 
-/** Groups and capabilities that the machine does not name again stay as they were. */
-async function admitAgain({ tx, at }: Change, known: MachineRecord, wish: Wish): Promise<Admitted> {
-  const groups = wish.groups.length > 0 ? sortedUnique(wish.groups) : known.groups;
+/** Groups and capabilities that the machine does not name again stay as they were, and so do groups that bind it. */
+async function admitAgain({ tx, at }: Change, known: MachineRecord, wish: Wish, by: Principal): Promise<Admitted> {
+  const kept = wish.groups.length > 0 ? await groupsThatBind(tx, by, known.groups) : known.groups;
+  const groups = sortedUnique([...wish.groups, ...kept]);
   const capabilities = wish.capabilities.length > 0 ? sortedUnique(wish.capabilities) : known.capabilities;
   await revokeMachineTokens(tx, known.id, at);
   await updateMachineFacts(tx, known.id, {

@@ -21,6 +21,7 @@ import { change } from '../change.ts';
 import type { HubContext, Principal, UseCases } from '../context.ts';
 import type { Plans } from '../plans/index.ts';
 import { sortedUnique } from '../sorted-unique.ts';
+import { refuseFewerApprovals } from '../trust/quorums.ts';
 
 /** How long after its last sign of life a machine without a socket here still counts as online, in ms. */
 const ONLINE_MS = 150_000;
@@ -114,7 +115,10 @@ export function machineUseCases(plans: Plans, presence: Presence): MachineCases 
       const { result } = await change(hub, principal, async ({ tx }) => {
         const found = await reachMachine(tx, principal, params.machine ?? '');
         checkGroupsOfMachine(groups ?? [], found.groups);
-        if (groups !== undefined) await setMachineGroups(tx, found.id, groups);
+        if (groups !== undefined) {
+          await refuseFewerApprovals(tx, principal, found.groups, groups);
+          await setMachineGroups(tx, found.id, groups);
+        }
         if (capabilities !== undefined) await setMachineCapabilities(tx, found.id, capabilities);
         const before = { groups: found.groups, capabilities: found.capabilities };
         const after = { groups: groups ?? found.groups, capabilities: capabilities ?? found.capabilities };

@@ -1,8 +1,11 @@
-import { CORE, groupReaches } from '../../domain/desired/desired-state.ts';
+import { mayUse } from '../../contract/roles.ts';
+import { CORE, groupReaches, quorumFor } from '../../domain/desired/desired-state.ts';
+import { HaiveError } from '../../domain/errors.ts';
 import { checkGroupPattern } from '../../domain/names.ts';
-import { putQuorum } from '../../storage/queries/trust.ts';
+import { listQuorums, putQuorum } from '../../storage/queries/trust.ts';
+import type { Tx } from '../../storage/tables/index.ts';
 import { change } from '../change.ts';
-import type { UseCase } from '../context.ts';
+import type { Principal, UseCase } from '../context.ts';
 import type { Catalogue, CatalogueVersion } from '../registry/snapshot.ts';
 
 /** What keeps a version from groups that it is meant for. */
@@ -44,3 +47,33 @@ export const setQuorum: UseCase<'setQuorum'> = async (hub, call) => {
   });
   return { group, approvals: Math.max(approvals, least), seq };
 };
+
+/**
+ * Those of a machine's groups that it leaves only on an admin's word: out of reach of the others' approvals, whoever may approve would be
+ * alone.
+ */
+export async function groupsThatBind(tx: Tx, principal: Principal, groups: readonly string[]): Promise<string[]> {
+  if (mayUse(principal.roles, [])) return [];
+  const quorums = await listQuorums(tx);
+  return groups.filter((group) => quorumFor(quorums, [group]) > 1);
+}
+
+/** @throws HaiveError FORBIDDEN where a machine would be in groups that demand fewer approvals than those it is in */
+export async function refuseFewerApprovals(
+  tx: Tx,
+  principal: Principal,
+  before: readonly string[],
+  after: readonly string[],
+): Promise<void> {
+  const quorums = await listQuorums(tx);
+  const bound = await groupsThatBind(tx, principal, before);
+  if (quorumFor(quorums, after) >= quorumFor(quorums, bound)) return;
+  throw new HaiveError(
+    'FORBIDDEN',
+    `Only an admin takes a machine out of ${bound.join(', ')}, which several approve for`,
+    {
+      details: { groups: bound },
+      hint: 'Keep it in such a group, or let an admin move it.',
+    },
+  );
+}
