@@ -315,6 +315,25 @@ describe('a hub', () => {
     expect(closed).toBe(4401);
   });
 
+  it('closes a socket when the token that opened it was rotated away', async () => {
+    const { t } = await hub({}, { heartbeatMs: 200 });
+    const open = async (grace_minutes: number) => {
+      const token = await t.token(['reader']);
+      const socket = new WebSocket(`${t.url.replace('http', 'ws')}/ws/plugins`, {
+        headers: { authorization: `Bearer ${token}` },
+      });
+      const closed = once(socket, 'close');
+      await once(socket, 'message');
+      const rotated = await ask(t.url, 'POST', '/api/whoami/rotate', { token, body: { grace_minutes } });
+      rotated.expect(200);
+      return { socket, closed };
+    };
+    const kept = await open(10);
+    for (const grace of [0, 0.01]) expect((await (await open(grace)).closed)[0]).toBe(4401);
+    expect(kept.socket.readyState).toBe(WebSocket.OPEN);
+    kept.socket.terminate();
+  });
+
   it('lets a contributor publish nothing, whatever address it finds', () => {
     const as = (roles: Role[]) => ({ tokenId: 't', name: 'n', roles, machineId: null, namePattern: null });
     expect(() => requirePublisher(as(['contributor', 'machine', 'reader']))).toThrow(code('FORBIDDEN'));

@@ -71,6 +71,12 @@ export const ADMIN_ENDPOINTS = {
     path: '/api/tokens/{token}',
     summary: 'Revoke a token at once',
     access: ['admin'],
-    reply: Done.extend({ last_admin: z.boolean().optional().describe('no token administers the hub any more') }),
+    reply: Done.extend({
+      last_admin: z.boolean().optional().describe('no token administers the hub any more'),
+      also: z
+        .array(z.string())
+        .optional()
+        .describe('tokens that still hold with the same rights: this one was rotated into them, or out of them'),
+    }),
   },
 } as const satisfies Record<string, Endpoint>;

@@ -97,9 +97,13 @@ function program(): Command {
     .description('Revoke a token at once')
     .action(async (id: string, _flags: unknown, command: Command) => {
       const { revokeTokenOffline } = await import('./offline.ts');
-      const { lastAdmin } = await revokeTokenOffline(readHubConfig(all(command)), id);
-      print(all(command).json, { revoked: id, last_admin: lastAdmin }, () =>
-        lastAdmin ? `Revoked ${id}\nNo admin is left: \`hv hub token create NAME --roles admin\`` : `Revoked ${id}`,
+      const { lastAdmin, also } = await revokeTokenOffline(readHubConfig(all(command)), id);
+      print(all(command).json, { revoked: id, last_admin: lastAdmin, also }, () =>
+        [
+          `Revoked ${id}`,
+          ...also.map((other) => `It was rotated: ${other} still holds. \`hv hub token revoke ${other}\` ends it too`),
+          ...(lastAdmin ? ['No admin is left: `hv hub token create NAME --roles admin`'] : []),
+        ].join('\n'),
       );
     });
   return hub;

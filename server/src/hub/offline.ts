@@ -83,6 +83,6 @@ export function listTokensOffline(config: HubConfig) {
 }
 
 /** @throws HaiveError TOKEN_NOT_FOUND */
-export function revokeTokenOffline(config: HubConfig, id: string): Promise<{ lastAdmin: boolean }> {
+export function revokeTokenOffline(config: HubConfig, id: string): ReturnType<typeof dropToken> {
   return withHub(config, (hub) => dropToken(hub, OPERATOR, id));
 }

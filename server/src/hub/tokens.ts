@@ -10,6 +10,7 @@ import {
   listTokens,
   revokeToken as revoke,
   type TokenRecord,
+  tokensOfFamily,
 } from '../storage/queries/tokens.ts';
 import type { Tx } from '../storage/tables/index.ts';
 import type { StoredToken } from './auth.ts';
@@ -75,21 +76,24 @@ export async function mintToken(
 }
 
 /**
- * @returns `lastAdmin` true when no token administers this hub any more
+ * @returns `lastAdmin` true when no token administers this hub any more; `also` the tokens with the same right that still hold: those it
+ * was rotated into, perhaps by whoever stole it, or out of
  * @throws HaiveError TOKEN_NOT_FOUND when there is none, or it was revoked before
  */
 export async function dropToken(
   hub: HubContext,
   by: Pick<Principal, 'name' | 'tokenId'>,
   id: string,
-): Promise<{ lastAdmin: boolean }> {
+): Promise<{ lastAdmin: boolean; also: string[] }> {
   const { result } = await change(hub, by, async ({ tx, at }) => {
     const had = await hasAdminToken(tx, at);
     if (!(await revoke(tx, id, at))) {
       throw new HaiveError('TOKEN_NOT_FOUND', `No valid token has the id ${id}`);
     }
+    const token = await findTokenById(tx, id);
+    const also = token === undefined ? [] : await tokensOfFamily(tx, token, at);
     return {
-      result: { lastAdmin: had && !(await hasAdminToken(tx, at)) },
+      result: { lastAdmin: had && !(await hasAdminToken(tx, at)), also },
       trace: { type: 'token.revoked', target: id, data: { tokens: [id] } },
     };
   });
@@ -143,8 +147,8 @@ export const tokens: UseCase<'tokens'> = async (hub) => ({
 });
 
 export const revokeToken: UseCase<'revokeToken'> = async (hub, call) => {
-  const { lastAdmin } = await dropToken(hub, call.principal, call.params.token ?? '');
-  return { ok: true, last_admin: lastAdmin };
+  const { lastAdmin, also } = await dropToken(hub, call.principal, call.params.token ?? '');
+  return { ok: true, last_admin: lastAdmin, ...(also.length === 0 ? {} : { also }) };
 };
 
 export const whoami: UseCase<'whoami'> = async (hub, call) => {

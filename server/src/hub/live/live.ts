@@ -101,6 +101,7 @@ export async function createLive(parts: LiveParts): Promise<Live> {
         told = last === undefined || events.length < EVENTS_PAGE ? Math.max(asked, last?.seq ?? 0) : last.seq;
         for (const event of events) {
           endRevoked(event);
+          endRotated(event);
           watchers.event(event, catalogue);
         }
         const whom = concerned(events);
@@ -149,6 +150,25 @@ export async function createLive(parts: LiveParts): Promise<Live> {
     for (const socket of sockets.all) if (ends(socket.principal)) socket.close(4401, 'token revoked');
   }
 
+  /** A token that was traded for a new one ends, and with it what it opened. */
+  function endRotated({ type, data }: EventMessage): void {
+    if (type !== 'token.rotated') return;
+    const { from, old_ends } = data as { from: string; old_ends: string };
+    for (const socket of sockets.all) {
+      if (socket.principal.tokenId !== from) continue;
+      socket.principal.expiresAt = old_ends;
+      closeExpired(socket);
+    }
+  }
+
+  /** @returns whether its token has ended */
+  function closeExpired(socket: LiveSocket): boolean {
+    const { expiresAt } = socket.principal;
+    const ended = Boolean(expiresAt) && String(expiresAt) <= clock().toISOString();
+    if (ended) socket.close(4401, 'token expired');
+    return ended;
+  }
+
   function progress(value: z.output<typeof Progress>): void {
     store.notify(PROGRESS, JSON.stringify(value)).catch((error) => log.warn({ error }, 'progress was lost'));
   }
@@ -187,12 +207,7 @@ export async function createLive(parts: LiveParts): Promise<Live> {
   };
   const unlisten: Unlisten = await store.listen(ring, onNotice);
   const heart = setInterval(() => {
-    const now = clock().toISOString();
-    for (const socket of sockets.all) {
-      const { expiresAt } = socket.principal;
-      if (expiresAt && expiresAt <= now) socket.close(4401, 'token expired');
-      else socket.heartbeat();
-    }
+    for (const socket of sockets.all) if (!closeExpired(socket)) socket.heartbeat();
   }, config.limits.heartbeatMs);
   heart.unref();
 

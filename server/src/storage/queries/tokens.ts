@@ -104,6 +104,22 @@ export async function revokeToken(tx: Tx, id: string, at: string): Promise<boole
   return done.numUpdatedRows > 0n;
 }
 
+/** The tokens that hold at this time and stem from the same one by rotation, oldest first, without this one. */
+export async function tokensOfFamily(tx: Tx, { id, origin }: TokenRecord, at: string): Promise<string[]> {
+  const first = origin ?? id;
+  const rows = await tx
+    .selectFrom('tokens')
+    .select('id')
+    .where('id', '!=', id)
+    .where((eb) => eb.or([eb('id', '=', first), eb('origin', '=', first)]))
+    .where('revoked_at', 'is', null)
+    .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', at)]))
+    .orderBy('created_at')
+    .orderBy('id')
+    .execute();
+  return rows.map((row) => row.id);
+}
+
 /** Revokes every token of a machine. */
 export async function revokeMachineTokens(tx: Tx, machineId: string, at: string): Promise<void> {
   await tx

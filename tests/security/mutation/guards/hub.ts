@@ -17,12 +17,9 @@ export const IN_HUB: readonly Guard[] = [
     ['a live channel for a token alone', 'if (!isProven(principal, asked, now)) throw proofMissing(now);'],
   ]),
   ...of('hub/live/live.ts', UNITS, [
+    ['a socket whose token was rotated away', 'endRotated(event);'],
     ['a message over the limit', 'maxPayload: config.limits.socketPayloadBytes,'],
-    [
-      'a socket past its token',
-      "if (expiresAt && expiresAt <= now) socket.close(4401, 'token expired');\n      else socket.heartbeat();",
-      'socket.heartbeat();',
-    ],
+    ['a socket past its token', 'if (!closeExpired(socket)) socket.heartbeat();', 'socket.heartbeat();'],
   ]),
   ...of('hub/http/rate-limit.ts', LIMITS, [
     ['a bucket that is empty', 'if (bucket.left < 1) throw', 'if (false) throw'],

@@ -228,11 +228,13 @@ function limitsOf(call: VerbCall): { max_uses?: number; groups?: string[] } {
 
 async function revokeToken(call: VerbCall): Promise<VerbOutput> {
   const id = argument(call, 1, 'token id');
-  const { last_admin = false } = await ask(await call.open(), 'operator', (hub) =>
+  const { last_admin = false, also = [] } = await ask(await call.open(), 'operator', (hub) =>
     hub.call('revokeToken', { params: { token: id } }),
   );
   const done = `${call.style.green('✓')} ${id} is revoked`;
   const alone =
     'It was the last admin: run `hv hub token create NAME --roles admin` on the host of the hub for another';
-  return { json: { revoked: id, last_admin }, text: last_admin ? `${done}\n${call.style.yellow(alone)}` : done };
+  const still = also.map((other) => `It was rotated: ${other} still holds; \`hv token revoke ${other}\` ends it too`);
+  const told = [...still, ...(last_admin ? [alone] : [])].map((line) => call.style.yellow(line));
+  return { json: { revoked: id, last_admin, also }, text: [done, ...told].join('\n') };
 }
