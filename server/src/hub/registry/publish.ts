@@ -38,8 +38,10 @@ export const publish: UseCase<'publish'> = async (hub, call) => {
   const held = await mustWait(hub, catalogue, version, principal, targets);
   if (held !== null) {
     const { id, name, digest, status } = version;
-    const seq = body.dry_run ? catalogue.seq : await hold(hub, principal, version, { targets, notify }, held);
-    return { id, name, version: version.version, digest, status, groups: targets, machines: [], seq, held, ...told };
+    const kept = body.dry_run
+      ? { seq: catalogue.seq, groups: targets }
+      : await hold(hub, principal, version, { targets, notify }, held);
+    return { id, name, version: version.version, digest, status, ...kept, machines: [], held, ...told };
   }
 
   if (!body.dry_run && !isPublished(version, targets, notify)) {

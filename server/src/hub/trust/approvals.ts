@@ -8,6 +8,7 @@ import { change } from '../change.ts';
 import type { HubContext, Principal, UseCase } from '../context.ts';
 import { findVersion } from '../registry/choose-version.ts';
 import { type Catalogue, type CatalogueVersion, loadCatalogue } from '../registry/snapshot.ts';
+import { sortedUnique } from '../sorted-unique.ts';
 import { withheldFrom } from './quorums.ts';
 import { baselineOf, changeOf, type SurfaceVerdict } from './surfaces.ts';
 
@@ -68,23 +69,30 @@ export async function mustWait(
     : null;
 }
 
-/** Keeps a publication until somebody approves the digest. */
+/**
+ * Keeps a publication until somebody approves the digest, beside those that are kept already.
+ * @returns the groups that it goes to then
+ */
 export async function hold(
   hub: HubContext,
   principal: Principal,
   version: CatalogueVersion,
   wish: { targets: readonly string[]; notify: boolean },
   held: Held,
-): Promise<number> {
+): Promise<{ seq: number; groups: string[] }> {
   const { id, name, digest } = version;
-  const { seq } = await change(hub, principal, async ({ tx, at }) => {
-    const targets = JSON.stringify(wish.targets);
-    await holdPublication(tx, { plugin_id: id, targets, notify: wish.notify ? 1 : 0, by: principal.name, at });
-    const data = { id, name, version: version.version, digest, groups: wish.targets, ...held, machine_ids: [] };
-    return { result: undefined, trace: { type: 'plugin.held', target: id, data } };
+  const { seq, result } = await change(hub, principal, async ({ tx, at }) => {
+    const before = await findHeld(tx, id);
+    const groups = sortedUnique([...(before === undefined ? [] : groupsOf(before)), ...wish.targets]);
+    const notify = wish.notify || before?.notify === 1 ? 1 : 0;
+    await holdPublication(tx, { plugin_id: id, targets: JSON.stringify(groups), notify, by: principal.name, at });
+    const data = { id, name, version: version.version, digest, groups, ...held, machine_ids: [] };
+    return { result: groups, trace: { type: 'plugin.held', target: id, data } };
   });
-  return seq;
+  return { seq, groups: result };
 }
+
+const groupsOf = ({ targets }: { targets: string }): string[] => JSON.parse(targets) as string[];
 
 /**
  * An operator has looked at a version: what was held is published. A signed approval reaches machines that demand one.
@@ -100,10 +108,7 @@ export const approve: UseCase<'approve'> = async (hub, call) => {
       hint: 'Look at it again: these are not the bytes that were looked at.',
     });
   }
-  if (version.status === 'revoked') throw new HaiveError('VERSION_REVOKED', `${name}@${version.version} was revoked`);
-  if (version.status === 'deleted' || version.status === 'yanked') {
-    throw new HaiveError('STATUS_FORBIDS', `${name}@${version.version} is ${version.status}`);
-  }
+  refuseGone(version);
   // Whose key it is only machines know; what no key signed, or is about something else, would be of no use to any.
   if (body.envelope !== undefined) {
     const signer = body.public_key === undefined ? [] : [body.public_key];
@@ -112,10 +117,10 @@ export const approve: UseCase<'approve'> = async (hub, call) => {
   const envelope = body.envelope === undefined ? null : JSON.stringify(body.envelope);
   const { seq, result } = await change(hub, principal, async ({ tx, at }) => {
     const now = await tx.selectFrom('plugins').select('status').where('id', '=', id).executeTakeFirstOrThrow();
-    if (now.status === 'revoked') throw new HaiveError('VERSION_REVOKED', `${name}@${version.version} was revoked`);
+    refuseGone({ ...version, status: now.status });
     await putApproval(tx, { digest, plugin_id: id, by: principal.name, at, envelope });
     const held = await findHeld(tx, id);
-    const groups = held === undefined ? [] : (JSON.parse(held.targets) as string[]);
+    const groups = held === undefined ? [] : groupsOf(held);
     if (held !== undefined) {
       await setPluginStatus(tx, id, 'published', '', at);
       await addPublications(tx, id, groups, held.notify === 1, held.by, at);
@@ -134,3 +139,10 @@ export const approve: UseCase<'approve'> = async (hub, call) => {
   const said = withheld === null ? {} : { withheld };
   return { id, name, version: version.version, digest, published: result.length > 0, groups: result, seq, ...said };
 };
+
+/** @throws HaiveError VERSION_REVOKED, STATUS_FORBIDS for what was taken back */
+function refuseGone({ name, version, status }: { name: string; version: string; status: string }): void {
+  if (status === 'revoked') throw new HaiveError('VERSION_REVOKED', `${name}@${version} was revoked`);
+  if (status === 'deleted' || status === 'yanked')
+    throw new HaiveError('STATUS_FORBIDS', `${name}@${version} is ${status}`);
+}

@@ -1,0 +1,62 @@
+// What waits for an operator's approval: where it goes once it has it, and what becomes of it meanwhile.
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { PLAN_PAYLOAD_TYPE, type Plan } from '../../server/src/domain/plan/index.ts';
+import { openJson } from '../../server/src/domain/signing/dsse.ts';
+import { ask, ENGINES, hooks, publish, register, type TestHub, testHub } from '../hub/support.ts';
+
+describe.each(ENGINES)('a held version, on %s', (engine) => {
+  let t: TestHub;
+  let publisher: string;
+  let operator: string;
+  beforeAll(async () => {
+    t = await testHub(engine);
+    publisher = await t.token(['publisher']);
+    operator = await t.token(['operator']);
+  });
+  afterAll(() => t?.close());
+
+  const planOf = async (token: string): Promise<Plan> => {
+    const envelope = (await ask(t.url, 'GET', '/api/machines/me/plan', { token })).expect(200);
+    return openJson(envelope as never, PLAN_PAYLOAD_TYPE, [t.hub.context.identity.publicKey]).value as Plan;
+  };
+
+  const publishTo = (id: unknown, group: string, notify_agents = true) => {
+    const body = { plugin_id: id, target_groups: [group], accept_surface: true, notify_agents };
+    return ask(t.url, 'POST', '/api/plugins/publish', { token: publisher, body });
+  };
+
+  it('goes to all groups that it was meant for, one publication after another', async () => {
+    await publish(t.url, publisher, { name: 'meant' }, ['web', 'db']);
+    const { id } = (await register(t.url, publisher, { name: 'meant', version: '1.1.0', files: hooks('more') })).json;
+    const to = async (group: string) => (await publishTo(id, group, group === 'web')).expect(200);
+    expect(await to('web')).toMatchObject({ held: {}, groups: ['web'] });
+    expect(await to('db')).toMatchObject({ held: {}, groups: ['db', 'web'] });
+    const approved = (await ask(t.url, 'POST', `/api/plugins/${id}/approve`, { token: operator, body: {} })).expect(
+      200,
+    );
+    expect(approved).toMatchObject({ published: true, groups: ['db', 'web'] });
+    for (const group of ['web', 'db']) {
+      const m = await t.machine(`meant-${group}`, { groups: [group] });
+      expect((await planOf(m.token)).plugins.find((p) => p.name === 'meant')).toMatchObject({
+        version: '1.1.0',
+        notify: true,
+      });
+    }
+  });
+
+  it.each(['deleted', 'yanked'])('publishes nothing that was %s while its approval was on its way', async (gone) => {
+    const name = `racing-${gone}`;
+    await publish(t.url, publisher, { name }, ['web']);
+    const { id } = (await register(t.url, publisher, { name, version: '1.1.0', files: hooks('more') })).expect(200);
+    expect((await publishTo(id, 'web')).expect(200)).toHaveProperty('held');
+    const { store } = t.hub.context;
+    // After the hub has looked, before it is its turn to write.
+    const turn = vi.spyOn(store, 'nextSeq').mockImplementationOnce(async (tx) => {
+      await tx.updateTable('plugins').set({ status: gone }).where('id', '=', String(id)).execute();
+      return store.nextSeq(tx);
+    });
+    const answer = await ask(t.url, 'POST', `/api/plugins/${id}/approve`, { token: operator, body: {} });
+    turn.mockRestore();
+    expect(answer).toMatchObject({ code: 'STATUS_FORBIDS', text: expect.stringContaining(`1.1.0 is ${gone}`) });
+  });
+});
