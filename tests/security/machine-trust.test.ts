@@ -512,6 +512,29 @@ describe('a machine and its hub', () => {
       expect(await installed()).toEqual(['alpha@1.0.0']);
     });
 
+    it('are refused once they were revoked, also by a hub that forgot it', async () => {
+      serve(hub, [a1]);
+      await sync();
+      serve(hub, [a1], { counter: 2, etag: '"2"', revokedKeys: [keyid(PUBLISHER)] });
+      await sync();
+      // As after a restore from an older backup, in the epoch that follows it.
+      serve(hub, [a2], { counter: 1, epoch: 2 });
+      expect((await sync('explicit')).problems).toMatchObject([{ code: 'SIGNATURE_INVALID' }]);
+      keysAre([rotation(PUBLISHER, third)]);
+      serve(hub, [version('alpha', '3.0.0', { 'x.txt': 'three' }, { by: third })], { counter: 2, epoch: 2 });
+      expect((await sync('explicit')).problems).toMatchObject([{ code: 'SIGNATURE_INVALID' }]);
+      expect(await installed()).toEqual(['alpha@1.0.0']);
+    });
+
+    it('of a trust.json that cannot be read keep nothing here that was revoked', async () => {
+      serve(hub, [a1]);
+      await sync();
+      await writeFile(m.ctx.machine.paths.trust, 'torn');
+      serve(hub, [a2], { counter: 2, revoked: [revokedOf(a1)], revokedKeys: [keyid(STRANGER)] });
+      await expect(sync('explicit')).rejects.toMatchObject(code('CONFIG_INVALID'));
+      expect(await installed()).toEqual([]);
+    });
+
     it('count one to a record', async () => {
       const two = {
         ...a1,

@@ -12,6 +12,7 @@ import { checkBeforeInstall } from '../install/preflight.ts';
 import { type Attempt, noteRefusals } from '../local-audit.ts';
 import type { Fetched } from '../transfer/asking.ts';
 import { takeLauncher } from '../trust/confining.ts';
+import { rememberRevokedKeys } from '../trust/publisher-keys.ts';
 import { openVetting, type Vetting } from '../trust/vet.ts';
 import type { Deadline } from './deadline.ts';
 import { fetchPicked, versionsOf } from './fetch-picked.ts';
@@ -54,6 +55,7 @@ export async function carryOut(sync: Sync): Promise<SyncResult> {
   const { layout } = ctx.config.plugins;
   const found: Found = { failed: new Map(), misfits: new Set(), layout, noSwitch: null, refetched: false };
   try {
+    await rememberRevokedKeys(ctx.machine, plan.hub, plan.revokedKeys ?? []);
     for (;;) {
       const result = await tryRound(run, found);
       if (result !== 'again') return result;

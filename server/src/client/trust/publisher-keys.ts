@@ -18,6 +18,8 @@ const TrustFile = z.object({
       plugins: z.record(z.string(), z.array(z.string())),
       /** Public keys of operators, whose signatures stand above the hub's word. */
       operators: z.array(z.string()).optional(),
+      /** Ids of keys whose signatures count for nothing new. */
+      revoked_keys: z.array(z.string()).optional(),
       /** Plugin name → the newest version that was let in; kept where a policy refuses older ones. */
       newest: z.record(z.string(), z.string()).optional(),
     }),
@@ -81,6 +83,24 @@ export function newestOf(trust: Trust, hubId: string, name: string, here: string
 
 const higher = (a: string | undefined, b: string): string => (a !== undefined && semver.gt(a, b) ? a : b);
 
+/**
+ * Keeps what a hub says of revoked keys, also for when it forgets. The lock must be held.
+ * @throws HaiveError CONFIG_INVALID when trust.json is not one of ours
+ */
+export async function rememberRevokedKeys(m: Machine, hubId: string, said: readonly string[]): Promise<void> {
+  if (said.length === 0) return;
+  const trust = await readTrust(m);
+  const known = revokedKeysOf(trust, hubId);
+  const all = [...new Set([...known, ...said])];
+  if (all.length === known.length) return;
+  await writeTrust(m, withHub(trust, hubId, { ...trustOf(trust, hubId), revoked_keys: all }));
+}
+
+/** Ids of the keys that a hub ever said are revoked. */
+export function revokedKeysOf(trust: Trust, hubId: string): readonly string[] {
+  return trustOf(trust, hubId).revoked_keys ?? [];
+}
+
 /** Key ids that may sign a plugin here. */
 export function pinnedKeys(here: HubTrust, plugin: string): readonly string[] {
   return Object.hasOwn(here.plugins, plugin) ? (here.plugins[plugin] ?? []) : [];
@@ -140,11 +160,12 @@ export function followsRotation(
   revokedKeys: readonly string[] = [],
 ): boolean {
   const here = trustOf(trust, hubId);
+  const revoked = [...revokedKeys, ...revokedKeysOf(trust, hubId)];
   const reached = new Set(pinnedKeys(here, plugin).flatMap((id) => here.publishers[id]?.key ?? []));
   for (let grown = true; grown; ) {
     grown = false;
     for (const from of [...reached]) {
-      if (revokedKeys.includes(keyIdOf(from))) continue;
+      if (revoked.includes(keyIdOf(from))) continue;
       for (const statement of statements) {
         const to = rotationFrom(statement, hubId, from);
         if (to === null || reached.has(to)) continue;

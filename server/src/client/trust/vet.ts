@@ -13,7 +13,7 @@ import type { ClientContext } from '../context.ts';
 import { inForce } from '../sync/plan.ts';
 import type { Fetched } from '../transfer/asking.ts';
 import { readPolicies } from './policy.ts';
-import { newestOf, noteNewest, operatorsOf, readTrust, writeTrust } from './publisher-keys.ts';
+import { newestOf, noteNewest, operatorsOf, readTrust, revokedKeysOf, writeTrust } from './publisher-keys.ts';
 
 /** What this machine's owner has to say before anything of a plan is carried out. */
 export interface Vetting {
@@ -50,12 +50,22 @@ export async function openVetting(
     warnings,
     async judge(entries, fetched) {
       const refused = new Map<string, HaiveError>();
+      const revokedKeys = [...(plan.revokedKeys ?? []), ...revokedKeysOf(await readTrust(machine), plan.hub)];
       for (const entry of entries) {
         const got = fetched.get(entry.digest);
         const error =
           got === undefined
             ? null
-            : await judgeOne(ctx, plan, policies, receipts, entry, got, warnings, options.confirmed);
+            : await judgeOne(
+                ctx,
+                { ...plan, revokedKeys },
+                policies,
+                receipts,
+                entry,
+                got,
+                warnings,
+                options.confirmed,
+              );
         if (error !== null) refused.set(entry.digest, error);
       }
       const passed = entries.filter((entry) => fetched.has(entry.digest) && !refused.has(entry.digest));

@@ -69,9 +69,12 @@ export const IN_CLIENT: readonly Guard[] = [
     [MACHINE, TRUST],
     [
       ['another key than the pinned one', 'if (pinned.length > 0) {', 'if (false) {'],
-      ['what a revoked key says of the next', 'if (revokedKeys.includes(keyIdOf(from))) continue;'],
+      ['what a revoked key says of the next', 'if (revoked.includes(keyIdOf(from))) continue;'],
     ],
   ),
+  ...of('client/sync/carry-out.ts', TRUST, [
+    ['a revoked key that the hub forgot', 'await rememberRevokedKeys(ctx.machine, plan.hub, plan.revokedKeys ?? []);'],
+  ]),
   ...of(
     'client/trust/vet.ts',
     [MACHINE, TRUST],
