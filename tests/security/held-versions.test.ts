@@ -44,6 +44,45 @@ describe.each(ENGINES)('a held version, on %s', (engine) => {
     }
   });
 
+  describe('is measured by what is offered where it goes', () => {
+    const wide = (name: string, version: string) => ({ name, version, files: hooks('more') });
+    /** Text for the group prod, and beside it what does more, which an operator gave to canaries. */
+    const canary = async (name: string) => {
+      await publish(t.url, publisher, { name }, ['prod']);
+      await publish(t.url, operator, wide(name, '2.0.0-beta.1'), ['canary']);
+    };
+    const send = async (name: string, version: string, group: string) => {
+      const { id } = (await register(t.url, publisher, wide(name, version))).expect(200);
+      return (await publishTo(id, group)).expect(200);
+    };
+    const status = (ref: string, body: object) =>
+      ask(t.url, 'POST', `/api/plugins/${ref}/status`, { token: publisher, body });
+
+    it('not by what an operator approved for others', async () => {
+      await canary('apart');
+      const held = { reason: 'it does more than 1.0.0', added: { commands: ['more'] } };
+      expect(await send('apart', '1.1.0', 'prod')).toMatchObject({ held });
+      expect(await send('apart', '1.2.0', 'p*')).toMatchObject({ held });
+      const review = await ask(t.url, 'GET', '/api/reviews?plugin=apart@1.1.0', { token: operator });
+      expect(review.expect(200).reviews).toMatchObject([{ against: '1.0.0', added: { commands: ['more'] } }]);
+      const surface = await ask(t.url, 'GET', '/api/plugins/apart@1.1.0/surface', { token: operator });
+      expect(surface.expect(200)).toMatchObject({ against: '1.0.0', added: { commands: ['more'] } });
+      expect(await send('apart', '2.0.0-beta.2', 'canary')).not.toHaveProperty('held');
+    });
+
+    it('also once that was deprecated, yanked or revoked', async () => {
+      for (const [name, take] of [
+        ['older', () => status('older@1.0.0', { status: 'deprecated', reason: 'r' })],
+        ['pulled', () => status('pulled@1.0.0', { status: 'yanked', reason: 'r' })],
+        ['bad', () => ask(t.url, 'POST', '/api/plugins/bad@1.0.0/revoke', { token: publisher, body: { reason: 'r' } })],
+      ] as const) {
+        await canary(name);
+        (await take()).expect(200);
+        expect(await send(name, '1.1.0', 'prod')).toMatchObject({ held: { added: { commands: ['more'] } } });
+      }
+    });
+  });
+
   it.each(['deleted', 'yanked'])('publishes nothing that was %s while its approval was on its way', async (gone) => {
     const name = `racing-${gone}`;
     await publish(t.url, publisher, { name }, ['web']);

@@ -10,7 +10,7 @@ import { findVersion } from '../registry/choose-version.ts';
 import { type Catalogue, type CatalogueVersion, loadCatalogue } from '../registry/snapshot.ts';
 import { sortedUnique } from '../sorted-unique.ts';
 import { withheldFrom } from './quorums.ts';
-import { baselineOf, changeOf, type SurfaceVerdict } from './surfaces.ts';
+import { measured, type SurfaceVerdict } from './surfaces.ts';
 
 /** Why a publication waits for an operator. */
 export interface Held {
@@ -54,7 +54,7 @@ export async function mustWait(
 ): Promise<Held | null> {
   const waits = await waitsFor(hub, version, principal, targets);
   if (waits === null) return null;
-  const { added, code, wider, against } = await changeOf(hub, version, baselineOf(catalogue, version));
+  const { added, code, wider, against } = await measured(hub, catalogue, version, targets);
   const held = (reason: string): Held => ({ reason, added, code });
   if (waits !== 'bytes') return held(waits.reason);
   if (against === undefined) {

@@ -9,7 +9,6 @@ import { type Catalogue, type CatalogueVersion, loadCatalogue } from '../registr
 import { withheldFrom } from './quorums.ts';
 import { findingsOf } from './review-findings.ts';
 import { describeSurface } from './show-surface.ts';
-import { baselineOf } from './surfaces.ts';
 
 /**
  * What waits for an operator (seed, phase 4): versions that nobody published, or that too few approved, the oldest first, each with what it
@@ -44,7 +43,7 @@ export const reviews: UseCase<'reviews'> = async (hub, call) => {
 
 async function rowOf(hub: HubContext, catalogue: Catalogue, version: CatalogueVersion) {
   const { publisher, imported, createdAt } = version;
-  const surface = await describeSurface(hub, catalogue, version, baselineOf(catalogue, version));
+  const surface = await describeSurface(hub, catalogue, version);
   const origin = await findOrigin(hub.store.read, version.id);
   const findings = await findingsOf(hub, version);
   const withheld = version.status === 'published' ? withheldOf(catalogue, version) : null;

@@ -6,7 +6,7 @@ import { maySee } from '../registry/access.ts';
 import { findVersion } from '../registry/choose-version.ts';
 import { type Catalogue, type CatalogueVersion, loadCatalogue } from '../registry/snapshot.ts';
 import { isSettled } from './acceptance.ts';
-import { baselineOf, changeOf, surfaceOf } from './surfaces.ts';
+import { changeOf, measured, surfaceOf } from './surfaces.ts';
 
 /** What a version can do, and how that differs from another version (the one offered before it when none is named). */
 export const surface: UseCase<'surface'> = async (hub, call) => {
@@ -14,27 +14,26 @@ export const surface: UseCase<'surface'> = async (hub, call) => {
   const catalogue = await loadCatalogue(hub.store);
   const version = findVersion(catalogue, call.params.id ?? '', visible);
   const { against } = call.query;
-  const other =
-    against === undefined
-      ? baselineOf(catalogue, version)
-      : findVersion(catalogue, `${version.name}@${against}`, visible);
+  const other = against === undefined ? undefined : findVersion(catalogue, `${version.name}@${against}`, visible);
   return describeSurface(hub, catalogue, version, other);
 };
 
-/** A version's surface against another's, and what people said of it. */
+/** A version's surface against another's (none: what it is measured by where it goes, or is to go), and what people said of it. */
 export async function describeSurface(
   hub: HubContext,
   catalogue: Catalogue,
   version: CatalogueVersion,
-  other: CatalogueVersion | undefined,
+  other?: CatalogueVersion,
 ): Promise<Reply<'surface'>> {
-  const [{ surface: computed }, change, approval, held, accepted] = await Promise.all([
+  const [{ surface: computed }, approval, held, accepted] = await Promise.all([
     surfaceOf(hub, version),
-    changeOf(hub, version, other),
     findApproval(hub.store.read, version.digest),
     findHeld(hub.store.read, version.id),
     isSettled(hub, catalogue, version),
   ]);
+  const groups = held === undefined ? version.targets.map((t) => t.group) : (JSON.parse(held.targets) as string[]);
+  const { against, ...change } =
+    other === undefined ? await measured(hub, catalogue, version, groups) : await changeOf(hub, version, other);
   const { id, name, digest, status } = version;
   return {
     id,
@@ -45,11 +44,11 @@ export async function describeSurface(
     surface: computed,
     declared: declaredPermissions(JSON.parse(version.manifest) as Record<string, unknown>) !== undefined,
     accepted,
-    against: other === undefined ? null : other.version,
+    against: against === undefined ? null : against.version,
     added: change.added,
     removed: change.removed,
-    code_changed: other === undefined ? [] : change.code,
+    code_changed: against === undefined ? [] : change.code,
     approved: approval === undefined ? null : { by: approval.by, at: approval.at, signed: approval.envelope !== null },
-    held: held === undefined ? null : { by: held.by, at: held.at, groups: JSON.parse(held.targets) as string[] },
+    held: held === undefined ? null : { by: held.by, at: held.at, groups },
   };
 }

@@ -1,3 +1,5 @@
+import { groupReaches } from '../../domain/desired/desired-state.ts';
+import { patternsMeet } from '../../domain/names.ts';
 import { compareSurfaces, isWider, type SurfaceChange } from '../../domain/surface/change.ts';
 import { codeFiles, computeSurface, holdsSurface, NO_SURFACE } from '../../domain/surface/index.ts';
 import { decodeBlob, readBlobs } from '../../storage/queries/blobs.ts';
@@ -29,14 +31,50 @@ export async function surfaceOf(
   return computed;
 }
 
-/**
- * The version that an update is measured by: the highest that is offered, other than itself. What was yanked still lies on machines,
- * so that taking every earlier version back does not make the next one a first.
- */
-export function baselineOf(catalogue: Catalogue, version: CatalogueVersion): CatalogueVersion | undefined {
-  const others = (catalogue.plugins.get(version.name) ?? []).filter((v) => v.id !== version.id);
-  const highest = (status: CatalogueVersion['status']) => others.find((v) => v.status === status);
+/** What was yanked still lies on machines, so that taking every earlier version back does not make the next one a first. */
+function highestOffered(versions: readonly CatalogueVersion[]): CatalogueVersion | undefined {
+  const highest = (status: CatalogueVersion['status']) => versions.find((v) => v.status === status);
   return highest('published') ?? highest('deprecated') ?? highest('yanked');
+}
+
+const covers = (group: string, other: string): boolean => groupReaches(group, [other]);
+
+/**
+ * The versions that an update is measured by where it goes: of each group the highest that is offered there, so that what an operator let a
+ * few have is no measure for others; the one of all groups where a group never had any. Undefined stands for what was taken back.
+ */
+function baselinesOf(
+  catalogue: Catalogue,
+  version: CatalogueVersion,
+  targets: readonly string[],
+): Set<CatalogueVersion | undefined> {
+  const others = (catalogue.plugins.get(version.name) ?? []).filter((v) => v.id !== version.id);
+  if (targets.length === 0) return new Set([highestOffered(others)]);
+  const within = others
+    .filter((v) => highestOffered([v]) !== undefined)
+    .flatMap((v) => v.targets.map((t) => t.group))
+    .filter((group) => targets.some((target) => !covers(group, target) && patternsMeet(group, target)));
+  return new Set(
+    [...targets, ...within].map((group) => {
+      const there = others.filter((v) => v.targets.some((t) => covers(t.group, group)));
+      return there.length === 0 ? highestOffered(others) : highestOffered(there);
+    }),
+  );
+}
+
+/** How far an update goes beyond what is offered where it goes: against the version that it widens, else one whose programs it changes. */
+export async function measured(
+  hub: Pick<HubContext, 'store'>,
+  catalogue: Catalogue,
+  version: CatalogueVersion,
+  targets: readonly string[],
+): Promise<SurfaceVerdict> {
+  const verdicts: SurfaceVerdict[] = [];
+  for (const baseline of baselinesOf(catalogue, version, targets))
+    verdicts.push(await changeOf(hub, version, baseline));
+  const widened = verdicts.find((v) => v.wider);
+  const changed = verdicts.find((v) => v.against !== undefined && v.code.length > 0);
+  return widened ?? changed ?? (verdicts[0] as SurfaceVerdict);
 }
 
 export interface SurfaceVerdict extends SurfaceChange {

@@ -41,6 +41,7 @@ export const HISTORY = 'tests/machine/audit-log.test.ts';
 export const REVIEW = 'tests/security/review.test.ts';
 export const QUORUM = 'tests/security/quorum.test.ts';
 export const APPROVAL_GROUPS = 'tests/security/approval-groups.test.ts';
+export const HELD = 'tests/security/held-versions.test.ts';
 export const FAILED = 'tests/machine/failed-attempts.test.ts';
 export const TLS = 'tests/cli/tls-required.test.ts';
 export const AUDITED = 'tests/security/audit-complete.test.ts';

@@ -4,6 +4,7 @@ import {
   DODGES,
   FIRST,
   type Guard,
+  HELD,
   HUB,
   KEYS,
   LIMITS,
@@ -98,6 +99,16 @@ export const IN_HUB_TRUST: readonly Guard[] = [
       'return true;',
     ],
     ['an acceptance in a dry run', 'if (options.dryRun) return;'],
+  ]),
+  ...of('hub/trust/surfaces.ts', HELD, [
+    [
+      'what an operator let others have',
+      'return there.length === 0 ? highestOffered(others) : highestOffered(there);',
+      'return highestOffered(others);',
+    ],
+  ]),
+  ...of('hub/trust/approvals.ts', HELD, [
+    ['what is gone by the time it is approved', 'refuseGone({ ...version, status: now.status });'],
   ]),
   ...of('hub/trust/surfaces.ts', DODGES, [['a yank that makes the next a first', "?? highest('yanked')"]]),
   ...of(
