@@ -151,6 +151,30 @@ describe.each(ENGINES)('memories of the collective on %s', (engine) => {
     }
   });
 
+  it('that was forgotten by mistake comes back by import, for its machine and operators alone', async () => {
+    const {
+      updated_at: _,
+      machine: source,
+      ...memory
+    } = (await store(es, { content: 'The narwhal tank holds 40 litres' })).expect(200);
+    const forget = async () => (await ask(t.url, 'DELETE', `${path}/${memory.id}`, { token: es.token })).expect(200);
+    const take = async (token: string) => {
+      const body = { memories: [{ ...memory, source }] };
+      return (await ask(t.url, 'POST', `${path}/import`, { token, body })).expect(200);
+    };
+    await forget();
+    expect(await take(web.token)).toEqual({ added: 0, known: 1 });
+    expect((await search(web, 'narwhal tank')).map((h) => h.id)).not.toContain(memory.id);
+    for (const token of [es.token, operator]) {
+      expect(await take(token)).toEqual({ added: 1, known: 0 });
+      expect(await take(token)).toEqual({ added: 0, known: 1 });
+      const found = { id: memory.id, content: memory.content, machine: 'es-1', created_at: memory.created_at };
+      expect((await search(web, 'narwhal tank'))[0]).toMatchObject(found);
+      // It is its machine's as before.
+      await forget();
+    }
+  });
+
   it('stored through one hub process is found through another', async () => {
     const second = await t.another();
     const { id } = (await store(es, { content: 'The heliotrope mirror lives in rack 12' })).expect(200);

@@ -38,20 +38,23 @@ export const memoryUseCases: MemoryCases = {
   async importMemories(hub, { principal, body }) {
     return await write(hub, principal, async ({ tx, rev, at, audit }) => {
       const caller = await callerOf(tx, principal);
-      const known = new Set(
-        await memoriesWithIds(
-          tx,
-          body.memories.flatMap((m) => m.id ?? []),
-        ),
-      );
+      const ids = body.memories.flatMap((m) => m.id ?? []);
+      const known = new Map((await memoriesWithIds(tx, ids)).map((row) => [row.id, row]));
       const fresh = new Map<string, MemoriesTable>();
+      const back = new Map<string, MemoriesTable>();
       for (const memory of body.memories) {
         const row = rowOf(memory, caller, principal, rev, at);
-        if (!known.has(row.id)) fresh.set(row.id, row);
+        const old = known.get(row.id);
+        if (old === undefined) fresh.set(row.id, row);
+        else if (old.forgotten === 1 && mayChange(old, principal, caller)) {
+          back.set(row.id, { ...row, machine_id: old.machine_id, author: old.author });
+        }
       }
       await insertMemories(tx, [...fresh.values()]);
-      await audit('memory.imported', principal.name, { added: fresh.size });
-      return { added: fresh.size, known: body.memories.length - fresh.size };
+      for (const [id, row] of back) await updateMemory(tx, id, row);
+      const added = fresh.size + back.size;
+      await audit('memory.imported', principal.name, { added });
+      return { added, known: body.memories.length - added };
     });
   },
 
@@ -123,10 +126,15 @@ async function ownMemory(tx: Tx, principal: Principal, id: string, now: string):
   if (!seen || (caller !== null && !isOperator(principal) && !mayRead(readable(row), caller))) {
     throw new HaiveError('MEMORY_NOT_FOUND', `There is no memory ${id}`);
   }
-  if (isOperator(principal) || (caller !== null && row.machine_id === caller.id)) return row;
+  if (mayChange(row, principal, caller)) return row;
   throw new HaiveError('FORBIDDEN', `The memory ${id} is ${row.author}'s`, {
     hint: 'Its own machine or an operator may change it.',
   });
+}
+
+/** A memory is its machine's, and operators'. */
+function mayChange(row: MemoriesTable, principal: Principal, caller: Member | null): boolean {
+  return isOperator(principal) || (caller !== null && row.machine_id === caller.id);
 }
 
 async function readableBy(hub: HubContext, principal: Principal): Promise<(row: MemoriesTable) => boolean> {

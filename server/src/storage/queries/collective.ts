@@ -56,15 +56,13 @@ export async function insertMemories(tx: Tx, rows: readonly MemoriesTable[]): Pr
   });
 }
 
-export async function memoriesWithIds(tx: Tx, ids: readonly string[]): Promise<string[]> {
-  return await inChunks(ids, async (chunk) =>
-    (
-      await tx
-        .selectFrom('memories')
-        .select('id')
-        .where('id', 'in', [...chunk])
-        .execute()
-    ).map((r) => r.id),
+export async function memoriesWithIds(tx: Tx, ids: readonly string[]): Promise<MemoriesTable[]> {
+  return await inChunks(ids, (chunk) =>
+    tx
+      .selectFrom('memories')
+      .selectAll()
+      .where('id', 'in', [...chunk])
+      .execute(),
   );
 }
 
