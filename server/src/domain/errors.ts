@@ -432,3 +432,10 @@ export function formatError(error: { code: string; message: string; hint: string
   const stop = /[.!?]$/.test(error.message) ? '' : '.';
   return `${error.code}: ${error.message}${stop} ${error.hint}`.trim();
 }
+
+/** The errno name of a system error, also where it was wrapped. */
+export function errnoOf(error: unknown): string | undefined {
+  if (error instanceof HaiveError) return errnoOf(error.cause);
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
+  return undefined;
+}

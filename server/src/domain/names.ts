@@ -2,6 +2,9 @@ import semverValid from 'semver/functions/valid.js';
 import validRange from 'semver/ranges/valid.js';
 import { HaiveError } from './errors.ts';
 
+/** The plugin that carries everything else, the fixes of all others with it; on every machine by itself. */
+export const CORE = 'haivemind-core';
+
 const NAME = /^[a-z0-9][a-z0-9._-]*$/;
 const GROUP = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const MAX_NAME = 64;

@@ -1,7 +1,7 @@
 import semver from 'semver';
 import type { Approval } from './approval.ts';
 import type { ErrorCode } from './errors.ts';
-import { nameMatches } from './names.ts';
+import { CORE, nameMatches } from './names.ts';
 import { beyond, compareSurfaces, covers, isWider, type Permissions, surfaceText } from './surface/change.ts';
 import { NO_SURFACE, SURFACE_KEYS, type Surface } from './surface/index.ts';
 
@@ -67,9 +67,6 @@ export interface Refusal {
   message: string;
 }
 
-/** Carries everything else; a policy on hooks and servers would make the machine deaf. */
-const CORE = 'haivemind-core';
-
 /** Why a version may not be on this machine at all, installed or not; null when it may. */
 export function forbidden(policy: Policy, facts: VersionFacts): string | null {
   const { name, keyid, imported, surface } = facts;
@@ -83,6 +80,7 @@ export function forbidden(policy: Policy, facts: VersionFacts): string | null {
   if (policy.publishers !== undefined && !policy.publishers.includes(keyid)) {
     return `it is signed by ${keyid}, which the policy does not list`;
   }
+  // a policy on hooks and servers would make the machine deaf
   if (name === CORE) return null;
   const runs = surface.commands.length > 0 || surface.mcp_servers.length > 0;
   if (policy.sandbox === 'refuse' && runs) {

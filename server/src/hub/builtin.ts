@@ -2,7 +2,8 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { encodeFrame, endFrame, FRAMES_TYPE } from '../contract/frames.ts';
-import { toHaiveError } from '../domain/errors.ts';
+import { errnoOf, toHaiveError } from '../domain/errors.ts';
+import { CORE } from '../domain/names.ts';
 import { sealJson } from '../domain/signing/dsse.ts';
 import { type Packed, packPlugin, type SourceFile } from '../domain/version/package.ts';
 import { RECORD_PAYLOAD_TYPE } from '../domain/version/record.ts';
@@ -25,7 +26,6 @@ const PARTS = [
   'README.md',
   'LICENSE',
 ];
-const CORE = 'haivemind-core';
 const META_KEY = `builtin:${CORE}`;
 const HUB: Principal = { tokenId: '', name: 'hub', roles: ['admin'], machineId: null, namePattern: null };
 
@@ -94,7 +94,7 @@ async function coreFiles(root: string): Promise<SourceFile[] | null> {
   try {
     manifest = JSON.parse(await readFile(join(root, '.claude-plugin/plugin.json'), 'utf8')) as { name?: unknown };
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    if (errnoOf(cause) === 'ENOENT') return null;
     throw cause;
   }
   if (manifest.name !== CORE) return null;

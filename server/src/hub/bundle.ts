@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PROTOCOL } from '../contract/protocol.ts';
 import { HAIVEMIND_VERSION } from '../contract/version.ts';
-import { HaiveError } from '../domain/errors.ts';
+import { errnoOf, HaiveError } from '../domain/errors.ts';
 import type { UseCases } from './context.ts';
 
 /** The machine's program as this hub hands it out: `hv` in one file. */
@@ -18,7 +18,7 @@ export async function loadBundle(distDir: string): Promise<MachineBundle | null>
     const bytes = await readFile(join(distDir, 'cli.mjs'));
     return { bytes, sha256: createHash('sha256').update(bytes).digest('hex') };
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    if (errnoOf(cause) === 'ENOENT') return null;
     throw new HaiveError('IO_ERROR', `${distDir}/cli.mjs cannot be read`, { cause });
   }
 }

@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import * as z from 'zod';
 import type { APPROVAL_MODES } from '../domain/approval.ts';
-import { HaiveError } from '../domain/errors.ts';
+import { errnoOf, HaiveError } from '../domain/errors.ts';
 import type { FindingPolicy } from '../domain/findings/policy.ts';
 import { dataDirOf, HubPlugins } from '../domain/hub-plugins.ts';
 import { isLoopback } from '../domain/loopback.ts';
@@ -261,7 +261,7 @@ function readPluginsBlock(file: string): HubPlugins {
   try {
     text = readFileSync(file, 'utf8');
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    if (errnoOf(cause) === 'ENOENT') return {};
     throw new HaiveError('CONFIG_INVALID', `${file} cannot be read`, { cause });
   }
   let value: unknown;

@@ -1,6 +1,6 @@
 import { lstat, mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { HaiveError } from '../domain/errors.ts';
+import { errnoOf, HaiveError } from '../domain/errors.ts';
 import { fileError } from '../storage/file-error.ts';
 
 /**
@@ -11,7 +11,7 @@ export async function makeDataFolder(path: string): Promise<void> {
   try {
     await makeFolders(path);
   } catch (thrown) {
-    if (codeOf(thrown) === 'ENOTDIR') throw occupied(`${path} cannot be made: something above it is not a folder`);
+    if (errnoOf(thrown) === 'ENOTDIR') throw occupied(`${path} cannot be made: something above it is not a folder`);
     const error = fileError(thrown, path);
     if (!(error instanceof HaiveError) || error.code !== 'READ_ONLY') throw error;
     throw new HaiveError(error.code, error.message, { hint: HINT, cause: thrown });
@@ -30,17 +30,15 @@ async function makeFolders(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: 0o700 });
   } catch (error) {
-    if (codeOf(error) === 'EEXIST') return;
-    if (codeOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
+    if (errnoOf(error) === 'EEXIST') return;
+    if (errnoOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
     await makeFolders(dirname(path));
     await mkdir(path, { mode: 0o700 }).catch((cause: unknown) => {
-      if (codeOf(cause) !== 'ENOENT') throw cause;
+      if (errnoOf(cause) !== 'ENOENT') throw cause;
       throw new HaiveError('READ_ONLY', `${path} cannot be made: the system takes no folder there`, { cause });
     });
   }
 }
-
-const codeOf = (error: unknown): unknown => (error as NodeJS.ErrnoException).code;
 
 const HINT = 'Name another folder with --data-dir or HAIVEMIND_DATA_DIR.';
 

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { HaiveError } from '../domain/errors.ts';
+import { errnoOf, HaiveError } from '../domain/errors.ts';
 import { getMeta, setMeta } from '../storage/queries/meta.ts';
 import { findTokenByHash, findTokenById, insertToken, type TokenRecord } from '../storage/queries/tokens.ts';
 import type { HubContext } from './context.ts';
@@ -58,7 +58,7 @@ export async function writeHubFile(hub: HubContext, url: string): Promise<HubFil
     await rename(temporary, file);
   } catch (cause) {
     await rm(temporary, { force: true });
-    const code = (cause as NodeJS.ErrnoException).code === 'EACCES' ? 'READ_ONLY' : 'IO_ERROR';
+    const code = errnoOf(cause) === 'EACCES' ? 'READ_ONLY' : 'IO_ERROR';
     throw new HaiveError(code, `${file} cannot be written`, { cause });
   }
   return content;

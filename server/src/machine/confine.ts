@@ -8,6 +8,7 @@ import {
   startsPrograms,
 } from '../domain/confine.ts';
 import { type JsonObject, readWholeJson } from '../domain/json/read.ts';
+import { CORE } from '../domain/names.ts';
 import { computeSurface } from '../domain/surface/index.ts';
 import type { VersionRecord } from '../domain/version/record.ts';
 import type { RenderedTree, Source } from './change/render.ts';
@@ -27,8 +28,6 @@ export interface Confining {
   unable: string | null;
 }
 
-/** The core carries everything else, and is the launcher's own source. */
-const CORE = 'haivemind-core';
 const MANIFEST = '.claude-plugin/plugin.json';
 /** Raised when command lines are found or rewritten in another way: every tree is then judged and laid out again. */
 const FORM = 2;

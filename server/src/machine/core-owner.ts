@@ -1,4 +1,5 @@
-import { CORE, enabledKey, STOCK_CORE_KEY } from './claude/marketplace.ts';
+import { CORE } from '../domain/names.ts';
+import { enabledKey, STOCK_CORE_KEY } from './claude/marketplace.ts';
 import { getKeyText, setKey } from './claude/settings-edit.ts';
 import { readText, writeText } from './files/text-file.ts';
 import type { Machine } from './machine.ts';

@@ -1,8 +1,9 @@
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { oneLine } from '../domain/collective.ts';
+import { errnoOf } from '../domain/errors.ts';
 import { writeAtomic } from './files/atomic-file.ts';
-import { errnoOf, listDir, makeDirs, readFileOrNull, removeFile, removeTree } from './files/file-port.ts';
+import { listDir, makeDirs, readFileOrNull, removeFile, removeTree } from './files/file-port.ts';
 import { ensureRoot, type Machine } from './machine.ts';
 import { startTimeOf } from './processes/process-identity.ts';
 

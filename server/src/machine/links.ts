@@ -1,7 +1,8 @@
 import { readlinkSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
+import { errnoOf } from '../domain/errors.ts';
 import { temporaryOf } from './files/atomic-file.ts';
-import { errnoOf, fileError, lookAt, removeFile } from './files/file-port.ts';
+import { fileError, lookAt, removeFile } from './files/file-port.ts';
 import type { Machine } from './machine.ts';
 import type { Receipts } from './receipts/index.ts';
 

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { dirname } from 'node:path';
+import { errnoOf } from '../domain/errors.ts';
 
 /** Whose a file is. */
 export interface Owner {
@@ -22,7 +23,7 @@ export function openToWrite(
   try {
     file = fs.openSync(path, flags === 'a' ? 'ax' : 'wx', options.mode);
   } catch (error) {
-    if (flags === 'wx' || (error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if (flags === 'wx' || errnoOf(error) !== 'EEXIST') throw error;
     return fs.openSync(path, flags, options.mode);
   }
   try {
@@ -69,6 +70,6 @@ function giveAway(file: number, { uid, gid }: Owner): void {
   try {
     fs.fchownSync(file, uid, gid);
   } catch (error) {
-    if (!NOT_GIVEN.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    if (!NOT_GIVEN.includes(errnoOf(error) ?? '')) throw error;
   }
 }

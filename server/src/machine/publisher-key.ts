@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { HaiveError } from '../domain/errors.ts';
+import { errnoOf, HaiveError } from '../domain/errors.ts';
 import { createKeyPair, keyIdOf, type PublicKey, publicKeyOf } from '../domain/signing/dsse.ts';
-import { errnoOf, makeDirs, readFileOrNull, removeFile } from './files/file-port.ts';
+import { makeDirs, readFileOrNull, removeFile } from './files/file-port.ts';
 import type { Machine } from './machine.ts';
 
 export interface PublisherKey {

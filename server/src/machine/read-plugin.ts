@@ -1,11 +1,10 @@
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, realpath, stat } from 'node:fs/promises';
 import { isAbsolute, join, relative, sep } from 'node:path';
-import { HaiveError } from '../domain/errors.ts';
+import { errnoOf, HaiveError } from '../domain/errors.ts';
 import { readZip } from '../domain/version/archive.ts';
 import { isLeftOut } from '../domain/version/left-out.ts';
 import type { SourceFile } from '../domain/version/package.ts';
-import { errnoOf } from './files/file-port.ts';
 
 const MAX_FILES = 20_000;
 const MAX_FOLDERS = 20_000;

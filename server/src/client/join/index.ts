@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { HAIVEMIND_VERSION } from '../../contract/version.ts';
 import { LAUNCHER } from '../../domain/confine.ts';
 import { HaiveError } from '../../domain/errors.ts';
+import { CORE } from '../../domain/names.ts';
 import { recover } from '../../machine/change/transaction.ts';
 import { refuseForeignMarketplace } from '../../machine/claude/foreign-marketplace.ts';
 import { parseSettings } from '../../machine/claude/settings-edit.ts';
@@ -177,7 +178,7 @@ async function firstSync(
   options: JoinOptions,
 ): Promise<{ sync: SyncResult | null; syncError: HaiveError | null }> {
   try {
-    const always = ['haivemind-core'];
+    const always = [CORE];
     const progress = options.onProgress === undefined ? {} : { onProgress: options.onProgress };
     const sync = await syncMachine(ctx, { mode: 'explicit', byPolicy: true, always, ...progress });
     return { sync, syncError: null };

@@ -1,8 +1,7 @@
 import { resolve } from 'node:path';
-import { HaiveError } from '../../domain/errors.ts';
+import { errnoOf, HaiveError } from '../../domain/errors.ts';
 import { recover } from '../../machine/change/transaction.ts';
 import { inspect } from '../../machine/drift.ts';
-import { errnoOf } from '../../machine/files/file-port.ts';
 import { endMove, type MovedThings, movedSets, putAside, takeAway } from '../../machine/moved-away.ts';
 import { withLock } from '../../machine/processes/lock.ts';
 import { readPlugin } from '../../machine/read-plugin.ts';

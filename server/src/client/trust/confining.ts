@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { access, constants } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { LAUNCHER } from '../../domain/confine.ts';
+import { CORE } from '../../domain/names.ts';
 import type { VersionRecord } from '../../domain/version/record.ts';
 import { applyChange } from '../../machine/change/transaction.ts';
 import { type Confining, isMisplaced } from '../../machine/confine.ts';
@@ -14,7 +15,7 @@ import { readPolicies } from './policy.ts';
 
 /** Whether this machine's policy wants programs of plugins confined, and whether that can be done here. */
 
-const CORE = 'haivemind-core';
+/** The launcher's own source. */
 const IN_CORE = `server/dist/${LAUNCHER}`;
 
 /** What the sandbox needs of each system beyond Node: programs, and a try that shows whether the system lets them. */

@@ -1,5 +1,6 @@
 import { type Approval, openApproval } from '../../domain/approval.ts';
 import { HaiveError } from '../../domain/errors.ts';
+import { CORE } from '../../domain/names.ts';
 import type { Plan, PlanEntry } from '../../domain/plan/index.ts';
 import { forbidden, type Policy, refusal } from '../../domain/policy.ts';
 import { type Envelope, keyIdOf, type PublicKey } from '../../domain/signing/dsse.ts';
@@ -96,7 +97,7 @@ async function nowForbidden(
   const confining = (await m.confining?.()) ?? null;
   for (const { name, version, digest, keyid, confined } of Object.values(receipts.plugins)) {
     const kept = await getRecord(m, digest);
-    if (kept === null || name === 'haivemind-core') continue;
+    if (kept === null || name === CORE) continue;
     const imported = kept.record.imported || keyid === hubKey;
     const unconfined = isJudged(confined) ? null : await whyUnconfined(m, kept.record, confining);
     const facts = { name, version, keyid, imported, surface: await surfaceHere(m, digest), unconfined };

@@ -1,5 +1,5 @@
 import semver from 'semver';
-import { nameMatches } from '../names.ts';
+import { CORE, nameMatches } from '../names.ts';
 import type { Origin, PlanEntry, PlanProblem } from '../plan/index.ts';
 import { circleOf, type Needs } from './dependents.ts';
 import type { MachineFacts, MachineOverride, Quorum, Registry, RegistryVersion } from './registry.ts';
@@ -208,9 +208,6 @@ export function ineligible(
 export function quorumFor(quorums: readonly Quorum[], groups: readonly string[]): number {
   return quorums.reduce((most, q) => (groupReaches(q.group, groups) ? Math.max(most, q.approvals) : most), 0);
 }
-
-/** Carries the fixes of everything else, signed by the hub alone. */
-export const CORE = 'haivemind-core';
 
 /**
  * Why too few operators have approved a version for a machine, as the end of a sentence; null when enough have. However it would come

@@ -4,6 +4,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
+import { errnoOf } from '../../domain/errors.ts';
 import { unitOf } from './unit-vector.ts';
 
 /** A sentence encoder in ONNX format, as people publish them: tokenizer.json, the graph, and how its output is pooled. */
@@ -116,7 +117,7 @@ async function readJson(
   try {
     text = await readFile(file, 'utf8');
   } catch (cause) {
-    if (otherwise !== undefined && (cause as NodeJS.ErrnoException).code === 'ENOENT') return otherwise;
+    if (otherwise !== undefined && errnoOf(cause) === 'ENOENT') return otherwise;
     throw new Error(`${file} cannot be read`, { cause });
   }
   try {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
 import { createServer, type Server } from 'node:https';
-import { HaiveError } from '../../domain/errors.ts';
+import { errnoOf, HaiveError } from '../../domain/errors.ts';
 import type { HubConfig } from '../config.ts';
 import type { Log } from '../context.ts';
 import { repeat } from '../repeat.ts';
@@ -63,7 +63,7 @@ function pemOf(file: string, what: 'certificate' | 'key'): Buffer {
   try {
     bytes = readFileSync(file);
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
+    const code = errnoOf(cause);
     throw refused(code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`, { cause });
   }
   const head = what === 'key' ? /-----BEGIN [A-Z ]*PRIVATE KEY-----/ : /-----BEGIN [A-Z ]*CERTIFICATE-----/;

@@ -1,5 +1,6 @@
 import type { MachineFacts } from '../../domain/desired/registry.ts';
 import { HaiveError } from '../../domain/errors.ts';
+import { CORE } from '../../domain/names.ts';
 import { type Advice, recommend as fromFleet, type Reason, reasonText } from '../../domain/recommend.ts';
 import { machinesUsing, sumKey, sumUsage } from '../../storage/queries/usage.ts';
 import type { HubContext, Principal, UseCase } from '../context.ts';
@@ -17,8 +18,6 @@ import { unusedOn } from './unused.ts';
 const WORDS_WEIGHT = 0.2;
 const MIN_WORDS_SCORE = 0.15;
 const POPULAR = 5;
-/** On every machine by itself. */
-const CORE = 'haivemind-core';
 
 interface Line {
   kind: Reason['kind'] | 'words';

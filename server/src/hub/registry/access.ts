@@ -1,6 +1,6 @@
 import { mayUse } from '../../contract/roles.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { lookOf, nameMatches } from '../../domain/names.ts';
+import { CORE, lookOf, nameMatches } from '../../domain/names.ts';
 import { findMachine, type MachineRecord } from '../../storage/queries/machines.ts';
 import type { Tx } from '../../storage/tables/index.ts';
 import { isOperator } from '../auth.ts';
@@ -40,12 +40,10 @@ export function hasRegistered(principal: Principal, { publisher, publisherToken 
   return publisherToken === (principal.origin ?? principal.tokenId);
 }
 
-/** Runs on every machine with the right to change all others: no publisher's affair. */
-const CORE = 'haivemind-core';
-
 /** @throws HaiveError FORBIDDEN when the token's name pattern does not cover the plugin, or only an operator may touch it */
 export function requireName(principal: Principal, name: string): void {
   if (isOperator(principal)) return;
+  // it runs on every machine with the right to change all others
   if (name === CORE) throw new HaiveError('FORBIDDEN', `${CORE} is published by operators only`);
   if (principal.namePattern === null || principal.namePattern.split(',').some((p) => nameMatches(p, name))) return;
   throw new HaiveError('FORBIDDEN', `This token may act on plugins named ${principal.namePattern}, not on ${name}`, {

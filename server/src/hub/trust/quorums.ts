@@ -1,7 +1,7 @@
 import { mayUse } from '../../contract/roles.ts';
-import { CORE, groupReaches, quorumFor } from '../../domain/desired/desired-state.ts';
+import { groupReaches, quorumFor } from '../../domain/desired/desired-state.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { checkGroupPattern } from '../../domain/names.ts';
+import { CORE, checkGroupPattern } from '../../domain/names.ts';
 import { listQuorums, putQuorum } from '../../storage/queries/trust.ts';
 import type { Tx } from '../../storage/tables/index.ts';
 import { change } from '../change.ts';

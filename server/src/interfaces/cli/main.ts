@@ -1,5 +1,5 @@
 import type { ClientContext } from '../../client/context.ts';
-import { HaiveError, toHaiveError } from '../../domain/errors.ts';
+import { errnoOf, HaiveError, toHaiveError } from '../../domain/errors.ts';
 import { type Environment, processEnvironment } from '../environment.ts';
 import { errorOutput, harmless, styleFor } from './output.ts';
 import { parseLine } from './program.ts';
@@ -103,7 +103,7 @@ async function runHub(argv: string[], importing: Importing): Promise<number> {
   try {
     hub = (await importing(file.href)) as typeof hub;
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw cause;
+    if (errnoOf(cause) !== 'ERR_MODULE_NOT_FOUND') throw cause;
     throw new HaiveError('USAGE', 'This copy of hv holds no hub', {
       cause,
       hint: 'A hub runs from a clone of the repository: `npm ci && npm start`.',

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { CORE } from '../../domain/names.ts';
 import {
-  CORE,
   enabledKey,
   KNOWN,
   leadsElsewhere,

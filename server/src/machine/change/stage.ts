@@ -1,9 +1,9 @@
 import { statfsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { HaiveError } from '../../domain/errors.ts';
+import { errnoOf, HaiveError } from '../../domain/errors.ts';
 import { shortDigest, type VersionRecord } from '../../domain/version/record.ts';
 import { spoilt } from '../files/content-file.ts';
-import { errnoOf, lookAt, makeDirs, readFileOrNull, statOf } from '../files/file-port.ts';
+import { lookAt, makeDirs, readFileOrNull, statOf } from '../files/file-port.ts';
 import { hashInTree, hasLostBit } from '../files/tree.ts';
 import type { Machine } from '../machine.ts';
 import { readBlob } from '../store/blob-store.ts';

@@ -1,9 +1,9 @@
+import { CORE } from '../../domain/names.ts';
 import type { Machine } from '../machine.ts';
 import type { Receipts } from '../receipts/index.ts';
 
 /** Our directory marketplace, as the client knows it. */
 export const MARKETPLACE = 'collective';
-export const CORE = 'haivemind-core';
 /** The core as the stock client installs it from its repository's own marketplace. */
 export const STOCK_CORE_KEY = `${CORE}@haivemind`;
 

@@ -1,9 +1,9 @@
 import * as fs from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve, sep } from 'node:path';
-import { HaiveError } from '../../domain/errors.ts';
+import { errnoOf, HaiveError } from '../../domain/errors.ts';
 import type { Owner } from '../owner.ts';
 import { sha256Of } from './content-file.ts';
-import { errnoOf, type FilePort, fileError, lookAt, readBytes, removeFile, statOf } from './file-port.ts';
+import { type FilePort, fileError, lookAt, readBytes, removeFile, statOf } from './file-port.ts';
 import { checkLink, leadsNowhere } from './make-dirs.ts';
 
 /** Where a path really leads: links in its last part are followed, also one whose target does not exist yet. */

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import * as fs from 'node:fs';
 import { promisify } from 'node:util';
-import { HaiveError } from '../../domain/errors.ts';
+import { errnoOf, HaiveError } from '../../domain/errors.ts';
 
 /** Waiting until files and folders are on the disk, where a loss of power leaves them. */
 
@@ -22,7 +22,7 @@ export async function syncOne(path: string): Promise<void> {
   try {
     await sync(opened);
   } catch (error) {
-    if (!['EINVAL', 'ENOTSUP', 'EBADF'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    if (!['EINVAL', 'ENOTSUP', 'EBADF'].includes(errnoOf(error) ?? '')) throw error;
   } finally {
     fs.closeSync(opened);
   }

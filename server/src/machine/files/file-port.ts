@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import { promisify } from 'node:util';
-import { HaiveError } from '../../domain/errors.ts';
+import { errnoOf, HaiveError } from '../../domain/errors.ts';
 import { makeFolder, type Owner, openToWrite } from '../owner.ts';
 import { syncEach, syncOne } from './disk-sync.ts';
 
@@ -82,13 +82,6 @@ export function realFilePort(): FilePort {
     fsync: syncOne,
     syncAll: syncEach,
   };
-}
-
-/** The errno name of a system error, also where it was wrapped. */
-export function errnoOf(error: unknown): string | undefined {
-  if (error instanceof HaiveError) return errnoOf(error.cause);
-  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
-  return undefined;
 }
 
 /** These three are answers, not faults: callers decide by them. */

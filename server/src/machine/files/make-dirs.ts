@@ -1,7 +1,7 @@
 import { readlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { HaiveError } from '../../domain/errors.ts';
-import { errnoOf, type FilePort, lookAt, statOf } from './file-port.ts';
+import { errnoOf, HaiveError } from '../../domain/errors.ts';
+import { type FilePort, lookAt, statOf } from './file-port.ts';
 
 /**
  * Makes a folder and those above it, one by one.

@@ -1,6 +1,7 @@
 import { lstatSync, readlinkSync } from 'node:fs';
+import { errnoOf } from '../../domain/errors.ts';
 import { sha256Of } from '../store/blob-store.ts';
-import { errnoOf, fileError, listDir, readFile } from './file-port.ts';
+import { fileError, listDir, readFile } from './file-port.ts';
 
 /** What lies in a folder, as it is now. */
 export interface DiskFile {

@@ -1,7 +1,7 @@
 import { toolNamePart } from '../../domain/client-facts.ts';
 import { isJsonObject, type JsonObject, readJson } from '../../domain/json/read.ts';
+import { CORE } from '../../domain/names.ts';
 import { HOOKS_PATH, namedPaths } from '../../domain/version/file-types.ts';
-import { CORE } from '../claude/marketplace.ts';
 import { addElement, getElements, parseSettings, pointer, removeElement } from '../claude/settings-edit.ts';
 import { readOurs } from '../files/text-file.ts';
 import type { LooseHook } from '../receipts/index.ts';

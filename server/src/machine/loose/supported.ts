@@ -1,6 +1,6 @@
-import { CORE } from '../../domain/desired/desired-state.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { isJsonObject } from '../../domain/json/read.ts';
+import { CORE } from '../../domain/names.ts';
 import { foldPath } from '../../domain/safe-path.ts';
 import { isCode } from '../../domain/surface/parts.ts';
 import { PROGRAM_FILES, PROGRAM_KEYS, workflowScripts } from '../../domain/surface/program-places.ts';

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HaiveError } from '../../domain/errors.ts';
-import { errnoOf, listDir, makeDirs, readFileOrNull, removeFile, statOf } from '../files/file-port.ts';
+import { errnoOf, HaiveError } from '../../domain/errors.ts';
+import { listDir, makeDirs, readFileOrNull, removeFile, statOf } from '../files/file-port.ts';
 import { ensureRoot, type Machine } from '../machine.ts';
 import { livenessOf, ownIdentity, type ProcessIdentity } from './process-identity.ts';
 

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { readFile, readlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { promisify } from 'node:util';
+import { errnoOf } from '../../domain/errors.ts';
 
 /** Who a process is, so that its number used again by another is not taken for it. */
 export interface ProcessIdentity {
@@ -32,7 +33,7 @@ export async function startTimeOf(pid: number): Promise<string | null> {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return null;
+    if (errnoOf(error) !== 'EPERM') return null;
   }
   if (process.platform !== 'darwin') return '';
   try {

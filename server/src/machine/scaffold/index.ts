@@ -1,13 +1,12 @@
 import { dirname, join } from 'node:path';
 import { toolNamePart } from '../../domain/client-facts.ts';
-import { HaiveError } from '../../domain/errors.ts';
+import { errnoOf, HaiveError } from '../../domain/errors.ts';
 import { checkPluginName } from '../../domain/names.ts';
 import { checkPath } from '../../domain/safe-path.ts';
 import { withDeclaration } from '../../domain/surface/declare.ts';
 import { MANIFEST_PATH, MCP_PATH } from '../../domain/version/file-types.ts';
 import type { SourceFile } from '../../domain/version/package.ts';
 import {
-  errnoOf,
   type FilePort,
   fileError,
   listDir,
