@@ -4,6 +4,7 @@ import {
   type Confinement,
   confinementFor,
   confineText,
+  isProgramFile,
   releaseText,
   startsPrograms,
 } from './confine.ts';
@@ -186,11 +187,12 @@ describe('what a plugin gets', () => {
 
   it('starts programs only where hooks or servers do', () => {
     expect(startsPrograms(files({ [MANIFEST]: { name: 'p' }, 'commands/a.md': '!`ls`' }))).toBe(false);
-    expect(
-      startsPrograms(
-        files({ [MANIFEST]: { name: 'p' }, 'Hooks/hooks.json': { hooks: { Stop: [{ hooks: [hook] }] } } }),
-      ),
-    ).toBe(true);
+    for (const path of ['Hooks/hooks.json', 'hook\u017f/hooks.j\u017fon']) {
+      expect(
+        startsPrograms(files({ [MANIFEST]: { name: 'p' }, [path]: { hooks: { Stop: [{ hooks: [hook] }] } } })),
+      ).toBe(true);
+      expect(isProgramFile({ name: 'p' }, path)).toBe(true);
+    }
     expect(
       startsPrograms(files({ [MANIFEST]: { name: 'p', mcpServers: './m.json' }, 'm.json': { a: { command: 'x' } } })),
     ).toBe(true);

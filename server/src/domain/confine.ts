@@ -1,6 +1,7 @@
 import { HaiveError } from './errors.ts';
 import { editJson } from './json/edit.ts';
 import { isJsonObject, type JsonObject, readAnyJson, readWholeJson } from './json/read.ts';
+import { foldPath } from './safe-path.ts';
 import { declaredPermissions } from './surface/change.ts';
 import type { Surface } from './surface/index.ts';
 import { hookModules, programParts, programPaths, workflowScripts } from './surface/program-places.ts';
@@ -136,11 +137,11 @@ const isCommand = (value: JsonObject): boolean => typeof value.command === 'stri
 
 type Files = readonly { path: string; bytes: Uint8Array }[];
 
-/** The files that the client reads programs from, as some disks know no letters' case. */
+/** The files that the client reads programs from, in any spelling that some disk takes for the same. */
 function configsOf(files: Files): { manifest: JsonObject; isConfig: (path: string) => boolean } {
   const manifest = readWholeJson(files.find((f) => f.path === MANIFEST_PATH)?.bytes) ?? {};
-  const paths = new Set(programFiles(manifest).map((path) => path.toLowerCase()));
-  return { manifest, isConfig: (path) => paths.has(path.toLowerCase()) };
+  const paths = new Set(programFiles(manifest).map(foldPath));
+  return { manifest, isConfig: (path) => paths.has(foldPath(path)) };
 }
 
 /**
@@ -154,14 +155,14 @@ export function beyondLauncher(files: Files): string[] {
     const file = files.find((f) => f.path === path);
     if (readAnyJson(file?.bytes) === undefined) found.push(`${path}, which is no JSON file of the plugin`);
   }
-  const others = programPaths(manifest).map((path) => path.toLowerCase());
+  const others = programPaths(manifest).map(foldPath);
   const isWorkflow = workflowScripts(manifest);
   for (const { path, bytes } of files) {
     const text = Buffer.from(bytes).toString('utf8');
-    if (others.includes(path.toLowerCase()) || isWorkflow(path)) found.push(path);
+    if (others.includes(foldPath(path)) || isWorkflow(path)) found.push(path);
     if (isConfig(path) && text.includes('"headersHelper"')) found.push(`a headersHelper in ${path}`);
     if (isConfig(path) && hookModules(path, readAnyJson(bytes)).length > 0) found.push(`the module of ${path}`);
-    if (path.toLowerCase().endsWith('.md') && bringsPrograms(text)) found.push(`the front matter of ${path}`);
+    if (foldPath(path).endsWith('.md') && bringsPrograms(text)) found.push(`the front matter of ${path}`);
   }
   return found;
 }
@@ -183,6 +184,6 @@ export function startsPrograms(files: Files): boolean {
 
 /** Whether the command lines of this file are rewritten. */
 export function isProgramFile(manifest: JsonObject, path: string): boolean {
-  const lower = path.toLowerCase();
-  return programFiles(manifest).some((known) => known.toLowerCase() === lower);
+  const folded = foldPath(path);
+  return programFiles(manifest).some((known) => foldPath(known) === folded);
 }

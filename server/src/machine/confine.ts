@@ -9,7 +9,7 @@ import {
 } from '../domain/confine.ts';
 import { type JsonObject, readWholeJson } from '../domain/json/read.ts';
 import { CORE } from '../domain/names.ts';
-import { computeSurface } from '../domain/surface/index.ts';
+import { computeSurface, holdsSurface } from '../domain/surface/index.ts';
 import type { VersionRecord } from '../domain/version/record.ts';
 import type { RenderedTree, Source } from './change/render.ts';
 import { readFileOrNull } from './files/file-port.ts';
@@ -30,7 +30,7 @@ export interface Confining {
 
 const MANIFEST = '.claude-plugin/plugin.json';
 /** Raised when command lines are found or rewritten in another way: every tree is then judged and laid out again. */
-const FORM = 2;
+const FORM = 3;
 
 /** What a receipt says of a tree laid out like this; undefined where its programs are not confined. */
 export function markOf(name: string, confining: Confining | null): string | undefined {
@@ -47,13 +47,10 @@ export function isMisplaced(name: string, tree: Pick<TreeReceipt, 'confined'>, c
   return tree.confined !== markOf(name, confining);
 }
 
-/** Only these hold anything that decides about programs. */
-const READABLE = /\.(md|json)$/i;
-
 async function publishedFiles(m: Machine, record: VersionRecord) {
   const files = [];
   for (const { path, sha256, executable } of record.files) {
-    const bytes = READABLE.test(path) ? await readBlob(m, sha256).catch(() => Buffer.alloc(0)) : Buffer.alloc(0);
+    const bytes = holdsSurface(path) ? await readBlob(m, sha256).catch(() => Buffer.alloc(0)) : Buffer.alloc(0);
     files.push({ path, bytes, executable });
   }
   return files;

@@ -58,7 +58,7 @@ type Sets = Record<SurfaceKey, Set<string>>;
 
 /** Whether a file's bytes can say anything of a surface: the client reads components from no others. */
 export function holdsSurface(path: string): boolean {
-  return /\.(md|json)$/i.test(path);
+  return /\.(md|json)$/.test(foldPath(path));
 }
 
 const TEXT_KEYS = ['commands', 'agents', 'skills'];

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { packPlugin } from '../version/package.ts';
 import { beyond, checkDeclared, compareSurfaces, declaredPermissions, isWider, surfaceText } from './change.ts';
-import { codeFiles, computeSurface } from './index.ts';
+import { codeFiles, computeSurface, holdsSurface } from './index.ts';
 
 const files = (all: Record<string, unknown>) =>
   Object.entries(all).map(([path, value]) => ({
@@ -38,8 +38,16 @@ describe('the surface of files', () => {
   it('sees what hides behind the spelling of a path that some file systems take for the same', () => {
     const stop = { hooks: { Stop: [{ hooks: [{ type: 'command', command: 'evil' }] }] } };
     const grant = '---\ndescription: d\nallowed-tools: Bash\n---\n';
-    for (const path of ['Hooks/hooks.json', 'hooks/HOOKS.json', 'hoo\u212as/hooks.json'])
+    for (const path of [
+      'Hooks/hooks.json',
+      'hooks/HOOKS.json',
+      'hoo\u212as/hooks.json',
+      'hook\u017f/hooks.j\u017fon',
+    ]) {
       expect(computeSurface(files({ [MANIFEST]: plain, [path]: stop })).commands).toEqual(['evil']);
+      // A machine reads no others.
+      expect(holdsSurface(path)).toBe(true);
+    }
     expect(computeSurface(files({ [MANIFEST]: plain, '.MCP.json': { s: { command: 'evil' } } })).mcp_servers).toEqual([
       's',
     ]);

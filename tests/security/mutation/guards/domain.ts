@@ -194,7 +194,7 @@ export const IN_DOMAIN: readonly Guard[] = [
       'yield [at, value];',
       'if (!isJsonObject(value) || !isJsonObject(value[key])) yield [at, value];',
     ],
-    ['programs that no launcher reaches', 'others.includes(path.toLowerCase()) || isWorkflow(path)', 'false'],
+    ['programs that no launcher reaches', 'others.includes(foldPath(path)) || isWorkflow(path)', 'false'],
     ['modules that no launcher reaches', 'hookModules(path, readAnyJson(bytes)).length > 0', 'false'],
   ]),
   ...of('domain/version/package.ts', `${DOMAIN}/surface/surface.test.ts`, [
