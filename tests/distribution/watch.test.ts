@@ -73,6 +73,26 @@ describe.each(ENGINES)('watching a publication on %s', (engine) => {
     expect(seen).toContain('expected');
   });
 
+  it('knows who has it already, and waits for nobody there', async () => {
+    await live('early');
+    const author = await realClient(t.url, t.hub.joinToken, 'author');
+    machines.push(author);
+    author.ctx.env.token = t.admin;
+    const watch = async (version: string, names: string[]) => {
+      const watcher = await openWatcher(author.ctx);
+      await publish(t.url, t.admin, { name: 'aa', version });
+      const result = await watcher.follow({ name: 'aa', version, machines: names }, { timeoutMs: 20_000 });
+      watcher.close();
+      return result;
+    };
+    const again = await watch('1.0.0', ['early', 'author']);
+    expect(again).toMatchObject({ verified: 2, silent: 0, p50_ms: null, last_ms: null });
+    // Whoever gets it now is timed, however soon its report is there.
+    const next = await watch('1.1.0', ['early']);
+    expect(next).toMatchObject({ verified: 1, silent: 0 });
+    expect(next.last_ms).toBeGreaterThanOrEqual(0);
+  });
+
   it('asks for what happens from now on, not for all that ever happened', async () => {
     const author = await realClient(t.url, t.hub.joinToken, 'author');
     machines.push(author);

@@ -12,7 +12,7 @@ export interface WatchedMachine {
   /** `offline`: it will come when the machine does · `expected`: connected, has not spoken yet. */
   state: Told['state'] | 'expected' | 'offline';
   error: { code: string; message: string } | null;
-  /** Milliseconds from the acknowledged publication to the last word. */
+  /** Milliseconds from the acknowledged publication to the last word; null also for who had it before. */
   ms: number | null;
 }
 
@@ -79,11 +79,11 @@ export async function openWatcher(ctx: ClientContext): Promise<Watcher> {
   return {
     async follow({ name, version, machines }, { timeoutMs, onChange }) {
       const began = performance.now();
-      const online = await connectedNames(ctx);
+      const before = await standBefore(ctx, { name, version }, seq);
       const rows = new Map<string, WatchedMachine>(
         machines.map((machine) => [
           machine,
-          { machine, state: online.has(machine) ? 'expected' : 'offline', error: null, ms: null },
+          { machine, state: 'offline', error: null, ms: null, ...before.get(machine) },
         ]),
       );
       let over: HaiveError | undefined;
@@ -115,14 +115,34 @@ export async function openWatcher(ctx: ClientContext): Promise<Watcher> {
   };
 }
 
-async function connectedNames(ctx: ClientContext): Promise<Set<string>> {
+type Stand = Pick<WatchedMachine, 'state' | 'error'>;
+
+/**
+ * How each machine stands that has or should have a plugin, before it has spoken.
+ * @param seq the hub's, before the publication: who reported later is heard, and timed
+ */
+async function standBefore(
+  ctx: ClientContext,
+  { name: plugin, version }: { name: string; version: string },
+  seq: number,
+): Promise<Map<string, Stand>> {
   const hub = await hubFor(ctx, 'author');
   try {
-    const names = new Set<string>();
+    const { events } = await hub.call('events', { query: { after: seq, limit: 1 } });
+    const begun = events[0]?.at;
+    const stands = new Map<string, Stand>();
     for (let after: string | undefined; ; ) {
-      const page = await hub.call('machines', { query: { limit: 1000, ...(after === undefined ? {} : { after }) } });
-      for (const machine of page.machines) if (machine.online) names.add(machine.name);
-      if (page.next === null) return names;
+      const query = { plugin, limit: 1000, ...(after === undefined ? {} : { after }) };
+      const page = await hub.call('fleet', { query });
+      for (const { name, online, plugins } of page.machines) {
+        const here = plugins.find(
+          (p) => p.installed === version && (begun === undefined || (p.updated_at ?? begun) < begun),
+        );
+        if (here !== undefined && here.state !== 'absent' && SETTLED.has(here.state))
+          stands.set(name, { state: here.state, error: here.error });
+        else stands.set(name, { state: online ? 'expected' : 'offline', error: null });
+      }
+      if (page.next === null) return stands;
       after = page.next;
     }
   } finally {
