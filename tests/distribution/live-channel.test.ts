@@ -5,6 +5,8 @@ import { createServer, request as httpRequest, type IncomingMessage } from 'node
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { openClient } from '../../server/src/client/context.ts';
+import { leaveHub } from '../../server/src/client/join/index.ts';
 import { holdLiveChannel } from '../../server/src/client/live/hold.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
 import { readLive } from '../../server/src/machine/live-state.ts';
@@ -98,13 +100,14 @@ async function join(clock?: () => Date): Promise<void> {
   machine.ctx.config = await updateConfig(machine.ctx.machine, (raw) => ({ ...raw, hub_url: door.url }));
 }
 
-function live(): void {
+function live(pace: { live?: number } = {}): void {
   channel = holdLiveChannel(machine.ctx, {
     signal: stop.signal,
     onState: (state) => said.push(state),
     onError: ({ code }) => said.push(code),
-    pace: { backoffMin: 100, backoffMax: 400, live: 100 },
+    pace: { backoffMin: 100, backoffMax: 400, live: 100, ...pace },
   });
+  channel.catch(() => undefined);
 }
 
 it('asks again where the hub could not answer what it rang for', async () => {
@@ -140,6 +143,15 @@ it('tells hooks that it keeps the machine in step only while it hears the hub', 
   (await ask(t.url, 'DELETE', '/api/machines/m1', { token: t.admin })).expect(200);
   await eventually(() => said).toContain('TOKEN_INVALID');
   await eventually(mark).toBeNull();
+});
+
+it('is over once the machine has left', async () => {
+  await join();
+  live({ live: 3600_000 });
+  await eventually(() => said).toContain('connected');
+  await leaveHub(await openClient(machine.ctx.env));
+  await expect(channel).rejects.toMatchObject({ code: 'NOT_JOINED' });
+  expect(await mark()).toBeNull();
 });
 
 it('listens also where the clock of the machine is wrong by an hour', async () => {

@@ -72,8 +72,8 @@ export class Channel {
     this.bell = new Doorbell(() => void this.sync(), ctx.random);
     // No hook may end early on the word of a process that does not hear the hub.
     this.mark = new LiveMark(ctx.machine, async () => {
-      const hears = this.answered && this.socket !== undefined && !this.signal.aborted;
-      return hears && (await this.stillMember().catch(() => true));
+      const member = await this.stillMember().catch(() => true);
+      return member && this.answered && this.socket !== undefined && !this.signal.aborted;
     });
     this.inbox = new InboxReader(async () => {
       if (this.signal.aborted || !(await this.stillMember())) return false;
