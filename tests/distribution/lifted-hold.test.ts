@@ -1,4 +1,5 @@
 // The hold of a rollback ends where it is lifted: no report of the machine puts it back.
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type ClientContext, openClient } from '../../server/src/client/context.ts';
 import { ask } from '../../server/src/client/hub/registry.ts';
@@ -73,4 +74,14 @@ it('it stays where nobody lifted it', async () => {
   await publish(t.url, t.admin, { name: 'p', version: '3.0.0' }, ['nobody']);
   await byItself(one);
   expect(await stands(one)).toEqual({ here: '1.0.0', held: ['p'], told: ['hold', 'install'] });
+});
+
+it('it ends also where another CLAUDE_CONFIG_DIR of the HOME has heard of that before', async () => {
+  const other = await openClient({ ...one.ctx.env, claudeConfigDir: join(one.home.home, 'other') });
+  await syncMachine(other, { mode: 'agent' });
+  await byItself(one);
+  await installPlugin(operatorAt(two), 'p', { machines: ['m1'] });
+  await byItself({ ctx: other });
+  await byItself(one);
+  expect(await stands(one)).toEqual({ here: '2.0.0', held: [], told: ['install'] });
 });
