@@ -53,6 +53,7 @@ it.each(['INTERNAL', 'DATABASE_UNAVAILABLE', 'DISK_FULL', 'TOKEN_INVALID', 'PROT
 it.each([
   ['that the hub refuses for good', 'FORBIDDEN', 0],
   ['that the hub cannot take for days', 'INTERNAL', 48],
+  ['of a clock that ran days ahead', 'INTERNAL', -48],
 ] as const)('a removal %s keeps nothing else from coming', async (_, code, hours) => {
   now = new Date(now.getTime() + hours * 3600_000);
   const { warnings } = await syncAnswered(code);

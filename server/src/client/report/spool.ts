@@ -121,7 +121,8 @@ const TROUBLE_MS = 24 * 60 * 60 * 1000;
 /** Whether a message was not even heard: the hub does not take this machine's word at all, or is in trouble. */
 function isUnheard({ http }: HaiveError, name: string, now: Date): boolean {
   if (http === ERRORS.TOKEN_INVALID.http || http === ERRORS.PROTOCOL_MISMATCH.http) return true;
-  return http >= ERRORS.INTERNAL.http && now.getTime() - Number.parseInt(name, 10) < TROUBLE_MS;
+  // Of either sign: the clock may have been wrong when it was kept.
+  return http >= ERRORS.INTERNAL.http && Math.abs(now.getTime() - Number.parseInt(name, 10)) < TROUBLE_MS;
 }
 
 /** Forgets the reminder of a report once it was sent. */
