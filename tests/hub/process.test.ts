@@ -65,6 +65,7 @@ describe.each(ENGINES)('the hub as a process, on %s', (engine) => {
     const acknowledged: string[] = [];
     const surprises: string[] = [];
     let stop = false;
+    let stopping = false;
     const client = async (id: number): Promise<void> => {
       for (let i = 0; !stop; i++) {
         const name = `drain-${engine}-${id}-${i}`;
@@ -87,15 +88,17 @@ describe.each(ENGINES)('the hub as a process, on %s', (engine) => {
       raw: new ReadableStream({
         async start(controller) {
           controller.enqueue(bytes.subarray(0, 100));
-          await sleep(900);
+          while (!stopping) await sleep(20);
+          await sleep(500);
           controller.enqueue(bytes.subarray(100));
           controller.close();
         },
       }),
     });
     const clients = Promise.all([0, 1, 2, 3].map(client));
-    await sleep(400);
+    while (acknowledged.length < 4 && !stop) await sleep(20);
     const ended = hub.stop();
+    stopping = true;
     expect((await slow).expect(200).name).toBe(`slow-${engine}`);
     expect(await ended).toBe(0);
     stop = true;
