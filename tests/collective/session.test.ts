@@ -128,6 +128,16 @@ describe('memories', () => {
     expect((await b.call('search_memories', { query: 'numbat' })).data.memories).toHaveLength(1);
   });
 
+  it('of one machine are not said to be none where their server is away', async () => {
+    await hvOk(homeB, ['config', 'set', 'memory_server', 'http://127.0.0.1:1/mcp']);
+    const asked = await b.call('query_agent_knowledge', { agent: 'a', query: 'export' });
+    await hvOk(homeB, ['config', 'unset', 'memory_server']);
+    // The client gives a model the data alone.
+    expect(asked.data).toMatchObject({ memories: [], warning: expect.stringContaining('HUB_UNREACHABLE') });
+    const answered = await b.call('query_agent_knowledge', { agent: 'a', query: 'export' });
+    expect(answered.data.warning).toBeNull();
+  });
+
   it('of a machine without a hub are its own, and a damaged file is left alone', async () => {
     const alone = await tempHome('alone');
     const session = await startMcp(copy.root, alone);

@@ -82,7 +82,7 @@ export const COLLECTIVE_HANDLERS: Pick<Handlers, keyof typeof COLLECTIVE_TOOLS> 
     const head = say.agents([agent]);
     return {
       text: `${head}\n${say.memories(found, `${name} has shared nothing about "${query}".`)}`,
-      data: { note: ELSEWHERE, agent, memories: found.memories },
+      data: { note: ELSEWHERE, agent, ...found },
     };
   },
 

@@ -138,7 +138,7 @@ export const COLLECTIVE_TOOLS = {
       keywords,
       limit: c.MemorySearch.shape.limit,
     }),
-    output: z.object({ note, agent, memories: z.array(memory) }),
+    output: found.extend({ agent }),
     annotations: reads,
   },
   delegate_task: {
