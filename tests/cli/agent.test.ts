@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Collective } from '../support/collective.ts';
 import { hvOk } from '../support/hv.ts';
@@ -31,8 +31,8 @@ class Agent {
     });
     this.ended = once(child, 'exit');
   }
-  static async start(home: TempHome): Promise<Agent> {
-    const cli = join(await bareRepository(), 'server', 'dist', 'cli.mjs');
+  static async start(home: TempHome, program?: string): Promise<Agent> {
+    const cli = program ?? join(await bareRepository(), 'server', 'dist', 'cli.mjs');
     const child = spawn(process.execPath, [cli, 'agent', '--json'], {
       cwd: home.project,
       env: home.env(),
@@ -59,8 +59,8 @@ describe('hv agent', () => {
   let collective: Collective;
   let machine: TempHome;
   const agents: Agent[] = [];
-  const start = async () => {
-    const agent = await Agent.start(machine);
+  const start = async (program?: string) => {
+    const agent = await Agent.start(machine, program);
     agents.push(agent);
     return agent;
   };
@@ -99,6 +99,31 @@ describe('hv agent', () => {
     const second = await start();
     await second.until({ type: 'state', state: 'waiting' });
     expect((await live())?.split(' ')[1]).toBe(String(first.child.pid));
+  });
+
+  it("goes on as the hub's program when it has replaced its own, as often as that is, and ends when told", async () => {
+    const program = join(machine.home, '.haivemind', 'bin', 'hv.mjs');
+    await mkdir(dirname(program), { recursive: true });
+    const bytes = await readFile(join(await bareRepository(), 'server', 'dist', 'cli.mjs'));
+    const other = bytes.toString().replace('\n', '\n// another\n');
+    await writeFile(program, other);
+    const agent = await start(program);
+    const anew = (times: number) =>
+      vi.waitFor(
+        () => {
+          const types = agent.lines.map((l) => (l.type === 'state' ? l.state : l.type));
+          expect(types.filter((type) => type === 'self-update')).toHaveLength(times);
+          expect(types.slice(types.lastIndexOf('self-update'))).toContain('connected');
+        },
+        { timeout: 60_000 },
+      );
+    await anew(1);
+    expect(await readFile(program)).toEqual(bytes);
+    await writeFile(program, other);
+    await collective.publish('base-memory-tools', { version: '1.1.5', args: ['--all'] });
+    await anew(2);
+    expect(await agent.stop()).toBe(0);
+    expect(await live()).toBeNull();
   });
 
   it('catches up on what was published while it was away', async () => {

@@ -12,6 +12,8 @@ export interface Environment extends ClientEnvironment {
   noColor: boolean;
   /** Set by Claude Code in hooks. */
   projectDir: string | undefined;
+  /** systemd or launchd started this very process, and starts it again when it ends. */
+  isService: boolean;
 }
 
 const set = (value: string | undefined): string | undefined =>
@@ -36,6 +38,7 @@ export function readEnvironment(env: Record<string, string | undefined>): Enviro
     pluginRoot: set(env.CLAUDE_PLUGIN_ROOT),
     noColor: (env.NO_COLOR ?? '') !== '' || env.TERM === 'dumb',
     projectDir: set(env.CLAUDE_PROJECT_DIR),
+    isService: env.SYSTEMD_EXEC_PID === String(process.pid) || env.XPC_SERVICE_NAME === 'dev.haivemind.agent',
   };
 }
 

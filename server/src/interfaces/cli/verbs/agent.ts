@@ -3,7 +3,8 @@ import { selfUpdate } from '../../../client/join/self-update.ts';
 import { holdLiveChannel } from '../../../client/live/hold.ts';
 import { describeSync } from '../../../client/sync/notice.ts';
 import { formatError, toHaiveError } from '../../../domain/errors.ts';
-import type { Verb, VerbCall } from '../verb.ts';
+import type { Verb, VerbCall, VerbOutput } from '../verb.ts';
+import { goOnAs, heedAbove } from './next-agent.ts';
 import { launchdPlist, systemdUnit } from './service-files.ts';
 import { syncJson } from './sync-text.ts';
 
@@ -28,16 +29,18 @@ export const agent: Verb = async (call) => {
   return run(call);
 };
 
-async function run(call: VerbCall): Promise<{ json: unknown; text: string }> {
+async function run(call: VerbCall): Promise<VerbOutput> {
   const ctx = await call.open();
   const stop = new AbortController();
+  const replaced = new AbortController();
   const onSignal = (): void => stop.abort();
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, onSignal);
+  heedAbove(onSignal);
   const line = (text: string, data: Record<string, unknown>): void =>
     call.say(call.json ? JSON.stringify({ time: new Date().toISOString(), ...data }) : text);
   let last = '';
   await holdLiveChannel(ctx, {
-    signal: stop.signal,
+    signal: AbortSignal.any([stop.signal, replaced.signal]),
     onState: (state) => line(`agent: ${state}`, { type: 'state', state }),
     onSync: (result) => {
       const text = describeSync(result);
@@ -50,14 +53,18 @@ async function run(call: VerbCall): Promise<{ json: unknown; text: string }> {
         const updated = await selfUpdate(ctx, call.program);
         if (updated.state !== 'updated') return;
         line(`hv ${updated.from} → ${updated.to}; starting anew`, { type: 'self-update', ...updated });
-        // The service manager starts the new bundle.
-        stop.abort();
+        replaced.abort();
       } catch (thrown) {
         const error = toHaiveError(thrown);
         line(formatError(error), { type: 'error', code: error.code, message: error.message });
       }
     },
   });
+  // A service manager starts the new program by itself; nobody else would.
+  if (replaced.signal.aborted && !stop.signal.aborted && !call.env.isService) {
+    const args = ['agent', ...(call.json ? ['--json'] : [])];
+    return { json: { type: 'replaced' }, text: '', exit: await goOnAs(call.program, args, stop.signal) };
+  }
   return { json: { type: 'stopped' }, text: 'agent: stopped' };
 }
 
