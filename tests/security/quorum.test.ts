@@ -100,16 +100,21 @@ describe.each(ENGINES)('two operators, on %s', (engine) => {
     expect(await has(mover)).toBeNull();
   });
 
-  it('is left by no machine on the word of one operator, nor by joining again', async () => {
-    await offer('anna');
+  /** Joins a machine by this name, once and again. */
+  const joining = (who: string) => {
     const mine = createKeyPair();
-    const who = `guarded-${name}`;
-    const join = async (groups: string[], as: string) => {
+    return async (groups: string[], as: string) => {
       const headers = { 'haivemind-proof': signProof(mine.privatePem, JOIN(as), new Date()) };
       const body = { name: who, platform: 'linux-x64', haivemind_version: '1.0.0', groups, public_key: mine.publicKey };
       const joined = (await ask(t.url, 'POST', '/api/machines/join', { token: as, headers, body })).expect(200);
       return (joined.machine as { groups: string[] }).groups;
     };
+  };
+
+  it('is left by no machine on the word of one operator, nor by joining again', async () => {
+    await offer('anna');
+    const who = `guarded-${name}`;
+    const join = joining(who);
     const move = (groups: string[], as = token.anna) =>
       ask(t.url, 'PATCH', `/api/machines/${who}`, { token: as, body: { groups } });
     expect(await join(['prod-9', 'old'], t.hub.joinToken)).toEqual(['old', 'prod-9']);
@@ -120,6 +125,15 @@ describe.each(ENGINES)('two operators, on %s', (engine) => {
     expect(await join(['new'], token.anna ?? '')).toEqual(['new', 'prod-10']);
     expect(await join([], t.hub.joinToken)).toEqual(['new', 'prod-10']);
     expect((await move(['dev'], t.admin)).expect(200).groups).toEqual(['dev']);
+  });
+
+  it('leaves a machine free to join other groups that demand as much', async () => {
+    const join = joining(`roaming-${name}`);
+    expect(await join(['prod-9'], t.hub.joinToken)).toEqual(['prod-9']);
+    expect(await join(['prod-10', 'dev'], t.hub.joinToken)).toEqual(['dev', 'prod-10']);
+    (await quorum('*', 2)).expect(200);
+    expect(await join(['prod-10'], t.hub.joinToken)).toEqual(['prod-10']);
+    (await quorum('*', 0)).expect(200);
   });
 
   it('takes nothing away that is there already', async () => {

@@ -101,9 +101,9 @@ async function admit({ tx, at }: Change, wish: Wish): Promise<Admitted> {
   return machine;
 }
 
-/** Groups and capabilities that the machine does not name again stay as they were, and so do groups that bind it. */
+/** Groups and capabilities that the machine does not name again stay as they were, and so do groups that bind it where it names none that demand as much. */
 async function admitAgain({ tx, at }: Change, known: MachineRecord, wish: Wish, by: Principal): Promise<Admitted> {
-  const kept = wish.groups.length > 0 ? await groupsThatBind(tx, by, known.groups) : known.groups;
+  const kept = wish.groups.length > 0 ? await groupsThatBind(tx, by, known.groups, wish.groups) : known.groups;
   const groups = sortedUnique([...wish.groups, ...kept]);
   const capabilities = wish.capabilities.length > 0 ? sortedUnique(wish.capabilities) : known.capabilities;
   await revokeMachineTokens(tx, known.id, at);

@@ -49,13 +49,19 @@ export const setQuorum: UseCase<'setQuorum'> = async (hub, call) => {
 };
 
 /**
- * Those of a machine's groups that it leaves only on an admin's word: out of reach of the others' approvals, whoever may approve would be
- * alone.
+ * Those of a machine's groups that it leaves only on an admin's word, as the groups it would be in demand fewer approvals: out of reach of
+ * the others' approvals, whoever may approve would be alone.
  */
-export async function groupsThatBind(tx: Tx, principal: Principal, groups: readonly string[]): Promise<string[]> {
+export async function groupsThatBind(
+  tx: Tx,
+  principal: Principal,
+  before: readonly string[],
+  after: readonly string[],
+): Promise<string[]> {
   if (mayUse(principal.roles, [])) return [];
   const quorums = await listQuorums(tx);
-  return groups.filter((group) => quorumFor(quorums, [group]) > 1);
+  const bound = before.filter((group) => quorumFor(quorums, [group]) > 1);
+  return quorumFor(quorums, after) >= quorumFor(quorums, bound) ? [] : bound;
 }
 
 /** @throws HaiveError FORBIDDEN where a machine would be in groups that demand fewer approvals than those it is in */
@@ -65,9 +71,8 @@ export async function refuseFewerApprovals(
   before: readonly string[],
   after: readonly string[],
 ): Promise<void> {
-  const quorums = await listQuorums(tx);
-  const bound = await groupsThatBind(tx, principal, before);
-  if (quorumFor(quorums, after) >= quorumFor(quorums, bound)) return;
+  const bound = await groupsThatBind(tx, principal, before, after);
+  if (bound.length === 0) return;
   throw new HaiveError(
     'FORBIDDEN',
     `Only an admin takes a machine out of ${bound.join(', ')}, which several approve for`,
