@@ -70,6 +70,27 @@ describe.each(ENGINES)('a held version, on %s', (engine) => {
       expect(await send('apart', '2.0.0-beta.2', 'canary')).not.toHaveProperty('held');
     });
 
+    it('also when it was first sent where nobody need be asked', async () => {
+      await canary('detour');
+      const { id } = (await register(t.url, publisher, wide('detour', '1.1.0'))).expect(200);
+      expect((await publishTo(id, 'canary')).expect(200)).not.toHaveProperty('held');
+      const held = { reason: 'it does more than 1.0.0', added: { commands: ['more'] } };
+      expect((await publishTo(id, 'prod')).expect(200)).toMatchObject({ held, groups: ['prod'], status: 'published' });
+      expect((await publishTo(id, 'canary')).expect(200)).not.toHaveProperty('held');
+      const review = await ask(t.url, 'GET', '/api/reviews?plugin=detour@1.1.0', { token: operator });
+      expect(review.expect(200).reviews).toMatchObject([{ against: '1.0.0', held: { groups: ['prod'] } }]);
+      (await ask(t.url, 'POST', `/api/plugins/${id}/approve`, { token: operator, body: {} })).expect(200);
+      expect((await publishTo(id, 'prod')).expect(200)).not.toHaveProperty('held');
+      const none = await ask(t.url, 'GET', '/api/reviews?plugin=detour@1.1.0', { token: operator });
+      expect(none.expect(200).reviews).toEqual([]);
+    });
+
+    it('unless an operator published that very version', async () => {
+      await canary('looked');
+      const { id } = (await ask(t.url, 'GET', '/api/plugins/looked@2.0.0-beta.1', { token: publisher })).expect(200);
+      expect((await publishTo(id, 'prod')).expect(200)).not.toHaveProperty('held');
+    });
+
     it('also once that was deprecated, yanked or revoked', async () => {
       for (const [name, take] of [
         ['older', () => status('older@1.0.0', { status: 'deprecated', reason: 'r' })],

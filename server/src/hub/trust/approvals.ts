@@ -1,4 +1,5 @@
 import { openApproval } from '../../domain/approval.ts';
+import { groupReaches } from '../../domain/desired/desired-state.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { patternsMeet } from '../../domain/names.ts';
 import { addPublications, setPluginStatus } from '../../storage/queries/plugins.ts';
@@ -25,7 +26,7 @@ export interface Held {
  */
 export async function waitsFor(
   hub: HubContext,
-  { digest, status }: Pick<CatalogueVersion, 'digest' | 'status'>,
+  version: Pick<CatalogueVersion, 'digest' | 'status' | 'targets' | 'approvedBy'>,
   principal: Principal,
   targets: readonly string[],
 ): Promise<{ reason: string } | 'bytes' | null> {
@@ -33,12 +34,21 @@ export async function waitsFor(
   if (isOperator(principal)) return null;
   const privileged = targets.filter((t) => approvalGroups.some((g) => patternsMeet(g, t)));
   if (mode === 'never' && privileged.length === 0) return null;
-  if (status === 'published' && privileged.length === 0) return null;
-  if ((await findApproval(hub.store.read, digest)) !== undefined) return null;
+  if (privileged.length === 0 && wasLookedAt(version, targets)) return null;
+  if ((await findApproval(hub.store.read, version.digest)) !== undefined) return null;
   if (privileged.length > 0) {
     return { reason: `the groups ${privileged.join(', ')} take only what an operator approved` };
   }
   return mode === 'always' ? { reason: 'this hub offers only what an operator approved' } : 'bytes';
+}
+
+/** Whether what is offered is offered there already, or an operator published these bytes elsewhere. */
+function wasLookedAt(
+  { status, targets, approvedBy = [] }: Pick<CatalogueVersion, 'status' | 'targets' | 'approvedBy'>,
+  wanted: readonly string[],
+): boolean {
+  if (status !== 'published') return false;
+  return approvedBy.length > 0 || wanted.every((group) => targets.some((t) => groupReaches(t.group, [group])));
 }
 
 /**

@@ -1,7 +1,7 @@
 import { HaiveError } from '../../domain/errors.ts';
 import { keyIdOf } from '../../domain/signing/dsse.ts';
 import { deletePluginFiles, findOrigin, setPluginStatus } from '../../storage/queries/plugins.ts';
-import { dropHeld } from '../../storage/queries/trust.ts';
+import { dropHeld, heldIds } from '../../storage/queries/trust.ts';
 import { change } from '../change.ts';
 import type { HubContext, UseCase } from '../context.ts';
 import { findVersion } from '../registry/choose-version.ts';
@@ -18,9 +18,11 @@ export const reviews: UseCase<'reviews'> = async (hub, call) => {
   const { plugin, limit, after } = call.query;
   const catalogue = await loadCatalogue(hub.store);
   const shipped = await shippedIds(hub);
-  /** Not offered yet, or offered to groups that demand more approvals; of the latter the newest. */
+  const held = await heldIds(hub.store.read);
+  /** Not offered yet, held from further groups, or offered to groups that demand more approvals; of the last the newest. */
   const isWaiting = (v: CatalogueVersion): boolean =>
     v.status === 'registered' ||
+    (held.has(v.id) && (v.status === 'published' || v.status === 'deprecated')) ||
     (catalogue.plugins.get(v.name)?.find((other) => other.status === 'published')?.id === v.id &&
       withheldOf(catalogue, v) !== null);
   const waiting = [...catalogue.byId.values()]

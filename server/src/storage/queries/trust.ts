@@ -128,6 +128,12 @@ export async function findHeld(tx: Tx, pluginId: string): Promise<HeldPublicatio
   return tx.selectFrom('held_publications').selectAll().where('plugin_id', '=', pluginId).executeTakeFirst();
 }
 
+/** The versions of which a publication is held. */
+export async function heldIds(tx: Tx): Promise<Set<string>> {
+  const rows = await tx.selectFrom('held_publications').select('plugin_id').execute();
+  return new Set(rows.map((row) => row.plugin_id));
+}
+
 export async function dropHeld(tx: Tx, pluginId: string): Promise<void> {
   await tx.deleteFrom('held_publications').where('plugin_id', '=', pluginId).execute();
 }
