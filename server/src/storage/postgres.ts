@@ -13,6 +13,8 @@ export interface PostgresServer {
   /** Rows of a read that has to be quick: what is not answered at once has lost its server, and its connection is given up. */
   look<R extends object>(text: string): Promise<R[]>;
   notify(message: string): Promise<void>;
+  /** From now on a connection that is silent under a query is given up. Not before: a migration may take as long as it needs. */
+  expectAnswers(): void;
   /** Keeps a LISTEN connection, reconnecting by itself; `onUp` runs after each (re)connection. */
   listen(onMessage: (message: string) => void, onUp: () => void): Promise<() => Promise<void>>;
   /** Waits for the pool's end, and cuts the connections that hold it up. */
@@ -75,10 +77,14 @@ export async function openPostgres(
   pool.on('error', () => undefined);
   // One that it closes inside a transaction says so to nobody; its next query fails and tells the caller.
   const streams = new Set<Socket>();
+  let expecting = false;
+  const giveUpOn = (stream: Socket): void => {
+    stream.setTimeout(silence, () => stream.destroy(new Error('Connection terminated: the server fell silent')));
+  };
   pool.on('connect', (client) => {
     client.on('error', () => undefined);
     const stream = streamOf(client);
-    stream.setTimeout(silence, () => stream.destroy(new Error('Connection terminated: the server fell silent')));
+    if (expecting) giveUpOn(stream);
     streams.add(stream.once('close', () => streams.delete(stream)));
   });
   let schema: string;
@@ -114,6 +120,10 @@ export async function openPostgres(
       } catch (thrown) {
         throw storageError(thrown);
       }
+    },
+    expectAnswers() {
+      expecting = true;
+      for (const stream of streams) giveUpOn(stream);
     },
     listen: (onMessage, onUp) => listen(() => new pg.Client(config), channel, onMessage, onUp),
     ending: (ended) =>

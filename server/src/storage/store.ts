@@ -93,6 +93,8 @@ interface Engine {
   longSnapshot: Store['longSnapshot'];
   listen: Store['listen'];
   notify(channel: string, payload: string): Promise<void>;
+  /** The schema is there: what follows is answered soon. */
+  expectAnswers?(): void;
   close(): Promise<void>;
 }
 
@@ -111,6 +113,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   try {
     if (options.mustExist && !(await hasRegistry(engine))) throw noRegistry(options);
     await migrate(engine.migrated);
+    engine.expectAnswers?.();
   } catch (thrown) {
     await engine.close();
     throw thrown;
@@ -319,5 +322,6 @@ async function postgresEngine(url: string): Promise<Engine> {
       await Promise.all([...stops].map((stop) => stop()));
       await server.ending(db.destroy());
     },
+    expectAnswers: server.expectAnswers,
   };
 }

@@ -38,13 +38,24 @@ describe('a PostgreSQL that is gone without a word', () => {
   });
 
   it('costs who waits for it a failure, not for ever', async () => {
-    const { dialect } = await openPostgres(databaseUrl, { silence: 500 });
+    const { dialect, expectAnswers } = await openPostgres(databaseUrl, { silence: 500 });
     const db = new Kysely({ dialect });
+    expectAnswers();
     const one = sql<{ n: number }>`select 1 as n`;
     expect((await one.execute(db)).rows).toEqual([{ n: 1 }]);
     server.lose();
     await expect(one.execute(db)).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
     expect((await one.execute(db)).rows).toEqual([{ n: 1 }]);
+    await db.destroy();
+  });
+
+  it('is not what a long migration is taken for', async () => {
+    const { dialect, expectAnswers } = await openPostgres(databaseUrl, { silence: 500 });
+    const db = new Kysely({ dialect });
+    const long = sql`select pg_sleep(1.5)`;
+    expect((await long.execute(db)).rows).toHaveLength(1);
+    expectAnswers();
+    await expect(long.execute(db)).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
     await db.destroy();
   });
 });
