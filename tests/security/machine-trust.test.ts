@@ -295,8 +295,8 @@ describe('a machine and its hub', () => {
         await writeFile(machine.paths.receipts, JSON.stringify(receipts));
         return (await sync()).changed.removed;
       };
-      expect(await removedWith('2 refuse /launcher')).toEqual([]);
-      expect(await removedWith('1 refuse /launcher')).toEqual(['alpha']);
+      expect(await removedWith('3 refuse /launcher')).toEqual([]);
+      expect(await removedWith('2 refuse /launcher')).toEqual(['alpha']);
     });
 
     it('asks a person where it says so, and takes their yes for that plugin', async () => {
