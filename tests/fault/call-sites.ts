@@ -13,7 +13,14 @@ export interface CallSite {
 }
 
 /** A change, its recovery, leaving and collecting, and what is written one file at a time. */
-const ENGINE = ['transaction.ts', 'leave.ts', 'leases.ts', 'config-file.ts', 'live-state.ts', 'publisher-key.ts'];
+const ENGINE = [
+  'change/transaction.ts',
+  'leave.ts',
+  'processes/leases.ts',
+  'config-file.ts',
+  'live-state.ts',
+  'publisher-key.ts',
+];
 
 /** The engine's files and all of the machine's side that they import. */
 function engineFiles(): string[] {

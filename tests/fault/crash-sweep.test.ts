@@ -44,7 +44,7 @@ const WINDOWS = ['removeFile(m.port, path)', "m.port.symlink(text, path, 'juncti
 
 /** Tried elsewhere: the lock's holder must really die, a developer's own copy is no change, and this is not Windows. */
 const ELSEWHERE = (call: CallSite): boolean =>
-  call.file === 'lock.ts' ||
+  call.file === 'processes/lock.ts' ||
   call.file === 'dev-override.ts' ||
   (call.file === 'links.ts' && WINDOWS.includes(call.text)) ||
   (call.text.includes('exclusive: true') && call.file === 'publisher-key.ts');

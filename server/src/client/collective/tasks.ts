@@ -82,7 +82,8 @@ function renew(ctx: ClientContext, task: Task, everyMs: number): void {
   const timer = setInterval(() => {
     const body = { attempt: task.attempt };
     ask(ctx, 'machine', (hub) => hub.call('updateTask', { params: { task: task.id }, body })).catch((thrown) => {
-      if (thrown instanceof HaiveError && !hubIsAway(thrown)) stopRenewing(task.id);
+      // a late answer to an earlier renewal says nothing of this one
+      if (thrown instanceof HaiveError && !hubIsAway(thrown) && kept.get(task.id) === timer) stopRenewing(task.id);
     });
   }, everyMs);
   timer.unref();
