@@ -89,3 +89,12 @@ export function openRotation(envelope: Envelope, hub: string, from: PublicKey): 
   }
   return rotation;
 }
+
+/** So many operators, in words. */
+export const operatorsInWords = (count: number): string => (count === 1 ? 'an operator' : `${count} operators`);
+
+/** Which groups (or patterns) wait for how many operators, in words. */
+export function withheldInWords({ groups, approvals }: { groups: readonly string[]; approvals: number }): string {
+  const to = groups.map((group) => (group === '*' ? 'every group' : group)).join(', ');
+  return `${to} waits for ${operatorsInWords(approvals)}`;
+}

@@ -1,5 +1,6 @@
 import type { Reply } from '../../contract/endpoints.ts';
 import { ORIGIN_HEADER } from '../../contract/headers.ts';
+import { operatorsInWords } from '../../domain/approval.ts';
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
 import { isUndeclared } from '../../domain/surface/change.ts';
 import type { Surface } from '../../domain/surface/index.ts';
@@ -188,5 +189,5 @@ function waitsFor({ held, withheld }: Reply<'publish'>): string | null {
   if (held !== undefined) return held.reason;
   return withheld === undefined
     ? null
-    : `${withheld.groups.join(', ')} take only what ${withheld.approvals} operators approved`;
+    : `${withheld.groups.join(', ')} take only what ${operatorsInWords(withheld.approvals)} approved`;
 }

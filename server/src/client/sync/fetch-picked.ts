@@ -20,7 +20,7 @@ interface Run {
 
 /** Fetches what a round picked, with the patience of who asked. @returns both by digest @throws as fetchVersions */
 export async function fetchPicked(
-  { ctx, machine, hub, plan, options, deadline }: Run,
+  { ctx, machine, hub, options, deadline }: Run,
   install: readonly PlanEntry[],
   receipts: Receipts,
 ): Promise<{ fetched: Map<string, Fetched>; failed: Map<string, HaiveError> }> {
@@ -33,7 +33,6 @@ export async function fetchPicked(
     hub: ctx.config.hub,
     maxBytes,
     installed: Object.values(receipts.plugins),
-    revokedKeys: plan.revokedKeys,
     attempts: PATIENCE[options.mode].attempts,
     signal: deadline.signal,
     onBytes: (bytes) => {

@@ -31,8 +31,6 @@ export interface TransferOptions {
   maxBytes: number;
   /** Versions that are installed here. */
   installed: readonly { name: string; digest: string }[];
-  /** Key ids whose statements count for nothing. */
-  revokedKeys?: readonly string[] | undefined;
   /** Calls before a cut connection is given up. */
   attempts: number;
   signal?: AbortSignal | undefined;

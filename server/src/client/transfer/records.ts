@@ -125,7 +125,7 @@ async function admit(
       () => [],
     );
     const { id } = options.hub;
-    if (!followsRotation(keys.trust, id, plugin, key, rotations, options.revokedKeys)) throw refused;
+    if (!followsRotation(keys.trust, id, plugin, key, rotations)) throw refused;
     keys.trust = pin(keys.trust, id, plugin, key, m.clock());
   }
 }

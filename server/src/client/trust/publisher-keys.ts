@@ -157,10 +157,9 @@ export function followsRotation(
   plugin: string,
   key: PublicKey,
   statements: readonly Envelope[],
-  revokedKeys: readonly string[] = [],
 ): boolean {
   const here = trustOf(trust, hubId);
-  const revoked = [...revokedKeys, ...revokedKeysOf(trust, hubId)];
+  const revoked = revokedKeysOf(trust, hubId);
   const reached = new Set(pinnedKeys(here, plugin).flatMap((id) => here.publishers[id]?.key ?? []));
   for (let grown = true; grown; ) {
     grown = false;

@@ -3,7 +3,14 @@ import { groupReaches } from '../../domain/desired/desired-state.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { patternsMeet } from '../../domain/names.ts';
 import { addPublications, setPluginStatus } from '../../storage/queries/plugins.ts';
-import { dropHeld, findApproval, findHeld, holdPublication, putApproval } from '../../storage/queries/trust.ts';
+import {
+  dropHeld,
+  findApproval,
+  findHeld,
+  groupsHeld,
+  holdPublication,
+  putApproval,
+} from '../../storage/queries/trust.ts';
 import { isOperator } from '../auth.ts';
 import { change } from '../change.ts';
 import type { HubContext, Principal, UseCase } from '../context.ts';
@@ -93,7 +100,7 @@ export async function hold(
   const { id, name, digest } = version;
   const { seq, result } = await change(hub, principal, async ({ tx, at }) => {
     const before = await findHeld(tx, id);
-    const groups = sortedUnique([...(before === undefined ? [] : groupsOf(before)), ...wish.targets]);
+    const groups = sortedUnique([...(before === undefined ? [] : groupsHeld(before)), ...wish.targets]);
     const notify = wish.notify || before?.notify === 1 ? 1 : 0;
     await holdPublication(tx, { plugin_id: id, targets: JSON.stringify(groups), notify, by: principal.name, at });
     const data = { id, name, version: version.version, digest, groups, ...held, machine_ids: [] };
@@ -101,8 +108,6 @@ export async function hold(
   });
   return { seq, groups: result };
 }
-
-const groupsOf = ({ targets }: { targets: string }): string[] => JSON.parse(targets) as string[];
 
 /**
  * An operator has looked at a version: what was held is published. A signed approval reaches machines that demand one.
@@ -130,7 +135,7 @@ export const approve: UseCase<'approve'> = async (hub, call) => {
     refuseGone({ ...version, status: now.status });
     await putApproval(tx, { digest, plugin_id: id, by: principal.name, at, envelope });
     const held = await findHeld(tx, id);
-    const groups = held === undefined ? [] : groupsOf(held);
+    const groups = held === undefined ? [] : groupsHeld(held);
     if (held !== undefined) {
       await setPluginStatus(tx, id, 'published', '', at);
       await addPublications(tx, id, groups, held.notify === 1, held.by, at);

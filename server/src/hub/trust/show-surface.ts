@@ -1,6 +1,6 @@
 import type { Reply } from '../../contract/endpoints.ts';
 import { declaredPermissions } from '../../domain/surface/change.ts';
-import { findApproval, findHeld } from '../../storage/queries/trust.ts';
+import { findApproval, findHeld, groupsHeld } from '../../storage/queries/trust.ts';
 import type { HubContext, UseCase } from '../context.ts';
 import { maySee } from '../registry/access.ts';
 import { findVersion } from '../registry/choose-version.ts';
@@ -31,7 +31,7 @@ export async function describeSurface(
     findHeld(hub.store.read, version.id),
     isSettled(hub, catalogue, version),
   ]);
-  const groups = held === undefined ? version.targets.map((t) => t.group) : (JSON.parse(held.targets) as string[]);
+  const groups = held === undefined ? version.targets.map((t) => t.group) : groupsHeld(held);
   const { against, ...change } =
     other === undefined ? await measured(hub, catalogue, version, groups) : await changeOf(hub, version, other);
   const { id, name, digest, status } = version;

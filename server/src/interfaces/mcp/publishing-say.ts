@@ -1,5 +1,6 @@
 import type { RegisterResult } from '../../client/publish/index.ts';
 import type { Reply } from '../../contract/endpoints.ts';
+import { withheldInWords } from '../../domain/approval.ts';
 import { rows } from './say.ts';
 import type { ToolOutput } from './tools/index.ts';
 
@@ -44,11 +45,8 @@ function stepsAfter({ name, version, held, withheld, changed_key, revoked_conten
   const steps: string[] = [];
   if (held !== undefined) steps.push(`An operator lets it go with ${approve}.`);
   if (withheld !== undefined) {
-    const { approvals, by } = withheld;
-    const to = withheld.groups.map((group) => (group === '*' ? 'every group' : group)).join(', ');
-    steps.push(
-      `${to} waits for ${approvals === 1 ? 'an operator' : `${approvals} operators`}, so far ${by.length} approved it: another one runs ${approve}.`,
-    );
+    const so = `so far ${withheld.by.length} approved it: another one runs ${approve}.`;
+    steps.push(`${withheldInWords(withheld)}, ${so}`);
   }
   if (changed_key !== undefined) {
     const trust = `\`hv trust add ${name} ${changed_key.keyid}\``;

@@ -128,6 +128,10 @@ export async function findHeld(tx: Tx, pluginId: string): Promise<HeldPublicatio
   return tx.selectFrom('held_publications').selectAll().where('plugin_id', '=', pluginId).executeTakeFirst();
 }
 
+/** The groups that a held publication goes to once it is approved. */
+export const groupsHeld = ({ targets }: Pick<HeldPublicationsTable, 'targets'>): string[] =>
+  JSON.parse(targets) as string[];
+
 /** The versions of which a publication is held. */
 export async function heldIds(tx: Tx): Promise<Set<string>> {
   const rows = await tx.selectFrom('held_publications').select('plugin_id').execute();

@@ -1,3 +1,4 @@
+import { withheldInWords } from '../../../domain/approval.ts';
 import { LABELS } from '../../../domain/surface/change.ts';
 import { SURFACE_KEYS, type Surface } from '../../../domain/surface/index.ts';
 import { clean, type Style } from '../output.ts';
@@ -17,12 +18,7 @@ export function withheldLines(
   style: Style,
 ): string[] {
   if (withheld === null || withheld === undefined) return [];
-  const { groups, approvals, by } = withheld;
-  const to = groups.map((g) => (g === '*' ? 'every group' : g)).join(', ');
+  const { by } = withheld;
   const so = by.length === 0 ? 'nobody yet' : by.map(clean).join(', ');
-  return [
-    style.yellow(
-      `… ${to} waits for ${approvals === 1 ? 'an operator' : `${approvals} operators`}, so far ${so}: another one runs hv approve ${ref}`,
-    ),
-  ];
+  return [style.yellow(`… ${withheldInWords(withheld)}, so far ${so}: another one runs hv approve ${ref}`)];
 }
