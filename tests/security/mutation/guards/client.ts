@@ -1,4 +1,4 @@
-import { FAILED, type Guard, LIES, MACHINE, OLD_PLAN, of, REVIEW, TLS, TRUST } from './guard.ts';
+import { FAILED, type Guard, LIES, MACHINE, OLD_PLAN, of, POLICY, REVIEW, REVOCATION, TLS, TRUST } from './guard.ts';
 
 export const IN_CLIENT: readonly Guard[] = [
   ...of(
@@ -77,7 +77,7 @@ export const IN_CLIENT: readonly Guard[] = [
   ]),
   ...of(
     'client/trust/vet.ts',
-    [MACHINE, TRUST],
+    [MACHINE, POLICY, REVOCATION, TRUST],
     [
       ['what a revoked key signed', 'if (plan.revokedKeys?.includes(got.keyid)) {', 'if (false) {'],
       [
@@ -98,7 +98,7 @@ export const IN_CLIENT: readonly Guard[] = [
   ),
   ...of(
     'client/sync/index.ts',
-    [LIES, TRUST],
+    [LIES, REVOCATION, POLICY],
     [
       ['an expired plan that brings something', 'stale ? onlyRevocations(answer.plan) : answer.plan', 'answer.plan'],
       ['a freeze by 304', 'if (answer.notModified && expired(ctx, answer))', 'if (false)'],
@@ -107,7 +107,7 @@ export const IN_CLIENT: readonly Guard[] = [
   ),
   ...of(
     'client/sync/carry-out.ts',
-    [LIES, TRUST],
+    [LIES, REVOCATION, POLICY],
     [
       [
         'an expired plan that takes something away',
@@ -116,7 +116,7 @@ export const IN_CLIENT: readonly Guard[] = [
       ['versions that the owner refuses', 'if (refused.size > 0) {', 'if (false) {'],
     ],
   ),
-  ...of('client/trust/policy.ts', TRUST, [
+  ...of('client/trust/policy.ts', POLICY, [
     ["an administrator's policy that others could write", 'if (uid === 0 && writers === 0) continue;', 'continue;'],
     ["an administrator's policy of a user", 'uid === 0 && writers === 0', 'writers === 0'],
     [
@@ -135,14 +135,14 @@ export const IN_CLIENT: readonly Guard[] = [
       "return {};\n  throw new HaiveError('CONFIG_INVALID', `${path}: ${issue?.message}`, {",
     ],
   ]),
-  ...of('client/local-audit.ts', TRUST, [
+  ...of('client/local-audit.ts', REVOCATION, [
     [
       'a refusal written down again and again',
       'const fresh = refused.filter((r) => !same(r));',
       'const fresh = refused.filter((r) => r !== undefined || same(r));',
     ],
   ]),
-  ...of('client/sync/carry-out.ts', TRUST, [
+  ...of('client/sync/carry-out.ts', REVOCATION, [
     ['a refusal written down', 'if (idle) await noteRefusals(ctx, refusals);'],
   ]),
   ...of('client/sync/carry-out.ts', 'tests/cli/revoked-all-the-same.test.ts', [
@@ -167,7 +167,7 @@ export const IN_CLIENT: readonly Guard[] = [
     ],
     ['a half-made switch that counts as refused', ' || statOf(machine.paths.journal) !== null'],
   ]),
-  ...of('client/trust/vet.ts', TRUST, [
+  ...of('client/trust/vet.ts', POLICY, [
     ['what an older program laid out confined', 'isJudged(confined)', 'confined !== undefined'],
     ['two words of one operator', 'operators.flatMap(', 'words.flatMap(() => operators).flatMap('],
   ]),
@@ -221,7 +221,7 @@ export const IN_CLIENT: readonly Guard[] = [
   ...of('client/sync/index.ts', FAILED, [
     ['a failure that is never written down', 'await noteSpooledFailures(ctx, told.failures);'],
   ]),
-  ...of('client/trust/vet.ts', TRUST, [
+  ...of('client/trust/vet.ts', POLICY, [
     [
       'a removal that makes an older version a new one',
       'if (options.dryRun !== true && countsNewest(policies)) await keepNewest(machine, plan.hub, receipts, passed);',

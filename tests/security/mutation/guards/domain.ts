@@ -1,4 +1,18 @@
-import { ATTACKS, DOMAIN, type Guard, HISTORY, HUB, KEYS, LIES, MACHINE, of, QUORUM, TRUST, UNITS } from './guard.ts';
+import {
+  ATTACKS,
+  DOMAIN,
+  type Guard,
+  HISTORY,
+  HUB,
+  KEYS,
+  LIES,
+  MACHINE,
+  of,
+  POLICY,
+  QUORUM,
+  TRUST,
+  UNITS,
+} from './guard.ts';
 
 export const IN_DOMAIN: readonly Guard[] = [
   ...of('domain/version/components.ts', `${DOMAIN}/version/components.test.ts`, [
@@ -137,16 +151,20 @@ export const IN_DOMAIN: readonly Guard[] = [
     ['a plan of another history', 'if (seen.counter <= shared) return null;', 'return null;'],
     ['another history of the same length', 'id !== b[i]?.[0]', 'b[i] === undefined'],
   ]),
-  ...of('domain/approval.ts', TRUST, [
-    ['an approval of other bytes', 'if (approval[key] === expected[key]) continue;', 'continue;'],
+  ...of(
+    'domain/approval.ts',
+    [POLICY, TRUST],
     [
-      'an epoch without a signature',
-      'if (envelope === undefined) {',
-      'if (envelope === undefined) return;\n  if (false) {',
+      ['an approval of other bytes', 'if (approval[key] === expected[key]) continue;', 'continue;'],
+      [
+        'an epoch without a signature',
+        'if (envelope === undefined) {',
+        'if (envelope === undefined) return;\n  if (false) {',
+      ],
+      ['an epoch of another hub or number', 'if (value.hub !== hub || value.epoch !== epoch) {', 'if (false) {'],
+      ['a rotation for another hub', 'if (rotation.hub !== hub || rotation.from !== from ||', 'if ('],
     ],
-    ['an epoch of another hub or number', 'if (value.hub !== hub || value.epoch !== epoch) {', 'if (false) {'],
-    ['a rotation for another hub', 'if (rotation.hub !== hub || rotation.from !== from ||', 'if ('],
-  ]),
+  ),
   ...of('domain/surface/change.ts', `${DOMAIN}/surface/surface.test.ts`, [
     ['more than was declared', 'if (!isWider(exceeds)) return;', 'return;'],
     ['permissions of an unknown kind', 'if (!KEYS.includes(key))', 'if (false)'],
@@ -200,7 +218,7 @@ export const IN_DOMAIN: readonly Guard[] = [
   ...of('domain/version/package.ts', `${DOMAIN}/surface/surface.test.ts`, [
     ['undeclared powers where a plugin is packed', 'checkDeclared(manifest.raw, surface);'],
   ]),
-  ...of('domain/policy.ts', TRUST, [
+  ...of('domain/policy.ts', POLICY, [
     ['a denied name', 'if (deny?.some((pattern) => nameMatches(pattern, name))) return `the policy denies ${name}`;'],
     [
       'a name that is not allowed',
@@ -271,7 +289,7 @@ export const IN_DOMAIN: readonly Guard[] = [
       'if (have > 0 || version.name === CORE) return null;',
     ],
   ]),
-  ...of('domain/policy.ts', TRUST, [
+  ...of('domain/policy.ts', POLICY, [
     [
       'fewer signatures than the policy demands',
       'if (asks(policy.signed_approval) && facts.signers < keys) {',

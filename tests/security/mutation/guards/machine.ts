@@ -1,4 +1,4 @@
-import { type Guard, HISTORY, LIES, LOOSE, MACHINE, of, TRUST, UNITS, USAGE } from './guard.ts';
+import { type Guard, HISTORY, LIES, LOOSE, MACHINE, of, REVOCATION, UNITS, USAGE } from './guard.ts';
 
 export const IN_MACHINE: readonly Guard[] = [
   ...of(
@@ -70,7 +70,7 @@ export const IN_MACHINE: readonly Guard[] = [
     ['a folder that becomes a link', 'await stayHere(m, folders);'],
     ['a link in the place of a file', ', exclusive: true }', ' }'],
   ]),
-  ...of('machine/processes/end-processes.ts', TRUST, [
+  ...of('machine/processes/end-processes.ts', REVOCATION, [
     [
       'ending a process of a neighbour',
       `if (after === '' || after === '/' || after === '"' || after === "'" || after === ' ') return true;`,
@@ -84,7 +84,7 @@ export const IN_MACHINE: readonly Guard[] = [
     ['a server known by the variable alone', "['environ', ROOT_VARIABLE],"],
     ['a server known by its folder alone', "link('cwd') ?? ''", "''"],
   ]),
-  ...of('machine/quarantine.ts', TRUST, [
+  ...of('machine/quarantine.ts', REVOCATION, [
     [
       'sessions that hold a revoked version',
       'await tellOpenSessions(m, tree.digest,',
@@ -116,5 +116,5 @@ export const IN_MACHINE: readonly Guard[] = [
     ['a change written down', 'await appendLines(behind, journal.audit);'],
     ['the end of the history kept', 'plan.next.audit = sealed.head;'],
   ]),
-  ...of('machine/inbox.ts', TRUST, [['a warning that the hub would take away', ' && (await isOver(m, name))']]),
+  ...of('machine/inbox.ts', REVOCATION, [['a warning that the hub would take away', ' && (await isOver(m, name))']]),
 ];

@@ -1,0 +1,56 @@
+// A machine that joined a scripted hub, anew for each test, and what the tests of its trust in that hub have in common.
+import { writeFile } from 'node:fs/promises';
+import { afterEach, beforeEach, expect } from 'vitest';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
+import { readTrust, withHub, writeTrust } from '../../server/src/client/trust/publisher-keys.ts';
+import { createKeyPair } from '../../server/src/domain/signing/dsse.ts';
+import { readReceipts } from '../../server/src/machine/receipts/index.ts';
+import { joinedMachine, type ScriptedHub, scriptedHub, version } from '../cli/scripted-hub.ts';
+
+export const code = (expected: string) => expect.objectContaining({ code: expected });
+export const OPERATOR = createKeyPair();
+export const hooks = JSON.stringify({ hooks: { Stop: [{ hooks: [{ type: 'command', command: 'sh x.sh' }] }] } });
+
+export let hub: ScriptedHub;
+export let m: Awaited<ReturnType<typeof joinedMachine>>;
+
+/** Gives each test a hub of its own and a machine that joined it. */
+export function eachAtHub(): void {
+  beforeEach(async () => {
+    hub = await scriptedHub();
+    m = await joinedMachine(hub, { auto_install_updates: true });
+  });
+  afterEach(async () => {
+    await hub.close();
+    await m.remove();
+  });
+}
+
+export const a1 = version('alpha', '1.0.0', { 'x.txt': 'one' });
+export const a2 = version('alpha', '2.0.0', { 'x.txt': 'two' });
+export const b1 = version(
+  'beta',
+  '1.0.0',
+  { 'x.txt': 'b' },
+  { entry: { dependencies: [{ name: 'alpha', range: '*', kind: 'required' }] } },
+);
+export const hooked = version('alpha', '2.0.0', { 'hooks/hooks.json': hooks });
+export const revokedOf = (v: typeof a1, reason = 'steals keys') => ({
+  name: v.entry.name,
+  version: v.entry.version,
+  digest: v.entry.digest,
+  reason,
+});
+export const installed = async () =>
+  Object.values((await readReceipts(m.ctx.machine)).plugins).map((p) => `${p.name}@${p.version}`);
+export const sync = async (mode: 'agent' | 'explicit' = 'agent') => syncMachine(await m.reopen(), { mode });
+export const policy = (value: unknown) => writeFile(m.ctx.machine.paths.policy, JSON.stringify(value));
+export const knowOperator = async (...more: string[]) => {
+  const { machine } = m.ctx;
+  const trust = withHub(await readTrust(machine), 'hub_test', {
+    publishers: {},
+    plugins: {},
+    operators: [OPERATOR.publicKey, ...more],
+  });
+  await writeTrust(machine, trust);
+};
