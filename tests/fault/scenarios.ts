@@ -174,6 +174,15 @@ export const SCENARIOS: Scenario[] = [
     },
   },
   {
+    name: 'install where all was removed and collected',
+    async prepare(rig) {
+      await rig.apply({ install: await versions(rig, '1.0.0') });
+      await rig.apply({ remove: ['haivemind-core', 'ops'], reason: 'remove' });
+      await collectVersions(rig.machine, { graceMs: -1 });
+      return change({ install: await versions(rig, '1.0.0') });
+    },
+  },
+  {
     name: 'leave',
     repeated: true,
     async prepare(rig) {

@@ -155,5 +155,7 @@ async function removeOrphans(m: Machine, receipts: Receipts, leased: ReadonlySet
     }
     if (stay === 0) await removeEmptyDir(m.port, join(m.paths.versions, plugin.name));
   }
+  // As a change that is undone does: it cannot tell an empty folder from its own.
+  await removeEmptyDir(m.port, m.paths.versions);
   return removed;
 }
