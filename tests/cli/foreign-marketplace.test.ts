@@ -1,28 +1,20 @@
 // A person's own marketplace may be called `collective` as ours is: it is theirs, whatever hv is asked to do.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
 import { joinHub, leaveHub } from '../../server/src/client/join/index.ts';
 import { machineStatus } from '../../server/src/client/status.ts';
 import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
 import { readReceipts } from '../../server/src/machine/receipts/index.ts';
-import { joinedMachine, type ScriptedHub, scriptedHub, serve, transfers, version } from './scripted-hub.ts';
+import { serve, transfers, version } from './scripted-hub.ts';
+import { hub, m, scriptedPair } from './scripted-pair.ts';
 
 const team = version('team', '1.0.0', { 'commands/a.md': '---\ndescription: a\n---\none' });
 
-let hub: ScriptedHub;
-let m: Awaited<ReturnType<typeof joinedMachine>>;
-beforeEach(async () => {
-  hub = await scriptedHub();
-  m = await joinedMachine(hub);
-  serve(hub, [team]);
-});
-afterEach(async () => {
-  await hub.close();
-  await m.remove();
-});
+scriptedPair();
+beforeEach(() => serve(hub, [team]));
 
 const theirs = { source: { source: 'directory', path: '/home/me/mp' } };
 const settings = { extraKnownMarketplaces: { collective: theirs }, enabledPlugins: { 'own@collective': true } };

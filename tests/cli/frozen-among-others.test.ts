@@ -7,7 +7,8 @@ import { spool } from '../../server/src/client/report/spool.ts';
 import { syncFrozen } from '../../server/src/client/sync/frozen.ts';
 import { type SyncResult, syncMachine } from '../../server/src/client/sync/index.ts';
 import { readReceipts } from '../../server/src/machine/receipts/index.ts';
-import { joinedMachine, json, problem, type ScriptedHub, scriptedHub, serve, version } from './scripted-hub.ts';
+import { json, problem, serve, version } from './scripted-hub.ts';
+import { hub, m, scriptedPair } from './scripted-pair.ts';
 
 const [PLAN, SET, UNDO] = ['GET /api/machines/me/plan', 'PUT /api/machines/me/set', 'DELETE /api/machines/me/set'];
 const command = (text: string) => ({ 'commands/c.md': `---\ndescription: c\n---\n${text}` });
@@ -17,12 +18,9 @@ const [here, more, denied] = [
   version('denied', '1.0.0', command('denied')),
 ];
 
-let hub: ScriptedHub;
-let m: Awaited<ReturnType<typeof joinedMachine>>;
 let live: Promise<SyncResult> | undefined;
+scriptedPair();
 beforeEach(async () => {
-  hub = await scriptedHub();
-  m = await joinedMachine(hub);
   live = undefined;
   serve(hub, [here], { counter: 1, etag: '"1"' });
   await syncMachine(m.ctx, { mode: 'explicit' });
@@ -42,8 +40,6 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await live?.catch(() => undefined);
-  await hub.close();
-  await m.remove();
 });
 
 async function frozen(): Promise<SyncResult> {

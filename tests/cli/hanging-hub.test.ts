@@ -1,13 +1,14 @@
 // A hub that takes a question and never answers it: what needs no hub is done at once, is told as done, and is told to the hub later.
 import { readdir } from 'node:fs/promises';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import { updatePlugins } from '../../server/src/client/install/index.ts';
 import { rollbackPlugin } from '../../server/src/client/install/rollback.ts';
 import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
 import { withLock } from '../../server/src/machine/processes/lock.ts';
 import { readReceipts } from '../../server/src/machine/receipts/index.ts';
-import { joinedMachine, json, problem, type ScriptedHub, scriptedHub, serve, version } from './scripted-hub.ts';
+import { json, problem, serve, version } from './scripted-hub.ts';
+import { hub, m, scriptedPair } from './scripted-pair.ts';
 
 const PLAN = 'GET /api/machines/me/plan';
 const HOLD = 'PUT /api/machines/me/overrides/alpha';
@@ -19,21 +20,13 @@ const NO_OVERRIDES = {
   ...{ plugins: [], desired: [], overrides: [], problems: [] },
 };
 
-let hub: ScriptedHub;
-let m: Awaited<ReturnType<typeof joinedMachine>>;
-
+scriptedPair();
 beforeEach(async () => {
-  hub = await scriptedHub();
-  m = await joinedMachine(hub);
   for (const [i, v] of ['1.0.0', '2.0.0', '3.0.0'].entries()) {
     serve(hub, [alpha(v)], { counter: i + 1 });
     await syncMachine(await m.reopen(), { mode: 'explicit' });
   }
   hub.seen.length = 0;
-});
-afterEach(async () => {
-  await hub.close();
-  await m.remove();
 });
 
 const hangs = () => new Promise(() => {});

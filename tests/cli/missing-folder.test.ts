@@ -1,7 +1,7 @@
 // A link may lead into a folder that is not there (dotfiles not cloned or not mounted yet): that is said before anything is changed.
 import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
 import { joinHub, leaveHub } from '../../server/src/client/join/index.ts';
 import { syncMachine } from '../../server/src/client/sync/index.ts';
@@ -9,7 +9,8 @@ import { updateConfig } from '../../server/src/machine/config-file.ts';
 import { withLock } from '../../server/src/machine/processes/lock.ts';
 import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { snapshot } from '../machine/rig.ts';
-import { joinedMachine, type ScriptedHub, scriptedHub, serve, transfers, version } from './scripted-hub.ts';
+import { serve, transfers, version } from './scripted-hub.ts';
+import { hub, m, scriptedPair } from './scripted-pair.ts';
 
 const bare = { name: 'team', version: '1.0.0', haivemind: { global_commands: true } };
 const team = version('team', '1.0.0', {
@@ -21,17 +22,8 @@ const team = version('team', '1.0.0', {
   '.mcp.json': JSON.stringify({ mcpServers: { team: { command: 'node' } } }),
 });
 
-let hub: ScriptedHub;
-let m: Awaited<ReturnType<typeof joinedMachine>>;
-beforeEach(async () => {
-  hub = await scriptedHub();
-  m = await joinedMachine(hub);
-  serve(hub, [team]);
-});
-afterEach(async () => {
-  await hub.close();
-  await m.remove();
-});
+scriptedPair();
+beforeEach(() => serve(hub, [team]));
 
 const sync = () => syncMachine(m.ctx, { mode: 'explicit' });
 const installed = async () => Object.keys((await readReceipts(m.ctx.machine)).plugins);

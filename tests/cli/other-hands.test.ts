@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { type ClientContext, openClient } from '../../server/src/client/context.ts';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
 import { repairPlugin } from '../../server/src/client/install/edits.ts';
@@ -14,31 +14,13 @@ import { putAside } from '../../server/src/machine/moved-away.ts';
 import { collectVersions } from '../../server/src/machine/processes/leases.ts';
 import { withLock } from '../../server/src/machine/processes/lock.ts';
 import { readReceipts, updateReceipts } from '../../server/src/machine/receipts/index.ts';
-import {
-  type Answer,
-  joinedMachine,
-  json,
-  type ScriptedHub,
-  scriptedHub,
-  serve,
-  transfers,
-  version,
-} from './scripted-hub.ts';
+import { type Answer, json, serve, transfers, version } from './scripted-hub.ts';
+import { hub, m, scriptedPair } from './scripted-pair.ts';
 
 const command = (text: string) => ({ 'commands/a.md': `---\ndescription: a\n---\n${text}` });
 const needs = (name: string) => ({ dependencies: [{ name, range: '^1.0.0', kind: 'required' as const }] });
 
-let hub: ScriptedHub;
-let m: Awaited<ReturnType<typeof joinedMachine>>;
-
-beforeEach(async () => {
-  hub = await scriptedHub();
-  m = await joinedMachine(hub);
-});
-afterEach(async () => {
-  await hub.close();
-  await m.remove();
-});
+scriptedPair();
 
 const installed = async (ctx: ClientContext): Promise<string[]> =>
   Object.keys((await readReceipts(ctx.machine)).plugins).sort();

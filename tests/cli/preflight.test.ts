@@ -1,6 +1,6 @@
 import { chmod, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type ClientContext, openClient } from '../../server/src/client/context.ts';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
 import { clientVersion } from '../../server/src/client/install/preflight.ts';
@@ -9,24 +9,15 @@ import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
 import { type FilePort, realFilePort } from '../../server/src/machine/files/file-port.ts';
 import { readReceipts } from '../../server/src/machine/receipts/index.ts';
-import { joinedMachine, type ScriptedHub, scriptedHub, serve, transfers, version } from './scripted-hub.ts';
+import { serve, transfers, version } from './scripted-hub.ts';
+import { hub, m, scriptedPair } from './scripted-pair.ts';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
 const a1 = version('alpha', '1.0.0', { 'commands/a.md': '---\ndescription: a\n---\none' });
 const a2 = version('alpha', '2.0.0', { 'commands/a.md': '---\ndescription: a\n---\ntwo' });
 const b1 = version('beta', '1.0.0', { 'commands/b.md': '---\ndescription: b\n---\nb' });
 
-let hub: ScriptedHub;
-let m: Awaited<ReturnType<typeof joinedMachine>>;
-
-beforeEach(async () => {
-  hub = await scriptedHub();
-  m = await joinedMachine(hub);
-});
-afterEach(async () => {
-  await hub.close();
-  await m.remove();
-});
+scriptedPair();
 
 const installed = async (): Promise<string[]> =>
   Object.values((await readReceipts(m.ctx.machine)).plugins).map((p) => `${p.name}@${p.version}`);

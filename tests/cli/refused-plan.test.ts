@@ -1,33 +1,16 @@
 // A machine that refuses its hub's plan says so there, and not again at every sync.
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { openClient } from '../../server/src/client/context.ts';
 import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { HaiveError } from '../../server/src/domain/errors.ts';
 import { type FilePort, realFilePort } from '../../server/src/machine/files/file-port.ts';
-import {
-  joinedMachine,
-  json,
-  problem,
-  reports,
-  type ScriptedHub,
-  scriptedHub,
-  serve,
-  version,
-} from './scripted-hub.ts';
+import { json, problem, reports, serve, version } from './scripted-hub.ts';
+import { hub, m, scriptedPair } from './scripted-pair.ts';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
 const a1 = version('alpha', '1.0.0', { 'commands/a.md': 'a' });
 
-let hub: ScriptedHub;
-let m: Awaited<ReturnType<typeof joinedMachine>>;
-beforeEach(async () => {
-  hub = await scriptedHub();
-  m = await joinedMachine(hub);
-});
-afterEach(async () => {
-  await hub.close();
-  await m.remove();
-});
+scriptedPair();
 
 it('is told to the hub once, by itself; a person who asks, another refusal and a plan that is followed tell it anew', async () => {
   const [PLAN, STATUS] = ['GET /api/machines/me/plan', 'POST /api/machines/me/status'];

@@ -1,7 +1,7 @@
 // A layout that the configuration wants and one plugin keeps this machine from: everything else goes on in the one that is here.
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { ClientContext } from '../../server/src/client/context.ts';
 import { openClient } from '../../server/src/client/context.ts';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
@@ -14,7 +14,8 @@ import { HaiveError } from '../../server/src/domain/errors.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
 import { type FilePort, realFilePort } from '../../server/src/machine/files/file-port.ts';
 import { readReceipts } from '../../server/src/machine/receipts/index.ts';
-import { joinedMachine, json, type ScriptedHub, scriptedHub, serve, type Version, version } from './scripted-hub.ts';
+import { json, serve, type Version, version } from './scripted-hub.ts';
+import { hub, m, scriptedPair } from './scripted-pair.ts';
 
 const asks = (v: string) => {
   const userConfig = { token: { type: 'string', title: 'T', description: 'd', required: true } };
@@ -34,17 +35,8 @@ const [bad1, new1] = [
 ];
 const tidy1 = version('tidy', '1.0.0', skill('one'));
 
-let hub: ScriptedHub;
-let m: Awaited<ReturnType<typeof joinedMachine>>;
 let counter = 0;
-beforeEach(async () => {
-  hub = await scriptedHub();
-  m = await joinedMachine(hub);
-});
-afterEach(async () => {
-  await hub.close();
-  await m.remove();
-});
+scriptedPair();
 
 function wants(versions: Version[], revoked: Version[] = []): void {
   const told = revoked.map(({ entry: { digest, name, version: v } }) => ({ digest, name, version: v, reason: 'bad' }));

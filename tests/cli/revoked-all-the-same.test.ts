@@ -1,18 +1,10 @@
 // A revocation that comes together with what this machine cannot do is carried out all the same; the failure is told as it is.
 import { readFile, writeFile } from 'node:fs/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { readReceipts } from '../../server/src/machine/receipts/index.ts';
-import {
-  joinedMachine,
-  problem,
-  type ScriptedHub,
-  scriptedHub,
-  serve,
-  TRANSFER,
-  type Version,
-  version,
-} from './scripted-hub.ts';
+import { problem, serve, TRANSFER, type Version, version } from './scripted-hub.ts';
+import { hub, m, scriptedPair } from './scripted-pair.ts';
 
 const command = (text: string) => ({ 'commands/c.md': `---\ndescription: c\n---\n${text}` });
 const [bad1, bad2, good1, good2] = [
@@ -23,18 +15,11 @@ const [bad1, bad2, good1, good2] = [
 ];
 const other = version('other', '1.0.0', command('other'));
 
-let hub: ScriptedHub;
-let m: Awaited<ReturnType<typeof joinedMachine>>;
 let counter = 0;
+scriptedPair();
 beforeEach(async () => {
-  hub = await scriptedHub();
-  m = await joinedMachine(hub);
   wants([bad1, good1]);
   await sync();
-});
-afterEach(async () => {
-  await hub.close();
-  await m.remove();
 });
 
 function wants(versions: Version[], revoked: Version[] = []): void {

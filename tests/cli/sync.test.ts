@@ -1,6 +1,6 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { installPlugin } from '../../server/src/client/install/index.ts';
 import { removePlugin } from '../../server/src/client/install/remove.ts';
 import { syncMachine } from '../../server/src/client/sync/index.ts';
@@ -10,35 +10,23 @@ import { inspect } from '../../server/src/machine/drift.ts';
 import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import {
   HUB_KEY,
-  joinedMachine,
   json,
   keyid,
   PUBLISHER,
   problem,
   reports,
-  type ScriptedHub,
   STRANGER,
-  scriptedHub,
   serve,
   transferAnswer,
   transfers,
   version,
 } from './scripted-hub.ts';
+import { hub, joinAnew, m, scriptedPair } from './scripted-pair.ts';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
 
 describe('syncMachine', () => {
-  let hub: ScriptedHub;
-  let m: Awaited<ReturnType<typeof joinedMachine>>;
-
-  beforeEach(async () => {
-    hub = await scriptedHub();
-    m = await joinedMachine(hub);
-  });
-  afterEach(async () => {
-    await hub.close();
-    await m.remove();
-  });
+  scriptedPair();
 
   const a1 = version('alpha', '1.0.0', { 'commands/a.md': '---\ndescription: a\n---\none', 'x.txt': 'same' });
   const a2 = version('alpha', '2.0.0', { 'commands/a.md': '---\ndescription: a\n---\ntwo', 'x.txt': 'same' });
@@ -89,8 +77,7 @@ describe('syncMachine', () => {
   });
 
   it('follows auto_install_updates and machine_group_auto_install', async () => {
-    await m.remove();
-    m = await joinedMachine(hub, { auto_install_updates: true, machine_group_auto_install: false });
+    await joinAnew({ auto_install_updates: true, machine_group_auto_install: false });
     serve(hub, [a1]);
     expect((await syncMachine(m.ctx, { mode: 'session' })).waiting).toMatchObject([{ name: 'alpha', from: null }]);
     await syncMachine(m.ctx, { mode: 'explicit' });
@@ -100,15 +87,12 @@ describe('syncMachine', () => {
 
   it('takes nothing from the hub when allowed_sources leaves it out, and does nothing when disabled', async () => {
     serve(hub, [a1]);
-    await m.remove();
-    m = await joinedMachine(hub, { allowed_sources: ['local'] });
+    await joinAnew({ allowed_sources: ['local'] });
     expect((await syncMachine(m.ctx, { mode: 'explicit' })).waiting).toMatchObject([{ name: 'alpha' }]);
-    await m.remove();
     // A source of another program's: this one knows none such, and goes by the rest.
-    m = await joinedMachine(hub, { allowed_sources: ['local', 'github', 'haivemind'] });
+    await joinAnew({ allowed_sources: ['local', 'github', 'haivemind'] });
     expect((await syncMachine(m.ctx, { mode: 'explicit' })).changed.installed).toMatchObject([{ name: 'alpha' }]);
-    await m.remove();
-    m = await joinedMachine(hub, { enabled: false });
+    await joinAnew({ enabled: false });
     hub.seen.length = 0;
     expect((await syncMachine(m.ctx, { mode: 'explicit' })).warnings[0]).toContain('plugins.enabled');
     expect(hub.seen).toEqual([]);
@@ -237,8 +221,7 @@ describe('syncMachine', () => {
     });
 
     it('refuses a plugin over max_plugin_size_mb', async () => {
-      await m.remove();
-      m = await joinedMachine(hub, { max_plugin_size_mb: 0.001 });
+      await joinAnew({ max_plugin_size_mb: 0.001 });
       serve(hub, [version('alpha', '1.0.0', { 'x.txt': 'x'.repeat(2000) })]);
       const result = await syncMachine(m.ctx, { mode: 'explicit' });
       expect(result.problems).toMatchObject([{ code: 'PLUGIN_TOO_LARGE' }]);

@@ -1,5 +1,5 @@
 // What is said to a hub on another host is encrypted, or not said. The name leads nowhere: whoever tried it would be HUB_UNREACHABLE.
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { setConfig } from '../../server/src/client/configure.ts';
 import { hubFor, requireTls } from '../../server/src/client/context.ts';
 import { login } from '../../server/src/client/hub/login.ts';
@@ -9,20 +9,11 @@ import { syncMachine } from '../../server/src/client/sync/index.ts';
 import type { Environment } from '../../server/src/interfaces/environment.ts';
 import { sessionStart } from '../../server/src/interfaces/hook/session-start.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
-import { joinedMachine, type ScriptedHub, scriptedHub } from './scripted-hub.ts';
+import { m, scriptedPair } from './scripted-pair.ts';
 
 const FAR = 'http://hub.invalid:7420';
 const token = `hvt_${'a'.repeat(43)}`;
-let hub: ScriptedHub;
-let m: Awaited<ReturnType<typeof joinedMachine>>;
-beforeEach(async () => {
-  hub = await scriptedHub();
-  m = await joinedMachine(hub);
-});
-afterEach(async () => {
-  await hub.close();
-  await m.remove();
-});
+scriptedPair();
 const code = (promise: Promise<unknown>): Promise<string> =>
   promise.then(
     () => '',

@@ -2,14 +2,15 @@
 import { existsSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
 import { leaveHub } from '../../server/src/client/join/index.ts';
 import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
 import { updateReceipts } from '../../server/src/machine/receipts/index.ts';
 import { sha256Of } from '../../server/src/machine/store/blob-store.ts';
-import { joinedMachine, type ScriptedHub, scriptedHub, serve, version } from './scripted-hub.ts';
+import { serve, version } from './scripted-hub.ts';
+import { hub, m, scriptedPair } from './scripted-pair.ts';
 
 const manifest = JSON.stringify({ name: 'delta', version: '1.0.0', description: 'd', commands: './new/' });
 const delta = version('delta', '1.0.0', {
@@ -18,13 +19,10 @@ const delta = version('delta', '1.0.0', {
   'new/newcmd.md': 'new',
 });
 
-let hub: ScriptedHub;
-let m: Awaited<ReturnType<typeof joinedMachine>>;
 const commands = () => ['newcmd', 'oldcmd'].filter((name) => existsSync(join(m.home, `.claude/commands/${name}.md`)));
 
+scriptedPair();
 beforeEach(async () => {
-  hub = await scriptedHub();
-  m = await joinedMachine(hub);
   await updateConfig(m.ctx.machine, (raw) => ({ ...raw, plugins: { ...Object(raw.plugins), layout: 'loose' } }));
   serve(hub, [delta]);
   await syncMachine(await m.reopen(), { mode: 'explicit' });
@@ -36,10 +34,6 @@ beforeEach(async () => {
     const old = { from: 'commands/oldcmd.md', path: 'commands/oldcmd.md', sha256: sha256Of('old'), executable: false };
     loose?.files.push({ kind: 'command', ...old });
   });
-});
-afterEach(async () => {
-  await hub.close();
-  await m.remove();
 });
 
 it('also by itself, and where the hub says that nothing changed', async () => {

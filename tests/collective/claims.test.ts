@@ -1,7 +1,8 @@
 // What a session holds of a task although answers were lost, or another process of it began.
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { claimTask, updateTask } from '../../server/src/client/collective/tasks.ts';
-import { joinedMachine, json, problem, type ScriptedHub, scriptedHub } from '../cli/scripted-hub.ts';
+import { json, problem } from '../cli/scripted-hub.ts';
+import { hub, m, scriptedPair } from '../cli/scripted-pair.ts';
 
 const ID = 'task_12345678';
 const TASK = {
@@ -13,17 +14,13 @@ const CLAIM = `POST /api/collective/tasks/${ID}/claim`;
 const REPORT = `POST /api/collective/tasks/${ID}`;
 const RENEW_MS = 20;
 
-let hub: ScriptedHub;
-let m: Awaited<ReturnType<typeof joinedMachine>>;
-beforeEach(async () => {
-  hub = await scriptedHub({ [REPORT]: (_, response) => json(response, TASK) });
-  m = await joinedMachine(hub);
+scriptedPair();
+beforeEach(() => {
+  hub.answers[REPORT] = (_, response) => json(response, TASK);
 });
 afterEach(async () => {
   hub.answers[REPORT] = (_, response) => json(response, { ...TASK, status: 'cancelled' });
   await updateTask(m.ctx, ID, { status: 'cancelled' });
-  await hub.close();
-  await m.remove();
 });
 
 const renewals = () => hub.bodies.filter(({ body }) => body.toString() === '{"attempt":2}').length;

@@ -1,9 +1,10 @@
 // Memories that move between this machine and the hub: what the hub hears, and what is left where one step fails.
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import { updateMemory } from '../../server/src/client/collective/change-memory.ts';
 import { storeMemory } from '../../server/src/client/collective/memory.ts';
 import { ownMemories, storePrivate } from '../../server/src/client/collective/own-memories.ts';
-import { type Answer, joinedMachine, json, problem, type ScriptedHub, scriptedHub } from '../cli/scripted-hub.ts';
+import { type Answer, json, problem } from '../cli/scripted-hub.ts';
+import { hub, m, scriptedPair } from '../cli/scripted-pair.ts';
 
 const PATH = '/api/collective/memories';
 const ONE = `${PATH}/mem_12345678`;
@@ -14,22 +15,16 @@ const SHARED = {
 };
 const SECRET = 'Jane Roe, 078-05-1120';
 
-let hub: ScriptedHub;
-let m: Awaited<ReturnType<typeof joinedMachine>>;
 let forget: Answer;
-beforeEach(async () => {
+scriptedPair();
+beforeEach(() => {
   forget = (_, response) => json(response, { ok: true });
-  hub = await scriptedHub({
+  hub.answers = {
     [`PATCH ${ONE}`]: (_, response) => json(response, SHARED),
     [`DELETE ${ONE}`]: (...args) => forget(...args),
     [`POST ${PATH}`]: (_, response, body) =>
       json(response, { ...SHARED, ...JSON.parse(body.toString()), id: 'mem_new' }),
-  });
-  m = await joinedMachine(hub);
-});
-afterEach(async () => {
-  await hub.close();
-  await m.remove();
+  };
 });
 
 const heard = (): string => hub.bodies.map(({ path, body }) => `${path} ${body}`).join('\n');

@@ -1,7 +1,8 @@
 // A call whose answer was lost is made again: what it makes is there once.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { askOnce } from '../../server/src/client/collective/ask-once.ts';
-import { joinedMachine, json, problem, type ScriptedHub, scriptedHub } from '../cli/scripted-hub.ts';
+import { json, problem } from '../cli/scripted-hub.ts';
+import { hub, m, scriptedPair } from '../cli/scripted-pair.ts';
 import { ask, ENGINES, type TestHub, testHub } from '../hub/support.ts';
 
 const MAKERS = [
@@ -56,16 +57,7 @@ describe.each(ENGINES)('under an idempotency key, on %s', (engine) => {
 
 describe('a client', () => {
   const BODY = { content: 'The tapir gate is open' };
-  let hub: ScriptedHub;
-  let m: Awaited<ReturnType<typeof joinedMachine>>;
-  beforeEach(async () => {
-    hub = await scriptedHub();
-    m = await joinedMachine(hub);
-  });
-  afterEach(async () => {
-    await hub.close();
-    await m.remove();
-  });
+  scriptedPair();
   const keys = () => hub.bodies.map(({ headers }) => headers['idempotency-key']);
   const send = (body: { content: string; expires_at?: string } = BODY) => askOnce(m.ctx, 'storeMemory', body);
   const stored = {

@@ -1,30 +1,24 @@
 // What was tried on this machine and failed stands in its history, at once or as soon as there is room for the line.
 import { readdir, readFile } from 'node:fs/promises';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import { openClient } from '../../server/src/client/context.ts';
 import { removePlugin } from '../../server/src/client/install/remove.ts';
 import { rollbackPlugin } from '../../server/src/client/install/rollback.ts';
 import { localAudit } from '../../server/src/client/local-audit.ts';
 import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { readReceipts } from '../../server/src/machine/receipts/index.ts';
-import { joinedMachine, type ScriptedHub, scriptedHub, serve, version } from '../cli/scripted-hub.ts';
+import { serve, version } from '../cli/scripted-hub.ts';
+import { hub, m, scriptedPair } from '../cli/scripted-pair.ts';
 import { portAround } from '../fault/faulty-port.ts';
 
-let hub: ScriptedHub;
-let m: Awaited<ReturnType<typeof joinedMachine>>;
 /** Paths that get no byte more. */
 let full: (path: string) => boolean;
 /** Paths that no other file takes the place of. */
 let stuck: (path: string) => boolean;
+scriptedPair({ auto_install_updates: true });
 beforeEach(async () => {
-  hub = await scriptedHub();
-  m = await joinedMachine(hub, { auto_install_updates: true });
   full = () => false;
   stuck = () => false;
-});
-afterEach(async () => {
-  await hub.close();
-  await m.remove();
 });
 
 const a1 = version('alpha', '1.0.0', { 'x.txt': 'one' });
