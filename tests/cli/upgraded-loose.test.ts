@@ -55,3 +55,12 @@ it('and on leaving without receipts', async () => {
   await leaveHub(await m.reopen());
   expect(commands()).toEqual([]);
 });
+
+it('and where they cannot be laid out anew, that is said once, and again to whoever asks', async () => {
+  await updateReceipts(m.ctx.machine, ({ plugins: { delta: receipt } }) => {
+    if (receipt !== undefined) receipt.loose = { files: [], hooks: [], servers: [] };
+  });
+  const warnings = async (mode: 'agent' | 'explicit') => (await syncMachine(await m.reopen(), { mode })).warnings;
+  const stays = [expect.stringContaining('delta stays as an earlier program laid it out: NAME_CLASH')];
+  expect([await warnings('agent'), await warnings('agent'), await warnings('explicit')]).toEqual([stays, [], stays]);
+});

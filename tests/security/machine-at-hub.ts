@@ -1,30 +1,21 @@
 // A machine that joined a scripted hub, anew for each test, and what the tests of its trust in that hub have in common.
 import { writeFile } from 'node:fs/promises';
-import { afterEach, beforeEach, expect } from 'vitest';
+import { expect } from 'vitest';
 import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { readTrust, withHub, writeTrust } from '../../server/src/client/trust/publisher-keys.ts';
 import { createKeyPair } from '../../server/src/domain/signing/dsse.ts';
 import { readReceipts } from '../../server/src/machine/receipts/index.ts';
-import { joinedMachine, type ScriptedHub, scriptedHub, version } from '../cli/scripted-hub.ts';
+import { version } from '../cli/scripted-hub.ts';
+import { hub, m, scriptedPair } from '../cli/scripted-pair.ts';
 
 export const code = (expected: string) => expect.objectContaining({ code: expected });
 export const OPERATOR = createKeyPair();
 export const hooks = JSON.stringify({ hooks: { Stop: [{ hooks: [{ type: 'command', command: 'sh x.sh' }] }] } });
 
-export let hub: ScriptedHub;
-export let m: Awaited<ReturnType<typeof joinedMachine>>;
+export { hub, m };
 
 /** Gives each test a hub of its own and a machine that joined it. */
-export function eachAtHub(): void {
-  beforeEach(async () => {
-    hub = await scriptedHub();
-    m = await joinedMachine(hub, { auto_install_updates: true });
-  });
-  afterEach(async () => {
-    await hub.close();
-    await m.remove();
-  });
-}
+export const eachAtHub = (): void => scriptedPair({ auto_install_updates: true });
 
 export const a1 = version('alpha', '1.0.0', { 'x.txt': 'one' });
 export const a2 = version('alpha', '2.0.0', { 'x.txt': 'two' });
