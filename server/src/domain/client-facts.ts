@@ -140,6 +140,7 @@ export const HAIVEMIND_FIELDS = [
   'dependencies',
   'optional_dependencies',
   'permissions',
+  'include',
 ] as const;
 
 /** A name as it appears inside `mcp__plugin_PLUGIN_SERVER__TOOL`. */

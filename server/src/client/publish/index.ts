@@ -14,7 +14,7 @@ import { type ClientContext, hubFor } from '../context.ts';
 import type { HubClient } from '../hub/hub-client.ts';
 import { ask } from '../hub/registry.ts';
 import { type Accept, acceptFirst, firstSurfaceOf } from '../trust/acceptance.ts';
-import { readAuthorFiles } from './author-files.ts';
+import { authorPolicy, readAuthorFiles } from './author-files.ts';
 import { mayPublish, requireMayPublish, withReviewer } from './may-publish.ts';
 
 export interface PublishProgress {
@@ -60,7 +60,7 @@ export async function packFolder(ctx: ClientContext, path: string): Promise<Pack
   const { files, findings } = await readAuthorFiles(ctx, path);
   const packed = packPlugin(files, { maxBytes, now: ctx.clock() });
   const all = [...packed.findings, ...findings];
-  return { ...packed, findings: await judge(files, all, ctx.config.plugins.findings) };
+  return { ...packed, findings: await judge(files, all, authorPolicy(ctx)) };
 }
 
 /**

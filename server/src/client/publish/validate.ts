@@ -11,7 +11,7 @@ import { type ContextCost, contextCost } from '../../domain/version/context-cost
 import { packPlugin, type SourceFile } from '../../domain/version/package.ts';
 import { writeAtomic } from '../../machine/files/atomic-file.ts';
 import type { ClientContext } from '../context.ts';
-import { readAuthorFiles } from './author-files.ts';
+import { authorPolicy, readAuthorFiles } from './author-files.ts';
 
 export interface ValidateOptions {
   /** Warnings count as errors, as in `claude plugin validate --strict`. */
@@ -39,7 +39,7 @@ export interface ValidateResult {
 /** All findings on a plugin's files under a policy: validation and safety scan. */
 export async function allFindings(ctx: ClientContext, files: readonly SourceFile[]): Promise<Finding[]> {
   const found = [...validatePlugin(files), ...(await scanPlugin(files))];
-  return sortFindings(applyPolicy(found, ctx.config.plugins.findings));
+  return sortFindings(applyPolicy(found, authorPolicy(ctx)));
 }
 
 /**
@@ -61,10 +61,7 @@ export async function validateSource(
     await writeChanged(ctx, path, files, mended.files);
     files = mended.files;
   }
-  const findings = sortFindings([
-    ...(await allFindings(ctx, files)),
-    ...applyPolicy(read.findings, ctx.config.plugins.findings),
-  ]);
+  const findings = sortFindings([...(await allFindings(ctx, files)), ...applyPolicy(read.findings, authorPolicy(ctx))]);
   const bad = options.strict === true && findings.some((f) => f.severity === 'warning');
   const refused = hasErrors(findings) ? null : refusalOf(ctx, files);
   return { ok: !hasErrors(findings) && !bad, findings, cost: contextCost(files), fixed, refused };

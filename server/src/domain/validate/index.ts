@@ -5,6 +5,7 @@ import { translate } from '../translate/index.ts';
 import type { SourceFile } from '../version/package.ts';
 import { validateComponents } from './components.ts';
 import { validateHooks } from './hooks.ts';
+import { checkLfsPointers } from './lfs-pointers.ts';
 import { checkLineEnds } from './line-ends.ts';
 import { validateManifest } from './manifest.ts';
 import { validateServers } from './mcp.ts';
@@ -21,6 +22,7 @@ const CHECKS = [
   validateComponents,
   checkNamesClaimed,
   checkLineEnds,
+  checkLfsPointers,
 ];
 
 /**

@@ -14,3 +14,18 @@ export function isLeftOut(segments: readonly string[]): boolean {
       (segment === '.cache' && segments[i - 1] === 'node_modules'),
   );
 }
+
+const PRIVATE = /^(\.env(rc|\..+)?|\.npmrc|\.netrc|\.pypirc|\.git-credentials|id_(rsa|dsa|ecdsa|ed25519))$/i;
+const FOR_OTHERS = /\.(example|sample|template|dist|defaults?)$/i;
+
+/**
+ * What holds its author's own secrets and settings, and a plugin as a rule by mistake: `.env`, `.env.local`, `.envrc`, `.npmrc`, `.netrc`,
+ * `.pypirc`, `.git-credentials`, private keys of ssh, `.claude/settings.local.json`. Not `.env.example` and its like.
+ */
+export function isPrivate(path: string): boolean {
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  return (PRIVATE.test(name) && !FOR_OTHERS.test(name)) || /(^|\/)\.claude\/settings\.local\.json$/i.test(path);
+}
+
+/** What Python leaves behind by running, other at each run. */
+export const isCache = (path: string): boolean => path.split('/').includes('__pycache__');
