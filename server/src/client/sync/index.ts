@@ -31,6 +31,7 @@ import { PATIENCE, type SyncOptions } from './options.ts';
 import { pick } from './pick.ts';
 import { fetchPlan, inForce, keepPlan, type PlanAnswer } from './plan.ts';
 import { outcome, place, type SyncResult } from './result.ts';
+import { takeBannedAlone } from './take-banned.ts';
 import { namesOf, report, reportRefusal } from './tell.ts';
 
 export type { SyncMode, SyncOptions, SyncProgress } from './options.ts';
@@ -136,7 +137,11 @@ async function run(
     warnings.push(`Laid out again, as the policy's sandbox says now: ${aligned.join(', ')}; restart open sessions`);
   warnings.push(...(await alignLoose(machine, options.mode === 'explicit')));
   if (hubIsAway(ahead.thrown)) throw ahead.thrown;
-  const told = await flushSpool(machine, hub, { signal });
+  const told = await flushSpool(machine, hub, { signal }).catch(async (thrown) => {
+    if (thrown instanceof HaiveError && ahead.answer !== undefined)
+      await takeBannedAlone({ ctx, hub, options, signal }, ahead.answer.plan, thrown);
+    throw thrown;
+  });
   warnings.push(...told.warnings);
   await noteSpooledFailures(ctx, told.failures);
   await sendUsage(ctx, hub, signal);
