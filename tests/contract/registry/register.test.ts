@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import yazl from 'yazl';
 import { FRAMES_TYPE } from '../../../server/src/contract/frames.ts';
 import { createKeyPair, openJson } from '../../../server/src/domain/signing/dsse.ts';
@@ -351,6 +351,25 @@ describe.each(ENGINES)('register on %s', (engine) => {
     expect(await collectBlobs(t.store, future)).toBe(3);
     expect((await t.call('blobsMissing', { body: { sha256: [orphan] } })).missing).toEqual([orphan]);
     expect(await count('blobs')).toBe(2);
+  });
+
+  it("looks for blobs to collect without keeping publications waiting, and collects only what is still nobody's then", async () => {
+    const future = new Date('2030-01-01');
+    await t.register(pack('alpha', '1.0.0', { files: { 'x.txt': 'x' } }));
+    const writes = vi.spyOn(t.store, 'transact');
+    expect(await collectBlobs(t.store, future)).toBe(0);
+    expect(writes).not.toHaveBeenCalled();
+    await t.call('remove', { params: { id: 'alpha' } });
+    const meanwhile = pack('gamma', '1.0.0', { files: { 'x.txt': 'x' } });
+    writes.mockRestore();
+    const { transact } = t.store;
+    const late = vi.spyOn(t.store, 'transact').mockImplementationOnce(async (work) => {
+      late.mockRestore();
+      await t.register(meanwhile);
+      return transact(work);
+    });
+    expect(await collectBlobs(t.store, future)).toBe(2);
+    expect((await t.call('blobsMissing', { body: { sha256: [sha256(Buffer.from('x'))] } })).missing).toEqual([]);
   });
 
   function withPath(path: string): [ReturnType<typeof pack>, RegisterOptions] {

@@ -1,10 +1,11 @@
 import { promisify } from 'node:util';
 import { brotliCompress, constants } from 'node:zlib';
+import type { ExpressionBuilder, Transaction } from 'kysely';
 import { unbrotli } from '../../contract/brotli.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { chunksOf, inChunks } from '../chunks.ts';
 import type { Store } from '../store.ts';
-import type { Tx } from '../tables/index.ts';
+import type { Tables, Tx } from '../tables/index.ts';
 
 const compress = promisify(brotliCompress);
 
@@ -71,6 +72,10 @@ export async function missingBlobs(tx: Tx, sha256: Iterable<string>): Promise<st
   return [...asked];
 }
 
+/** Of blobs that no version refers to. */
+const unnamed = ({ not, exists, selectFrom }: ExpressionBuilder<Tables, 'blobs'>) =>
+  not(exists(selectFrom('plugin_files').select('id').whereRef('plugin_files.checksum', '=', 'blobs.sha256')));
+
 /** Puts off the collection of stored blobs that nothing refers to yet: somebody is about to. */
 export async function touchBlobs(tx: Tx, sha256: Iterable<string>, at: string): Promise<void> {
   for (const chunk of chunksOf(sha256)) {
@@ -78,9 +83,7 @@ export async function touchBlobs(tx: Tx, sha256: Iterable<string>, at: string): 
       .updateTable('blobs')
       .set({ created_at: at })
       .where('sha256', 'in', chunk)
-      .where(({ not, exists, selectFrom }) =>
-        not(exists(selectFrom('plugin_files').select('id').whereRef('plugin_files.checksum', '=', 'blobs.sha256'))),
-      )
+      .where(unnamed)
       .execute();
   }
 }
@@ -108,50 +111,56 @@ export async function pluginsHoldingBlob(tx: Tx, sha256: string): Promise<string
   return rows.map((r) => r.plugin_id);
 }
 
+/** Blobs looked at, and deleted, in one go. */
+const COLLECTED_AT_ONCE = 200;
+
 /**
- * Deletes blobs that no version refers to and that came before `olderThan`.
+ * Deletes blobs that no version refers to and that came before `olderThan`. Publications wait only while some are deleted, never while
+ * it looks for them.
  * @returns how many were deleted
  */
 export async function collectBlobs(store: Store, olderThan: Date): Promise<number> {
   let collected = 0;
-  for (;;) {
-    const done = await store.transact(async (tx) => {
-      // Nothing can begin to refer to a blob between our look and our delete.
-      await store.lockSeq(tx);
-      const rows = await tx
-        .selectFrom('blobs')
-        .select('sha256')
-        .where('created_at', '<', olderThan.toISOString())
-        .where(({ not, exists, selectFrom }) =>
-          not(exists(selectFrom('plugin_files').select('id').whereRef('plugin_files.checksum', '=', 'blobs.sha256'))),
-        )
-        .limit(200)
-        .execute();
-      if (rows.length > 0) {
-        await tx
-          .deleteFrom('blobs')
-          .where(
-            'sha256',
-            'in',
-            rows.map((r) => r.sha256),
-          )
-          .execute();
-      }
-      return rows.length;
-    });
-    collected += done;
-    if (done < 200) return collected;
+  for (let page = await unnamedBlobs(store.read, ''); page.length > 0; ) {
+    const old = await olderOnes(store.read, page, olderThan);
+    if (old.length > 0) collected += await store.transact((tx) => dropUnnamed(store, tx, old, olderThan));
+    page = await unnamedBlobs(store.read, page.at(-1) ?? '');
   }
+  return collected;
 }
 
-/** Number of stored blobs and their bytes as stored, for the metrics. */
-export async function blobTotals(tx: Tx): Promise<{ count: number; bytes: number }> {
-  const row = await tx
+/** The next ones that no version refers to. It asks for nothing that lies behind a blob's bytes, so that an index alone answers. */
+async function unnamedBlobs(tx: Tx, after: string): Promise<string[]> {
+  const rows = await tx
     .selectFrom('blobs')
-    .select((eb) => [
-      eb.fn.countAll<number>().as('count'),
-      eb.fn.sum<number | null>(eb.fn<number>('length', ['data'])).as('bytes'),
-    ])
-    .executeTakeFirstOrThrow();
-  return { count: Number(row.count), bytes: Number(row.bytes ?? 0) };
+    .select('sha256')
+    .where('sha256', '>', after)
+    .where(unnamed)
+    .orderBy('sha256')
+    .limit(COLLECTED_AT_ONCE)
+    .execute();
+  return rows.map((r) => r.sha256);
+}
+
+async function olderOnes(tx: Tx, sha256: string[], than: Date): Promise<string[]> {
+  const at = than.toISOString();
+  const rows = await tx
+    .selectFrom('blobs')
+    .select('sha256')
+    .where('sha256', 'in', sha256)
+    .where('created_at', '<', at)
+    .execute();
+  return rows.map((r) => r.sha256);
+}
+
+/** Looks once more: a version may have come to name them, or an upload to count on them, since they were found. */
+async function dropUnnamed(store: Store, tx: Transaction<Tables>, sha256: string[], olderThan: Date): Promise<number> {
+  await store.lockSeq(tx);
+  const { numDeletedRows } = await tx
+    .deleteFrom('blobs')
+    .where('sha256', 'in', sha256)
+    .where('created_at', '<', olderThan.toISOString())
+    .where(unnamed)
+    .executeTakeFirst();
+  return Number(numDeletedRows);
 }
