@@ -21,6 +21,23 @@ describe('a hub whose database is gone without a word', () => {
     await home.remove();
   });
 
+  it('goes on telling what it knows by itself', async () => {
+    const HAIVEMIND_DATABASE_URL = server.through(database.options.databaseUrl ?? '');
+    const hub = await startHubProcess(home, { env: { HAIVEMIND_DATABASE_URL } });
+    const metrics = async () => ask(hub.url, 'GET', '/metrics');
+    expect((await metrics()).text).toMatch(
+      /^haivemind_database_up 1$[\s\S]*^haivemind_registry_seq \d+$[\s\S]*^haivemind_blobs \d+$/m,
+    );
+    server.close();
+    const { status, text } = await metrics();
+    expect(status).toBe(200);
+    expect(text).toMatch(
+      /^haivemind_database_up 0$[\s\S]*^haivemind_ws_connections 0$[\s\S]*^process_uptime_seconds /m,
+    );
+    expect(text).not.toMatch(/haivemind_(registry_seq|versions|machines|blobs|blob_bytes)/);
+    expect([0, 1]).toContain(await hub.stop());
+  });
+
   it('says so, serves again when there is one, and comes to its end without one', async () => {
     const HAIVEMIND_DATABASE_URL = server.through(database.options.databaseUrl ?? '');
     const hub = await startHubProcess(home, { env: { HAIVEMIND_DATABASE_URL } });

@@ -11,32 +11,45 @@ export interface HealthParts {
 
 type HealthCases = Pick<UseCases, 'healthz' | 'readyz' | 'metrics' | 'openapi'>;
 
-const READY_WITHIN_MS = 2000;
+/** A database that answers later than so many milliseconds counts as away. */
+const ANSWERS_WITHIN_MS = 2000;
 /** Counting rows is for the database to do now and then, not as often as anybody asks. */
 const COUNTS_MS = 10_000;
 
 export function healthUseCases(parts: HealthParts): HealthCases {
   let counts: { at: number; values: Promise<Counts> } | undefined;
   let document: Record<string, unknown> | undefined;
-  const gauges = (hub: HubContext): Gauge[] => {
-    const now = hub.clock().getTime();
-    if (counts === undefined || now - counts.at > COUNTS_MS) counts = { at: now, values: readCounts(hub.store) };
-    const { values } = counts;
-    values.catch(() => {
-      counts = undefined;
+  const countsOf = ({ clock, store }: HubContext): Promise<Counts> => {
+    const now = clock().getTime();
+    // Also where the clock was set back.
+    if (counts !== undefined && Math.abs(now - counts.at) <= COUNTS_MS) return counts.values;
+    const asked = { at: now, values: readCounts(store) };
+    counts = asked;
+    asked.values.catch(() => {
+      if (counts === asked) counts = undefined;
     });
-    const of = (name: string, help: string, key: keyof Counts): Gauge => ({
-      name,
+    return asked.values;
+  };
+  const gauges = async (hub: HubContext): Promise<Gauge[]> => {
+    const seq = await inTime(hub.store.currentSeq());
+    const known = seq === null ? null : await inTime(countsOf(hub));
+    const of = (name: string, help: string, value: number | null | undefined): Gauge => ({
+      name: `haivemind_${name}`,
       help,
-      read: async () => (await values)[key],
+      read: () => value ?? null,
     });
     return [
-      of('haivemind_registry_seq', 'The newest number in the event feed.', 'seq'),
-      of('haivemind_versions', 'Versions in the registry, deleted ones aside.', 'versions'),
-      of('haivemind_machines', 'Machines that joined.', 'machines'),
-      of('haivemind_blobs', 'Blobs stored.', 'blobs'),
-      of('haivemind_blob_bytes', 'Bytes of all blobs before compression.', 'blobBytes'),
-      { name: 'haivemind_ws_connections', help: 'Open live channels.', read: () => parts.sockets() },
+      of(
+        'database_up',
+        '1 while the database answers; what it counts is left out while it does not.',
+        seq === null ? 0 : 1,
+      ),
+      of('registry_seq', 'The newest number in the event feed.', seq),
+      of('versions', 'Versions in the registry, deleted ones aside.', known?.versions),
+      of('machines', 'Machines that joined.', known?.machines),
+      of('blobs', 'Blobs stored.', known?.blobs),
+      of('blob_bytes', 'Bytes of all blobs before compression.', known?.blobBytes),
+      of('ws_connections', 'Open live channels.', parts.sockets()),
       ...PROCESS_GAUGES,
     ];
   };
@@ -44,9 +57,9 @@ export function healthUseCases(parts: HealthParts): HealthCases {
     healthz: async () => ({ status: 'ok' }),
     async readyz(hub) {
       if (parts.isDraining()) return notReady('draining');
-      return (await answers(hub.store)) ? { status: 'ready' } : notReady('unavailable');
+      return (await inTime(hub.store.currentSeq())) !== null ? { status: 'ready' } : notReady('unavailable');
     },
-    metrics: async (hub) => Buffer.from(await parts.metrics.render(gauges(hub))),
+    metrics: async (hub) => Buffer.from(await parts.metrics.render(await gauges(hub))),
     async openapi() {
       document ??= openApiDocument();
       return document;
@@ -59,26 +72,20 @@ function notReady(status: 'draining' | 'unavailable'): RawReply {
   return { raw: true, status: 503, headers, body: Buffer.from(JSON.stringify({ status })) };
 }
 
-async function answers(store: Store): Promise<boolean> {
+/** What the database answers; null where it does not, or not in time. */
+async function inTime<T>(answer: Promise<T>): Promise<T | null> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), READY_WITHIN_MS);
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), ANSWERS_WITHIN_MS);
   });
   try {
-    return await Promise.race([
-      store.currentSeq().then(
-        () => true,
-        () => false,
-      ),
-      late,
-    ]);
+    return await Promise.race([answer.catch(() => null), late]);
   } finally {
     clearTimeout(timer);
   }
 }
 
 interface Counts {
-  seq: number;
   versions: number;
   machines: number;
   blobs: number;
@@ -87,8 +94,7 @@ interface Counts {
 
 async function readCounts(store: Store): Promise<Counts> {
   const { read } = store;
-  const [seq, versions, machines, blobs] = await Promise.all([
-    store.currentSeq(),
+  const [versions, machines, blobs] = await Promise.all([
     read
       .selectFrom('plugins')
       .select((eb) => eb.fn.countAll<number>().as('n'))
@@ -104,7 +110,6 @@ async function readCounts(store: Store): Promise<Counts> {
       .executeTakeFirstOrThrow(),
   ]);
   return {
-    seq,
     versions: Number(versions.n),
     machines: Number(machines.n),
     blobs: Number(blobs.n),

@@ -5,14 +5,15 @@ const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 export interface Gauge {
   name: string;
   help: string;
-  read: () => number | Promise<number>;
+  /** null: not known now, and left out. */
+  read: () => number | null;
 }
 
 export interface Metrics {
   /** One answered request; `seconds` from its first byte to the end of the answer. */
   request(route: string, method: string, status: number, seconds: number): void;
   /** The text of /metrics (exposition format 0.0.4). */
-  render(gauges: readonly Gauge[]): Promise<string>;
+  render(gauges: readonly Gauge[]): string;
 }
 
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
@@ -32,15 +33,17 @@ export function createMetrics(): Metrics {
       requests.set(key, (requests.get(key) ?? 0) + 1);
       observe(durations, labels({ route }), seconds);
     },
-    async render(gauges) {
+    render(gauges) {
       const lines: string[] = [];
       head(lines, 'haivemind_http_requests_total', 'counter', 'Requests answered.');
       for (const [key, count] of requests) lines.push(`haivemind_http_requests_total{${key}} ${count}`);
       head(lines, 'haivemind_http_request_duration_seconds', 'histogram', 'Time to answer a request.');
       for (const [key, series] of durations) renderSeries(lines, key, series);
       for (const gauge of gauges) {
+        const value = gauge.read();
+        if (value === null) continue;
         head(lines, gauge.name, 'gauge', gauge.help);
-        lines.push(`${gauge.name} ${await gauge.read()}`);
+        lines.push(`${gauge.name} ${value}`);
       }
       return `${lines.join('\n')}\n`;
     },

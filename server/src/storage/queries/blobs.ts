@@ -79,12 +79,7 @@ const unnamed = ({ not, exists, selectFrom }: ExpressionBuilder<Tables, 'blobs'>
 /** Puts off the collection of stored blobs that nothing refers to yet: somebody is about to. */
 export async function touchBlobs(tx: Tx, sha256: Iterable<string>, at: string): Promise<void> {
   for (const chunk of chunksOf(sha256)) {
-    await tx
-      .updateTable('blobs')
-      .set({ created_at: at })
-      .where('sha256', 'in', chunk)
-      .where(unnamed)
-      .execute();
+    await tx.updateTable('blobs').set({ created_at: at }).where('sha256', 'in', chunk).where(unnamed).execute();
   }
 }
 
