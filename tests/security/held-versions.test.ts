@@ -104,6 +104,41 @@ describe.each(ENGINES)('a held version, on %s', (engine) => {
     });
   });
 
+  it('lifts no deprecation that was made after it was sent, only one that it was sent to lift', async () => {
+    const status = (ref: string, body: object) =>
+      ask(t.url, 'POST', `/api/plugins/${ref}/status`, { token: publisher, body });
+    const approve = async (ref: string) =>
+      (await ask(t.url, 'POST', `/api/plugins/${ref}/approve`, { token: operator, body: {} })).expect(200);
+    const state = async (ref: string) =>
+      (await ask(t.url, 'GET', `/api/plugins/${ref}`, { token: operator })).expect(200).status;
+    for (const name of ['word-after', 'word-before']) {
+      await publish(t.url, publisher, { name }, ['web']);
+      await publish(t.url, operator, { name, version: '2.0.0-beta.1', files: hooks('more') }, ['canary']);
+      const { id } = (await register(t.url, publisher, { name, version: '1.1.0', files: hooks('more') })).expect(200);
+      expect((await publishTo(id, 'canary')).expect(200)).not.toHaveProperty('held');
+      const deprecate = async () =>
+        (await status(`${name}@1.1.0`, { status: 'deprecated', reason: 'slow' })).expect(200);
+      if (name === 'word-before') await deprecate();
+      expect((await publishTo(id, 'web')).expect(200)).toHaveProperty('held');
+      if (name === 'word-after') await deprecate();
+    }
+    expect(await approve('word-after@1.1.0')).toMatchObject({ published: false, deprecated: 'slow', groups: ['web'] });
+    expect(await state('word-after@1.1.0')).toBe('deprecated');
+    (await status('word-after@1.1.0', { status: 'published', reason: '', lifts: 'deprecated' })).expect(200);
+    const m = await t.machine('word-after', { groups: ['web'] });
+    expect((await planOf(m.token)).plugins.find((p) => p.name === 'word-after')?.version).toBe('1.1.0');
+    expect(await approve('word-before@1.1.0')).toMatchObject({ published: true });
+    expect(await state('word-before@1.1.0')).toBe('published');
+  });
+
+  it('counts as offered where a pattern reaches: publishing there again lifts no deprecation', async () => {
+    const { id } = await publish(t.url, publisher, { name: 'by-pattern' }, ['web-*']);
+    const body = { status: 'deprecated', reason: 'slow' };
+    (await ask(t.url, 'POST', `/api/plugins/${id}/status`, { token: publisher, body })).expect(200);
+    expect(await publishTo(id, 'web-1')).toMatchObject({ code: 'STATUS_FORBIDS' });
+    expect((await publishTo(id, 'db')).expect(200)).toMatchObject({ status: 'published' });
+  });
+
   it.each(['deleted', 'yanked'])('publishes nothing that was %s while its approval was on its way', async (gone) => {
     const name = `racing-${gone}`;
     await publish(t.url, publisher, { name }, ['web']);

@@ -203,6 +203,26 @@ describe.each(ENGINES)('trust at the hub, on %s', (engine) => {
     expect((await ask(t.url, 'POST', '/api/plugins/publish', web)).status).toBe(200);
   });
 
+  it('keeps a publisher to its groups also where it takes back', async () => {
+    const token = await t.token(['publisher'], { groups: ['web-*'] });
+    const { id } = await publish(t.url, publisher, { name: 'taken-back' }, ['web-1', 'db']);
+    const acts = [
+      ['POST', 'status', { status: 'deprecated', reason: 'r' }],
+      ['POST', 'status', { status: 'yanked', reason: 'r' }],
+      ['POST', 'revoke', { reason: 'r' }],
+    ] as const;
+    const path = `/api/plugins/${id}`;
+    for (const [method, what, body] of acts)
+      expect(await ask(t.url, method, `${path}/${what}`, { token, body })).toMatchObject({
+        ...{ code: 'GROUP_NOT_ALLOWED', text: expect.stringContaining('db') },
+      });
+    expect((await ask(t.url, 'DELETE', path, { token })).code).toBe('GROUP_NOT_ALLOWED');
+    const inside = await publish(t.url, publisher, { name: 'taken-back', version: '1.1.0' }, ['web-1']);
+    for (const [method, what, body] of acts)
+      (await ask(t.url, method, `/api/plugins/${inside.id}/${what}`, { token, body })).expect(200);
+    (await ask(t.url, 'DELETE', `/api/plugins/${inside.id}`, { token })).expect(200);
+  });
+
   it('rotates a token: the new one works, the old one ends, neither outlives its end', async () => {
     const old = await t.token(['reader'], { expires_in_days: 1 });
     const rotate = await ask(t.url, 'POST', '/api/whoami/rotate', { token: old, body: { grace_minutes: 0 } });

@@ -55,7 +55,7 @@ export const ADMIN_ENDPOINTS = {
         .array(z.string().max(64))
         .max(100)
         .optional()
-        .describe('join: groups it may give; publisher: groups it may publish to'),
+        .describe('join: groups it may give; publisher: groups it may publish to, and take back from'),
     }),
     reply: s.TokenRow.extend({ token: z.string() }),
   },

@@ -128,6 +128,7 @@ export const TRUST_ENDPOINTS = {
       digest: z.string(),
       published: z.boolean(),
       groups: list,
+      deprecated: z.string().optional().describe('why it was deprecated, which an approval does not lift'),
       withheld: s.Withheld.optional(),
       seq: z.number().int(),
     }),

@@ -1,4 +1,5 @@
 import type { Reply } from '../../contract/endpoints.ts';
+import { groupReaches } from '../../domain/desired/desired-state.ts';
 import type { RegistryVersion } from '../../domain/desired/registry.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { checkGroupPattern, nameMatches } from '../../domain/names.ts';
@@ -127,7 +128,8 @@ export function refuseDeprecated(
   { name, version, status, targets }: Pick<CatalogueVersion, 'name' | 'version' | 'status' | 'targets'>,
   groups: readonly string[],
 ): void {
-  if (status !== 'deprecated' || !groups.every((group) => targets.some((t) => t.group === group))) return;
+  if (status !== 'deprecated') return;
+  if (!groups.every((group) => targets.some((t) => groupReaches(t.group, [group])))) return;
   const ref = `${name}@${version}`;
   throw new HaiveError('STATUS_FORBIDS', `${ref} is deprecated, and offered there already`, {
     hint: `To offer it to new machines again: \`hv deprecate ${ref} --undo\`.`,

@@ -3,6 +3,7 @@ import { parsePluginRef } from '../../domain/names.ts';
 import { deletePluginFiles, setPluginStatus } from '../../storage/queries/plugins.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
+import { requireOffered } from '../trust/token-limits.ts';
 import { maySee, requireName, requirePublisher } from './access.ts';
 import { inRange, versionsOf } from './choose-version.ts';
 import { loadCatalogue } from './snapshot.ts';
@@ -22,6 +23,7 @@ export const remove: UseCase<'remove'> = async (hub, call) => {
   if (chosen.length === 0) {
     throw new HaiveError('VERSION_NOT_FOUND', `There is no version of ${name} left to delete`);
   }
+  await requireOffered(hub.store.read, principal, chosen);
   const ids = chosen.map((v) => v.id);
   const { seq } = await change(hub, principal, async ({ tx, at }) => {
     for (const id of ids) {

@@ -3,6 +3,7 @@ import { HaiveError } from '../../domain/errors.ts';
 import { setPluginStatus } from '../../storage/queries/plugins.ts';
 import { change } from '../change.ts';
 import type { UseCase } from '../context.ts';
+import { requireOffered } from '../trust/token-limits.ts';
 import { maySee, requireName, requirePublisher } from './access.ts';
 import { findVersion } from './choose-version.ts';
 import { loadCatalogue } from './snapshot.ts';
@@ -23,6 +24,7 @@ export const setStatus: UseCase<'setStatus'> = async (hub, call) => {
   const found = findVersion(catalogue, call.params.id ?? '', (v) => maySee(principal, v));
   const { id, name, version } = found;
   requireName(principal, name);
+  await requireOffered(hub.store.read, principal, [found]);
   refuse(found, body);
   if (found.status === body.status && (body.lifts !== undefined || found.statusReason === body.reason)) {
     return { id, status: found.status, seq: catalogue.seq };

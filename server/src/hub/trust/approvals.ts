@@ -131,18 +131,25 @@ export const approve: UseCase<'approve'> = async (hub, call) => {
   }
   const envelope = body.envelope === undefined ? null : JSON.stringify(body.envelope);
   const { seq, result } = await change(hub, principal, async ({ tx, at }) => {
-    const now = await tx.selectFrom('plugins').select('status').where('id', '=', id).executeTakeFirstOrThrow();
+    const now = await tx
+      .selectFrom('plugins')
+      .select(['status', 'status_reason', 'updated_at'])
+      .where('id', '=', id)
+      .executeTakeFirstOrThrow();
     refuseGone({ ...version, status: now.status });
     await putApproval(tx, { digest, plugin_id: id, by: principal.name, at, envelope });
     const held = await findHeld(tx, id);
     const groups = held === undefined ? [] : groupsHeld(held);
+    // Who sent it may have meant to lift a deprecation of before, not what was said since.
+    const deprecated = now.status === 'deprecated' && (held?.at ?? '') <= now.updated_at;
     if (held !== undefined) {
-      await setPluginStatus(tx, id, 'published', '', at);
+      if (!deprecated) await setPluginStatus(tx, id, 'published', '', at);
       await addPublications(tx, id, groups, held.notify === 1, held.by, at);
       await dropHeld(tx, id);
     }
     const data = { id, name, version: version.version, digest, groups, signed: envelope !== null };
-    return { result: groups, trace: { type: 'plugin.approved', target: id, data } };
+    const told = deprecated ? { deprecated: now.status_reason } : {};
+    return { result: { groups, told }, trace: { type: 'plugin.approved', target: id, data } };
   });
   const after = await loadCatalogue(hub.store);
   const now = after.byId.get(id) ?? version;
@@ -151,8 +158,10 @@ export const approve: UseCase<'approve'> = async (hub, call) => {
     now,
     now.targets.map((t) => t.group),
   );
-  const said = withheld === null ? {} : { withheld };
-  return { id, name, version: version.version, digest, published: result.length > 0, groups: result, seq, ...said };
+  const { groups, told } = result;
+  const published = groups.length > 0 && told.deprecated === undefined;
+  const said = { ...told, ...(withheld === null ? {} : { withheld }) };
+  return { id, name, version: version.version, digest, published, groups, seq, ...said };
 };
 
 /** @throws HaiveError VERSION_REVOKED, STATUS_FORBIDS for what was taken back */

@@ -8,6 +8,7 @@ import type { UseCase } from '../context.ts';
 import { maySee, requireName, requirePublisher } from '../registry/access.ts';
 import { findExactly } from '../registry/choose-version.ts';
 import { loadCatalogue } from '../registry/snapshot.ts';
+import { requireOffered } from './token-limits.ts';
 
 /**
  * Takes a version back from every machine at once, for good.
@@ -20,6 +21,7 @@ export const revoke: UseCase<'revoke'> = async (hub, call) => {
   const found = findExactly(catalogue, call.params.id ?? '', (v) => maySee(principal, v));
   const { id, name, version, digest } = found;
   requireName(principal, name);
+  await requireOffered(hub.store.read, principal, [found]);
   const { seq, result } = await change(hub, principal, async ({ tx, at }) => {
     const now = await tx.selectFrom('plugins').select('status').where('id', '=', id).executeTakeFirstOrThrow();
     if (now.status === 'revoked') throw new HaiveError('VERSION_REVOKED', `${name}@${version} was revoked before`);

@@ -2,6 +2,7 @@ import { HaiveError } from '../../domain/errors.ts';
 import { nameMatches } from '../../domain/names.ts';
 import type { Tx } from '../../storage/tables/index.ts';
 import type { Principal } from '../context.ts';
+import { sortedUnique } from '../sorted-unique.ts';
 
 /** What a token may do only so often, or only for some groups. No row: no limit. */
 export interface TokenLimits {
@@ -52,6 +53,21 @@ export async function requireTargets(tx: Tx, principal: Principal, targets: read
   if (principal.tokenId === '') return;
   const limits = await findLimits(tx, principal.tokenId);
   if (limits !== undefined) refuseGroups(limits.groups, targets, 'may not publish to');
+}
+
+/**
+ * @param offered groups that what is taken back is offered to
+ * @throws HaiveError GROUP_NOT_ALLOWED when the token may act on some groups only, and others have it too
+ */
+export async function requireOffered(
+  tx: Tx,
+  principal: Principal,
+  offered: readonly { targets: readonly { group: string }[] }[],
+): Promise<void> {
+  if (principal.tokenId === '') return;
+  const limits = await findLimits(tx, principal.tokenId);
+  const groups = sortedUnique(offered.flatMap(({ targets }) => targets.map((t) => t.group)));
+  if (limits !== undefined) refuseGroups(limits.groups, groups, 'may not change what is offered to');
 }
 
 function refuseGroups(allowed: readonly string[] | null, groups: readonly string[], what: string): void {

@@ -102,7 +102,11 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
       ['an update that does more', 'if (held !== null) {', 'if (false && held !== null) {'],
     ],
   ),
+  ...of('hub/registry/set-status.ts', HUB, [
+    ['a status of what other groups have', 'await requireOffered(hub.store.read, principal, [found]);'],
+  ]),
   ...of('hub/registry/remove.ts', HUB, [
+    ['deleting what other groups have', 'await requireOffered(hub.store.read, principal, chosen);'],
     [
       'a revocation that a deletion forgets',
       "if (now.status !== 'revoked') await setPluginStatus",

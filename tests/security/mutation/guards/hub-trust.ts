@@ -109,6 +109,7 @@ export const IN_HUB_TRUST: readonly Guard[] = [
   ]),
   ...of('hub/trust/approvals.ts', HELD, [
     ['what is gone by the time it is approved', 'refuseGone({ ...version, status: now.status });'],
+    ['a deprecation that came after', 'if (!deprecated) await setPluginStatus', 'await setPluginStatus'],
   ]),
   ...of('hub/trust/surfaces.ts', DODGES, [['a yank that makes the next a first', "?? highest('yanked')"]]),
   ...of(
@@ -116,6 +117,7 @@ export const IN_HUB_TRUST: readonly Guard[] = [
     [ATTACKS, HUB],
     [
       ['revoking outside the pattern', 'requireName(principal, name);'],
+      ['revoking what other groups have', 'await requireOffered(hub.store.read, principal, [found]);'],
       [
         'revoking twice',
         "if (now.status === 'revoked') throw new HaiveError('VERSION_REVOKED', `${name}@${version} was revoked before`);",

@@ -58,9 +58,21 @@ export const approve: Verb = async (call) => {
   const to = done.published ? `, published to ${done.groups.join(', ')}` : '';
   const lines = [
     `${call.style.green('✓')} ${done.name} ${done.version} is approved${how}${to}`,
+    ...deprecatedLines(done),
     ...withheldLines(done.withheld, `${done.name}@${done.version}`, call.style),
   ];
   return { json: done, text: lines.join('\n') };
+};
+
+const deprecatedLines = ({
+  name,
+  version,
+  deprecated,
+  groups,
+}: Awaited<ReturnType<typeof approvePlugin>>): string[] => {
+  if (deprecated === undefined) return [];
+  const to = groups.length === 0 ? 'to new machines' : `to ${groups.join(', ')}`;
+  return [`It stays deprecated (${clean(deprecated)}): \`hv deprecate ${name}@${version} --undo\` offers it ${to}`];
 };
 
 export const revoke: Verb = async (call) => {
