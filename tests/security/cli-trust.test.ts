@@ -124,6 +124,23 @@ describe('hv and trust', () => {
     ]);
     expect(code(late)).toBe('SIGNATURE_INVALID');
     expect(code(await hv(machine, ['trust', 'add', 'devops-essentials', to, '--json']))).toBe('SIGNATURE_INVALID');
+    await hvOk(machine, ['sync']);
+    expect((await hvOk(machine, ['trust'])).revoked).toEqual([to]);
+    expect(code(await hv(machine, ['trust', 'forget-revoked', to, '--yes', '--json']))).toBe('SIGNATURE_INVALID');
+    expect(code(await hv(machine, ['trust', 'forget-revoked', 'nobody', '--yes', '--json']))).toBe('KEY_NOT_FOUND');
+    const trust = join(machine.home, '.haivemind', 'trust.json');
+    const { hubs } = JSON.parse(await readFile(trust, 'utf8'));
+    // Of a hub that has it revoked no more: another one's word, as a restored backup leaves it.
+    const [here] = Object.values(hubs) as { revoked_keys: string[] }[];
+    here?.revoked_keys.push('f'.repeat(64));
+    await writeFile(trust, JSON.stringify({ format: 1, hubs }));
+    const forget = ['trust', 'forget-revoked', 'f'.repeat(64)];
+    expect(code(await hv(machine, [...forget, '--json']))).toBe('CONFIRMATION_REQUIRED');
+    expect((await hv(machine, ['trust'])).stdout).toContain(`revoked ${'f'.repeat(64)}`);
+    await hvOk(machine, [...forget, '--yes']);
+    expect((await hvOk(machine, ['trust'])).revoked).toEqual([to]);
+    const told = (await hvOk(machine, ['audit', '--local', '--limit', '1'])).entries[0];
+    expect(told).toMatchObject({ what: 'trust', target: 'revoked-keys', after: [to] });
     await hvOk(machine, ['trust', 'forget', 'devops-essentials']);
     expect(code(await hv(machine, ['trust', 'forget', 'devops-essentials', '--json']))).toBe('KEY_NOT_FOUND');
     expect(code(await hv(machine, ['trust', 'nonsense', '--json']))).toBe('USAGE');

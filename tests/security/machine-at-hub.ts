@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { expect } from 'vitest';
 import { syncMachine } from '../../server/src/client/sync/index.ts';
-import { readTrust, withHub, writeTrust } from '../../server/src/client/trust/publisher-keys.ts';
+import { updateTrust, withHub } from '../../server/src/client/trust/publisher-keys.ts';
 import { createKeyPair } from '../../server/src/domain/signing/dsse.ts';
 import { readReceipts } from '../../server/src/machine/receipts/index.ts';
 import { version } from '../cli/scripted-hub.ts';
@@ -38,10 +38,6 @@ export const sync = async (mode: 'agent' | 'explicit' = 'agent') => syncMachine(
 export const policy = (value: unknown) => writeFile(m.ctx.machine.paths.policy, JSON.stringify(value));
 export const knowOperator = async (...more: string[]) => {
   const { machine } = m.ctx;
-  const trust = withHub(await readTrust(machine), 'hub_test', {
-    publishers: {},
-    plugins: {},
-    operators: [OPERATOR.publicKey, ...more],
-  });
-  await writeTrust(machine, trust);
+  const operators = [OPERATOR.publicKey, ...more];
+  await updateTrust(machine, (trust) => withHub(trust, 'hub_test', { publishers: {}, plugins: {}, operators }));
 };

@@ -1,6 +1,10 @@
 // Whose signatures a machine takes from its hub: keys that follow one another, keys that were revoked, epochs.
 import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { openClient } from '../../server/src/client/context.ts';
+import { readTrust } from '../../server/src/client/trust/publisher-keys.ts';
+import { forgetRevokedKey, trustOperator } from '../../server/src/client/trust/verbs.ts';
 import { signEpoch, signRotation } from '../../server/src/domain/approval.ts';
 import { createKeyPair } from '../../server/src/domain/signing/dsse.ts';
 import { HUB_KEY, json, keyid, PUBLISHER, STRANGER, serve, version } from '../cli/scripted-hub.ts';
@@ -54,6 +58,39 @@ describe('keys', () => {
     expect(await installed()).toEqual(['alpha@1.0.0']);
   });
 
+  it('are all kept where processes with other CLAUDE_CONFIG_DIRs learn them at once', async () => {
+    serve(hub, [a1]);
+    const elsewhere = (n: number) => openClient({ ...m.ctx.env, claudeConfigDir: join(m.home, `claude-${n % 3}`) });
+    const pairs = Array.from({ length: 12 }, () => createKeyPair());
+    await Promise.all([...pairs.map(async ({ publicKey }, n) => trustOperator(await elsewhere(n), publicKey)), sync()]);
+    const { hub_test: here } = (await readTrust(m.ctx.machine)).hubs;
+    expect([...(here?.operators ?? [])].sort()).toEqual(pairs.map((pair) => pair.publicKey).sort());
+    expect(here?.plugins.alpha).toEqual([keyid(PUBLISHER)]);
+  });
+
+  it('may sign again once the revocation is forgotten that the hub does not say any more', async () => {
+    serve(hub, [a1]);
+    await sync();
+    serve(hub, [a1], { counter: 2, etag: '"2"', revokedKeys: [keyid(PUBLISHER)] });
+    await sync();
+    serve(hub, [a2], { counter: 3, etag: '"3"' });
+    expect((await sync('explicit')).problems).toMatchObject([{ code: 'SIGNATURE_INVALID' }]);
+    const revoked = (revoked_at: string | null) => {
+      const key = { keyid: keyid(PUBLISHER), public_key: PUBLISHER.publicKey, publishers: [], first_seen: '' };
+      hub.answers['GET /api/keys'] = (_, response) => json(response, { keys: [{ ...key, revoked_at }], rotations: [] });
+    };
+    const forget = async (yes: boolean) => forgetRevokedKey(await m.reopen(), keyid(PUBLISHER), async () => yes);
+    revoked('now');
+    await expect(forget(true)).rejects.toMatchObject({ code: 'SIGNATURE_INVALID' });
+    revoked(null);
+    await expect(forget(false)).rejects.toMatchObject({ code: 'CONFIRMATION_REQUIRED' });
+    expect((await sync('explicit')).problems).toMatchObject([{ code: 'SIGNATURE_INVALID' }]);
+    await forget(true);
+    await expect(forget(true)).rejects.toMatchObject({ code: 'KEY_NOT_FOUND' });
+    expect((await sync('explicit')).problems).toEqual([]);
+    expect(await installed()).toEqual(['alpha@2.0.0']);
+  });
+
   it('are refused once they were revoked, also by a hub that forgot it', async () => {
     serve(hub, [a1]);
     await sync();
@@ -73,7 +110,7 @@ describe('keys', () => {
     await sync();
     await writeFile(m.ctx.machine.paths.trust, 'torn');
     serve(hub, [a2], { counter: 2, revoked: [revokedOf(a1)], revokedKeys: [keyid(STRANGER)] });
-    await expect(sync('explicit')).rejects.toMatchObject(code('CONFIG_INVALID'));
+    await expect(sync('explicit')).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
     expect(await installed()).toEqual([]);
   });
 

@@ -251,7 +251,7 @@ export const ERRORS = {
   CONFIRMATION_REQUIRED: row(
     403,
     77,
-    "This machine's policy asks a person before the version is installed.",
+    "A person has to say yes first: this machine's policy asks before the version is installed, or the command itself does.",
     'Look at what it does (`hv surface NAME`), then run `hv install NAME --yes`.',
   ),
   VERSION_REVOKED: row(410, 69, 'The version was revoked and may run nowhere.', 'Install another version.'),

@@ -123,9 +123,18 @@ export async function updateConfig(
   change: (raw: Record<string, unknown>) => Record<string, unknown>,
   options: { settled?: boolean } = {},
 ): Promise<Config> {
+  return withHomeLock(m, 'configuration', () => changeConfig(m, change, options));
+}
+
+/**
+ * Runs `fn` while this process alone changes what every CLAUDE_CONFIG_DIR of this HOME shares. Not reentrant.
+ * @param purpose as withLock
+ * @throws HaiveError LOCKED, and whatever `fn` throws
+ */
+export async function withHomeLock<T>(m: Machine, purpose: string, fn: () => Promise<T>): Promise<T> {
   // Our folder among the client's is not made for this.
   const locked = { ...m, paths: { ...m.paths, root: m.paths.home, lock: m.paths.configLock } };
-  return withLock(locked, 'configuration', () => changeConfig(m, change, options));
+  return withLock(locked, purpose, fn);
 }
 
 /**

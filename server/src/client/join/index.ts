@@ -29,7 +29,7 @@ import { forgetMachineKey, machineKey, machineProof } from '../hub/machine-key.t
 import { noteBefore } from '../local-audit.ts';
 import { type SyncProgress, type SyncResult, syncMachine } from '../sync/index.ts';
 import { fetchAuthority } from '../trust/pinned-authority.ts';
-import { readTrust, writeTrust } from '../trust/publisher-keys.ts';
+import { updateTrust } from '../trust/publisher-keys.ts';
 
 export interface JoinOptions {
   /** Hub's address; the one on this host when absent. */
@@ -258,11 +258,10 @@ async function forgetToken({ machine, config }: ClientContext): Promise<void> {
 
 async function forget(ctx: ClientContext): Promise<void> {
   const { machine } = ctx;
-  const trust = await readTrust(machine);
-  if (ctx.config.hub !== undefined) {
-    const { [ctx.config.hub.id]: _, ...hubs } = trust.hubs;
-    await writeTrust(machine, { ...trust, hubs });
-  }
+  await updateTrust(machine, (trust) => {
+    const { [ctx.config.hub?.id ?? '']: left, ...hubs } = trust.hubs;
+    return left === undefined ? trust : { ...trust, hubs };
+  });
   await forgetMachineKey(machine);
   let empty = false;
   ctx.config = await updateConfig(machine, (raw) => {

@@ -1,5 +1,5 @@
 import type { Machine } from '../../machine/machine.ts';
-import { type Trust, writeTrust } from '../trust/publisher-keys.ts';
+import { type Trust, updateTrust, withPinsOf } from '../trust/publisher-keys.ts';
 
 /** What this machine trusts, written down as it grows while the rest still arrives. */
 export interface Keys {
@@ -11,6 +11,7 @@ export interface Keys {
 export function keptKeys(m: Machine, known: Trust): Keys {
   let [trust, written] = [known, known];
   let writing: Promise<unknown> | undefined;
+  const write = (next: Trust): Promise<void> => updateTrust(m, (now) => withPinsOf(now, known, next));
   return {
     get trust() {
       return trust;
@@ -20,13 +21,13 @@ export function keptKeys(m: Machine, known: Trust): Keys {
       if (next === written || writing !== undefined) return;
       written = next;
       // What went wrong is told in the end; then it is written again.
-      writing = writeTrust(m, next).catch(() => {
+      writing = write(next).catch(() => {
         written = known;
       });
     },
     async settled() {
       await writing;
-      if (trust !== written) await writeTrust(m, trust);
+      if (trust !== written) await write(trust);
     },
   };
 }

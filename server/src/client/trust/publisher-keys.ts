@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { openRotation } from '../../domain/approval.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { type Envelope, keyIdOf, type PublicKey } from '../../domain/signing/dsse.ts';
+import { withHomeLock } from '../../machine/config-file.ts';
 import { writeAtomic } from '../../machine/files/atomic-file.ts';
 import { makeDirs, readFileOrNull, removeFile } from '../../machine/files/file-port.ts';
 import type { Machine } from '../../machine/machine.ts';
@@ -42,8 +43,20 @@ export async function readTrust(m: Machine): Promise<Trust> {
   }
 }
 
+/**
+ * Changes what is trusted, one process of this HOME after the other. Nothing is written where `change` gives back what it got.
+ * @throws HaiveError CONFIG_INVALID, LOCKED, DISK_FULL, READ_ONLY, and whatever `change` throws
+ */
+export async function updateTrust(m: Machine, change: (now: Trust) => Trust | Promise<Trust>): Promise<void> {
+  await withHomeLock(m, 'trust', async () => {
+    const now = await readTrust(m);
+    const next = await change(now);
+    if (next !== now) await writeTrust(m, next);
+  });
+}
+
 /** Writes the file with mode 0600; an empty trust leaves no file. */
-export async function writeTrust(m: Machine, trust: Trust): Promise<void> {
+async function writeTrust(m: Machine, trust: Trust): Promise<void> {
   if (Object.keys(trust.hubs).length === 0) {
     await removeFile(m.port, m.paths.trust);
     return;
@@ -89,11 +102,12 @@ const higher = (a: string | undefined, b: string): string => (a !== undefined &&
  */
 export async function rememberRevokedKeys(m: Machine, hubId: string, said: readonly string[]): Promise<void> {
   if (said.length === 0) return;
-  const trust = await readTrust(m);
-  const known = revokedKeysOf(trust, hubId);
-  const all = [...new Set([...known, ...said])];
-  if (all.length === known.length) return;
-  await writeTrust(m, withHub(trust, hubId, { ...trustOf(trust, hubId), revoked_keys: all }));
+  const fresh = (trust: Trust) => said.filter((keyid) => !revokedKeysOf(trust, hubId).includes(keyid));
+  if (fresh(await readTrust(m)).length === 0) return;
+  await updateTrust(m, (trust) => {
+    const all = [...revokedKeysOf(trust, hubId), ...new Set(fresh(trust))];
+    return withHub(trust, hubId, { ...trustOf(trust, hubId), revoked_keys: all });
+  });
 }
 
 /** Ids of the keys that a hub ever said are revoked. */
@@ -145,6 +159,19 @@ export function pin(trust: Trust, hubId: string, plugin: string, key: PublicKey,
     : { ...here.publishers, [keyid]: { key, first_seen: now.toISOString() } };
   const plugins = { ...here.plugins, [plugin]: [...new Set([...pinnedKeys(here, plugin), keyid])] };
   return withHub(trust, hubId, { ...here, publishers, plugins });
+}
+
+/** The pins that `next` has more than `before`, added to what stands there now. */
+export function withPinsOf(now: Trust, before: Trust, next: Trust): Trust {
+  let all = now;
+  for (const [hubId, here] of Object.entries(next.hubs)) {
+    for (const [plugin, keyids] of Object.entries(here.plugins)) {
+      const known = pinnedKeys(trustOf(before, hubId), plugin);
+      for (const publisher of keyids.filter((id) => !known.includes(id)).flatMap((id) => here.publishers[id] ?? []))
+        all = pin(all, hubId, plugin, publisher.key, new Date(publisher.first_seen));
+    }
+  }
+  return all;
 }
 
 /**

@@ -11,7 +11,17 @@ import { withLock } from '../../machine/processes/lock.ts';
 import { type PublisherKey, publisherKey, readPublisherKey } from '../../machine/publisher-key.ts';
 import type { ClientContext } from '../context.ts';
 import { ask } from '../hub/registry.ts';
-import { pin, pinnedKeys, readTrust, type Trust, trustOf, withHub, writeTrust } from './publisher-keys.ts';
+import {
+  operatorsOf,
+  pin,
+  pinnedKeys,
+  readTrust,
+  revokedKeysOf,
+  type Trust,
+  trustOf,
+  updateTrust,
+  withHub,
+} from './publisher-keys.ts';
 
 /** What operators and publishers do about trust, and what a machine's owner does here. */
 
@@ -127,33 +137,36 @@ function hubId(ctx: ClientContext): string {
   return id;
 }
 
+/** @param told what of it the history shows, before and after; the keys of the plugin `target` when absent */
 async function changeTrust(
   ctx: ClientContext,
   target: string,
   change: (trust: Trust, hub: string) => Trust,
+  told = (trust: Trust, hub: string): readonly string[] => pinnedKeys(trustOf(trust, hub), target),
 ): Promise<void> {
   const id = hubId(ctx);
   const { machine } = ctx;
   await withLock(machine, 'trust', async () => {
     await recover(machine);
-    const now = await readTrust(machine);
-    const next = change(now, id);
-    const told = (trust: Trust) => {
-      const here = trustOf(trust, id);
-      return target === 'operators' ? (here.operators ?? []).map(keyIdOf) : pinnedKeys(here, target);
-    };
-    const entry = { what: 'trust', target, from: null, before: told(now), after: told(next), result: 'done' };
-    await noteChanges(machine, [entry]);
-    await writeTrust(machine, next);
+    await updateTrust(machine, async (now) => {
+      const next = change(now, id);
+      const [before, after] = [told(now, id), told(next, id)];
+      await noteChanges(machine, [{ what: 'trust', target, from: null, before, after, result: 'done' }]);
+      return next;
+    });
   });
 }
 
 const isPublicKey = (text: string): boolean => /^[A-Za-z0-9+/]{43}=$/.test(text);
 
-/** Whose signatures count here: by plugin, and the operators. @throws HaiveError NOT_JOINED, CONFIG_INVALID */
+/** Whose signatures count here: by plugin, and the operators; and ids of keys that sign nothing new. @throws HaiveError NOT_JOINED, CONFIG_INVALID */
 export async function listTrust(ctx: ClientContext) {
   const here = trustOf(await readTrust(ctx.machine), hubId(ctx));
-  return { plugins: here.plugins, operators: (here.operators ?? []).map((key) => ({ key, keyid: keyIdOf(key) })) };
+  return {
+    plugins: here.plugins,
+    operators: (here.operators ?? []).map((key) => ({ key, keyid: keyIdOf(key) })),
+    revoked: [...(here.revoked_keys ?? [])],
+  };
 }
 
 /**
@@ -195,10 +208,43 @@ export async function forgetKey(ctx: ClientContext, plugin: string, keyid?: stri
 export async function trustOperator(ctx: ClientContext, key: string, remove = false): Promise<string> {
   if (!isPublicKey(key))
     throw new HaiveError('USAGE', 'An operator key is 32 bytes in base64, as `hv trust operator-key` shows it');
-  await changeTrust(ctx, 'operators', (trust, hub) => {
-    const here = trustOf(trust, hub);
-    const others = (here.operators ?? []).filter((k) => k !== key);
-    return withHub(trust, hub, { ...here, operators: remove ? others : [...others, key] });
-  });
+  const change = (trust: Trust, hub: string): Trust => {
+    const others = operatorsOf(trust, hub).filter((k) => k !== key);
+    return withHub(trust, hub, { ...trustOf(trust, hub), operators: remove ? others : [...others, key] });
+  };
+  await changeTrust(ctx, 'operators', change, (trust, hub) => operatorsOf(trust, hub).map(keyIdOf));
   return keyIdOf(key);
+}
+
+/**
+ * Forgets that a key was revoked, so that it may sign here again. A hub that says it still would only say it again.
+ * @param agreed asked once it is known that it can be done
+ * @throws HaiveError KEY_NOT_FOUND when no such key is remembered, SIGNATURE_INVALID when the hub has it revoked, CONFIRMATION_REQUIRED
+ * when `agreed` says no, NOT_JOINED, and those of the hub
+ */
+export async function forgetRevokedKey(
+  ctx: ClientContext,
+  keyid: string,
+  agreed: (keyid: string) => Promise<boolean>,
+): Promise<void> {
+  const known = (trust: Trust, hub: string): readonly string[] => {
+    const all = revokedKeysOf(trust, hub);
+    if (!all.includes(keyid)) throw new HaiveError('KEY_NOT_FOUND', `${keyid} is not remembered as revoked here`);
+    return all;
+  };
+  known(await readTrust(ctx.machine), hubId(ctx));
+  const { keys } = await ask(ctx, 'reader', (hub) => hub.call('keys'));
+  if (keys.some((k) => k.keyid === keyid && k.revoked_at !== null)) {
+    throw new HaiveError('SIGNATURE_INVALID', `The hub has ${keyid} revoked: it would be remembered again at once`, {
+      hint: 'A revocation at the hub is for good: let its publisher sign with another key, and pin that one with `hv trust add PLUGIN KEY`.',
+    });
+  }
+  if (!(await agreed(keyid))) {
+    throw new HaiveError('CONFIRMATION_REQUIRED', `${keyid} stays revoked here`, { hint: 'Say so with --yes.' });
+  }
+  const forget = (trust: Trust, hub: string): Trust => {
+    const revoked_keys = known(trust, hub).filter((k) => k !== keyid);
+    return withHub(trust, hub, { ...trustOf(trust, hub), revoked_keys });
+  };
+  await changeTrust(ctx, 'revoked-keys', forget, revokedKeysOf);
 }

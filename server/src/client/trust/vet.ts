@@ -14,7 +14,7 @@ import type { ClientContext } from '../context.ts';
 import { inForce } from '../sync/plan.ts';
 import type { Fetched } from '../transfer/asking.ts';
 import { readPolicies } from './policy.ts';
-import { newestOf, noteNewest, operatorsOf, readTrust, revokedKeysOf, writeTrust } from './publisher-keys.ts';
+import { newestOf, noteNewest, operatorsOf, readTrust, revokedKeysOf, updateTrust } from './publisher-keys.ts';
 
 /** What this machine's owner has to say before anything of a plan is carried out. */
 export interface Vetting {
@@ -80,9 +80,10 @@ const countsNewest = (policies: readonly Policy[]): boolean => policies.some((p)
 
 /** Notes what is here and what passed, so that neither a removal nor a revocation makes an older version a new one. */
 async function keepNewest(m: Machine, hub: string, receipts: Receipts, passed: readonly PlanEntry[]): Promise<void> {
-  const trust = await readTrust(m);
-  const next = noteNewest(trust, hub, [...Object.values(receipts.plugins), ...passed]);
-  if (JSON.stringify(next) !== JSON.stringify(trust)) await writeTrust(m, next);
+  await updateTrust(m, (trust) => {
+    const next = noteNewest(trust, hub, [...Object.values(receipts.plugins), ...passed]);
+    return JSON.stringify(next) === JSON.stringify(trust) ? trust : next;
+  });
 }
 
 /** Installed plugins that a policy forbids since it was changed. The core stays: it is what would bring the next policy. */

@@ -70,6 +70,11 @@ export const IN_CLIENT: readonly Guard[] = [
     [
       ['another key than the pinned one', 'if (pinned.length > 0) {', 'if (false) {'],
       ['what a revoked key says of the next', 'if (revoked.includes(keyIdOf(from))) continue;'],
+      [
+        'two processes that write at once',
+        "await withHomeLock(m, 'trust', async () => {",
+        'await (async (..._: unknown[]) => (_[2] as () => Promise<void>)())(m, 0, async () => {',
+      ],
     ],
   ),
   ...of('client/sync/carry-out.ts', TRUST, [

@@ -82,9 +82,19 @@ export const TRUST_VERBS: VerbRow[] = [
   {
     name: 'trust',
     args: '[action] [subject] [key]',
-    summary: 'whose signatures count: list, add, forget, operator, operator-key, keys, rotate, revoke-key, epoch',
-    options: [['--remove', 'operator: let this key go']],
-    examples: ['hv trust', 'hv trust add es-ops 3f9a…', 'hv trust rotate', 'hv trust revoke-key 3f9a…'],
+    summary:
+      'whose signatures count: list, add, forget, forget-revoked, operator, operator-key, keys, rotate, revoke-key, epoch',
+    options: [
+      ['--remove', 'operator: let this key go'],
+      ['--yes', 'forget-revoked: do not ask'],
+    ],
+    examples: [
+      'hv trust',
+      'hv trust add es-ops 3f9a…',
+      'hv trust rotate',
+      'hv trust revoke-key 3f9a…',
+      'hv trust forget-revoked 3f9a…',
+    ],
     load: async () => (await import('../verbs/trust.ts')).trust,
   },
   {

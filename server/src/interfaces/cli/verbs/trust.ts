@@ -5,6 +5,7 @@ import {
   approvePlugin,
   beginEpoch,
   forgetKey,
+  forgetRevokedKey,
   listTrust,
   operatorKey,
   revokePlugin,
@@ -189,13 +190,14 @@ type Actions = Record<string, (call: VerbCall) => Promise<VerbOutput>>;
 
 const TRUST: Actions = {
   async list(call) {
-    const { plugins, operators } = await listTrust(await call.open());
+    const { plugins, operators, revoked } = await listTrust(await call.open());
     const rows = Object.entries(plugins).map(([name, keys]) => [name, keys.join(', ')]);
     const lines = [
       table(['PLUGIN', 'SIGNED BY'], rows, call.style),
       ...operators.map((o) => `operator ${o.keyid} ${o.key}`),
+      ...revoked.map((keyid) => `revoked ${keyid}`),
     ];
-    return { json: { plugins, operators }, text: lines.join('\n') };
+    return { json: { plugins, operators, revoked }, text: lines.join('\n') };
   },
   async add(call) {
     const [plugin, key] = [argument(call, 1, 'plugin'), argument(call, 2, 'key or key id')];
@@ -206,6 +208,15 @@ const TRUST: Actions = {
     const plugin = argument(call, 1, 'plugin');
     await forgetKey(await call.open(), plugin, call.args[2]);
     return { json: { plugin }, text: `${call.style.green('✓')} forgotten for ${plugin}` };
+  },
+  async 'forget-revoked'(call) {
+    const { confirm, options } = call;
+    const question = (keyid: string) =>
+      `${keyid} was revoked: whoever has it may sign plugins for this machine again. Forget it?`;
+    const agreed = async (keyid: string) => options.yes === true || ((await confirm?.(question(keyid))) ?? false);
+    const keyid = argument(call, 1, 'key id');
+    await forgetRevokedKey(await call.open(), keyid, agreed);
+    return { json: { keyid }, text: `${call.style.green('✓')} ${keyid} counts again on this machine` };
   },
   async operator(call) {
     const keyid = await trustOperator(
