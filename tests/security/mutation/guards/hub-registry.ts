@@ -1,4 +1,4 @@
-import { ATTACKS, FOUND, type Guard, HUB, of, PUBLISH, RIGHTS, UNITS, WIRE } from './guard.ts';
+import { ATTACKS, FOUND, type Guard, HUB, of, PUBLISH, TOLD, UNITS, UNPUBLISHED, WIRE } from './guard.ts';
 
 const ORDERS = 'tests/contract/registry/install.test.ts';
 
@@ -152,7 +152,7 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
       ['bytes of what was revoked', 'if (gone(version)) return false;'],
     ],
   ),
-  ...of('hub/hearing.ts', RIGHTS, [
+  ...of('hub/hearing.ts', TOLD, [
     ['a registration by another', 'if (isBeforeOffer(event)) return knowsOwn(event) ? event : null;'],
     ['an end of what was never offered', 'return knowsId(id) ? event : null;', 'return event;'],
     [
@@ -168,31 +168,31 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
     ['an event that only operators hear', 'return OF_ALL.has(type) ? event : null;', 'return event;'],
     ['progress of what is only registered', 'versions.every(knows);', 'true;'],
   ]),
-  ...of('hub/registry/info.ts', RIGHTS, [
+  ...of('hub/registry/info.ts', TOLD, [
     [
       'a machine that asks where else a plugin is',
       'if (mayUse(principal.roles, ENDPOINTS.machines.access)) return',
       'if (true) return',
     ],
   ]),
-  ...of('hub/live/live.ts', RIGHTS, [
+  ...of('hub/live/live.ts', TOLD, [
     ['a change that rang meanwhile', '? Math.max(asked, last?.seq ?? 0)', '? Math.max(heard, last?.seq ?? 0)'],
   ]),
-  ...of('hub/machines/report.ts', RIGHTS, [
+  ...of('hub/machines/report.ts', 'tests/hub/reported-holds.test.ts', [
     ['a hold under any name', 'checkPluginName(name);'],
     ['a hold at no version', 'checkVersion(version);'],
   ]),
-  ...of('hub/machines/facts.ts', RIGHTS, [
+  ...of('hub/machines/facts.ts', UNPUBLISHED, [
     ['a version that a machine only says it has', 'installed.filter((p) => !p.unordered).map(', 'installed.map('],
   ]),
-  ...of('domain/desired/desired-state.ts', RIGHTS, [
+  ...of('domain/desired/desired-state.ts', UNPUBLISHED, [
     [
       "an operator's order stretched by the machine's own hold",
       'chooser?.byOperator === true, range)',
       'explicit?.byOperator === true, range)',
     ],
   ]),
-  ...of('hub/registry/access.ts', RIGHTS, [
+  ...of('hub/registry/access.ts', UNPUBLISHED, [
     [
       'a machine by the name of a publisher',
       "return machineId === null && mayUse(roles, ['publisher', 'contributor']);",

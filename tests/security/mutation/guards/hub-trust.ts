@@ -12,7 +12,6 @@ import {
   QUORUM,
   RESTORED,
   REVIEW,
-  RIGHTS,
   UNITS,
 } from './guard.ts';
 
@@ -51,7 +50,7 @@ export const IN_HUB_TRUST: readonly Guard[] = [
       ['a first version after all were taken back', 'return gone && wider ?', 'return false ?'],
     ],
   ),
-  ...of('hub/trust/approvals.ts', RIGHTS, [
+  ...of('hub/trust/approvals.ts', 'tests/hub/signed-approvals.test.ts', [
     ['an approval that nobody signed', 'openApproval(body.envelope,', 'void (body.envelope,'],
   ]),
   ...of('hub/trust/approvals.ts', UNITS, [
