@@ -37,6 +37,13 @@ describe.each(ENGINES)('a partial report on %s', (engine) => {
     expect(await installed()).toHaveLength(3);
   });
 
+  it('is cut where an error is longer than anybody reads', async () => {
+    const error = { code: 'C'.repeat(500), message: 'm'.repeat(100_000) };
+    (await send({ plugins: [{ ...row('aa', '1.0.0', 'failed'), error }] })).expect(200);
+    const { plugins } = (await ask(t.url, 'GET', '/api/machines/me', { token })).expect(200);
+    expect(plugins).toMatchObject([{ error: { code: 'C'.repeat(64), message: 'm'.repeat(2000) } }]);
+  });
+
   it('makes a full report after it the truth again', async () => {
     (await send({ partial: true, plugins: [row('bb', '2.0.0')] })).expect(200);
     (await send({ plugins: [row('aa', '3.0.0')] })).expect(200);

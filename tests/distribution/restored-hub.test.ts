@@ -11,7 +11,9 @@ import { holdLiveChannel } from '../../server/src/client/live/hold.ts';
 import { machineStatus } from '../../server/src/client/status.ts';
 import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { beginEpoch, operatorKey, trustOperator } from '../../server/src/client/trust/verbs.ts';
+import { signEpoch } from '../../server/src/domain/approval.ts';
 import { HaiveError } from '../../server/src/domain/errors.ts';
+import { createKeyPair } from '../../server/src/domain/signing/dsse.ts';
 import { startHub } from '../../server/src/hub/server.ts';
 import { readConfig, updateConfig } from '../../server/src/machine/config-file.ts';
 import { readReceipts } from '../../server/src/machine/receipts/index.ts';
@@ -109,6 +111,19 @@ describe('time that passed differently', () => {
       (await ask(old.url, 'POST', '/api/hub/epoch', bare)).expect(200);
       await expect(syncMachine(machine.ctx, { mode: 'agent' })).rejects.toBeInstanceOf(HaiveError);
       expect(await have(machine)).toEqual({ aa: '1.1.0' });
+      // Nor is one that no machine could take: the hub sees what is signed, though not by whom.
+      const pem = createKeyPair().privatePem;
+      const { id } = old.context.identity;
+      for (const envelope of [
+        signEpoch(id, 4, pem),
+        signEpoch('hub_other', 3, pem),
+        { ...signEpoch(id, 3, pem), payloadType: 'application/json' },
+        { ...signEpoch(id, 3, pem), signatures: [] },
+        { ...signEpoch(id, 3, pem), payload: 'bm8=' },
+      ]) {
+        const wrong = { token: t.admin, body: { epoch: 3, envelope } };
+        expect((await ask(old.url, 'POST', '/api/hub/epoch', wrong)).code).toBe('SIGNATURE_INVALID');
+      }
       expect((await beginEpoch(operator.ctx)).epoch).toBe(3);
       await syncMachine(machine.ctx, { mode: 'explicit' });
       expect(await have(machine)).toEqual({ aa: '1.0.0' });

@@ -1,5 +1,5 @@
 import { HaiveError } from './errors.ts';
-import { type Envelope, openJson, type PublicKey, sealJson } from './signing/dsse.ts';
+import { type Envelope, openJson, type PublicKey, peekJson, sealJson } from './signing/dsse.ts';
 
 /**
  * What an operator's key signs, away from the hub: that somebody looked at certain bytes, and that a restored hub may begin
@@ -62,9 +62,24 @@ export function checkEpoch(
       hint: 'An operator signs it with `hv trust epoch`; until then nothing changes here.',
     });
   }
-  const value = openJson(envelope, EPOCH_TYPE, operators).value as { hub?: unknown; epoch?: unknown };
-  if (value.hub !== hub || value.epoch !== epoch) {
-    throw new HaiveError('SIGNATURE_INVALID', `The signed epoch is ${String(value.epoch)} of ${String(value.hub)}`);
+  isEpochOf(openJson(envelope, EPOCH_TYPE, operators).value, hub, epoch);
+}
+
+/**
+ * What a hub can see of a signed epoch, as it knows no operator's key: whether machines that know the key could take it.
+ * @throws HaiveError SIGNATURE_INVALID when it is none, or another one's
+ */
+export function peekEpoch(envelope: Envelope, hub: string, epoch: number): void {
+  if (envelope.payloadType !== EPOCH_TYPE || envelope.signatures.length === 0) {
+    throw new HaiveError('SIGNATURE_INVALID', 'The envelope holds no signed epoch');
+  }
+  isEpochOf(peekJson(envelope), hub, epoch);
+}
+
+function isEpochOf(value: unknown, hub: string, epoch: number): void {
+  const said = (value ?? {}) as { hub?: unknown; epoch?: unknown };
+  if (said.hub !== hub || said.epoch !== epoch) {
+    throw new HaiveError('SIGNATURE_INVALID', `The signed epoch is ${String(said.epoch)} of ${String(said.hub)}`);
   }
 }
 

@@ -37,7 +37,8 @@ export const report: UseCase<'report'> = async (hub, { principal, params, body }
 
 /** The same of a machine that says it over the live channel. @param machine `me`, an id or a name */
 export async function takeReport(hub: HubContext, principal: Principal, said: Report, ref = 'me'): Promise<void> {
-  const body = { ...said, refused: said.refused && short(said.refused) };
+  const plugins = said.plugins.map((p) => (p.error === undefined ? p : { ...p, error: short(p.error) }));
+  const body = { ...said, plugins, refused: said.refused && short(said.refused) };
   const machine = await reachMachineRow(hub.store.read, principal, ref);
   for (const { name, version } of body.holds) {
     checkPluginName(name);

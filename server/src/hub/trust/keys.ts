@@ -1,4 +1,4 @@
-import { openRotation } from '../../domain/approval.ts';
+import { openRotation, peekEpoch } from '../../domain/approval.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { type Envelope, keyIdOf } from '../../domain/signing/dsse.ts';
 import { setMeta } from '../../storage/queries/meta.ts';
@@ -68,10 +68,11 @@ export const revokeKey: UseCase<'revokeKey'> = async (hub, call) => {
 
 /**
  * Begins a new epoch: machines accept a registry that is behind what they have seen only under a higher one.
- * @throws HaiveError BAD_REQUEST when it is not higher
+ * @throws HaiveError BAD_REQUEST when it is not higher, SIGNATURE_INVALID when the envelope holds something else
  */
 export const setEpoch: UseCase<'setEpoch'> = async (hub, call) => {
   const { epoch, envelope } = call.body;
+  if (envelope !== undefined) peekEpoch(envelope, hub.identity.id, epoch);
   const { seq } = await change(hub, call.principal, async ({ tx }) => {
     const row = await tx.selectFrom('hub_meta').select('value').where('key', '=', 'epoch').executeTakeFirst();
     if (epoch <= Number(row?.value ?? 1)) {
