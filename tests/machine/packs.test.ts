@@ -126,3 +126,9 @@ it('what this process has just put is seen, also where the clock of the file sys
   await utimes(blobs(), tick, tick);
   expect((await there([...texts(10), ...texts(10, 30)])).every(Boolean)).toBe(true);
 });
+
+it('a file in place of the folder is an error of the disk, and named', async () => {
+  await mkdir(join(blobs(), '..'), { recursive: true });
+  await writeFile(blobs(), 'no folder');
+  await expect(there(['a'])).rejects.toMatchObject({ code: 'IO_ERROR', message: expect.stringContaining(blobs()) });
+});

@@ -1,5 +1,6 @@
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
 import { recover } from '../../machine/change/transaction.ts';
+import { misplaced, putMisplacedAside } from '../../machine/places.ts';
 import { withLock } from '../../machine/processes/lock.ts';
 import type { ClientContext } from '../context.ts';
 import { finishMigrations } from '../migrate/migrate.ts';
@@ -7,7 +8,7 @@ import { checkLoadedQuietly } from '../report/loaded.ts';
 import { type SyncProgress, syncMachine } from '../sync/index.ts';
 import { CLIENT_LOOKS } from './client-looks.ts';
 import { FILE_LOOKS } from './file-looks.ts';
-import { type Found, fail, type Looks } from './found.ts';
+import { type Found, fail, type Looks, warn } from './found.ts';
 import { HUB_LOOKS } from './hub-looks.ts';
 import { mendTampering } from './mend.ts';
 import { regain } from './regain.ts';
@@ -38,8 +39,16 @@ export async function runDoctor(
 ): Promise<DoctorResult> {
   const { fixed, failed } = options.fix === true ? await mend(ctx, options.onProgress) : { fixed: [], failed: [] };
   const checks: DoctorCheck[] = [];
+  const told = new Map<string, string>();
   for (const [check, look] of Object.entries(LOOKS)) {
-    checks.push({ check, ...(await look(ctx).catch(asFailure)) });
+    const found = await look(ctx).catch((thrown): Found => {
+      const failure = asFailure(thrown);
+      const first = told.get(failure.message);
+      if (first !== undefined) return warn(`not known, for the same reason as \`${first}\``, '');
+      told.set(failure.message, check);
+      return failure;
+    });
+    checks.push({ check, ...found });
   }
   return { ok: failed.length === 0 && checks.every((c) => c.result !== 'fail'), checks, fixed, failed };
 }
@@ -63,13 +72,23 @@ async function mend(ctx: ClientContext, onProgress?: (progress: SyncProgress) =>
     }
   };
   const locked = <T>(run: () => Promise<T>): Promise<T> => withLock(ctx.machine, 'doctor', run, { waitMs: 10_000 });
-  await locked(async () => {
-    // An interrupted change is finished from its journal and the receipts together.
-    await attempt('what is installed could not be found out', async () => void done.push(...(await regain(ctx))));
-    if (failed.length > 0) return;
-    const recovered = await recover(ctx.machine);
-    if (recovered !== 'nothing') done.push(`an interrupted change was ${recovered.replace('-', ' ')}`);
+  const clear = async (which: (path: string) => boolean): Promise<void> => {
+    for (const wrong of misplaced(ctx.machine).filter(({ path }) => which(path)))
+      done.push(`${wrong.path} was a ${wrong.is}, and lies in ${await putMisplacedAside(ctx.machine, wrong)}`);
+  };
+  await attempt('nothing could be mended', async () => {
+    await clear((path) => path === ctx.machine.paths.lock);
+    await locked(async () => {
+      await clear(() => true);
+      // An interrupted change is finished from its journal and the receipts together.
+      await attempt('what is installed could not be found out', async () => void done.push(...(await regain(ctx))));
+      if (failed.length > 0) return;
+      const recovered = await recover(ctx.machine);
+      if (recovered !== 'nothing') done.push(`an interrupted change was ${recovered.replace('-', ' ')}`);
+    });
   });
+  // All that follows begins with the same, and would say the same.
+  if (failed.length > 0) return { fixed: done, failed };
   await attempt('the keys could not be mended', async () => {
     done.push(...(await locked(() => mendTampering(ctx.machine))));
   });

@@ -6,11 +6,13 @@ import { inspect } from '../../machine/drift.ts';
 import { readFileOrNull, statOf } from '../../machine/files/file-port.ts';
 import { missingLinks } from '../../machine/links.ts';
 import { movedSets } from '../../machine/moved-away.ts';
+import { misplaced } from '../../machine/places.ts';
 import { hostIdentity } from '../../machine/processes/host-identity.ts';
 import { readReceipts } from '../../machine/receipts/index.ts';
 import { areReceiptsLost } from '../../machine/receipts/regain.ts';
 import type { ClientContext } from '../context.ts';
 import { forbiddenBy } from '../install/preflight.ts';
+import { localAudit } from '../local-audit.ts';
 import { isSwitch, whyNotSwitched } from '../sync/layout-wish.ts';
 import { readTrust } from '../trust/publisher-keys.ts';
 import { fail, type Looks, ok, warn } from './found.ts';
@@ -18,6 +20,16 @@ import { findTampering } from './mend.ts';
 
 /** What lies in HOME: the client's settings, our keys and folders, and changes that were interrupted. */
 export const FILE_LOOKS: Looks = {
+  places: async ({ machine }) => {
+    const wrong = misplaced(machine);
+    return wrong.length === 0
+      ? ok('our files are files, our folders are folders')
+      : fail(
+          wrong.map(({ path, is }) => `${path} is a ${is}`).join(', '),
+          'Run `hv doctor --fix`: it puts what lies there aside.',
+        );
+  },
+
   settings: async (ctx) => {
     const settings = await readSettings(ctx);
     if (settings === 'invalid') {
@@ -141,6 +153,16 @@ export const FILE_LOOKS: Looks = {
     return (await readJournal(machine)) === null
       ? ok('no interrupted change')
       : warn('A change was interrupted', 'Run `hv doctor --fix` (or any sync): it is finished or undone.');
+  },
+
+  history: async (ctx) => {
+    const { brokenAt } = (await localAudit(ctx)).proof;
+    return brokenAt === null
+      ? ok('the history of this machine is as it was written')
+      : warn(
+          `The history of this machine is not as it was written, from entry ${brokenAt} on`,
+          '`hv audit --local --verify` shows it; what is installed does not depend on it.',
+        );
   },
 
   migration: async (ctx) => {

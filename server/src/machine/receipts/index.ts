@@ -223,8 +223,21 @@ export function jsonOf(bytes: Buffer): unknown {
   }
 }
 
-export const haveFormat = (value: unknown): value is Receipts =>
-  typeof value === 'object' && value !== null && 'format' in value;
+/** Whether these are receipts: of a newer program by their number or layout alone, of this one by what everything else goes by. */
+export function haveFormat(value: unknown): value is Receipts {
+  if (!isObject(value) || !('format' in value)) return false;
+  const { format, layout, plugins } = value;
+  if (format !== RECEIPTS_FORMAT || (typeof layout === 'string' && !isLayout(layout))) return true;
+  return isLayout(layout) && isObject(plugins) && Object.values(plugins).every(hasTree);
+}
+
+const isLayout = (value: unknown): value is Layout => value === 'native' || value === 'loose';
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const hasTree = (value: unknown): boolean =>
+  isObject(value) && typeof value.dir === 'string' && Array.isArray(value.files);
 
 /** @throws HaiveError FORMAT_UNSUPPORTED, IO_ERROR */
 export function checkReceipts(receipts: unknown, where: string): Receipts {
@@ -232,7 +245,7 @@ export function checkReceipts(receipts: unknown, where: string): Receipts {
   if (receipts.format !== RECEIPTS_FORMAT) {
     throw new HaiveError('FORMAT_UNSUPPORTED', `${where} has format ${receipts.format}, not ${RECEIPTS_FORMAT}`);
   }
-  if (receipts.layout !== 'native' && receipts.layout !== 'loose') {
+  if (!isLayout(receipts.layout)) {
     throw new HaiveError('FORMAT_UNSUPPORTED', `${where} is of layout ${receipts.layout}, which is not known here`);
   }
   const none = noReceipts();

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { putFile, sha256Of } from '../files/content-file.ts';
-import { removeFile } from '../files/file-port.ts';
+import { fileError, removeFile } from '../files/file-port.ts';
 import type { Machine } from '../machine.ts';
 
 /**
@@ -95,6 +95,14 @@ export async function collectPack(m: Machine, pack: string, wanted: ReadonlySet<
 
 function look(m: Machine): Known {
   const dir = m.paths.blobs;
+  try {
+    return lookInto(dir);
+  } catch (error) {
+    throw fileError(error, dir, 'read');
+  }
+}
+
+function lookInto(dir: string): Known {
   const there = fs.statSync(dir, { bigint: true, throwIfNoEntry: false });
   const same = there === undefined ? '' : `${there.dev} ${there.ino} ${there.mtimeNs}`;
   const before = known.get(dir);
