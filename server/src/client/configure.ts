@@ -15,10 +15,12 @@ interface Key {
   kind: 'boolean' | 'integer' | 'number' | 'text' | 'list' | 'object' | 'address' | 'approvals';
   /** `hub` keys are read by the hub on its host; `machine` keys here. */
   readBy: 'machine' | 'hub' | 'both';
+  /** What is refused when a person sets it, though whoever reads the file lets it stand. */
+  refuse?: (value: unknown, ctx: ClientContext) => unknown;
 }
 
 /** The keys a person may set: the seed's `plugins` block and the few of a machine's own. docs/configuration.md describes each. */
-export const CONFIG_KEYS: Record<string, Key> = {
+const CONFIG_KEYS: Record<string, Key> = {
   hub_url: { kind: 'address', readBy: 'machine' },
   plain_http: { kind: 'boolean', readBy: 'machine' },
   memory_server: { kind: 'text', readBy: 'machine' },
@@ -26,18 +28,18 @@ export const CONFIG_KEYS: Record<string, Key> = {
   about: { kind: 'text', readBy: 'machine' },
   'plugins.enabled': { kind: 'boolean', readBy: 'machine' },
   'plugins.registry_db': { kind: 'text', readBy: 'hub' },
-  'plugins.install_path': { kind: 'text', readBy: 'machine' },
+  'plugins.install_path': { kind: 'text', readBy: 'machine', refuse: refuseMoving },
   'plugins.auto_sync': { kind: 'boolean', readBy: 'machine' },
   'plugins.sync_interval': { kind: 'integer', readBy: 'machine' },
   'plugins.auto_install_updates': { kind: 'boolean', readBy: 'machine' },
   'plugins.verify_checksums': { kind: 'boolean', readBy: 'machine' },
-  'plugins.allowed_sources': { kind: 'list', readBy: 'machine' },
+  'plugins.allowed_sources': { kind: 'list', readBy: 'machine', refuse: refuseUnknownSources },
   'plugins.machine_group_auto_install': { kind: 'boolean', readBy: 'machine' },
   'plugins.max_plugin_size_mb': { kind: 'number', readBy: 'both' },
   'plugins.backup_before_update': { kind: 'boolean', readBy: 'machine' },
-  'plugins.findings': { kind: 'object', readBy: 'both' },
+  'plugins.findings': { kind: 'object', readBy: 'both', refuse: refuseUnknownCodes },
   'plugins.approvals': { kind: 'approvals', readBy: 'hub' },
-  'plugins.approval_groups': { kind: 'list', readBy: 'hub' },
+  'plugins.approval_groups': { kind: 'list', readBy: 'hub', refuse: refuseOddGroups },
   'plugins.limits': { kind: 'object', readBy: 'hub' },
   'plugins.allowed_source_hosts': { kind: 'list', readBy: 'hub' },
   'plugins.usage': { kind: 'boolean', readBy: 'machine' },
@@ -82,32 +84,22 @@ export async function setConfig(
   const name = canonical(key, false);
   const value = text === null ? undefined : parse(name, text);
   refuseForHub(name, value);
-  if (name === 'plugins.findings') refuseUnknownCodes(value);
-  if (name === 'plugins.approval_groups') refuseOddGroups(value);
-  if (name === 'plugins.allowed_sources') refuseUnknownSources(value);
-  if (name === 'plugins.install_path' && Object.keys((await readReceipts(ctx.machine)).plugins).length > 0) {
-    throw new HaiveError('CONFIG_INVALID', 'install_path cannot move while plugins are installed there', {
-      hint: 'Run `hv leave`, set it, and join again.',
-    });
-  }
+  await CONFIG_KEYS[name]?.refuse?.(value, ctx);
   const before = lookUp(ctx.config, name);
   await noteBefore(ctx, [{ what: 'config', target: name, from: null, before, after: value ?? 'its default' }]);
+  const [head, tail] = name.split('.') as [string, string | undefined];
   ctx.config = await updateConfig(ctx.machine, (raw) => {
-    const [head, tail] = name.split('.') as [string, string | undefined];
-    if (tail === undefined) {
-      if (value === undefined) delete raw[head];
-      else raw[head] = value;
-      return raw;
-    }
-    const block = { ...(raw[head] as Record<string, unknown> | undefined) };
-    if (value === undefined) delete block[tail];
-    else block[tail] = value;
-    if (Object.keys(block).length > 0) raw[head] = block;
-    else delete raw[head];
-    return raw;
+    if (tail === undefined) return withKey(raw, head, value);
+    const block = withKey(Object(raw[head]), tail, value);
+    return withKey(raw, head, Object.keys(block).length > 0 ? block : undefined);
   });
   if (name === 'role' || name === 'about') await tryToAnnounce(ctx);
   return getConfig(ctx, name);
+}
+
+function withKey(block: Record<string, unknown>, key: string, value: unknown): Record<string, unknown> {
+  const { [key]: _, ...others } = block;
+  return value === undefined ? others : { ...block, [key]: value };
 }
 
 /** A hub that shares this file would not start with it. */
@@ -120,6 +112,13 @@ function refuseForHub(name: string, value: unknown): void {
   if (issue === undefined) return;
   throw new HaiveError('CONFIG_INVALID', `plugins.${issue.path.join('.')}: ${issue.message}`, {
     hint: 'docs/configuration.md describes each key.',
+  });
+}
+
+async function refuseMoving(_value: unknown, ctx: ClientContext): Promise<void> {
+  if (Object.keys((await readReceipts(ctx.machine)).plugins).length === 0) return;
+  throw new HaiveError('CONFIG_INVALID', 'install_path cannot move while plugins are installed there', {
+    hint: 'Run `hv leave`, set it, and join again.',
   });
 }
 

@@ -2,7 +2,7 @@ import { type Approval, openApproval } from '../../domain/approval.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { CORE } from '../../domain/names.ts';
 import type { Plan, PlanEntry } from '../../domain/plan/index.ts';
-import { forbidden, type Policy, refusal } from '../../domain/policy.ts';
+import { type AdmissionFacts, forbidden, type Policy, refusal } from '../../domain/policy.ts';
 import { type Envelope, keyIdOf, type PublicKey } from '../../domain/signing/dsse.ts';
 import { computeSurface, holdsSurface, type Surface } from '../../domain/surface/index.ts';
 import { isJudged, whyUnconfined } from '../../machine/confine.ts';
@@ -14,7 +14,15 @@ import type { ClientContext } from '../context.ts';
 import { inForce } from '../sync/plan.ts';
 import type { Fetched } from '../transfer/asking.ts';
 import { readPolicies } from './policy.ts';
-import { newestOf, noteNewest, operatorsOf, readTrust, revokedKeysOf, updateTrust } from './publisher-keys.ts';
+import {
+  newestOf,
+  noteNewest,
+  operatorsOf,
+  readTrust,
+  revokedKeysOf,
+  type Trust,
+  updateTrust,
+} from './publisher-keys.ts';
 
 /** What this machine's owner has to say before anything of a plan is carried out. */
 export interface Vetting {
@@ -51,22 +59,12 @@ export async function openVetting(
     warnings,
     async judge(entries, fetched) {
       const refused = new Map<string, HaiveError>();
-      const revokedKeys = [...(plan.revokedKeys ?? []), ...revokedKeysOf(await readTrust(machine), plan.hub)];
+      const trust = await readTrust(machine);
+      const revokedKeys = [...(plan.revokedKeys ?? []), ...revokedKeysOf(trust, plan.hub)];
+      const law = { ctx, plan, receipts, policies, trust, revokedKeys, confirmed: options.confirmed ?? [] };
       for (const entry of entries) {
         const got = fetched.get(entry.digest);
-        const error =
-          got === undefined
-            ? null
-            : await judgeOne(
-                ctx,
-                { ...plan, revokedKeys },
-                policies,
-                receipts,
-                entry,
-                got,
-                warnings,
-                options.confirmed,
-              );
+        const error = got === undefined ? null : await judgeOne(law, entry, got, warnings);
         if (error !== null) refused.set(entry.digest, error);
       }
       const passed = entries.filter((entry) => fetched.has(entry.digest) && !refused.has(entry.digest));
@@ -110,32 +108,43 @@ async function nowForbidden(
   return found;
 }
 
-async function judgeOne(
-  ctx: ClientContext,
-  plan: Plan,
-  policies: readonly Policy[],
-  receipts: Receipts,
-  entry: PlanEntry,
-  got: Fetched,
-  warnings: string[],
-  confirmed: readonly string[] = [],
-): Promise<HaiveError | null> {
+/** What all entries of one plan are judged by. */
+interface Law {
+  ctx: ClientContext;
+  plan: Plan;
+  receipts: Receipts;
+  policies: readonly Policy[];
+  trust: Trust;
+  /** Ids of the keys that the plan or this machine knows as revoked. */
+  revokedKeys: readonly string[];
+  /** Names of plugins that a person said yes to. */
+  confirmed: readonly string[];
+}
+
+async function judgeOne(law: Law, entry: PlanEntry, got: Fetched, warnings: string[]): Promise<HaiveError | null> {
   const { name, version, digest } = entry;
-  const here = receipts.plugins[name];
-  if (here?.digest === digest) return null;
-  if (plan.revokedKeys?.includes(got.keyid)) {
+  if (law.receipts.plugins[name]?.digest === digest) return null;
+  if (law.revokedKeys.includes(got.keyid)) {
     return new HaiveError('SIGNATURE_INVALID', `${name}@${version} is signed by the revoked key ${got.keyid}`);
   }
-  if (policies.length === 0) return null;
-  const trust = await readTrust(ctx.machine);
-  const operators = operatorsOf(trust, plan.hub);
-  const words = [...(entry.approval === undefined ? [] : [entry.approval]), ...(entry.approvals ?? [])];
-  const of = { hub: plan.hub, name, version, digest };
-  // One word a key: whoever signs twice is still one operator.
-  const signed = operators.flatMap(
-    (key) => words.map((word) => approvedWith(word, of, key)).find((a) => a !== null) ?? [],
-  );
-  const facts = {
+  if (law.policies.length === 0) return null;
+  const facts = await factsOf(law, entry, got);
+  for (const policy of law.policies) {
+    const refused = refusal(policy, facts);
+    if (refused !== null) return new HaiveError(refused.code, refused.message, { details: { surface: facts.surface } });
+  }
+  if (facts.unconfined !== null && law.policies.some((policy) => policy.sandbox === 'confine'))
+    warnings.push(`${name}@${version} runs unconfined: ${facts.unconfined}`);
+  return null;
+}
+
+/** What policies ask about a version that was fetched. */
+async function factsOf(law: Law, entry: PlanEntry, got: Fetched): Promise<AdmissionFacts> {
+  const { ctx, plan, trust } = law;
+  const { name, version, digest } = entry;
+  const here = law.receipts.plugins[name];
+  const signed = approvalsOf(entry, plan.hub, operatorsOf(trust, plan.hub));
+  return {
     name,
     version,
     keyid: got.keyid,
@@ -149,16 +158,17 @@ async function judgeOne(
     approval: signed.find((a) => a.urgent) ?? signed[0],
     signers: signed.length,
     newest: newestOf(trust, plan.hub, name, here?.version),
-    confirmed: confirmed.includes(name),
+    confirmed: law.confirmed.includes(name),
     unconfined: await whyUnconfined(ctx.machine, got.record, (await ctx.machine.confining?.()) ?? null),
   };
-  for (const policy of policies) {
-    const refused = refusal(policy, facts);
-    if (refused !== null) return new HaiveError(refused.code, refused.message, { details: { surface: facts.surface } });
-  }
-  if (facts.unconfined !== null && policies.some((policy) => policy.sandbox === 'confine'))
-    warnings.push(`${name}@${version} runs unconfined: ${facts.unconfined}`);
-  return null;
+}
+
+/** What operators signed about the version of an entry: one word a key, whoever signs twice is still one operator. */
+function approvalsOf(entry: PlanEntry, hub: string, operators: readonly PublicKey[]): Approval[] {
+  const { name, version, digest } = entry;
+  const words = [...(entry.approval === undefined ? [] : [entry.approval]), ...(entry.approvals ?? [])];
+  const of = { hub, name, version, digest };
+  return operators.flatMap((key) => words.map((word) => approvedWith(word, of, key)).find((a) => a !== null) ?? []);
 }
 
 /** What one operator's key says of these bytes; null for a word of somebody else, or on something else: as good as none. */

@@ -84,7 +84,7 @@ export const IN_CLIENT: readonly Guard[] = [
     'client/trust/vet.ts',
     [MACHINE, POLICY, REVOCATION, TRUST],
     [
-      ['what a revoked key signed', 'if (plan.revokedKeys?.includes(got.keyid)) {', 'if (false) {'],
+      ['what a revoked key signed', 'if (law.revokedKeys.includes(got.keyid)) {', 'if (false) {'],
       [
         'installed plugins that the policy forbids now',
         'if (why !== null) found.push([digest, `POLICY_REFUSED: ${why}`]);',
