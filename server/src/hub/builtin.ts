@@ -9,6 +9,7 @@ import { type Packed, packPlugin, type SourceFile } from '../domain/version/pack
 import { RECORD_PAYLOAD_TYPE } from '../domain/version/record.ts';
 import { getMeta, setMeta } from '../storage/queries/meta.ts';
 import type { Call, HubContext, Principal, UseCases } from './context.ts';
+import { HUB_ITSELF } from './first-start.ts';
 
 /** What of the repository is the plugin haivemind-core. */
 const PARTS = [
@@ -27,7 +28,7 @@ const PARTS = [
   'LICENSE',
 ];
 const META_KEY = `builtin:${CORE}`;
-const HUB: Principal = { tokenId: '', name: 'hub', roles: ['admin'], machineId: null, namePattern: null };
+const HUB: Principal = { ...HUB_ITSELF, roles: ['admin'], machineId: null, namePattern: null };
 
 /**
  * Puts haivemind-core, as it lies in the repository the hub was started from, into the registry and publishes it to all;
@@ -61,7 +62,7 @@ export async function publishCore(
 }
 
 /**
- * Registers the other plugins that ship with the hub, each version once; nobody receives them until an operator publishes them.
+ * Registers the other plugins that ship with the hub, each version once; nobody receives them until somebody publishes them.
  * What does not pack is said in the log.
  */
 export async function registerBuiltins(

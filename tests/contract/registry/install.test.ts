@@ -88,6 +88,7 @@ describe.each(ENGINES)('install, uninstall and overrides on %s', (engine) => {
     await expect(install('p')).rejects.toMatchObject({
       code: 'VERSION_NOT_FOUND',
       message: 'No version of p is published',
+      hint: expect.stringContaining('`hv publish p@1.0.0`'),
     });
     await expect(install('p', { version: '1.0.0' }, m)).rejects.toMatchObject({ code: 'STATUS_FORBIDS' });
     expect(await install('p', { version: '1.0.0' })).toMatchObject({ machines: [{ version: '1.0.0' }] });

@@ -5,14 +5,21 @@ import { findMachine, type MachineRecord } from '../../storage/queries/machines.
 import type { Tx } from '../../storage/tables/index.ts';
 import { isOperator } from '../auth.ts';
 import type { Principal } from '../context.ts';
+import { HUB_ITSELF } from '../first-start.ts';
 import type { Catalogue, CatalogueVersion } from './snapshot.ts';
 
 type Registrant = Pick<CatalogueVersion, 'publisher' | 'publisherToken'>;
 
-/** What was offered once is known to all who read; what never was, also when it was sent back or deleted, as `isOwnAffair` says. */
+/**
+ * What was offered once is known to all who read; what ships with the hub to all who may register; what else never was offered, also
+ * when it was sent back or deleted, as `isOwnAffair` says.
+ */
 export function maySee(principal: Principal, version: Registrant & Pick<CatalogueVersion, 'publishedAt'>): boolean {
-  return Boolean(version.publishedAt) || isOwnAffair(principal, version);
+  if (version.publishedAt) return true;
+  return isOwnAffair(principal, version) || (shipsWithHub(version) && mayRegister(principal));
 }
+
+const shipsWithHub = ({ publisherToken }: Registrant): boolean => publisherToken === HUB_ITSELF.tokenId;
 
 /** True for operators and for whoever registered the version. */
 export function isOwnAffair(principal: Principal, version: Registrant): boolean {

@@ -98,7 +98,11 @@ export function choose(versions: readonly CatalogueVersion[], range: string, ope
       });
     const what =
       range === '*' ? `No version of ${name} is published` : `No published version of ${name} is in ${range}`;
-    throw new HaiveError('VERSION_NOT_FOUND', what);
+    if (refused === undefined) throw new HaiveError('VERSION_NOT_FOUND', what);
+    const waits = `${name}@${refused.version}`;
+    throw new HaiveError('VERSION_NOT_FOUND', what, {
+      hint: `${waits} is registered and waits for an operator or publisher: \`hv publish ${waits}\`.`,
+    });
   }
   throw new HaiveError('STATUS_FORBIDS', `${name}@${refused.version} is ${refused.status}`, {
     ...(refused.status === 'registered'

@@ -199,6 +199,11 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
       'return true;',
     ],
     [
+      "somebody else's registered version taken for one that ships",
+      '(shipsWithHub(version) && mayRegister(principal))',
+      'mayRegister(principal)',
+    ],
+    [
       'another token of the same name',
       'return publisherToken === (principal.origin ?? principal.tokenId);',
       'return publisher === principal.name;',
