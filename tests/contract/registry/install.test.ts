@@ -221,6 +221,33 @@ describe.each(ENGINES)('install, uninstall and overrides on %s', (engine) => {
     expect((await install('p')).warnings).toEqual([]);
   });
 
+  it("keeps an operator's pin, hold and exclusion under a machine's own removal", async () => {
+    const m = await t.addMachine('m', ['web']);
+    for (const version of ['1.0.0', '2.0.0']) await publish('p', version, ['web']);
+    for (const version of ['1.0.0', '2.0.0']) await publish('q', version, ['nobody']);
+    const set = (name: string, kind: 'pin' | 'hold' | 'exclude', range = '*') =>
+      t.call('setOverride', { params: { machine: 'm', name }, body: { kind, range } });
+    const rows = async () =>
+      (await listOverrides(t.store.read, 'm_m')).map(
+        (o) => `${o.name} ${o.kind} ${o.range}${o.byOperator ? ' op' : ''}`,
+      );
+    await set('p', 'pin', '1.0.0');
+    await set('q', 'hold', '1.0.0');
+    await install('q', { target_machines: ['m'] });
+    await set('q', 'hold', '1.0.0');
+    expect(await desired('m')).toEqual(['p@1.0.0', 'q@1.0.0']);
+    for (const name of ['p', 'q']) await uninstall(name, {}, m);
+    expect(await desired('m')).toEqual([]);
+    expect(await rows()).toEqual(['p exclude *', 'p pin 1.0.0 op', 'q exclude *', 'q hold 1.0.0 op']);
+    expect((await install('p', {}, m)).warnings).toEqual(['p was pinned to 1.0.0 here by op; that is lifted now']);
+    await set('p', 'exclude');
+    await uninstall('p', {}, m);
+    expect(await rows()).toEqual(['p exclude * op', 'q exclude *', 'q hold 1.0.0 op']);
+    // An operator's own removal says it anew.
+    await uninstall('q', { target_machines: ['m'] });
+    expect(await rows()).toEqual(['p exclude * op']);
+  });
+
   it('takes the order of a set back for its own machine, but for what was said since', async () => {
     const m = await t.addMachine('m', ['web']);
     const n = await t.addMachine('n', ['web']);

@@ -36,16 +36,27 @@ export const uninstall: UseCase<'uninstall'> = async (hub, call) => {
     });
   }
   await requireFollower(hub, body.followed);
+  const byOperator = isOperator(principal);
+  // What an operator said of its versions stays under a machine's removal, and would bring it back by itself.
+  const comesBack = (c: (typeof concerned)[number]): boolean => {
+    const said = c.machine.overrides.filter((o) => !byOperator && o.byOperator && o.name === name);
+    if (said.some((o) => o.kind === 'exclude')) return false;
+    return c.comesBack || said.some((o) => o.kind !== 'install');
+  };
   const along = [...new Set(concerned.flatMap((c) => c.along))].sort();
   const { seq } = await change(hub, principal, async ({ tx, at }) => {
     const ids = concerned.map(({ machine }) => machine.id);
-    await clearOverrides(tx, ids, name);
+    if (byOperator) await clearOverrides(tx, ids, name);
+    else {
+      await clearOverrides(tx, ids, name, { own: true });
+      await clearOverrides(tx, ids, name, { kinds: ['install'] });
+    }
     for (const { machine, wishes } of concerned) {
       for (const wish of wishes) await clearOverrides(tx, [machine.id], wish, { kinds: WISHES });
     }
-    const excluded = concerned.filter((c) => c.comesBack).map(({ machine }) => machine.id);
+    const excluded = concerned.filter(comesBack).map(({ machine }) => machine.id);
     const row = { name, kind: 'exclude' as const, range: '*', forceNonce: null };
-    await setOverrides(tx, excluded, { ...row, byOperator: isOperator(principal), by: principal.name, at });
+    await setOverrides(tx, excluded, { ...row, byOperator, by: principal.name, at });
     const data = { name, along, machine_ids: ids };
     return { result: undefined, trace: { type: 'uninstall.requested', target: name, data } };
   });
