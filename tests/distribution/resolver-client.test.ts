@@ -25,6 +25,9 @@ describe('what the resolver chooses', () => {
     await offer('egg', '1.1.0', ['hen@^1.0.0']);
     await offer('early', '3.0.0-rc.2');
     await offer('user-of-early', '1.0.0', ['early@^3.0.0-rc.1']);
+    await offer('beta', '1.0.0-beta.1');
+    await offer('user-of-beta', '1.0.0', ['beta']);
+    await publish(t.url, t.admin, { name: 'star', manifest: { dependencies: [{ name: 'beta', version: '*' }] } });
     await offer('torn', '1.0.0', ['left@^2.0.0', 'right@^1.0.0']);
     machine = await realClient(t.url, t.hub.joinToken, 'm1');
   });
@@ -41,12 +44,14 @@ describe('what the resolver chooses', () => {
   it('loads without one complaint of the client; what fits with nothing is left out', async () => {
     expect(await loaded()).toEqual([
       ['base', '1.4.2', []],
+      ['beta', '1.0.0-beta.1', []],
       ['early', '3.0.0-rc.2', []],
       ['egg', '1.1.0', []],
       ['hen', '1.0.0', []],
       ['left', '1.0.0', []],
       ['right', '1.0.0', []],
       ['top', '1.0.0', []],
+      ['user-of-beta', '1.0.0', []],
       ['user-of-early', '1.0.0', []],
     ]);
   });

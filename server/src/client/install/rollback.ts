@@ -1,5 +1,5 @@
 import semverValid from 'semver/functions/valid.js';
-import { inRange } from '../../domain/desired/resolve.ts';
+import { meets } from '../../domain/desired/resolve.ts';
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
 import { parsePluginRef } from '../../domain/names.ts';
 import { applyChange, type Change, recover } from '../../machine/change/transaction.ts';
@@ -109,7 +109,7 @@ async function flip(
 function checkRanges(receipts: Receipts, { name }: Receipt, { version, dependencies }: TreeReceipt): void {
   for (const other of Object.values(receipts.plugins)) {
     const need = other.dependencies.find((d) => d.name === name && d.kind === 'required');
-    if (need !== undefined && !inRange(version, need.range)) {
+    if (need !== undefined && !meets(version, need.range)) {
       throw new HaiveError('DEPENDENCY_CONFLICT', `${other.name} ${other.version} needs ${name} ${need.range}`, {
         hint: `Roll back ${other.name} first.`,
       });
@@ -117,7 +117,7 @@ function checkRanges(receipts: Receipts, { name }: Receipt, { version, dependenc
   }
   for (const need of dependencies) {
     const there = receipts.plugins[need.name]?.version;
-    if (need.kind === 'required' && (there === undefined || !inRange(there, need.range))) {
+    if (need.kind === 'required' && (there === undefined || !meets(there, need.range))) {
       const have = there === undefined ? 'which is not installed' : `and ${there} is installed`;
       throw new HaiveError('DEPENDENCY_CONFLICT', `${name} ${version} needs ${need.name} ${need.range}, ${have}`);
     }

@@ -1,4 +1,4 @@
-import { inRange } from '../../domain/desired/resolve.ts';
+import { meets } from '../../domain/desired/resolve.ts';
 import type { HaiveError } from '../../domain/errors.ts';
 import type { Plan } from '../../domain/plan/index.ts';
 import { type InstalledFacts, type Picked, pickChanges } from '../../domain/plan/pick-changes.ts';
@@ -73,7 +73,7 @@ function overtaken({ plugins: before }: Receipts, { plugins: now }: Receipts, on
   for (const name of all) {
     for (const need of moved(name) ? (now[name]?.dependencies ?? []) : []) {
       const had = before[need.name];
-      if (had !== undefined && !inRange(had.version, need.range)) all.add(need.name);
+      if (had !== undefined && !meets(had.version, need.range)) all.add(need.name);
     }
   }
   return [...all].filter((name) => before[name] !== undefined && moved(name));

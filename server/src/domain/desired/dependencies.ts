@@ -102,7 +102,8 @@ export function readDependencies(manifest: Json): ReadDependencies {
       if (read.name === self) continue;
       const dependency: Dependency = {
         name: read.name,
-        range: read.range ?? '*',
+        // Claude Code takes a star that is written so as a range, which no prerelease meets; none at all, as the mere name.
+        range: isObject(entry) && read.range === '*' ? '>=0.0.0' : (read.range ?? '*'),
         kind: read.optional ? 'optional' : kind,
       };
       const before = found.get(read.name);

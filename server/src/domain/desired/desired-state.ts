@@ -3,7 +3,7 @@ import { CORE, nameMatches } from '../names.ts';
 import type { Origin, PlanEntry, PlanProblem } from '../plan/index.ts';
 import { circleOf, type Needs } from './dependents.ts';
 import type { MachineFacts, MachineOverride, Quorum, Registry, RegistryVersion } from './registry.ts';
-import { type Candidate, type Conflict, type Resolution, resolve } from './resolve.ts';
+import { type Candidate, type Conflict, isPrerelease, type Resolution, resolve } from './resolve.ts';
 
 /**
  * What one machine should have, as a function of the registry, its groups and capabilities, and its overrides.
@@ -160,9 +160,6 @@ function narrow(versions: RegistryVersion[], range: string, float: boolean): Reg
   const stable = versions.filter((v) => !isPrerelease(v.version));
   return stable.length > 0 || !float ? stable : versions;
 }
-
-/** Of a version that is one: told by its text, because every version is asked about for every machine. */
-const isPrerelease = (version: string): boolean => (version.split('+', 1)[0] ?? '').includes('-');
 
 /** The design's status table for one version on one machine. */
 export function statusAllows(

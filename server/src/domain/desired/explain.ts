@@ -4,7 +4,7 @@ import { isUnfit, type Origin } from '../plan/index.ts';
 import { meantHint } from '../validate/suggest.ts';
 import { desiredState, groupReaches, ineligible, statusAllows, unapproved } from './desired-state.ts';
 import type { MachineFacts, MachineOverride, Registry, RegistryVersion } from './registry.ts';
-import { inRange } from './resolve.ts';
+import { inRange, meets } from './resolve.ts';
 
 /** Why one plugin is, or is not, on one machine: what the rules of desired-state did, in the order in which they were applied. */
 export interface Reason {
@@ -189,7 +189,7 @@ function against(
   const refusing = others.flatMap(({ name, version: chosen }) => {
     const found = registry.plugins.get(name)?.find((v) => v.version === chosen);
     const demand = found?.dependencies.find((d) => d.name === version.name && d.kind === 'required');
-    return demand !== undefined && !inRange(version.version, demand.range)
+    return demand !== undefined && !meets(version.version, demand.range)
       ? [`${name}@${chosen} wants ${demand.range}`]
       : [];
   });

@@ -79,6 +79,16 @@ describe('resolve', () => {
     expect(chosen(['app'], named).base).toBe('2.1.0-beta.1');
   });
 
+  it('takes a prerelease for a dependency without a range only where nothing stable is there, and tells of one otherwise', () => {
+    const needs = v('app', '1.0.0', { base: '*' });
+    expect(chosen(['app'], world(needs, v('base', '2.0.0-beta.1'), v('base', '1.0.0-rc.1'))).base).toBe('2.0.0-beta.1');
+    expect(chosen(['app'], world(needs, v('base', '2.0.0-beta.1'), v('base', '1.0.0'))).base).toBe('1.0.0');
+    const asked = refused(['app'], world(v('app', '1.0.0', { base: '>=1.0.0' }), v('base', '2.0.0-beta.1')));
+    expect(asked.explanation).toBe(
+      'app@1.0.0 wants base >=1.0.0, but available: 2.0.0-beta.1 (prereleases, which a range takes only where it names one)',
+    );
+  });
+
   it('does not install optional dependencies', () => {
     const app: Candidate = {
       name: 'app',

@@ -128,7 +128,7 @@ class Search {
   }
 
   private fits(frame: Frame, candidate: Candidate): boolean {
-    const refusing = (this.demands.get(frame.name) ?? []).filter((d) => !inRange(candidate.version, d.range));
+    const refusing = (this.demands.get(frame.name) ?? []).filter((d) => !this.meets(candidate, d.range));
     if (refusing.length > 0) {
       this.blameOn(frame, frame.name, this.demands.get(frame.name) ?? []);
       return false;
@@ -136,7 +136,7 @@ class Search {
     for (const { name, range } of requirements(candidate)) {
       const mine = { by: candidate, level: this.frames.length - 1, range };
       if (name === candidate.name) {
-        if (inRange(candidate.version, range)) continue;
+        if (this.meets(candidate, range)) continue;
         this.blameOn(frame, name, [mine]);
         return false;
       }
@@ -144,14 +144,14 @@ class Search {
       const level = this.position.get(name);
       const chosen = level !== undefined && level < this.frames.length ? this.frames[level]?.chosen : undefined;
       if (chosen) {
-        if (inRange(chosen.version, range)) continue;
+        if (this.meets(chosen, range)) continue;
         frame.culprits.add(level as number);
         frame.blame.add(name);
         this.blameOn(frame, name, [...others, mine]);
         return false;
       }
-      const fitting = this.candidatesOf(name).filter((c) => inRange(c.version, range));
-      if (fitting.some((c) => others.every((d) => inRange(c.version, d.range)))) continue;
+      const fitting = this.candidatesOf(name).filter((c) => this.meets(c, range));
+      if (fitting.some((c) => others.every((d) => this.meets(c, d.range)))) continue;
       this.blameOn(frame, name, fitting.length === 0 ? [mine] : [...others, mine]);
       return false;
     }
@@ -200,7 +200,7 @@ class Search {
       (c) => frame.blame.has(c.target) || c.wants.some((w) => frame.blame.has(w.by.name)),
     );
     const missing = relevant.some(
-      (c) => !this.candidatesOf(c.target).some((v) => c.wants.slice(-1).every((w) => inRange(v.version, w.range))),
+      (c) => !this.candidatesOf(c.target).some((v) => c.wants.slice(-1).every((w) => this.meets(v, w.range))),
     );
     const sentences = relevant.slice(0, 4).map((clash) => this.sentence(clash));
     return {
@@ -215,8 +215,17 @@ class Search {
     const versions = this.candidatesOf(clash.target).map((c) => c.version);
     const shown =
       versions.length > 5 ? `${versions.slice(0, 5).join(', ')} and ${versions.length - 5} older` : versions.join(', ');
-    const have = versions.length === 0 ? `no version of ${clash.target} is available here` : `available: ${shown}`;
+    const early = versions.length > 0 && versions.every(isPrerelease);
+    const why = early ? ' (prereleases, which a range takes only where it names one)' : '';
+    const have =
+      versions.length === 0 ? `no version of ${clash.target} is available here` : `available: ${shown}${why}`;
     return [...(wants.length > 0 ? [wants.join(', ')] : [`${clash.target} is wanted`]), have].join(', but ');
+  }
+
+  /** As `meets`, with a prerelease for no range only where there is nothing else. */
+  private meets({ name, version }: Candidate, range: string): boolean {
+    if (range !== '*' || !isPrerelease(version)) return meets(version, range);
+    return this.candidatesOf(name).every((c) => isPrerelease(c.version));
   }
 
   private candidatesOf(name: string): readonly Candidate[] {
@@ -248,3 +257,9 @@ export function inRange(version: string, range: string): boolean {
   }
   return parsed?.test(version) ?? false;
 }
+
+/** Whether a version is what a dependency asks for: as Claude Code has it, any where it names no range. */
+export const meets = (version: string, range: string): boolean => range === '*' || inRange(version, range);
+
+/** Of a version that is one: told by its text, because every version is asked about for every machine. */
+export const isPrerelease = (version: string): boolean => (version.split('+', 1)[0] ?? '').includes('-');

@@ -1,4 +1,4 @@
-import { inRange } from '../desired/resolve.ts';
+import { meets } from '../desired/resolve.ts';
 import type { Dependency } from '../version/manifest.ts';
 import { isUnfit, type PlanEntry, type PlanProblem } from './index.ts';
 
@@ -183,7 +183,7 @@ const dependenciesOf = (slot: Slot): readonly Dependency[] =>
 
 function satisfies(slot: Slot | undefined, dependency: Dependency): boolean {
   const version = slot === undefined ? undefined : versionOf(slot);
-  return version !== undefined && inRange(version, dependency.range);
+  return version !== undefined && meets(version, dependency.range);
 }
 
 /** Takes back changes until all that will be there finds what it needs; each step undoes one change, so it ends. */
@@ -203,7 +203,7 @@ function holdBack(slots: Map<string, Slot>, input: PickInput): void {
         const needed = slots.get(d.name);
         if (satisfies(needed, d)) continue;
         if (slot.take === 'plan') undo(slot, `needs ${d.name} ${d.range}, which waits`);
-        else if (changed(needed) && needed.here !== undefined && !lost(needed) && inRange(needed.here.version, d.range))
+        else if (changed(needed) && needed.here !== undefined && !lost(needed) && meets(needed.here.version, d.range))
           undo(needed, `${slot.name} ${slot.here?.version} needs ${d.name} ${d.range}`);
         else continue;
         again = true;
