@@ -107,6 +107,20 @@ describe.each(ENGINES)('bad input, on %s', (engine) => {
         'BAD_REQUEST',
       ],
     ),
+    ...[
+      ['/api/plugins/p/install', 'machine_id'],
+      ['/api/plugins/p/install', 'machines'],
+      ['/api/plugins/p/uninstall', 'target_machine'],
+      ['/api/plugins/sync', 'target'],
+      ['/api/plugins/publish', 'groups'],
+    ].map(([path = '', field = '']): (typeof cases)[number] => [
+      `machines or groups misnamed as ${field} for ${path}`,
+      'POST',
+      path,
+      { body: { plugin_id: 'p', [field]: ['there'] } },
+      400,
+      'BAD_REQUEST',
+    ]),
     ['a limit of nought', 'GET', '/api/machines?limit=0', {}, 400, 'BAD_REQUEST'],
     ['a limit that is no number', 'GET', '/api/events?limit=x', {}, 400, 'BAD_REQUEST'],
     ['a negative seq', 'GET', '/api/events?after=-1', {}, 400, 'BAD_REQUEST'],
@@ -155,6 +169,21 @@ describe.each(ENGINES)('bad input, on %s', (engine) => {
     expect(answer.json.detail).toContain('expires_in_days');
     expect(answer.json.details).toMatchObject({ fields: [{ field: 'expires_in_days' }] });
     expect((await ask(t.url, 'PUT', '/api/machines/there')).headers.get('allow')).toBe('GET, HEAD, PATCH, DELETE');
+  });
+
+  it('takes null for an argument of a tool that was not given, and nowhere else', async () => {
+    await register(t.url, t.admin, { name: 'nulls' });
+    const asked = (path: string, body: object) => ask(t.url, 'POST', path, { token: t.admin, body });
+    const offered = { plugin_id: 'nulls', target_groups: null, all: true, notify_agents: null };
+    expect((await asked('/api/plugins/publish', offered)).expect(200).groups).toEqual(['*']);
+    const wanted = { version: null, target_machines: null, force: null, unknown: null };
+    expect((await asked('/api/plugins/nulls/install', wanted)).expect(200).machines).toEqual([
+      { machine: 'there', version: '1.0.0', problem: null },
+    ]);
+    const found = await asked('/api/plugins/search', { search_query: 'nulls', keywords: null, machine_group: null });
+    expect(found.expect(200).results).toHaveLength(1);
+    expect((await asked('/api/plugins/sync', { force: null, dry_run: true })).status).toBe(200);
+    expect((await asked('/api/tokens', { name: 'x', roles: ['reader'], groups: null })).code).toBe('BAD_REQUEST');
   });
 
   it('refuses a plugin over its size, and stores none of it', async () => {

@@ -19,6 +19,8 @@ export interface Endpoint {
   etag?: false;
   /** JSON body; `frames` and `bytes` bodies are streamed to the use case. */
   body?: z.ZodType | 'frames';
+  /** The fields are the arguments of the tool that does the same: null is one that was not given, and targets are not misnamed. */
+  tool?: true;
   reply: z.ZodType | 'frames' | 'bytes' | 'text';
 }
 

@@ -61,6 +61,7 @@ export const REGISTRY_ENDPOINTS = {
     path: '/api/plugins/publish',
     summary: 'Publish a registered version to groups',
     access: ['operator', 'publisher'],
+    tool: true,
     body: z.object({
       plugin_id: z
         .string()
@@ -124,6 +125,7 @@ export const REGISTRY_ENDPOINTS = {
     path: '/api/plugins/search',
     summary: 'Search in words, best first',
     access: ANY,
+    tool: true,
     body: s.SearchBody,
     reply: z.object({
       results: z.array(s.SearchHit),
@@ -140,6 +142,7 @@ export const REGISTRY_ENDPOINTS = {
     path: '/api/plugins/sync',
     summary: "What a machine would change now; with an operator's token, ring every machine (or the named ones)",
     access: ['operator', 'machine'],
+    tool: true,
     body: z.object({
       force: z.boolean().default(false),
       dry_run: z.boolean().default(false),
@@ -196,6 +199,7 @@ export const REGISTRY_ENDPOINTS = {
     path: `/api/plugins/${plugin}/install`,
     summary: 'Put a plugin into the desired state of machines',
     access: ['operator', 'machine'],
+    tool: true,
     body: z.object({
       version: z.string().default('latest'),
       target_machines: targetMachines,
@@ -233,6 +237,7 @@ export const REGISTRY_ENDPOINTS = {
     path: `/api/plugins/${plugin}/uninstall`,
     summary: 'Take a plugin out of the desired state of machines',
     access: ['operator', 'machine'],
+    tool: true,
     body: z.object({ target_machines: targetMachines, followed: s.Followed }),
     reply: z.object({ name: z.string(), machines: z.array(z.string()), along: s.Along, seq: z.number().int() }),
   },

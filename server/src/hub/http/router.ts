@@ -14,6 +14,7 @@ import { limitedStream, readJson, validate } from './body.ts';
 import { callerKey } from './client-address.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 import type { RequestLimits } from './request-limits.ts';
+import { toolArguments } from './tool-arguments.ts';
 
 export interface RouterParts {
   hub: HubContext;
@@ -131,7 +132,9 @@ async function callOf(
         `The body must be application/json, not ${contentType.slice(0, 80) || 'unnamed'}`,
       );
     }
-    body = validate(endpoint.body as z.ZodType, hasBody ? await readJson(stream) : {}, 'body');
+    const sent = hasBody ? await readJson(stream) : {};
+    const given = endpoint.tool === true ? toolArguments(endpoint.body as z.ZodObject, sent) : sent;
+    body = validate(endpoint.body as z.ZodType, given, 'body');
   }
   return {
     principal,

@@ -86,6 +86,9 @@ export const IN_HUB: readonly Guard[] = [
     ],
     ['a folder that climbs out', "folder === '' ? '' : checkPath(folder.replace(/\\/+$/, ''))", 'folder'],
   ]),
+  ...of('hub/http/tool-arguments.ts', 'tests/hub/bad-input.test.ts', [
+    ['targets under another name', 'if (misnamed !== undefined) {', 'if (false) {'],
+  ]),
   ...of(
     'hub/http/body.ts',
     ['tests/hub/bad-input.test.ts', WIRE],
