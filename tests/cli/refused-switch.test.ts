@@ -243,3 +243,45 @@ it('a switch that was begun is finished, not refused', async () => {
   expect((await sync()).layoutRefused).toBeNull();
   expect(await here()).toEqual({ layout: 'loose', calm: '1.0.0' });
 });
+
+describe('a layout that can be had', () => {
+  const dryRun = async () => syncMachine(await m.reopen(), { mode: 'explicit', dryRun: true });
+
+  it('is told by the dry run, and by the sync that moves everything', async () => {
+    wants([calm1, bad1]);
+    expect((await sync()).switched).toBeNull();
+    await setLayout('loose');
+    const before = await dryRun();
+    expect(before).toMatchObject({ switched: { from: 'native', to: 'loose' }, layoutRefused: null });
+    expect(describeSync(before)).toBe('hAIveMind: would be moved: all plugins, from the layout native to loose');
+    expect(await here()).toMatchObject({ layout: 'native' });
+    const moved = await sync();
+    expect(moved.switched).toEqual({ from: 'native', to: 'loose' });
+    expect(describeSync(moved)).toContain('moved: all plugins, from the layout native to loose · /reload-plugins');
+    expect(await here()).toMatchObject({ layout: 'loose' });
+    expect((await sync()).switched).toBeNull();
+    expect((await dryRun()).switched).toBeNull();
+  });
+
+  it('is foreseen as refused where a plugin that stays does not fit, not where that plugin goes', async () => {
+    wants([asks1, calm1]);
+    await sync();
+    await setLayout('loose');
+    expect(await dryRun()).toMatchObject({ switched: null, layoutRefused: refusal });
+    wants([calm1]);
+    expect(await dryRun()).toMatchObject({ switched: { from: 'native', to: 'loose' }, layoutRefused: null });
+  });
+});
+
+it('a plugin that does not fit stands in the history with the hint that came with it', async () => {
+  await setLayout('loose');
+  wants([asks1, calm1]);
+  const [problem] = (await sync()).problems;
+  expect(problem).toMatchObject({
+    name: 'asks',
+    code: 'LAYOUT_UNSUPPORTED',
+    hint: expect.stringContaining('layout native'),
+  });
+  const { entries } = await localAudit(await m.reopen());
+  expect(entries.find((e) => e.what === 'refuse' && e.target === 'asks')?.after).toMatchObject({ hint: problem?.hint });
+});

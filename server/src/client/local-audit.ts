@@ -47,6 +47,12 @@ export async function noteBefore(
 /** What this machine would not do: `after` is what should have come, and why it did not. */
 export type Refused = Omit<LocalChange, 'what'>;
 
+/** The same, of an error and what it kept away; the hint that came with it is kept too. */
+export const refusedWith = (
+  { code, message, hint }: Pick<HaiveError, 'message' | 'hint'> & { code: string },
+  kept: Omit<Refused, 'after' | 'result'> & { after: object },
+): Refused => ({ ...kept, after: { ...kept.after, why: message, hint }, result: code });
+
 /**
  * Notes what this machine would not do, once as long as the same is refused. The lock must be held and recovery done.
  * @throws HaiveError DISK_FULL, READ_ONLY, IO_ERROR

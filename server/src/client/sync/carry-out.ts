@@ -105,6 +105,7 @@ async function tryRound(run: Run, found: Found): Promise<SyncResult | 'again'> {
     await forgive(machine, picked, receipts);
     await noteRefusals(ctx, refusals);
     result.warnings.push(...new Set(vetting.warnings));
+    if (switching) result.switched = { from: receipts.layout, to: found.layout };
     return finished(result, picked, applied, receipts);
   } catch (thrown) {
     await doWithout(machine, found, round, thrown);

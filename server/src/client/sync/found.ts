@@ -4,7 +4,7 @@ import type { Picked } from '../../domain/plan/pick-changes.ts';
 import { statOf } from '../../machine/files/file-port.ts';
 import type { Machine } from '../../machine/machine.ts';
 import { type Layout, type Receipts, refuseDigest } from '../../machine/receipts/index.ts';
-import type { Refused } from '../local-audit.ts';
+import { type Refused, refusedWith } from '../local-audit.ts';
 import { layoutRefusal, noteOfRefusal, type Switch } from './layout-wish.ts';
 import type { SyncResult } from './result.ts';
 
@@ -89,7 +89,7 @@ function refusalsOf(plan: Plan, failed: ReadonlyMap<string, HaiveError>): Refuse
   return plan.plugins.flatMap(({ name: target, version, digest, origin: from }) => {
     const error = failed.get(digest);
     if (error === undefined) return [];
-    return [{ target, from, before: null, after: { version, digest, why: error.message }, result: error.code }];
+    return [refusedWith(error, { target, from, before: null, after: { version, digest } })];
   });
 }
 

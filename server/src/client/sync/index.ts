@@ -26,6 +26,7 @@ import { type Ahead, answerOf, askAhead } from './ask-ahead.ts';
 import { carryOut } from './carry-out.ts';
 import { collect } from './collect.ts';
 import { type Deadline, startDeadline } from './deadline.ts';
+import { foreseenRefusal, isSwitch } from './layout-wish.ts';
 import { endLiftedHolds } from './lifted.ts';
 import { PATIENCE, type SyncOptions } from './options.ts';
 import { pick } from './pick.ts';
@@ -96,6 +97,11 @@ async function preview(
   const refused = await judge(chosen.install, await keptOf(ctx.machine, chosen.install));
   const picked = refused.size === 0 ? chosen : await pick(ctx, answer.plan, receipts, options, refused, banned);
   const result = outcome(answer.plan, picked, false, true);
+  const { layout } = ctx.config.plugins;
+  if (isSwitch(receipts, layout)) {
+    result.layoutRefused = await foreseenRefusal(ctx, receipts, picked);
+    if (result.layoutRefused === null) result.switched = { from: receipts.layout, to: layout };
+  }
   for (const entry of picked.install) place(result, entry, receipts.plugins[entry.name]?.version ?? null, receipts);
   result.changed.removed = picked.remove;
   for (const name of picked.remove) {

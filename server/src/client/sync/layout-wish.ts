@@ -1,6 +1,10 @@
+import { HaiveError } from '../../domain/errors.ts';
+import type { Picked } from '../../domain/plan/pick-changes.ts';
+import { planChange } from '../../machine/change/plan-change.ts';
 import type { Layout, Receipts } from '../../machine/receipts/index.ts';
 import type { ClientContext } from '../context.ts';
-import { lastRefusal, type Refused } from '../local-audit.ts';
+import { checkBeforeInstall } from '../install/preflight.ts';
+import { lastRefusal, type Refused, refusedWith } from '../local-audit.ts';
 
 /** The layout that the configuration asks for, where plugins lie in another one. */
 
@@ -28,10 +32,8 @@ export function layoutRefusal({ present, wanted }: Switch, { code, message, hint
 }
 
 /** The same for the machine's own history. */
-export function noteOfRefusal({ present, wanted }: Switch, { code, message, hint }: Reason): Refused {
-  const after = { layout: wanted, why: message, hint };
-  return { target: LAYOUT_KEY, from: null, before: { layout: present }, after, result: code };
-}
+export const noteOfRefusal = ({ present, wanted }: Switch, reason: Reason): Refused =>
+  refusedWith(reason, { target: LAYOUT_KEY, from: null, before: { layout: present }, after: { layout: wanted } });
 
 /** Whether plugins lie here otherwise than in the `wanted` layout. */
 export const isSwitch = ({ layout, plugins }: Receipts, wanted: Layout): boolean =>
@@ -47,4 +49,28 @@ export async function whyNotSwitched(ctx: ClientContext, receipts: Receipts): Pr
   if (!isSwitch(receipts, wanted)) return null;
   const last = await lastRefusal<{ layout: Layout }>(ctx.machine, LAYOUT_KEY);
   return last?.after.layout === wanted ? layoutRefusal({ present: receipts.layout, wanted }, last) : null;
+}
+
+/**
+ * Why a sync would leave plugins in the layout they lie in, as far as that can be told without what it would fetch. Changes nothing.
+ * @returns null where they would be switched
+ * @throws what is no HaiveError
+ */
+export async function foreseenRefusal(
+  ctx: ClientContext,
+  receipts: Receipts,
+  { install, remove }: Picked,
+): Promise<LayoutRefusal | null> {
+  const wanted = ctx.config.plugins.layout;
+  try {
+    await checkBeforeInstall(ctx, wanted);
+    const away = [...remove, ...install.map((entry) => entry.name)].filter(
+      (name) => receipts.plugins[name] !== undefined,
+    );
+    await planChange(ctx.machine, receipts, { install: [], remove: away, reason: 'sync', layout: wanted });
+    return null;
+  } catch (thrown) {
+    if (!(thrown instanceof HaiveError)) throw thrown;
+    return layoutRefusal({ present: receipts.layout, wanted }, thrown);
+  }
 }

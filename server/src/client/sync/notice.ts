@@ -21,7 +21,9 @@ export function describeSync(result: SyncResult): string | null {
   const would = result.dryRun ? 'would be ' : '';
   if (arrived.length > 0) parts.push(`${would}installed: ${list(arrived)}`);
   if (removed.length > 0) parts.push(`${would}removed: ${list(removed)}`);
-  if (result.reloadNeeded && (arrived.length > 0 || removed.length > 0)) {
+  const { switched } = result;
+  if (switched !== null) parts.push(`${would}moved: all plugins, from the layout ${switched.from} to ${switched.to}`);
+  if (result.reloadNeeded && (arrived.length > 0 || removed.length > 0 || switched !== null)) {
     parts.push('/reload-plugins brings it into an open session');
   }
   const waiting = result.waiting.filter((w) => w.why === 'policy' && w.to !== null && w.notify);

@@ -4,7 +4,7 @@ import type { Picked, Waiting } from '../../domain/plan/pick-changes.ts';
 import type { Edit } from '../../machine/change/render.ts';
 import type { ChangeResult } from '../../machine/change/transaction.ts';
 import type { Quarantined } from '../../machine/quarantine.ts';
-import type { Receipts } from '../../machine/receipts/index.ts';
+import type { Layout, Receipts } from '../../machine/receipts/index.ts';
 import type { LayoutRefusal } from './layout-wish.ts';
 
 export interface SyncProblem {
@@ -31,6 +31,8 @@ export interface SyncResult {
   problems: SyncProblem[];
   /** The layout of the configuration could not be had: everything else was done in the one that is here. */
   layoutRefused: LayoutRefusal | null;
+  /** The layout that plugins lay in, and the one that all of them were moved to; null where they stayed. */
+  switched: { from: Layout; to: Layout } | null;
   warnings: string[];
   /** Of a dry run: what would go although nobody asked for that (revoked, forbidden by the policy), and why. */
   leaving: { name: string; why: string }[];
@@ -58,6 +60,7 @@ export function outcome(
     waiting: picked.waiting,
     problems: plan.problems.map((p) => ({ ...p, where: 'hub' })),
     layoutRefused: null,
+    switched: null,
     warnings: [],
     leaving: [],
     edits: [],

@@ -62,6 +62,7 @@ async function keepSeen(ctx: ClientContext, result: SyncResult): Promise<void> {
     ...result,
     changed: { installed: [], updated: [], reinstalled: [], removed: [] },
     edits: [],
+    switched: null,
     reloadNeeded: false,
   };
   const state: SeenState = { etag, receipts: receiptsFingerprint(paths), output: output(still) };

@@ -16,6 +16,8 @@ export function syncLines(result: SyncResult, style: Style): string[] {
     ...reinstalled.map((p) => `${mark}${style.green('=')} ${p.name} ${p.version} (again)`),
     ...removed.map((name) => `${mark}${style.red('-')} ${name}`),
   ];
+  const { switched } = result;
+  if (switched !== null) lines.push(`${mark}${style.green('=')} all plugins: layout ${switched.from} → ${switched.to}`);
   for (const { name, version, reason, ended, folder } of result.revoked) {
     const processes = ended === 0 ? '' : `, ${ended} process${ended === 1 ? '' : 'es'} ended`;
     lines.push(style.red(`✗ ${name} ${version} was revoked (${clean(reason)})${processes}; it lies in ${folder}`));
@@ -55,6 +57,7 @@ export function syncJson(result: SyncResult): Record<string, unknown> {
     waiting: waiting.map(({ name, from, to, why, detail }) => ({ name, from, to, why, detail })),
     problems,
     layout_refused: result.layoutRefused,
+    layout_switched: result.switched,
     warnings: notes,
     edits,
     leaving: result.leaving,
