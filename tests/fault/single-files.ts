@@ -7,7 +7,7 @@ import { recover } from '../../server/src/machine/change/transaction.ts';
 import { changeConfig } from '../../server/src/machine/config-file.ts';
 import { readText, writeText } from '../../server/src/machine/files/text-file.ts';
 import { mendLinks } from '../../server/src/machine/links.ts';
-import { clearLive, isLive, readLive, writeLive } from '../../server/src/machine/live-state.ts';
+import { clearLive, readLive, writeLive } from '../../server/src/machine/live-state.ts';
 import type { Machine } from '../../server/src/machine/machine.ts';
 import { dropOverlaid } from '../../server/src/machine/overlay.ts';
 import { takeLease } from '../../server/src/machine/processes/leases.ts';
@@ -157,7 +157,7 @@ export const SINGLE_FILES: Scenario[] = [
       return async (m) => {
         const lease = await takeLease(m, { pid: process.pid, sessionId: 's' });
         await writeLive(m, { output: { a: 1 } });
-        if (!(await isLive(m))) throw new Error('not live');
+        if ((await readLive(m)) === null) throw new Error('not live');
         await clearLive(m);
         await lease.release();
       };

@@ -77,7 +77,7 @@ export function framesRequest(token: string, wish: FrameWish): Ask {
 }
 
 /** Everything that an attempt could have changed, but for when somebody was last seen. */
-export async function hubState({ hub }: Pick<TestHub, 'hub'>): Promise<string> {
+async function hubState({ hub }: Pick<TestHub, 'hub'>): Promise<string> {
   const { read } = hub.context.store;
   const tables = [
     'plugins',

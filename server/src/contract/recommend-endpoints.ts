@@ -16,7 +16,7 @@ const Reason = z.object({
   of: z.number().int().optional(),
 });
 
-export const Recommendation = PluginSummary.extend({
+const Recommendation = PluginSummary.extend({
   score: z.number(),
   /** The most telling reasons, as one line. */
   reason: z.string(),

@@ -69,7 +69,7 @@ export const PluginSummary = z.object({
   updated_at: z.string(),
 });
 
-export const FileRow = z.object({
+const FileRow = z.object({
   path: z.string(),
   type: z.enum(['command', 'agent', 'skill', 'hook', 'mcp', 'other']),
   sha256: z.string(),

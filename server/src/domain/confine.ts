@@ -39,7 +39,7 @@ const LINE = '--shell';
 const WORDS = '--';
 
 /** Files whose command lines can be rewritten, by path: default places, and those that the manifest names. */
-export function programFiles(manifest: JsonObject): string[] {
+function programFiles(manifest: JsonObject): string[] {
   return [...new Set([MANIFEST_PATH, HOOKS_PATH, MCP_PATH, ...named(manifest)])];
 }
 

@@ -91,7 +91,7 @@ export type ApprovalMode = (typeof APPROVAL_MODES)[number];
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent'];
 
-export const DEFAULT_PORT = 7420;
+const DEFAULT_PORT = 7420;
 
 export const DEFAULT_LIMITS: HubLimits = {
   jsonBodyBytes: 8 * 1024 * 1024,

@@ -18,7 +18,7 @@ export interface CarriedText {
 }
 
 /** Finds the bundle `name` in the text of a built file. Throws when the file was not built with it. */
-export function carriedText(file: string, name: string): CarriedText {
+function carriedText(file: string, name: string): CarriedText {
   const marker = `\n//@carried ${name} `;
   const at = file.lastIndexOf(marker);
   if (at < 0) throw new Error(`This file carries no bundle ${name}`);
@@ -41,12 +41,12 @@ export function checksum(bytes: Uint8Array): number {
 }
 
 /** Where the code cache of a bundle lies in `folder`; another Node, architecture or bundle has another name. */
-export function codeCachePath(folder: string, name: string, id: string): string {
+function codeCachePath(folder: string, name: string, id: string): string {
   return `${folder}/${name}-${process.version}-${process.arch}-${id}.v8`;
 }
 
 /** The cached data, or undefined when there is none or it is not exactly what was written. */
-export function readCodeCache(path: string): Buffer | undefined {
+function readCodeCache(path: string): Buffer | undefined {
   try {
     // A copy at offset 0: a small file read by Node may lie unaligned in a shared pool.
     const file = new Uint8Array(readFileSync(path));

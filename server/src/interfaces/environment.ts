@@ -24,7 +24,7 @@ const set = (value: string | undefined): string | undefined =>
  * Reads what the environment says.
  * @param env usually process.env
  */
-export function readEnvironment(env: Record<string, string | undefined>): Environment {
+function readEnvironment(env: Record<string, string | undefined>): Environment {
   const home = set(env.HOME) ?? set(env.USERPROFILE) ?? homedir();
   return {
     home,

@@ -7,13 +7,13 @@ import { readKept } from './files/kept-reads.ts';
 import type { Machine } from './machine.ts';
 import { withLock } from './processes/lock.ts';
 
-export const CONFIG_FORMAT = 1;
+const CONFIG_FORMAT = 1;
 
 /** Where plugins may come from. A file that many machines share may name one of a newer program: it lets nothing in here. */
 export const SOURCES = ['haivemind', 'local'];
 
 /** The seed's `plugins` block, as far as a machine reads it; docs/configuration.md lists every key. */
-export const PluginsConfig = z.looseObject({
+const PluginsConfig = z.looseObject({
   enabled: z.boolean().default(true),
   /** Where links and our folder lie; unset: `plugins` in the client's folder. */
   install_path: z.string().min(1).optional(),
@@ -74,7 +74,7 @@ export type Config = z.infer<typeof Config>;
 export type PluginsConfig = z.infer<typeof PluginsConfig>;
 
 /** @throws HaiveError CONFIG_INVALID naming the first wrong key, FORMAT_UNSUPPORTED */
-export function parseConfig(value: unknown, where: string): Config {
+function parseConfig(value: unknown, where: string): Config {
   const format = typeof value === 'object' && value !== null && 'format' in value ? value.format : CONFIG_FORMAT;
   if (typeof format === 'number' && format > CONFIG_FORMAT) {
     throw new HaiveError('FORMAT_UNSUPPORTED', `${where} has format ${format}, this program knows ${CONFIG_FORMAT}`);
@@ -153,12 +153,4 @@ export async function changeConfig(
   const settled = options.settled ?? true;
   await writeAtomic(m.port, m.paths.config, `${JSON.stringify(next, null, 2)}\n`, { mode: 0o600, settled });
   return config;
-}
-
-/**
- * Writes a configuration as `readConfig` gave it, changed by the caller. Prefer `updateConfig`, which leaves defaults out.
- * @throws HaiveError CONFIG_INVALID, LOCKED, DISK_FULL, READ_ONLY
- */
-export async function writeConfig(m: Machine, config: Config): Promise<Config> {
-  return updateConfig(m, () => ({ ...config }));
 }

@@ -33,7 +33,7 @@ const MANIFEST = '.claude-plugin/plugin.json';
 const FORM = 3;
 
 /** What a receipt says of a tree laid out like this; undefined where its programs are not confined. */
-export function markOf(name: string, confining: Confining | null): string | undefined {
+function markOf(name: string, confining: Confining | null): string | undefined {
   if (confining === null || confining.unable !== null || name === CORE) return undefined;
   return `${FORM} ${confining.fallback} ${confining.launcher}`;
 }

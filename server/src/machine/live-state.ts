@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { writeAtomic } from './files/atomic-file.ts';
 import { readFileOrNull, removeFile } from './files/file-port.ts';
 import { ensureRoot, type Machine } from './machine.ts';
-import { identityOf, startTimeOf } from './processes/process-identity.ts';
+import { identityOf } from './processes/process-identity.ts';
 
 /**
  * The tiny file that the hook's sh reads instead of starting Node. Line 1: `v1 PID START EPOCH` (START is field 22 of
@@ -41,14 +41,6 @@ export async function readLive(m: Machine): Promise<LiveState | null> {
   const match = /^v1 ([0-9]+) ([0-9]+) ([0-9]+)$/.exec(first);
   if (match === null) return null;
   return { pid: Number(match[1]), start: match[2] ?? '0', epoch: Number(match[3]), output };
-}
-
-/** Whether the process that the file names still runs. */
-export async function isLive(m: Machine): Promise<boolean> {
-  const state = await readLive(m);
-  if (state === null) return false;
-  const start = await startTimeOf(state.pid);
-  return start !== null && (state.start === '0' || start === state.start);
 }
 
 /** Takes the file away if it names this process (or `pid`). */

@@ -1,5 +1,5 @@
 /** Members of one IN list: both engines bound the number of parameters of a statement. */
-export const CHUNK = 500;
+const CHUNK = 500;
 
 /** The distinct members of `items` in lists of at most `size`. */
 export function chunksOf<T>(items: Iterable<T>, size = CHUNK): T[][] {

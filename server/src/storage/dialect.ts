@@ -29,12 +29,6 @@ export function isUniqueViolation(thrown: unknown): boolean {
   return code === '23505' || code === 'SQLITE_CONSTRAINT_UNIQUE' || code === 'SQLITE_CONSTRAINT_PRIMARYKEY';
 }
 
-/** True when a thrown value says that a row refers to one that is not there. */
-export function isForeignKeyViolation(thrown: unknown): boolean {
-  const code = codeOf(thrown);
-  return code === '23503' || code === 'SQLITE_CONSTRAINT_FOREIGNKEY' || code === 'SQLITE_CONSTRAINT_TRIGGER';
-}
-
 function codeOf(thrown: unknown): string {
   const code = (thrown as { code?: unknown } | null)?.code;
   return typeof code === 'string' ? code : '';

@@ -12,7 +12,7 @@ import type { TempHome } from '../../support/temp-home.ts';
 import { validateByClient } from '../harness/validate.ts';
 
 /** What only a registry for all systems minds: names, versions and paths that it cannot tell apart or ship everywhere. */
-export const REGISTRY_RULES = new Set([
+const REGISTRY_RULES = new Set([
   'NAME_INVALID',
   'NAME_RESERVED',
   'VERSION_INVALID',

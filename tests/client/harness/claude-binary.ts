@@ -5,7 +5,7 @@ import { access, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 
-export const CLAUDE_VERSION = '2.1.330';
+const CLAUDE_VERSION = '2.1.330';
 
 let located: Promise<string> | undefined;
 

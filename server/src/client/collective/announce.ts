@@ -7,7 +7,7 @@ import { ask } from '../hub/registry.ts';
  * @returns false where the machine has joined no hub
  * @throws HaiveError of the hub
  */
-export async function announceRole(ctx: ClientContext): Promise<boolean> {
+async function announceRole(ctx: ClientContext): Promise<boolean> {
   const { token, hub_url, role = '', about = '' } = ctx.config;
   if (token === undefined || hub_url === undefined) return false;
   await ask(ctx, 'machine', (hub) => hub.call('announce', { body: { role, about } }));

@@ -27,7 +27,7 @@ export async function acknowledge(ctx: ClientContext, ids: string[]): Promise<nu
 }
 
 /** An inbox as lines: what a model is told, and what a person sees besides. */
-export function inboxItems(inbox: Reply<'inbox'>): InboxItem[] {
+function inboxItems(inbox: Reply<'inbox'>): InboxItem[] {
   const aDayAfter = (time: string): number => Math.floor(Date.parse(time) / 1000) + DAY_S;
   const quoted = (text: string): string => JSON.stringify(oneLine(text, MAX_TEXT));
   const order = { critical: '0', warning: '1', info: '2' };

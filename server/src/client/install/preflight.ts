@@ -13,7 +13,7 @@ import type { ClientContext } from '../context.ts';
 /** What would make an installation vain is found before anything is fetched: rights, the organisation's policy, the client's age. */
 
 /** The first Claude Code that knows plugins and marketplaces. */
-export const OLDEST_CLIENT = '2.0.12';
+const OLDEST_CLIENT = '2.0.12';
 
 /**
  * Looks at what the installation of anything in this layout needs. Reads only; starts no program.

@@ -59,7 +59,7 @@ export interface JoinResult {
 }
 
 /** The name a machine gets when nobody gives one. */
-export function defaultMachineName(): string {
+function defaultMachineName(): string {
   const plain = (hostname().split('.')[0] ?? '').replace(/[^A-Za-z0-9._-]/g, '-').replace(/^[^A-Za-z0-9]+/, '');
   return plain.slice(0, 63) || 'machine';
 }

@@ -181,7 +181,7 @@ function approvedWith(word: Envelope, expected: Parameters<typeof openApproval>[
 }
 
 /** The surface of a version whose bytes are in this machine's store; bytes that are gone count for nothing. */
-export async function surfaceHere(m: Machine, digest: string): Promise<Surface> {
+async function surfaceHere(m: Machine, digest: string): Promise<Surface> {
   const kept = await getRecord(m, digest);
   const files = [];
   for (const { path, sha256, executable } of kept?.record.files ?? []) {

@@ -3,7 +3,7 @@ import { HaiveError } from '../errors.ts';
 import { isPluginName } from '../names.ts';
 
 /** A machine's exact set, to be had again elsewhere: `hv lock` writes it, `hv sync --frozen` reads it. */
-export const LOCK_FORMAT = 1;
+const LOCK_FORMAT = 1;
 export const LOCK_NAME = 'haivemind.lock.json';
 
 const Lockfile = z.object({

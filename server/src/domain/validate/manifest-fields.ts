@@ -95,7 +95,7 @@ const monitors = z
   )
   .optional();
 
-export const ManifestFields = z.looseObject({
+const ManifestFields = z.looseObject({
   $schema: text.optional(),
   displayName: text.optional(),
   description: text.optional(),

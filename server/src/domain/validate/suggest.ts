@@ -14,7 +14,7 @@ export function suggest(word: string, known: readonly string[]): string | undefi
 }
 
 /** Names that somebody who wrote `name` may have meant, the likeliest first: a slip of the finger, or a part of the name. */
-export function meantNames(name: string, known: readonly string[]): string[] {
+function meantNames(name: string, known: readonly string[]): string[] {
   const near = suggest(name, known);
   const parts = name.length < 3 ? [] : known.filter((other) => other.includes(name) || name.includes(other));
   return [...new Set([...(near === undefined ? [] : [near]), ...parts])].slice(0, 3);

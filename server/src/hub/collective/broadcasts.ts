@@ -19,8 +19,8 @@ import type { HubContext, UseCases } from '../context.ts';
 import { callerOf, callingMachine, type InboxBell, idOfCall, list, write } from './write.ts';
 
 /** How many broadcasts one sender may make in the window. */
-export const BROADCAST_LIMIT = 10;
-export const BROADCAST_WINDOW_MS = 10 * 60_000;
+const BROADCAST_LIMIT = 10;
+const BROADCAST_WINDOW_MS = 10 * 60_000;
 
 type Cases = Pick<UseCases, 'broadcast' | 'broadcasts' | 'acknowledgeBroadcasts'>;
 

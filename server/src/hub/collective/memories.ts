@@ -216,7 +216,7 @@ function rowOf(body: New, caller: Member | null, principal: Principal, rev: numb
 }
 
 /** A row as the contract has it. */
-export function memoryOf(row: MemoriesTable): z.output<typeof Memory> {
+function memoryOf(row: MemoriesTable): z.output<typeof Memory> {
   return {
     id: row.id,
     content: row.content,

@@ -8,7 +8,7 @@ import { list } from './write.ts';
 const PAGE = 500;
 
 /** All memories in this process, kept in step with the table by revision. */
-export class MemoryIndex {
+class MemoryIndex {
   readonly #index = new SearchIndex();
   readonly #rows = new Map<string, MemoriesTable>();
   #rev = 0;

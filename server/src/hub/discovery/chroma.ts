@@ -2,7 +2,7 @@ import type { Collection } from 'chromadb';
 
 /** The only importer of chromadb. It is a dependency of the hub's host, loaded when a Chroma server is configured. */
 
-export const COLLECTION = 'plugin_registry';
+const COLLECTION = 'plugin_registry';
 /** Filled beside the collection in use, then renamed. */
 const BUILDING = 'plugin_registry_building';
 const MODEL_KEY = 'haivemind_model';

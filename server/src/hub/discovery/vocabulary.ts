@@ -103,7 +103,7 @@ function bits(mask: number): number {
 const ROWS = [new Uint8Array(64), new Uint8Array(64), new Uint8Array(64)];
 
 /** Letters added, left out, changed, or swapped with their neighbour; anything over `limit` is answered as limit + 1. */
-export function typingErrors(a: string, b: string, limit: number): number {
+function typingErrors(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) > limit || b.length > 62) return a === b ? 0 : limit + 1;
   let [before, above, row] = ROWS as [Uint8Array, Uint8Array, Uint8Array];
   for (let j = 0; j <= b.length; j++) above[j] = j;

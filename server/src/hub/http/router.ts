@@ -28,7 +28,7 @@ export interface RouterParts {
 }
 
 /** For public addresses, where nobody needs to say who they are. */
-export const ANONYMOUS: Principal = { tokenId: '', name: 'anonymous', roles: [], machineId: null, namePattern: null };
+const ANONYMOUS: Principal = { tokenId: '', name: 'anonymous', roles: [], machineId: null, namePattern: null };
 
 /** Answered while the hub drains, and however much is asked, so that whoever watches it knows why. */
 const WHILE_DRAINING: readonly string[] = ['healthz', 'readyz', 'metrics'];
@@ -202,7 +202,7 @@ function sendPlain(endpoint: Endpoint, answer: unknown, request: FastifyRequest,
 const isSafe = (request: FastifyRequest): boolean => request.method === 'GET' || request.method === 'HEAD';
 
 /** A strong etag: 128 bits of the sha256. */
-export function etagOf(content: string | Buffer): string {
+function etagOf(content: string | Buffer): string {
   return `"${createHash('sha256').update(content).digest('base64url').slice(0, 22)}"`;
 }
 

@@ -13,7 +13,7 @@ export interface Activity {
 }
 
 /** How long last_seen and last_used_at may lag behind, in milliseconds. */
-export const FLUSH_MS = 30_000;
+const FLUSH_MS = 30_000;
 
 /** @param connected machines with an open socket here count as seen at every flush */
 export function createActivity(store: Store, log: Log, clock: () => Date, connected: () => Iterable<string>): Activity {

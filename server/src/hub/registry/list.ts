@@ -79,7 +79,7 @@ export function listedHead(
 }
 
 /** The version that stands for each plugin this caller may see and these filters let through, by name. */
-export function visibleHeads(catalogue: Catalogue, principal: Principal, filters: Filters): CatalogueVersion[] {
+function visibleHeads(catalogue: Catalogue, principal: Principal, filters: Filters): CatalogueVersion[] {
   const head = listedHead(catalogue, principal, filters);
   const heads = [...catalogue.plugins.keys()].flatMap((name) => head(name) ?? []);
   return heads.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));

@@ -148,7 +148,7 @@ async function registerZip(hub: HubContext, principal: Principal, zip: Buffer, s
  * Registers what the hub itself has packed, signed with the hub's key.
  * @throws HaiveError FORBIDDEN, VERSION_EXISTS, VERSION_DELETED
  */
-export async function registerPacked(
+async function registerPacked(
   hub: HubContext,
   principal: Principal,
   packed: Packed,

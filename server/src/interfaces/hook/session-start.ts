@@ -17,9 +17,9 @@ export interface HookDeps {
 const IN_CLEAR = /^http:\/\/(?!(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?(\/|$))/i;
 const INBOX = '/api/collective/inbox';
 /** Milliseconds for connecting to the hub and its answer. */
-export const ASK_MS = 2000;
+const ASK_MS = 2000;
 /** Milliseconds from the start until the session goes on without us; hooks.json allows 10 s. */
-export const ALL_MS = 8000;
+const ALL_MS = 8000;
 
 /**
  * Decides what a session start costs: a question that a 304 answers, or a full sync. Null means that there is nothing to

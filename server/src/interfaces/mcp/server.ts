@@ -7,7 +7,7 @@ import { toolList } from './tool-list.ts';
 import type * as work from './work.ts';
 
 /** Called by our own hooks; not among the listed tools, so that no model sees it and no session pays for it. */
-export const COUNT_TOOL = 'count_use';
+const COUNT_TOOL = 'count_use';
 
 /** Loads what answers tool calls; the first call of it takes some tens of milliseconds. */
 export type LoadWork = () => Promise<typeof work>;

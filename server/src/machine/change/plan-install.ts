@@ -21,7 +21,7 @@ import { freeTreeDir } from './stage.ts';
 import type { Change, ChangeResult, Install } from './transaction.ts';
 
 /** Trees of a live plugin that stay for rollback. */
-export const KEEP_PREVIOUS = 2;
+const KEEP_PREVIOUS = 2;
 
 /** @throws HaiveError NAME_INVALID, NAME_RESERVED, PATH_UNSAFE, PATH_COLLISION, DIGEST_MISMATCH */
 function checkInstall({ entry, record }: Install): void {

@@ -20,13 +20,13 @@ export type Phase = 'remove' | 'add';
 
 const ENABLED = 'enabledPlugins';
 
-export function namesAdded(prev: Receipts, next: Receipts): string[] {
+function namesAdded(prev: Receipts, next: Receipts): string[] {
   return Object.keys(next.plugins)
     .filter((name) => prev.plugins[name] === undefined)
     .sort();
 }
 
-export function namesRemoved(prev: Receipts, next: Receipts): string[] {
+function namesRemoved(prev: Receipts, next: Receipts): string[] {
   return namesAdded(next, prev);
 }
 

@@ -57,7 +57,7 @@ async function pluginFolders(m: Machine): Promise<string[]> {
 }
 
 /** Names of the servers that the client starts in any project here: the user's own and those of plugins. */
-export async function configuredServers(m: Machine): Promise<Set<string>> {
+async function configuredServers(m: Machine): Promise<Set<string>> {
   const { mcpServers } = await readObject(m.paths.claudeJson);
   const names = new Set(isObject(mcpServers) ? Object.keys(mcpServers) : []);
   for (const folder of await pluginFolders(m)) for (const name of await broughtBy(folder)) names.add(name);

@@ -18,7 +18,7 @@ export function replaceRoot(text: string, from: string, to: string): string {
 }
 
 /** Whether a text names the tree or something in it. */
-export function namesRoot(text: string, root: string): boolean {
+function namesRoot(text: string, root: string): boolean {
   return text.includes(root) && rootPattern(root).test(text);
 }
 

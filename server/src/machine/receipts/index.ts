@@ -9,7 +9,7 @@ import { keepWritten, readKept } from '../files/kept-reads.ts';
 import type { Machine } from '../machine.ts';
 import { receiptsBytes } from './bytes.ts';
 
-export const RECEIPTS_FORMAT = 1;
+const RECEIPTS_FORMAT = 1;
 
 /** What lies at one path of an installed tree. */
 export interface ReceiptFile {

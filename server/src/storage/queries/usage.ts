@@ -4,7 +4,7 @@ import type { Tx } from '../tables/index.ts';
 import type { UsageCountsTable, UsageDaysTable } from '../tables/usage.ts';
 
 /** Stands for all machines among the groups of usage_days. */
-export const EVERY_GROUP = '*';
+const EVERY_GROUP = '*';
 
 type Count = Omit<UsageCountsTable, 'machine_id'>;
 

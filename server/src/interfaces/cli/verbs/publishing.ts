@@ -96,7 +96,7 @@ async function publishOnce(call: VerbCall): Promise<VerbOutput> {
 }
 
 /** Shows the first surface of a plugin that declares nothing and asks; undefined where nobody can answer. */
-export function askAcceptance(call: VerbCall): ((first: FirstSurface) => Promise<boolean>) | undefined {
+function askAcceptance(call: VerbCall): ((first: FirstSurface) => Promise<boolean>) | undefined {
   const { confirm, style } = call;
   if (confirm === undefined) return undefined;
   return ({ name, version, surface }) => {
