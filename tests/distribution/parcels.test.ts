@@ -7,6 +7,7 @@ import { openClient } from '../../server/src/client/context.ts';
 import { holdLiveChannel } from '../../server/src/client/live/hold.ts';
 import { type SyncResult, syncMachine } from '../../server/src/client/sync/index.ts';
 import { readReceipts } from '../../server/src/machine/receipts/index.ts';
+import { noteReport } from '../../server/src/storage/queries/machines.ts';
 import { ask, ENGINES, publish, type TestHub, testHub } from '../hub/support.ts';
 import { type RealClient, realClient } from './real-client.ts';
 
@@ -103,6 +104,17 @@ describe.each(ENGINES)('a parcel on %s', (engine) => {
     }
     await publish(t.url, t.admin, { name: 'cc' });
     await eventually(reported).toMatchObject({ aa: '1.3.0', cc: '1.0.0' });
+    expect(line.requests).toEqual([]);
+  });
+
+  it('is told of in a report, again where that was overtaken, and no request is made', async () => {
+    await live();
+    const id = machine.ctx.config.machine?.id ?? '';
+    const later = Date.now() + 60_000;
+    expect(await t.hub.context.store.transact((tx) => noteReport(tx, id, later))).toBeNull();
+    await update('1.1.0');
+    await eventually(reported).toMatchObject({ aa: '1.1.0' });
+    expect(await t.hub.context.store.transact((tx) => noteReport(tx, id, later))).toBe(later + 1);
     expect(line.requests).toEqual([]);
   });
 

@@ -37,6 +37,23 @@ describe.each(ENGINES)('a partial report on %s', (engine) => {
     expect(await installed()).toHaveLength(3);
   });
 
+  it('that was read before the last one is refused, and says of when that is', async () => {
+    (await send({ plugins: [row('aa', '2.0.0')], as_of: 1000 })).expect(200);
+    const holds = [{ name: 'aa', version: '1.0.0' }];
+    for (const old of [{ plugins: [row('aa', '1.0.0')] }, { plugins: [row('bb', '1.0.0')], partial: true, holds }]) {
+      const refused = await send({ ...old, as_of: 999 });
+      expect(refused.code).toBe('REPORT_OUTDATED');
+      expect(refused.json.details).toMatchObject({ as_of: 1000 });
+    }
+    expect(await installed()).toEqual(['aa 2.0.0 verified']);
+    const { json } = await ask(t.url, 'GET', '/api/machines/m1', { token: t.admin });
+    expect(json.overrides).toEqual([]);
+    // The same once more, a later one, and one of a program that does not say when.
+    for (const as_of of [1000, 1_800_000_000_000, undefined])
+      (await send({ plugins: [row('aa', '3.0.0')], as_of })).expect(200);
+    expect((await send({ plugins: [], as_of: 1001 })).code).toBe('REPORT_OUTDATED');
+  });
+
   it('is cut where an error is longer than anybody reads', async () => {
     const error = { code: 'C'.repeat(500), message: 'm'.repeat(100_000) };
     (await send({ plugins: [{ ...row('aa', '1.0.0', 'failed'), error }] })).expect(200);

@@ -40,7 +40,12 @@ export const ServerMessage = z.discriminatedUnion('type', [
   /** Only for watchers. */
   z.object({ type: z.literal('event'), event: EventRow }),
   z.object({ type: z.literal('progress'), progress: Progress }),
-  z.object({ type: z.literal('error'), code: z.string(), message: z.string() }),
+  z.object({
+    type: z.literal('error'),
+    code: z.string(),
+    message: z.string(),
+    details: z.record(z.string(), z.unknown()).optional(),
+  }),
 ]);
 export type ServerMessage = z.output<typeof ServerMessage>;
 

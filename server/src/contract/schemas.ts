@@ -180,6 +180,13 @@ export const StatusReport = z.object({
   capabilities: z.array(z.string()).optional(),
   /** Why this machine does not follow the hub's plan; absent where it does. */
   refused: z.object({ code: z.string(), message: z.string() }).optional(),
+  /** When this was read, by the machine's clock: what was read before the last report is old, and to be read again. */
+  as_of: z
+    .number()
+    .int()
+    .min(0)
+    .optional()
+    .describe('milliseconds; REPORT_OUTDATED with `as_of` in the details where the hub has heard of a later one'),
 });
 
 export type StatusReport = z.output<typeof StatusReport>;

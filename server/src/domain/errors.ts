@@ -276,6 +276,12 @@ export const ERRORS = {
     'Update hAIveMind on this machine.',
   ),
   PROTOCOL_MISMATCH: row(426, 76, 'Hub and machine speak different protocol versions.', 'Update the older of the two.'),
+  REPORT_OUTDATED: row(
+    409,
+    75,
+    'A machine reports what it had before the last report that the hub took.',
+    'Nothing is lost: it looks again and reports that.',
+  ),
   RATE_LIMITED: row(429, 75, 'Too many requests.', 'Wait for the time in Retry-After.'),
   HUB_UNREACHABLE: row(
     503,

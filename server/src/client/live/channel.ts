@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ClientMessage } from '../../contract/messages.ts';
+import type { ClientMessage, ServerMessage } from '../../contract/messages.ts';
 import { type Between, pack } from '../../contract/parcel.ts';
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
 import { readConfig } from '../../machine/config-file.ts';
@@ -31,6 +31,12 @@ const NEEDS_A_PERSON = new Set([
   'SIGNATURE_INVALID',
   'PLAN_REPLAYED',
 ]);
+
+/** What the hub says of a report. */
+const refusalOf = ({ code, message, details = {} }: Extract<ServerMessage, { type: 'error' }>): HaiveError =>
+  code === 'REPORT_OUTDATED'
+    ? new HaiveError(code, message, { details })
+    : new HaiveError('HUB_ANSWER_INVALID', message);
 
 export const left = (): HaiveError => new HaiveError('NOT_JOINED', 'This machine has left its hub');
 
@@ -144,7 +150,7 @@ export class Channel {
           } else if (message.type === 'doorbell') this.bell.ring(message, this.told !== '');
           else if (message.type === 'same') void this.stays(message.seq, message.etag).catch(() => undefined);
           else if (message.type === 'reported') this.post.taken(message.id);
-          else if (message.type === 'error') this.post.fail(new HaiveError('HUB_ANSWER_INVALID', message.message));
+          else if (message.type === 'error') this.post.fail(refusalOf(message));
           else if (message.type === 'inbox') void this.readInbox();
         },
         onBytes: (bytes) => void this.takeParcel(bytes),

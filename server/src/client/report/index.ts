@@ -1,7 +1,7 @@
 import type * as z from 'zod';
 import type { StatusReport } from '../../contract/schemas.ts';
 import { HAIVEMIND_VERSION } from '../../contract/version.ts';
-import type { HaiveError } from '../../domain/errors.ts';
+import { HaiveError } from '../../domain/errors.ts';
 import { inspect, type PluginOnDisk } from '../../machine/drift.ts';
 import { readReceipts } from '../../machine/receipts/index.ts';
 import type { ClientContext } from '../context.ts';
@@ -14,6 +14,7 @@ interface About {
   only?: readonly string[] | undefined;
   readBack?: readonly string[] | undefined;
   refused?: HaiveError | undefined;
+  after?: number | undefined;
 }
 
 /**
@@ -21,9 +22,11 @@ interface About {
  * @param about.only news of these plugins; the hub keeps what it heard of the others
  * @param about.readBack plugins that were just installed, and read back while that was done
  * @param about.refused why this machine does not follow the hub's plan
+ * @param about.after what the hub took is of then, milliseconds: this is later, whatever the clock says
  */
 export async function makeReport(ctx: ClientContext, about: About = {}): Promise<Report> {
   const { machine } = ctx;
+  const asOf = Math.max(machine.clock().getTime(), (about.after ?? -1) + 1);
   const names = about.only === undefined ? undefined : new Set(about.only);
   const looked = inspect(machine, { only: names, readBack: new Set(about.readBack) });
   const [receipts, onDisk] = await Promise.all([readReceipts(machine), looked]);
@@ -31,6 +34,7 @@ export async function makeReport(ctx: ClientContext, about: About = {}): Promise
   return {
     counter: ctx.config.plan?.counter ?? 0,
     haivemind_version: HAIVEMIND_VERSION,
+    as_of: asOf,
     partial: names !== undefined,
     removed: [...(names ?? [])].filter((name) => receipts.plugins[name] === undefined),
     plugins: Object.values(receipts.plugins).flatMap((receipt) => {
@@ -64,6 +68,9 @@ function damage(disk: PluginOnDisk | undefined): { code: string; message: string
   return { code: 'IO_ERROR', message: what || `The plugin's files are ${disk.state}` };
 }
 
+/** Another process may tell what it changed while this one still looks: what was read before that is read again, a few times. */
+const MOST_LOOKS = 4;
+
 /**
  * Tells the hub what this machine has.
  * @param options.only @param options.readBack @param options.refused as makeReport
@@ -75,10 +82,24 @@ export async function sendReport(
   options: { timeoutMs?: number; signal?: AbortSignal | undefined } & About = {},
 ): Promise<void> {
   const { only, readBack, refused, ...call } = options;
-  await hub.call('report', {
-    params: { machine: 'me' },
-    body: await makeReport(ctx, { only, readBack, refused }),
-    ...call,
-  });
+  let about: About = { only, readBack, refused };
+  for (let looks = 1; ; looks++) {
+    try {
+      await hub.call('report', { params: { machine: 'me' }, body: await makeReport(ctx, about), ...call });
+      break;
+    } catch (thrown) {
+      const after = laterReport(thrown);
+      // Who told it later follows a plan, or has told of the refusal itself.
+      if (after === undefined || refused !== undefined || looks === MOST_LOOKS) throw thrown;
+      about = { only, after };
+    }
+  }
   if (only === undefined) await reportSent(ctx.machine);
+}
+
+/** Of when the report is that the hub took in the place of ours; undefined where it refuses for another reason. */
+function laterReport(thrown: unknown): number | undefined {
+  if (!(thrown instanceof HaiveError) || thrown.code !== 'REPORT_OUTDATED') return undefined;
+  const as_of = thrown.details?.as_of;
+  return Number.isSafeInteger(as_of) ? (as_of as number) : undefined;
 }

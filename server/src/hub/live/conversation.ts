@@ -101,8 +101,8 @@ export function createConversation(parts: ConversationParts): (socket: LiveSocke
       () => socket.send({ type: 'reported', id }),
       (thrown) => {
         log.warn({ error: thrown }, 'a report could not be taken down');
-        const { code, message } = toHaiveError(thrown);
-        socket.send({ type: 'error', code, message });
+        const { code, message, details } = toHaiveError(thrown);
+        socket.send({ type: 'error', code, message, ...(code === 'REPORT_OUTDATED' ? { details } : {}) });
       },
     );
   }

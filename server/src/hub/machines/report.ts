@@ -1,10 +1,12 @@
 import type * as z from 'zod';
 import type { ReportedPlugin, StatusReport } from '../../contract/schemas.ts';
+import { HaiveError } from '../../domain/errors.ts';
 import { checkPluginName, checkVersion } from '../../domain/names.ts';
 import { type InstallationRecord, installationsOf, replaceInstallations } from '../../storage/queries/installations.ts';
 import {
   capabilitiesOf,
   type MachineRow,
+  noteReport,
   setMachineCapabilities,
   updateMachineFacts,
 } from '../../storage/queries/machines.ts';
@@ -28,7 +30,7 @@ type Told = Pick<Plugin, 'name' | 'version' | 'state' | 'error'>;
 
 /**
  * Takes down what a machine has. Only a report with a new hold takes a place in the event feed.
- * @throws HaiveError NAME_INVALID, NAME_RESERVED, VERSION_INVALID for a hold of what cannot be a plugin's version
+ * @throws HaiveError NAME_INVALID, NAME_RESERVED, VERSION_INVALID for a hold of what cannot be a plugin's version, REPORT_OUTDATED
  */
 export const report: UseCase<'report'> = async (hub, { principal, params, body }) => {
   await takeReport(hub, principal, body, params.machine);
@@ -86,7 +88,13 @@ async function leftOut(hub: HubContext, machine: MachineRow, { refused, plugins 
 
 /** @returns the plugins whose version or state is news */
 async function writeDown(tx: Tx, machine: MachineRow, body: Report, at: string): Promise<Plugin[]> {
-  // First, because it locks the machine's row: what it had stays so until we say what it has.
+  // First, because each locks the machine's row: what it had stays so until we say what it has.
+  const newer = body.as_of === undefined ? null : await noteReport(tx, machine.id, body.as_of);
+  if (newer !== null) {
+    throw new HaiveError('REPORT_OUTDATED', `${machine.name} has reported what it had later`, {
+      details: { as_of: newer },
+    });
+  }
   await updateMachineFacts(tx, machine.id, {
     haivemindVersion: body.haivemind_version,
     lastSeen: at,

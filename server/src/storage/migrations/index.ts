@@ -18,6 +18,7 @@ import { namedOverrides } from './0140-named-overrides.ts';
 import { surfacesAnew } from './0150-surfaces-anew.ts';
 import { refusedPlans } from './0160-refused-plans.ts';
 import { blobSizes } from './0170-blob-sizes.ts';
+import { reportOrder } from './0180-report-order.ts';
 
 /**
  * All migrations in order, run in one transaction. A name, once released, is never changed or removed. SQLite has foreign keys on
@@ -43,5 +44,6 @@ export function migrationsFor(engine: EngineName): Record<string, Migration> {
     '0150-surfaces-anew': surfacesAnew,
     '0160-refused-plans': refusedPlans,
     '0170-blob-sizes': blobSizes,
+    '0180-report-order': reportOrder,
   };
 }

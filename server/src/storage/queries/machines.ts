@@ -51,6 +51,7 @@ export async function insertMachine(tx: Tx, machine: NewMachine): Promise<void> 
       last_seen: machine.joinedAt,
       plan_counter: null,
       refused: null,
+      reported_as_of: null,
     })
     .execute();
   await setMachineGroups(tx, machine.id, machine.groups);
@@ -198,6 +199,22 @@ export async function markSeen(tx: Tx, ids: Iterable<string>, at: string): Promi
   for (const chunk of chunksOf(ids)) {
     await tx.updateTable('machines').set({ last_seen: at }).where('id', 'in', chunk).execute();
   }
+}
+
+/**
+ * Notes of when a report is, unless a newer one was noted; that locks the machine's row until the commit. @param asOf milliseconds
+ * @returns what was noted before, where that is newer; null where this one is the newest
+ */
+export async function noteReport(tx: Tx, id: string, asOf: number): Promise<number | null> {
+  const done = await tx
+    .updateTable('machines')
+    .set({ reported_as_of: asOf })
+    .where('id', '=', id)
+    .where((eb) => eb.or([eb('reported_as_of', 'is', null), eb('reported_as_of', '<=', asOf)]))
+    .executeTakeFirst();
+  if (done.numUpdatedRows > 0n) return null;
+  const row = await tx.selectFrom('machines').select('reported_as_of').where('id', '=', id).executeTakeFirst();
+  return row?.reported_as_of ?? null;
 }
 
 /** Keeps others from writing what this machine has until the commit. */

@@ -196,6 +196,8 @@ export interface MachinesTable {
   plan_counter: number | null;
   /** JSON of `Refusal`; null where it follows this hub's plans. */
   refused: string | null;
+  /** When what it reported last was read, as it says, milliseconds. */
+  reported_as_of: number | null;
 }
 
 export interface MachineKeysTable {
