@@ -110,7 +110,9 @@ async function collect(root: string, path: string, into: SourceFile[]): Promise<
   if (found?.isDirectory()) {
     for (const name of (await readdir(at)).sort()) await collect(root, `${path}/${name}`, into);
   } else if (found?.isFile()) {
-    into.push({ path, bytes: await readFile(at), executable: (found.mode & 0o111) !== 0 });
+    // Bundles are run by `node FILE`; npm marks the one that package.json names as `bin`, where and when it likes.
+    const executable = (found.mode & 0o111) !== 0 && !path.startsWith('server/dist/');
+    into.push({ path, bytes: await readFile(at), executable });
   }
 }
 
