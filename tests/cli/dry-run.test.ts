@@ -28,9 +28,9 @@ afterEach(async () => {
   await home.remove();
 });
 
-const dryRun = () =>
+const dryRun = (target: object = { all: true }) =>
   publish(
-    verbCall(home, hub.url, 'hvt_x', { args: [join(home.project, 'early')], options: { all: true, dryRun: true } }),
+    verbCall(home, hub.url, 'hvt_x', { args: [join(home.project, 'early')], options: { ...target, dryRun: true } }),
   );
 
 it('shows a dry run of a publication, and that such a hub cannot tell which machines', async () => {
@@ -58,4 +58,15 @@ it('says that an operator may have to look where that hangs on what the hub has 
     expect(text).toContain('1 machine (web1)');
     expect(text.includes(waits)).toBe(said);
   }
+});
+
+it('shows what would be sent where no target is named yet', async () => {
+  hub.answers['POST /api/plugins/preview'] = (_, response) =>
+    problem(response, 422, 'TARGET_REQUIRED', 'early@1.0.0 names no machine_groups, and no target group was given');
+  const { json: told, text } = await dryRun({});
+  expect(told).toMatchObject({ dry_run: true, name: 'early', groups: [], machines: [] });
+  expect(text).toContain('early 1.0.0 names no target: publish it with --groups a,b or --all');
+  expect(text).toContain('digest sha256:');
+  // Where one was named, the hub's word on it is the answer.
+  await expect(dryRun()).rejects.toMatchObject({ code: 'TARGET_REQUIRED' });
 });

@@ -42,7 +42,8 @@ export interface PublishPreview {
 
 /**
  * What publishing would do, without sending anything but questions.
- * @throws HaiveError as packing, FORBIDDEN, TARGET_REQUIRED, GROUP_NOT_ALLOWED, and those of the hub
+ * @returns no groups where none are named, here or in the manifest: publishing itself would refuse
+ * @throws HaiveError as packing, FORBIDDEN, GROUP_NOT_ALLOWED, and those of the hub
  */
 export async function previewPublish(ctx: ClientContext, path: string, target: PublishTarget): Promise<PublishPreview> {
   const packed = await packFolder(ctx, path);
@@ -96,11 +97,18 @@ async function reach(
   try {
     return await hub.call('preview', { body });
   } catch (thrown) {
+    // What is sent and what translation changes can be shown all the same.
+    if (thrown instanceof HaiveError && thrown.code === 'TARGET_REQUIRED' && isUnaimed(target)) {
+      return { groups: [], machines: [] };
+    }
     // A hub from before this question.
     if (!(thrown instanceof HaiveError) || thrown.code !== 'METHOD_NOT_ALLOWED') throw thrown;
     return { groups: body.all ? ['*'] : (target.groups ?? manifest.machineGroups), machines: null };
   }
 }
+
+/** Neither groups nor everybody was named. */
+const isUnaimed = ({ groups = [], all }: PublishTarget): boolean => groups.length === 0 && all !== true;
 
 function difference(before: Reply<'info'>, packed: Packed): NonNullable<PublishPreview['difference']> {
   const old = new Map(before.files.map((f) => [f.path, f]));

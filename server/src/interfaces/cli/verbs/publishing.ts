@@ -184,8 +184,11 @@ function machineText(machines: readonly string[]): string {
 
 function previewText(preview: PublishPreview, style: Style): string {
   const { difference, machines } = preview;
+  const { name, version, groups } = preview;
   const lines = [
-    publishedText({ ...preview, machines: machines ?? [] }, style, true),
+    groups.length === 0
+      ? style.yellow(`! ${name} ${version} names no target: publish it with --groups a,b or --all`)
+      : publishedText({ ...preview, machines: machines ?? [] }, style, true),
     ...(machines === null ? [style.yellow('! this hub is older than `hv` and cannot tell which machines')] : []),
     ...(preview.may_be_held === true
       ? [style.dim('Where it does more than the version before, it waits for an operator (`hv approve`).')]
