@@ -7,7 +7,7 @@ import { setMachineGroups } from '../../server/src/storage/queries/machines.ts';
 import { tempHome } from '../support/temp-home.ts';
 import { ask, ENGINES, publish, type TestHub, testHub } from './support.ts';
 
-const ODD = ['*', 'we b', 'we*', 'a,b', '-x', 'grüppe', ''];
+const ODD = ['*', 'all', 'we b', 'we*', 'a,b', '-x', 'grüppe', ''];
 
 describe.each(ENGINES)('the name of a group on %s', (engine) => {
   let t: TestHub;
@@ -88,7 +88,7 @@ describe.each(ENGINES)('the name of a group on %s', (engine) => {
       body: { plugin_id: id, target_groups: [odd] },
     });
     // A target may be a pattern; all machines are named otherwise.
-    expect(answer.code).toBe({ '*': 'TARGET_REQUIRED', 'we*': '' }[odd] ?? 'NAME_INVALID');
+    expect(answer.code).toBe({ '*': 'TARGET_REQUIRED', all: 'TARGET_REQUIRED', 'we*': '' }[odd] ?? 'NAME_INVALID');
   });
 });
 

@@ -83,7 +83,7 @@ describe('versions and ranges', () => {
   it('knows groups', () => {
     for (const name of ['orchestrators', 'dev_environments', 'Lance.Dev-1'])
       expect(codeOf(() => checkGroupName(name))).toBe('ok');
-    for (const name of ['', '*', 'a,b', 'a b', '-x', 'x'.repeat(65)]) {
+    for (const name of ['', '*', 'all', 'a,b', 'a b', '-x', 'x'.repeat(65)]) {
       expect(
         codeOf(() => checkGroupName(name)),
         name,

@@ -130,9 +130,18 @@ export function checkGroupPattern(pattern: string): void {
 /** Whether it is a group's name in which `*` may stand for any part. */
 export const isGroupPattern = (pattern: string): boolean => isGroupName(pattern.replaceAll('*', 'x'));
 
-const isGroupName = (name: unknown): boolean => typeof name === 'string' && name.length <= MAX_NAME && GROUP.test(name);
+/** What people say for every machine; a group of that name would hold none of the others. */
+export const EVERYBODY = 'all';
+
+const isGroupName = (name: unknown): boolean =>
+  typeof name === 'string' && name.length <= MAX_NAME && name !== EVERYBODY && GROUP.test(name);
 
 function noGroup(name: string): HaiveError {
+  if (name === EVERYBODY) {
+    return new HaiveError('NAME_INVALID', `"${EVERYBODY}" means every machine, and is no name of a group`, {
+      hint: 'Every machine is reached without naming groups: `hv publish NAME --all`.',
+    });
+  }
   const shown = JSON.stringify(String(name).slice(0, 80));
   return new HaiveError('NAME_INVALID', `${shown} is not a name of letters, digits, dots, dashes and underscores`, {
     hint: `Groups and capabilities have names such as web or db_2, of ${MAX_NAME} characters at most.`,

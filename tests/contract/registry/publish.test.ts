@@ -66,7 +66,8 @@ describe.each(ENGINES)('publish, status and removal on %s', (engine) => {
     await t.addMachine('w1', ['web']);
     await t.register(pack('alpha', '1.0.0'));
     await expect(publish('alpha')).rejects.toMatchObject({ code: 'TARGET_REQUIRED' });
-    await expect(publish('alpha', { target_groups: ['*'] })).rejects.toMatchObject({ code: 'TARGET_REQUIRED' });
+    for (const everybody of ['*', 'all'])
+      await expect(publish('alpha', { target_groups: [everybody] })).rejects.toMatchObject({ code: 'TARGET_REQUIRED' });
     expect(await publish('alpha', { all: true })).toMatchObject({ groups: ['*'], machines: ['w1'] });
   });
 

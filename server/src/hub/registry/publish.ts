@@ -2,7 +2,7 @@ import type { Reply } from '../../contract/endpoints.ts';
 import { groupReaches } from '../../domain/desired/desired-state.ts';
 import type { RegistryVersion } from '../../domain/desired/registry.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { checkGroupPattern, nameMatches } from '../../domain/names.ts';
+import { checkGroupPattern, EVERYBODY, nameMatches } from '../../domain/names.ts';
 import { addPublications, setPluginStatus } from '../../storage/queries/plugins.ts';
 import { putVote } from '../../storage/queries/trust.ts';
 import { isOperator } from '../auth.ts';
@@ -155,8 +155,9 @@ export function chooseTargets(
     throw new HaiveError('TARGET_REQUIRED', `${what} names no machine_groups, and no target group was given`);
   }
   for (const group of asked) {
-    if (group === '*') {
-      throw new HaiveError('TARGET_REQUIRED', 'Publishing to every machine is said with "all", not with the group *');
+    if (group === '*' || group === EVERYBODY) {
+      const said = `Publishing to every machine is said apart (\`all: true\`, --all), not with the group ${group}`;
+      throw new HaiveError('TARGET_REQUIRED', said);
     }
     checkGroupPattern(group);
     if (version.machineGroups.length > 0 && !version.machineGroups.some((allowed) => nameMatches(allowed, group))) {
