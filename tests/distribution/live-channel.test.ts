@@ -1,6 +1,6 @@
 // The live channel when its hub is in trouble, out of reach, or of another opinion about the time.
 import { once } from 'node:events';
-import { rm } from 'node:fs/promises';
+import { cp, readFile, rm } from 'node:fs/promises';
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -152,6 +152,55 @@ it('is over once the machine has left', async () => {
   await leaveHub(await openClient(machine.ctx.env));
   await expect(channel).rejects.toMatchObject({ code: 'NOT_JOINED' });
   expect(await mark()).toBeNull();
+});
+
+it('goes over to the address that the configuration names now', async () => {
+  await join();
+  live();
+  await eventually(() => said).toContain('connected');
+  const next = await gate(t.hub.port);
+  try {
+    await updateConfig(machine.ctx.machine, (raw) => ({ ...raw, hub_url: next.url }));
+    await eventually(() => said.filter((word) => word === 'connected')).toHaveLength(2);
+    await eventually(mark).not.toBeNull();
+    // Nobody listens at the old one any more.
+    door.cut();
+    await publish(t.url, t.admin, { name: 'aa', version: '1.1.0' });
+    await eventually(version).toBe('1.1.0');
+    expect(said).toEqual(['holding', 'connected', 'holding', 'connected']);
+  } finally {
+    stop.abort();
+    await channel;
+    next.close();
+  }
+});
+
+it('goes over to another hub that the machine joined', async () => {
+  await join();
+  // Much has happened at this hub; the other one stands behind it.
+  for (let n = 1; n <= 5; n++) await publish(t.url, t.admin, { name: 'aa', version: `1.0.${n}` });
+  live({ live: 3600_000 });
+  await eventually(version).toBe('1.0.5');
+  await eventually(() => said).toContain('connected');
+  const other = await testHub('sqlite');
+  try {
+    const joined = await realClient(other.url, other.hub.joinToken, 'm2');
+    const { config, machineKey } = joined.ctx.machine.paths;
+    const raw = JSON.parse(await readFile(config, 'utf8'));
+    await cp(machineKey, machine.ctx.machine.paths.machineKey);
+    await joined.remove();
+    await updateConfig(machine.ctx.machine, () => raw);
+    // The old hub is what makes it look.
+    door.cut();
+    await eventually(() => said.filter((word) => word === 'connected')).toHaveLength(2);
+    await publish(other.url, other.admin, { name: 'bb' });
+    const here = async () => Object.keys((await readReceipts(machine.ctx.machine)).plugins);
+    await eventually(here).toEqual(['bb']);
+  } finally {
+    stop.abort();
+    await channel.catch(() => undefined);
+    await other.close();
+  }
 });
 
 it('listens also where the clock of the machine is wrong by an hour', async () => {

@@ -44,13 +44,20 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal, ref: true }).catch(() => undefined);
 }
 
-/** The live channel of the process that holds it. */
+/** Which hub a machine speaks to, and as whom. */
+const standing = ({ env, config }: ClientContext): string =>
+  JSON.stringify([env.hubUrl ?? config.hub_url, config.hub_ca, config.token, config.hub?.id, config.machine?.id]);
+
+/** The live channel of the process that holds it; over once the machine speaks to another hub, or as another one. */
 export class Channel {
   private readonly ctx: ClientContext;
   private readonly options: LiveOptions;
   private readonly pace: Pace;
   /** Aborted when the machine leaves its hub. */
   private readonly gone = new AbortController();
+  /** Aborted when the machine speaks to another hub. */
+  private readonly moved = new AbortController();
+  private readonly from: string;
   private readonly signal: AbortSignal;
   private socket: Socket | undefined;
   private syncing: Promise<void> | undefined;
@@ -74,7 +81,8 @@ export class Channel {
     this.ctx = ctx;
     this.options = options;
     this.pace = pace;
-    this.signal = AbortSignal.any([options.signal, this.gone.signal]);
+    this.signal = AbortSignal.any([options.signal, this.gone.signal, this.moved.signal]);
+    this.from = standing(ctx);
     this.bell = new Doorbell(() => void this.sync(), ctx.random);
     // No hook may end early on the word of a process that does not hear the hub.
     this.mark = new LiveMark(ctx.machine, async () => {
@@ -302,11 +310,12 @@ export class Channel {
     else this.resume();
   }
 
-  /** Re-reads the configuration, which others change: a machine that has left has no token. */
+  /** Re-reads the configuration, which others change: a machine that has left has no token, and one that joined anew another. */
   private async stillMember(): Promise<boolean> {
     this.ctx.config = await readConfig(this.ctx.machine);
     if (this.ctx.config.token === undefined) this.gone.abort();
-    return this.ctx.config.token !== undefined;
+    else if (standing(this.ctx) !== this.from) this.moved.abort();
+    return !this.gone.signal.aborted && !this.moved.signal.aborted;
   }
 
   private tell(news: readonly Told[]): void {

@@ -19,7 +19,8 @@ export async function holdLiveChannel(ctx: ClientContext, options: LiveOptions):
   const claim = { ...machine, paths: { ...machine.paths, lock: machine.paths.liveLock } };
   while (!options.signal.aborted) {
     // Taking the lock makes our folder, which must stay away once the machine has left.
-    if ((await readConfig(machine)).token === undefined) throw left();
+    ctx.config = await readConfig(machine);
+    if (ctx.config.token === undefined) throw left();
     try {
       await withLock(claim, 'live channel', () => new Channel(ctx, options, pace).run(), { waitMs: 0 });
     } catch (thrown) {
