@@ -17,6 +17,42 @@ export function checkPaths(subject: Subject, at: string[], value: unknown, isCom
   });
 }
 
+/** What Claude Code wants the path of a component to be. */
+interface Form {
+  fits(path: string, subject: Subject): boolean;
+  fault: string;
+  mend: string;
+}
+
+const jsonFile = (key: string): Form => ({
+  fits: (path) => path.endsWith('.json'),
+  fault: `Claude Code wants a .json file under \`${key}\`.`,
+  mend: 'Name the file itself.',
+});
+
+const FORMS: Record<string, Form> = {
+  agents: {
+    fits: (path) => path.endsWith('.md'),
+    fault: 'Claude Code wants .md files under `agents`, not folders.',
+    mend: 'List the files, or leave `agents` out: ./agents/ is found by itself.',
+  },
+  hooks: jsonFile('hooks'),
+  monitors: jsonFile('monitors'),
+  mcpServers: {
+    fits: (path) => /\.(?:json|mcpb|dxt)$/.test(path),
+    fault: 'Claude Code wants a .json, .mcpb or .dxt file under `mcpServers`.',
+    mend: 'Name the file itself.',
+  },
+  skills: {
+    fits: (path, subject) => !subject.has(plainPath(path)),
+    fault: 'Claude Code wants folders with a SKILL.md under `skills`, not files.',
+    mend: 'Name the folder.',
+  },
+};
+
+/** Where the client looks by itself. */
+const DEFAULTS = ['commands', 'agents', 'skills', 'hooks', 'hooks/hooks.json', '.mcp.json'];
+
 function checkPathOf(
   subject: Subject,
   at: (string | number)[],
@@ -26,85 +62,30 @@ function checkPathOf(
 ): void {
   const place = { json: at };
   if (/^[a-z]+:\/\/.*\.(?:mcpb|dxt)$/i.test(path) && key === 'mcpServers') return;
-  const plain = plainPath(path);
   if (path.startsWith('/') || /^[A-Za-z]:/.test(path) || path.includes('\\') || path.split('/').includes('..')) {
-    subject.error(
-      'COMPONENT_PATH_UNSAFE',
-      MANIFEST_PATH,
-      place,
-      `The path ${shown(path)} leaves the plugin.`,
-      'Name a path inside the plugin, starting with ./',
-    );
+    const message = `The path ${shown(path)} leaves the plugin.`;
+    const hint = 'Name a path inside the plugin, starting with ./';
+    subject.error('COMPONENT_PATH_UNSAFE', MANIFEST_PATH, place, message, hint);
     return;
   }
-  const isDefault =
-    isComponents && ['commands', 'agents', 'skills', 'hooks', 'hooks/hooks.json', '.mcp.json'].includes(plain);
-  if (!isComponents) {
-    const isRoot = key === 'skills' && path === '.';
-    if (!path.startsWith('./') && !isRoot) {
-      subject.error(
-        'COMPONENT_PATH_FORM',
-        MANIFEST_PATH,
-        place,
-        `The path ${shown(path)} does not start with ./`,
-        'Write it as ./path.',
-      );
-    }
-    if (key === 'agents' && !path.endsWith('.md')) {
-      subject.error(
-        'COMPONENT_PATH_FORM',
-        MANIFEST_PATH,
-        place,
-        'Claude Code wants .md files under `agents`, not folders.',
-        'List the files, or leave `agents` out: ./agents/ is found by itself.',
-      );
-    }
-    if ((key === 'hooks' || key === 'monitors') && !path.endsWith('.json')) {
-      subject.error(
-        'COMPONENT_PATH_FORM',
-        MANIFEST_PATH,
-        place,
-        `Claude Code wants a .json file under \`${key}\`.`,
-        'Name the file itself.',
-      );
-    }
-  }
-  if (key === 'mcpServers' && !isComponents && !/\.(?:json|mcpb|dxt)$/.test(path)) {
-    subject.error(
-      'COMPONENT_PATH_FORM',
-      MANIFEST_PATH,
-      place,
-      'Claude Code wants a .json, .mcpb or .dxt file under `mcpServers`.',
-      'Name the file itself.',
-    );
-  }
-  if (key === 'skills' && !isComponents && subject.has(plain)) {
-    subject.error(
-      'COMPONENT_PATH_FORM',
-      MANIFEST_PATH,
-      place,
-      'Claude Code wants folders with a SKILL.md under `skills`, not files.',
-      'Name the folder.',
-    );
-  }
+  if (!isComponents) checkForm(subject, place, key, path);
+  const plain = plainPath(path);
   if (plain === '' || plain === '.' || subject.has(plain) || subject.hasFolder(plain)) return;
-  if (isDefault) {
-    subject.warn(
-      'COMPONENT_PATH_MISSING',
-      MANIFEST_PATH,
-      place,
-      `There is nothing at ${shown(path)}.`,
-      'Remove the line or add the files.',
-    );
+  const missing = `There is nothing at ${shown(path)}.`;
+  if (isComponents && DEFAULTS.includes(plain)) {
+    subject.warn('COMPONENT_PATH_MISSING', MANIFEST_PATH, place, missing, 'Remove the line or add the files.');
   } else {
-    subject.error(
-      'COMPONENT_PATH_MISSING',
-      MANIFEST_PATH,
-      place,
-      `There is nothing at ${shown(path)}.`,
-      'Correct the path or add the files.',
-    );
+    subject.error('COMPONENT_PATH_MISSING', MANIFEST_PATH, place, missing, 'Correct the path or add the files.');
   }
+}
+
+function checkForm(subject: Subject, place: { json: (string | number)[] }, key: string, path: string): void {
+  const wrong = (message: string, hint: string) =>
+    subject.error('COMPONENT_PATH_FORM', MANIFEST_PATH, place, message, hint);
+  const isRoot = key === 'skills' && path === '.';
+  if (!path.startsWith('./') && !isRoot) wrong(`The path ${shown(path)} does not start with ./`, 'Write it as ./path.');
+  const form = FORMS[key];
+  if (form !== undefined && !form.fits(path, subject)) wrong(form.fault, form.mend);
 }
 
 function shown(path: string): string {

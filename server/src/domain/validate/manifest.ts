@@ -12,30 +12,37 @@ import { didYouMean } from './suggest.ts';
 
 /** plugin.json: fields, types, paths, dependencies. */
 export function validateManifest(subject: Subject): void {
-  const file = subject.files.get(MANIFEST_PATH);
-  if (file === undefined) {
-    subject.error(
-      'MANIFEST_MISSING',
-      MANIFEST_PATH,
-      undefined,
-      `There is no ${MANIFEST_PATH}.`,
-      'Run `hv create NAME` for a start.',
-    );
-    return;
+  const manifest = readManifest(subject);
+  if (manifest === undefined) return;
+  checkWhole(subject, manifest);
+  checkUnknown(subject, manifest);
+  checkTypes(subject, manifest);
+  for (const key of COMPONENT_FIELDS) checkPaths(subject, [key], manifest[key], false);
+  checkExperimental(subject, manifest.experimental);
+  checkComponents(subject, manifest.components);
+  for (const key of ['description', 'author'] as const) {
+    if (manifest[key] !== undefined && manifest[key] !== '') continue;
+    const hint = `Add "${key}": people and models choose by it.`;
+    subject.warn('METADATA_MISSING', MANIFEST_PATH, { offset: 0 }, `There is no ${key}.`, hint);
+  }
+}
+
+function readManifest(subject: Subject): JsonObject | undefined {
+  if (!subject.files.has(MANIFEST_PATH)) {
+    const message = `There is no ${MANIFEST_PATH}.`;
+    subject.error('MANIFEST_MISSING', MANIFEST_PATH, undefined, message, 'Run `hv create NAME` for a start.');
+    return undefined;
   }
   const read = subject.readJson(MANIFEST_PATH);
-  if (read === undefined) return;
-  if (!isJsonObject(read.value)) {
-    subject.error(
-      'MANIFEST_INVALID',
-      MANIFEST_PATH,
-      { offset: 0 },
-      'plugin.json must hold an object.',
-      'Start from `{"name": …, "version": …}`.',
-    );
-    return;
-  }
-  const manifest = read.value;
+  if (read === undefined) return undefined;
+  if (isJsonObject(read.value)) return read.value;
+  const hint = 'Start from `{"name": …, "version": …}`.';
+  subject.error('MANIFEST_INVALID', MANIFEST_PATH, { offset: 0 }, 'plugin.json must hold an object.', hint);
+  return undefined;
+}
+
+/** Identity, dependencies, and what the program that packs it would refuse. */
+function checkWhole(subject: Subject, manifest: JsonObject): void {
   // what was spoken of apart must not hide what else is wrong
   const apart = checkIdentity(subject, manifest);
   const dependencies = checkDependencies(subject, manifest.dependencies);
@@ -63,39 +70,23 @@ export function validateManifest(subject: Subject): void {
       code?.hint ?? 'Mend plugin.json.',
     );
   }
-  checkUnknown(subject, manifest);
-  checkTypes(subject, manifest);
-  for (const key of COMPONENT_FIELDS) checkPaths(subject, [key], manifest[key], false);
-  const { experimental } = manifest;
+}
+
+function checkExperimental(subject: Subject, experimental: unknown): void {
   if (experimental !== undefined && !isJsonObject(experimental)) {
     const message = 'experimental must be an object; Claude Code ignores it.';
     subject.warn('MANIFEST_FIELD', MANIFEST_PATH, { json: ['experimental'] }, message, 'Correct or remove it.');
   }
   const trial = isJsonObject(experimental) ? experimental : {};
   for (const key of ['themes', 'monitors', 'workflows']) checkPaths(subject, ['experimental', key], trial[key], false);
-  if (isJsonObject(manifest.components)) {
-    subject.warn(
-      'COMPONENTS_IGNORED',
-      MANIFEST_PATH,
-      { json: ['components'] },
-      'Claude Code ignores `components`.',
-      'Remove it; name only places that are not the default ones, by native keys.',
-    );
-    for (const key of Object.keys(manifest.components)) {
-      checkPaths(subject, ['components', key], manifest.components[key], true);
-    }
-  }
-  for (const key of ['description', 'author'] as const) {
-    if (manifest[key] === undefined || manifest[key] === '') {
-      subject.warn(
-        'METADATA_MISSING',
-        MANIFEST_PATH,
-        { offset: 0 },
-        `There is no ${key}.`,
-        `Add "${key}": people and models choose by it.`,
-      );
-    }
-  }
+}
+
+function checkComponents(subject: Subject, components: unknown): void {
+  if (!isJsonObject(components)) return;
+  const hint = 'Remove it; name only places that are not the default ones, by native keys.';
+  const place = { json: ['components'] };
+  subject.warn('COMPONENTS_IGNORED', MANIFEST_PATH, place, 'Claude Code ignores `components`.', hint);
+  for (const key of Object.keys(components)) checkPaths(subject, ['components', key], components[key], true);
 }
 
 function checkUnknown(subject: Subject, manifest: JsonObject): void {
