@@ -1,4 +1,4 @@
-// Own things whose names no plugin may have stay; the rest moves all the same.
+// Own things whose names no plugin may have, or which no plugin ships, stay; the rest moves all the same.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -47,4 +47,11 @@ it('names that are one on some systems', async () => {
   expect(moved).toEqual(['Deploy', 'Tidy']);
   expect(left).toHaveLength(4);
   for (const [, why] of left) expect(why).toContain('are one on some systems');
+});
+
+it('what holds a private file, which no plugin ships', async () => {
+  const { moved, left } = await plan(
+    ...['skills/tidy/SKILL.md', 'skills/tidy/.env.example', 'skills/odd/SKILL.md', 'skills/odd/.env'],
+  );
+  expect([moved, left]).toEqual([['tidy'], [['odd', expect.stringContaining('skills/odd/.env')]]]);
 });

@@ -13,6 +13,7 @@ let a: TempHome;
 let b: TempHome;
 const claude = (home: TempHome, ...path: string[]): string => join(home.home, '.claude', ...path);
 const env = () => ({ env: { HAIVEMIND_TOKEN: collective.hub.joinToken } });
+const admin = () => ({ env: { HAIVEMIND_TOKEN: collective.hub.adminToken ?? '' } });
 
 const SERVER = `process.stdin.on('data', (d) => { for (const line of String(d).split('\\n')) { if (!line) continue;
   const m = JSON.parse(line); if (m.id === undefined) continue;
@@ -166,5 +167,16 @@ describe('hv migrate', () => {
     expect(back.stay).toEqual([claude(a, 'agents', 'checker.md')]);
     await works(a, 'mcp__dice__roll');
     expect((await hv(a, ['backups', 'restore', 'migrate/none'])).stderr).toMatch(/^NOT_FOUND: /);
+  });
+
+  it('that must wait for an operator says so, and leaves everything where it is', async () => {
+    const before = await readdir(claude(a, 'commands'));
+    await hvOk(collective.operator, ['groups', 'web', '--approvals', '2'], admin());
+    const waits = await hv(a, ['migrate', 'waiting-things', '--publish', '--groups', 'web', '--only', 'greet'], env());
+    expect(waits.stderr).toMatch(
+      /^NOT_ELIGIBLE: waiting-things 1\.0\.0 .*approved: web[\s\S]*hv approve waiting-things@1\.0\.0/,
+    );
+    expect(await readdir(claude(a, 'commands'))).toEqual(before);
+    await hvOk(collective.operator, ['groups', 'web', '--approvals', '0'], admin());
   });
 });

@@ -16,7 +16,7 @@ import { ask, sourceFiles, type TestHub, testHub } from '../hub/support.ts';
 import { serveRepository } from '../support/git-http.ts';
 import { manifestWith } from '../support/plugin-files.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
-import { verbCall } from '../support/verb-call.ts';
+import { clientAt, verbCall } from '../support/verb-call.ts';
 import { md } from './one-fault.ts';
 
 let hub: TestHub;
@@ -178,6 +178,23 @@ describe('what is published', () => {
     expect(said).not.toContain('(published');
     await post('one@1.1.0/approve', {});
     expect((await run(market, all)).plugins[0]).toMatchObject({ published: true, held: null });
+  });
+
+  it('tells a second publisher whose it is what waits in the registry, and takes it once it is offered', async () => {
+    await writeFiles(market, { ...catalogue('one'), ...plugin('one') });
+    await run(market);
+    const other = await hub.token(['publisher'], { name: 'second' });
+    const mine = ctx;
+    ctx = await clientAt(home, hub.url, other);
+    const told = {
+      code: 'VERSION_EXISTS',
+      message: expect.stringMatching(/one@1\.0\.0 .*by publisher, who has not published it: .* an operator/),
+    };
+    expect((await run(market, all)).plugins[0]).toMatchObject({ status: 'failed', ...told });
+    ctx = mine;
+    expect((await run(market, all)).plugins[0]).toMatchObject({ status: 'unchanged', published: true });
+    ctx = await clientAt(home, hub.url, other);
+    expect((await run(market, all)).plugins[0]).toMatchObject({ status: 'unchanged', published: true, code: null });
   });
 
   it('leaves deprecated what was deprecated meanwhile, and says so', async () => {

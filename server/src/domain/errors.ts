@@ -84,7 +84,7 @@ export const ERRORS = {
   VERSION_EXISTS: row(
     409,
     65,
-    'This name and version is registered with other bytes.',
+    'This name and version is registered with other bytes, or by somebody else who has not published it.',
     'Raise the version in plugin.json.',
   ),
   VERSION_DELETED: row(

@@ -292,7 +292,12 @@ describe.each(ENGINES)('publish, status and removal on %s', (engine) => {
     const body = { name, version, digest, ...fields, all: true };
     await expect(t.call('preview', { as: publisher, body })).rejects.toMatchObject(refused);
     expect(await t.call('info', { params })).toMatchObject({ status: 'deprecated', status_reason: 'old' });
-    expect(await publish('alpha', { target_groups: ['web'] })).toMatchObject({ status: 'published' });
+    await expect(publish('alpha', { target_groups: ['web'] })).rejects.toMatchObject(refused);
+    await t.register(pack('beta', '1.0.0'));
+    await publish('beta', { target_groups: ['db'] });
+    const beta = { id: 'plugin_beta_1.0.0' };
+    await t.call('setStatus', { as: publisher, params: beta, body: { status: 'deprecated', reason: 'old' } });
+    expect(await publish('beta', { target_groups: ['web'] })).toMatchObject({ status: 'published' });
   });
 
   it('deletes one version or all, for good, and frees the bytes', async () => {

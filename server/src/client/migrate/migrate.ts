@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { withheldInWords } from '../../domain/approval.ts';
 import { errnoOf, HaiveError } from '../../domain/errors.ts';
 import { recover } from '../../machine/change/transaction.ts';
 import { inspect } from '../../machine/drift.ts';
@@ -53,7 +54,7 @@ async function holdsTheSame(plan: Migration, folder: string): Promise<boolean> {
 /**
  * Writes the plugin, publishes it, installs it here, makes sure that it is there and loads, and only then puts the own things that it
  * replaces aside and takes them away. Whatever fails before that leaves them where they are.
- * @throws HaiveError NOT_JOINED, and those of publishing and installing
+ * @throws HaiveError NOT_JOINED, NOT_ELIGIBLE where operators must approve it first, and those of publishing and installing
  */
 export async function migrate(
   ctx: ClientContext,
@@ -68,8 +69,12 @@ export async function migrate(
   }
   const folder = resolve(options.folder);
   await writeMigration(ctx, plan, folder);
-  const { id, name, version, groups, machines } = await publishFolder(ctx, folder, target, options.onProgress);
-  const installed = await installPlugin(ctx, `${name}@${version}`, { confirmed: true });
+  const published = await publishFolder(ctx, folder, target, options.onProgress);
+  const { id, name, version, groups, machines, held, withheld } = published;
+  if (held !== undefined) throw mustWait(published, held.reason);
+  const installed = await installPlugin(ctx, `${name}@${version}`, { confirmed: true }).catch((thrown) => {
+    throw withheld === undefined ? thrown : mustWait(published, withheldInWords(withheld), thrown);
+  });
   await makeSure(ctx, name);
   const backup = await withLock(ctx.machine, 'migrate', async () => {
     await recover(ctx.machine);
@@ -85,6 +90,13 @@ export async function migrate(
     stay,
     warnings: [...before, ...warnings],
   };
+}
+
+function mustWait({ name, version }: { name: string; version: string }, why: string, cause?: unknown): HaiveError {
+  return new HaiveError('NOT_ELIGIBLE', `${name} ${version} is not in use here yet, it must be approved: ${why}`, {
+    hint: `Your own things stay as they are. After \`hv approve ${name}@${version}\` run the same \`hv migrate\` again.`,
+    cause,
+  });
 }
 
 /** @throws HaiveError NOT_ELIGIBLE when it is not whole, or Claude Code does not load it */

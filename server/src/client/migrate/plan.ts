@@ -17,6 +17,7 @@ import { checkPluginName } from '../../domain/names.ts';
 import { scanPlugin } from '../../domain/safety/index.ts';
 import { withDeclaration } from '../../domain/surface/declare.ts';
 import { HOOKS_PATH, MANIFEST_PATH, MCP_PATH } from '../../domain/version/file-types.ts';
+import { isPrivate } from '../../domain/version/left-out.ts';
 import { type Packed, packPlugin, type SourceFile } from '../../domain/version/package.ts';
 import type { ClientContext } from '../context.ts';
 import { fileAt, type Left, type OwnThing, ownThings } from './own-things.ts';
@@ -205,8 +206,10 @@ async function carriedFiles(below: readonly string[], { claudeDir }: Home): Prom
   return files.map((file) => ({ ...file, path: carriedPath(file.path) }));
 }
 
-/** A secret leaves this machine in no file. */
+/** A secret leaves this machine in no file; what packing would leave out is not missed afterwards. */
 async function safe(move: Move): Promise<Move | { why: string }> {
+  const own = move.files.find((file) => isPrivate(file.path));
+  if (own !== undefined) return { why: `${own.path} is a private file, which no plugin ships` };
   const value = move.hook?.group ?? move.server?.value;
   const all =
     value === undefined

@@ -23,7 +23,7 @@ export const preview: UseCase<'preview'> = async (hub, { principal, body }) => {
   const { name, version, digest, dependencies } = body;
   const catalogue = await loadCatalogue(hub.store);
   const id = pluginId(name, version);
-  await refuseOther(hub.store.read, id, body);
+  await refuseOther(hub.store.read, id, body, principal);
   refuseLookalike(catalogue, principal, name);
   const known = catalogue.byId.get(id);
   if (known !== undefined) refuseStatus(known);

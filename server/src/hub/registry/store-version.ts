@@ -10,7 +10,7 @@ import { putSurface } from '../../storage/queries/trust.ts';
 import type { Tx } from '../../storage/tables/index.ts';
 import { change } from '../change.ts';
 import type { HubContext, Principal } from '../context.ts';
-import { refuseLookalike } from './access.ts';
+import { maySee, refuseLookalike } from './access.ts';
 import { loadCatalogue } from './snapshot.ts';
 
 /** A version that has passed every check and only has to be kept. */
@@ -51,7 +51,7 @@ export async function storeVersion(
 ): Promise<{ id: string; status: string; created: boolean }> {
   const { record } = version;
   const id = pluginId(record.name, record.version);
-  const before = await refuseOther(hub.store.read, id, record);
+  const before = await refuseOther(hub.store.read, id, record, principal);
   if (before !== undefined) return { id, status: before, created: false };
   refuseLookalike(await loadCatalogue(hub.store), principal, record.name);
 
@@ -63,7 +63,7 @@ export async function storeVersion(
   }
   try {
     await change(hub, principal, async ({ tx, at }) => {
-      const status = await refuseOther(tx, id, record);
+      const status = await refuseOther(tx, id, record, principal);
       if (status !== undefined) throw new AlreadyThere(status);
       await insertBlobs(tx, blobs, at);
       const missing = await missingBlobs(
@@ -110,12 +110,14 @@ export function blobsMissing(record: VersionRecord, missing: readonly string[]):
 
 /**
  * The status of the same version when it is there with the same bytes; undefined when it is not there.
+ * @param principal who registers it and could do nothing with what is somebody else's and was never offered
  * @throws HaiveError VERSION_EXISTS, VERSION_DELETED
  */
 export async function refuseOther(
   tx: Tx,
   id: string,
   record: Pick<VersionRecord, 'name' | 'version' | 'digest'>,
+  principal: Principal,
 ): Promise<string | undefined> {
   const known = await findPlugin(tx, id);
   if (known === undefined) return undefined;
@@ -124,7 +126,15 @@ export async function refuseOther(
     const why = known.status_reason === '' ? '' : ` (${known.status_reason})`;
     throw new HaiveError('VERSION_DELETED', `${what} was deleted and stays so${why}`);
   }
-  if (known.checksum === record.digest) return known.status;
+  if (known.checksum === record.digest) {
+    const row = { publisher: known.publisher, publisherToken: known.publisher_token, publishedAt: known.published_at };
+    if (maySee(principal, row)) return known.status;
+    throw new HaiveError(
+      'VERSION_EXISTS',
+      `${what} is registered with these very bytes by ${known.publisher}, who has not published it: that one or an operator does`,
+      { hint: `Ask for \`hv publish ${what}\`, or raise the version in plugin.json.` },
+    );
+  }
   throw new HaiveError('VERSION_EXISTS', `${what} is registered with other bytes`, {
     details: { registered: known.checksum, sent: record.digest },
   });
