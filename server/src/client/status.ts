@@ -8,6 +8,7 @@ import { hubIsAway } from './hub/hub-client.ts';
 import { notInstalled } from './install/not-installed.ts';
 import { howToRejoin } from './join/rejoin.ts';
 import { lastRefusals } from './local-audit.ts';
+import { switchedOff } from './switched-off.ts';
 import { isSwitch, whyNotSwitched } from './sync/layout-wish.ts';
 import { fetchPlan, followedPlan, inForce, isPinned } from './sync/plan.ts';
 
@@ -83,6 +84,9 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
   const planned = new Map((plan?.plugins ?? []).map((entry) => [entry.name, entry]));
   const behind = [...planned.values()].some((entry) => receipts.plugins[entry.name]?.digest !== entry.digest);
   const refusals = behind ? await lastRefusals(machine) : new Map<string, string>();
+  const off = [...disk.values()].some((p) => p.state === 'disabled')
+    ? await switchedOff(machine)
+    : new Map<string, string>();
   const refusalOf = (digest: string): string | null => receipts.refused[digest]?.reason ?? refusals.get(digest) ?? null;
   const rows: StatusRow[] = [];
   for (const receipt of Object.values(receipts.plugins)) {
@@ -105,7 +109,8 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
       overlaid: here?.overlaid ?? [],
       conflicts: (here?.conflicts ?? []).map((path) => conflictOf(receipt.name, path)),
       previous: receipt.previous.map((p) => p.version),
-      notice: noticeOf(plan, receipts, receipt.name) ?? (same ? null : refusalOf(entry.digest)),
+      notice:
+        noticeOf(plan, receipts, receipt.name) ?? (same ? (off.get(receipt.name) ?? null) : refusalOf(entry.digest)),
       error: receipt.error ?? null,
     });
   }

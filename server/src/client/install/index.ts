@@ -5,6 +5,7 @@ import { readReceipts } from '../../machine/receipts/index.ts';
 import { type ClientContext, hubFor } from '../context.ts';
 import { ask } from '../hub/registry.ts';
 import { alsoHere } from '../report/also-here.ts';
+import { switchedOff } from '../switched-off.ts';
 import { type SyncOptions, type SyncProgress, type SyncResult, syncMachine } from '../sync/index.ts';
 import { cachedPlan, followedPlace, isPinned } from '../sync/plan.ts';
 import { installBringing } from './bring.ts';
@@ -74,6 +75,8 @@ export async function installPlugin(
     });
     const here = (await readReceipts(ctx.machine)).plugins[answer.name];
     if (here === undefined || stayedAway(answer.name, sync)) throw notCome(answer.name, sync, here);
+    const off = (await switchedOff(ctx.machine)).get(answer.name);
+    if (off !== undefined) sync.warnings.push(`${answer.name} is ${off}`);
     return { ...answer, version: here.version, sync };
   } finally {
     hub.close();
