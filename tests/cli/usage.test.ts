@@ -1,7 +1,10 @@
+import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hv, hvOk } from '../support/hv.ts';
+import { bareRepository } from '../support/repository.ts';
+import { runProcess } from '../support/run-process.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 import { treeSnapshot } from '../support/tree-snapshot.ts';
 import { type ScriptedHub, scriptedHub } from './scripted-hub.ts';
@@ -59,8 +62,38 @@ describe('hv on the command line', () => {
     expect((await hv(home, [])).stdout).toContain('Usage: hv');
   });
 
+  it("helps with the hub's own verbs", async () => {
+    expect((await hv(home, ['help', 'hub'])).stdout).toBe((await hv(home, ['hub', '--help'])).stdout);
+    expect((await hv(home, ['help', 'list'])).stdout).toContain('Usage: hv list');
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('says in a line that what it prints could not be written', async () => {
+    const full = await runProcess(
+      'sh',
+      [
+        '-c',
+        '"$0" "$@" > /dev/full',
+        process.execPath,
+        join(await bareRepository(), 'server', 'dist', 'cli.mjs'),
+        '--help',
+      ],
+      {
+        ...{ cwd: home.project, env: home.env() },
+      },
+    );
+    expect(full).toMatchObject({ code: 74, stderr: expect.stringMatching(/^DISK_FULL: .+\n$/) });
+  });
+
   it.each([
     ['a verb that does not exist', ['pubish'], 'publish'],
+    ['help for a verb that does not exist', ['help', 'pubish'], 'publish'],
+    ['the help of a verb that does not exist', ['pubish', '--help'], 'publish'],
+    ['a verb that is like no other', ['xyzzy'], 'Run `hv --help`'],
+    ['a missing argument, and says where the help is', ['info'], 'Run `hv info --help`'],
+    ['an action on tasks that does not exist', ['tasks', 'finish'], 'take, progress, done'],
+    ['a verb of the hub that does not exist', ['hub', 'bakup', 'x'], 'backup, restore, token'],
+    ['a verb of the hub without its own', ['hub', 'token'], 'Run `hv hub token --help`'],
+    ['an option of the hub that does not exist', ['hub', 'token', 'list', '--jsn'], 'Did you mean --json?'],
     ['an option that does not exist', ['list', '--instaled'], '--installed'],
     ['a missing argument', ['info'], 'plugin'],
     ['an argument too many', ['status', 'a', 'b'], ''],

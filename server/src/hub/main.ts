@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { GIVEN_ROLES, ROLES, type Role } from '../contract/roles.ts';
 import { formatError, HaiveError, toHaiveError } from '../domain/errors.ts';
+import { usageError } from '../domain/usage-error.ts';
 import { type HubFlags, readHubConfig } from './config.ts';
 import { serve } from './serve.ts';
 
@@ -12,20 +13,29 @@ import { serve } from './serve.ts';
  */
 export async function runHub(argv: string[]): Promise<void> {
   const json = argv.includes('--json');
+  const hub = program();
   try {
-    await program().parseAsync(argv, { from: 'user' });
+    await hub.parseAsync(argv, { from: 'user' });
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return;
-    const error =
-      thrown instanceof CommanderError
-        ? new HaiveError('USAGE', thrown.message.replace(/^error: /, ''), { hint: 'Run `hv hub --help`.' })
-        : toHaiveError(thrown);
+    const error = thrown instanceof CommanderError ? refused(thrown, hub) : toHaiveError(thrown);
     const { code, message, hint } = error;
     if (json) process.stdout.write(`${JSON.stringify({ error: { code, message, hint } })}\n`);
     else process.stderr.write(`${formatError(error)}\n`);
     if (code === 'INTERNAL') process.stderr.write(`${(error.cause as Error | undefined)?.stack ?? ''}\n`);
     process.exitCode = error.exit;
   }
+}
+
+function refused({ code, message }: CommanderError, hub: Command): HaiveError {
+  // The parser's own words for these are none: a word after `hub` that is no verb, and `token` alone.
+  const verbs = hub.commands.map((command) => command.name());
+  const [word] = hub.args;
+  if (code === 'commander.excessArguments' && word !== undefined && !verbs.includes(word)) {
+    return new HaiveError('USAGE', `hv hub ${word} is not known`, { hint: `Use ${verbs.join(', ')}, or no word.` });
+  }
+  if (code === 'commander.help') return usageError('A command is missing', `hv hub ${word} --help`);
+  return usageError(message, 'hv hub --help');
 }
 
 function program(): Command {

@@ -1,5 +1,6 @@
 import type { ClientContext } from '../../client/context.ts';
 import { errnoOf, HaiveError, toHaiveError } from '../../domain/errors.ts';
+import { fileError } from '../../machine/files/file-port.ts';
 import { type Environment, processEnvironment } from '../environment.ts';
 import { errorOutput, harmless, styleFor } from './output.ts';
 import { parseLine } from './program.ts';
@@ -16,11 +17,14 @@ export async function run(argv: string[], importing: Importing): Promise<{ exit:
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     // The reader of a pipe went away (`hv list | head`): nothing is wrong.
     if (error.code === 'EPIPE') process.exit(0);
-    throw error;
+    const failed = toHaiveError(fileError(error, 'standard output'));
+    process.stderr.write(errorOutput(failed, false).stderr);
+    process.exit(failed.exit);
   });
   const json = argv.includes('--json');
   try {
     if (argv[0] === 'hub') return { exit: await runHub(argv.slice(1), importing), member: false };
+    if (argv[0] === 'help' && argv[1] === 'hub') return { exit: await runHub(['--help'], importing), member: false };
     const parsed = parseLine(argv);
     if ('text' in parsed) {
       process.stdout.write(parsed.text);

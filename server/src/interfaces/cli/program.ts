@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { HAIVEMIND_VERSION } from '../../contract/version.ts';
-import { HaiveError } from '../../domain/errors.ts';
+import { usageError } from '../../domain/usage-error.ts';
 import { VERBS } from './table.ts';
 import type { VerbRow } from './verb.ts';
 
@@ -61,19 +61,21 @@ export function parseLine(argv: readonly string[]): Parsed | { text: string } {
     });
   }
   try {
-    program.parse([...argv], { from: 'user' });
+    program.parse(isKnown(wordOf(argv)) ? [...argv] : [wordOf(argv)], { from: 'user' });
   } catch (thrown) {
     if (!(thrown instanceof CommanderError)) throw thrown;
     if (thrown.exitCode === 0 || thrown.code === 'commander.help')
       return { text: printed || program.helpInformation() };
-    throw usage(thrown);
+    throw usageError(thrown.message, VERBS.some(({ name }) => name === argv[0]) ? `hv ${argv[0]} --help` : 'hv --help');
   }
   return parsed ?? { text: program.helpInformation() };
 }
 
-function usage(error: CommanderError): HaiveError {
-  const [first = '', ...more] = error.message.split('\n');
-  const guess = more.join(' ').trim();
-  const hint = guess === '' ? {} : { hint: guess.replace(/^\(|\)$/g, '') };
-  return new HaiveError('USAGE', first.replace(/^error: /, ''), hint);
+/** The verb that a line means, also where it asks for its help; empty where it names none. */
+function wordOf([first = '', second = '']: readonly string[]): string {
+  const word = first === 'help' ? second : first;
+  return word.startsWith('-') ? '' : word;
 }
+
+/** The parser answers a question for the help of an unknown verb with that of all: whoever mistyped it is told so instead. */
+const isKnown = (word: string): boolean => ['', 'hub', 'help', ...VERBS.map(({ name }) => name)].includes(word);

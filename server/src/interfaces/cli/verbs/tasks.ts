@@ -56,15 +56,15 @@ export const tasks: Verb = async (call) => {
     ];
     return { json: task, text: lines.join('\n') };
   }
-  const id = argument(call, 1, 'task');
-  const text = call.rest.join(' ');
-  if (action === 'cancel') return said(call, await updateTask(ctx, id, { status: 'cancelled', reason: text }));
   const report = Object.hasOwn(REPORTS, action) ? REPORTS[action] : undefined;
-  if (report === undefined) {
+  if (report === undefined && action !== 'cancel') {
     throw new HaiveError('USAGE', `hv tasks ${action} is not known`, {
       hint: 'Use list, take, progress, done, fail, release or cancel.',
     });
   }
+  const id = argument(call, 1, 'task');
+  const text = call.rest.join(' ');
+  if (report === undefined) return said(call, await updateTask(ctx, id, { status: 'cancelled', reason: text }));
   if (action === 'fail' && text === '') throw new HaiveError('USAGE', 'Say why it failed: hv tasks fail ID WHY');
   // The number of the claim is the program's business, not the person's.
   const mine = (await listTasks(ctx, { status: 'claimed', limit: 500 })).find((task) => task.id === id);
