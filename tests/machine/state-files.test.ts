@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { keyIdOf } from '../../server/src/domain/signing/dsse.ts';
@@ -75,6 +75,13 @@ describe('the configuration', () => {
       token: 't',
       plugins: { auto_sync: false, x: 2 },
     });
+    expect((await stat(rig.machine.paths.config)).mode & 0o777).toBe(0o600);
+  });
+
+  it('that a person wrote for all to read is for its owner only once a token is in it', async () => {
+    await rig.write('.haivemind/config.json', '{"plugins":{"auto_sync":false}}');
+    await chmod(rig.machine.paths.config, 0o644);
+    await updateConfig(rig.machine, (raw) => ({ ...raw, token: 't' }));
     expect((await stat(rig.machine.paths.config)).mode & 0o777).toBe(0o600);
   });
 

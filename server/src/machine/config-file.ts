@@ -151,6 +151,6 @@ export async function changeConfig(
   const config = parseConfig(next, m.paths.config);
   await makeDirs(m.port, m.paths.haivemindHome);
   const settled = options.settled ?? true;
-  await writeAtomic(m.port, m.paths.config, `${JSON.stringify(next, null, 2)}\n`, { mode: 0o600, settled });
+  await writeAtomic(m.port, m.paths.config, `${JSON.stringify(next, null, 2)}\n`, { secret: true, settled });
   return config;
 }

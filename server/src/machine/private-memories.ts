@@ -47,7 +47,7 @@ export async function changePrivateMemories<T>(
     const { next, result } = change(await privateMemories(m));
     await makeDirs(m.port, dirname(m.paths.memories));
     const text = `${JSON.stringify({ format: FORMAT, memories: next }, null, 1)}\n`;
-    await writeAtomic(m.port, m.paths.memories, text, { mode: 0o600 });
+    await writeAtomic(m.port, m.paths.memories, text, { secret: true });
     return result;
   });
 }

@@ -71,6 +71,7 @@ export async function prepareAtomic(
  * files kept elsewhere by a dotfile manager stay links; an existing file keeps its mode, and its
  * owner where root replaces it.
  * @param options.mode permission bits of a new file, 0644 by default
+ * @param options.secret the file is for its owner alone, also where others could read the one that is there
  * @param options.settled false: the folder is not synced, so that a loss of power may bring the old file back, whole
  * @param options.readBack what was written is read again before it gets into place
  * @param options.prepared what `prepareAtomic` wrote, and its caller synced and, where that matters, read back
@@ -82,6 +83,7 @@ export async function writeAtomic(
   bytes: Uint8Array | string,
   options: {
     mode?: number;
+    secret?: boolean;
     fsync?: boolean;
     settled?: boolean;
     temporary?: string;
@@ -94,7 +96,7 @@ export async function writeAtomic(
   if (existing !== null) checkWritable(target, existing.mode);
   const temporary = options.temporary ?? temporaryOf(target);
   const fsync = options.fsync ?? true;
-  const mode = existing?.mode ?? options.mode ?? 0o644;
+  const mode = options.secret ? (existing?.mode ?? 0o600) & 0o700 : (existing?.mode ?? options.mode ?? 0o644);
   const ready = options.prepared?.get(temporary);
   options.prepared?.delete(temporary);
   const isReady = ready?.mode === mode && ready.sha256 === sha256Of(bytes);

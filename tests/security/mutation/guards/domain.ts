@@ -161,7 +161,7 @@ export const IN_DOMAIN: readonly Guard[] = [
         'if (envelope === undefined) {',
         'if (envelope === undefined) return;\n  if (false) {',
       ],
-      ['an epoch of another hub or number', 'if (value.hub !== hub || value.epoch !== epoch) {', 'if (false) {'],
+      ['an epoch of another hub or number', 'if (said.hub !== hub || said.epoch !== epoch) {', 'if (false) {'],
       ['a rotation for another hub', 'if (rotation.hub !== hub || rotation.from !== from ||', 'if ('],
     ],
   ),

@@ -97,7 +97,7 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
         "if (version.status === 'registered' || version.status === 'published' || version.status === 'deprecated') return;",
         'return;',
       ],
-      ['everybody by the name *', "if (group === '*') {", 'if (false) {'],
+      ['everybody by the name *', "if (group === '*' || group === EVERYBODY) {", 'if (false) {'],
       ['a publisher outside its groups', 'await requireTargets(hub.store.read, principal, targets);'],
       ['an update that does more', 'if (held !== null) {', 'if (false && held !== null) {'],
     ],
