@@ -241,6 +241,15 @@ describe('hv on the command line', () => {
       expect(relative.systemd).toContain(`"${name}=${join(home.project, place)}"`);
     const { launchd } = await hvOk(home, ['agent', '--print-launchd']);
     expect(launchd).toContain('<key>ProgramArguments</key>');
+    // What ends well is not started again: a machine that left its hub.
+    expect(systemd).toMatch(/^Restart=on-failure$/m);
+    expect(systemd).toMatch(/^ConditionPathExists=.*cli\.mjs$/m);
+    expect(launchd).toContain('<key>KeepAlive</key><dict><key>SuccessfulExit</key><false/></dict>');
+    const asService = { env: { XPC_SERVICE_NAME: 'dev.haivemind.agent' } };
+    const bare = await tempHome('no-hub');
+    expect(await hvOk(bare, ['agent'], asService)).toEqual({ type: 'left' });
+    expect((await hv(bare, ['agent', '--json'])).json.error.code).toBe('NOT_JOINED');
+    await bare.remove();
   });
 
   it('runs no hub from a copy that holds none', async () => {

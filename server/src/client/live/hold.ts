@@ -18,10 +18,10 @@ export async function holdLiveChannel(ctx: ClientContext, options: LiveOptions):
   const { machine } = ctx;
   const claim = { ...machine, paths: { ...machine.paths, lock: machine.paths.liveLock } };
   while (!options.signal.aborted) {
-    // Taking the lock makes our folder, which must stay away once the machine has left.
-    ctx.config = await readConfig(machine);
-    if (ctx.config.token === undefined) throw left();
     try {
+      // Taking the lock makes our folder, which must stay away once the machine has left.
+      ctx.config = await readConfig(machine);
+      if (ctx.config.token === undefined) throw left();
       await withLock(claim, 'live channel', () => new Channel(ctx, options, pace).run(), { waitMs: 0 });
     } catch (thrown) {
       const error = toHaiveError(thrown);

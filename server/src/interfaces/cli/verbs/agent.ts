@@ -4,7 +4,7 @@ import { holdLiveChannel } from '../../../client/live/hold.ts';
 import { describeSync } from '../../../client/sync/notice.ts';
 import { formatError, toHaiveError } from '../../../domain/errors.ts';
 import type { Verb, VerbCall, VerbOutput } from '../verb.ts';
-import { goOnAs, heedAbove } from './next-agent.ts';
+import { goOnAs, heedAbove, REPLACED } from './next-agent.ts';
 import { launchdPlist, systemdUnit } from './service-files.ts';
 import { syncJson } from './sync-text.ts';
 
@@ -39,7 +39,7 @@ async function run(call: VerbCall): Promise<VerbOutput> {
   const line = (text: string, data: Record<string, unknown>): void =>
     call.say(call.json ? JSON.stringify({ time: new Date().toISOString(), ...data }) : text);
   let last = '';
-  await holdLiveChannel(ctx, {
+  const left = await holdLiveChannel(ctx, {
     signal: AbortSignal.any([stop.signal, replaced.signal]),
     onState: (state) => line(`agent: ${state}`, { type: 'state', state }),
     onSync: (result) => {
@@ -59,11 +59,23 @@ async function run(call: VerbCall): Promise<VerbOutput> {
         line(formatError(error), { type: 'error', code: error.code, message: error.message });
       }
     },
-  });
-  // A service manager starts the new program by itself; nobody else would.
-  if (replaced.signal.aborted && !stop.signal.aborted && !call.env.isService) {
+  }).then(
+    () => false,
+    (thrown) => {
+      // No failure to a service manager, which would start it again and again.
+      if (call.env.isService && toHaiveError(thrown).code === 'NOT_JOINED') return true;
+      throw thrown;
+    },
+  );
+  if (replaced.signal.aborted && !stop.signal.aborted) {
     const args = ['agent', ...(call.json ? ['--json'] : [])];
-    return { json: { type: 'replaced' }, text: '', exit: await goOnAs(call.program, args, stop.signal) };
+    // A service manager starts the new program by itself; nobody else would.
+    const exit = call.env.isService ? REPLACED : await goOnAs(call.program, args, stop.signal);
+    return { json: { type: 'replaced' }, text: '', exit };
+  }
+  if (left) {
+    const text = 'agent: this machine is in no hub; once it has joined one, start the service again';
+    return { json: { type: 'left' }, text };
   }
   return { json: { type: 'stopped' }, text: 'agent: stopped' };
 }

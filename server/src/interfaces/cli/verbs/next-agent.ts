@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-/** How an agent ends that has replaced its own program, where the one above it starts it again. */
-const REPLACED = 75;
+/** How an agent ends that has replaced its own program, where the one above it or a service manager starts it again. */
+export const REPLACED = 75;
 
 /** Whether an earlier agent started this one and stands above it. */
 export const isBelow = (): boolean => process.channel !== undefined;
