@@ -9,7 +9,7 @@ import { type Envelope, sealJson } from '../../domain/signing/dsse.ts';
 import type { Change } from '../../domain/translate/index.ts';
 import { type Packed, packPlugin } from '../../domain/version/package.ts';
 import { RECORD_PAYLOAD_TYPE } from '../../domain/version/record.ts';
-import { publisherKey } from '../../machine/publisher-key.ts';
+import { publisherKey, readPublisherKey } from '../../machine/publisher-key.ts';
 import { type ClientContext, hubFor } from '../context.ts';
 import type { HubClient } from '../hub/hub-client.ts';
 import { ask } from '../hub/registry.ts';
@@ -31,6 +31,14 @@ export interface RegisterResult extends Reply<'register'> {
   changes: Change[];
   /** False for a contributor's token: an operator looks at the version. */
   may_publish: boolean;
+  /** The key that was made here to sign it; absent where one was there. */
+  new_key?: NewKey;
+}
+
+/** A publisher's key of a moment ago: who loses it signs no later version that machines take. */
+export interface NewKey {
+  keyid: string;
+  file: string;
 }
 
 export interface PublishTarget {
@@ -47,6 +55,7 @@ export interface PublishResult extends Reply<'publish'> {
   findings: Finding[];
   /** False when the same bytes were registered before. */
   created: boolean;
+  new_key?: NewKey;
 }
 
 type Progress = ((progress: PublishProgress) => void) | undefined;
@@ -97,6 +106,7 @@ async function sendPacked(
   packed: Packed,
   onProgress: Progress,
 ): Promise<Omit<RegisterResult, 'may_publish'>> {
+  const isNew = (await readPublisherKey(ctx.machine)) === null;
   const key = await publisherKey(ctx.machine);
   const envelope = sealJson(RECORD_PAYLOAD_TYPE, packed.record, key.privatePem);
   const { missing } = await hub.call('blobsMissing', { body: { sha256: [...packed.blobs.keys()] } });
@@ -114,7 +124,12 @@ async function sendPacked(
     // Blobs that nobody referred to were collected between the question and now.
     answer = await send([...packed.blobs.keys()]);
   }
-  return { ...answer, findings: withoutRepeats([...packed.findings, ...answer.findings]), changes: packed.changes };
+  return {
+    ...answer,
+    findings: withoutRepeats([...packed.findings, ...answer.findings]),
+    changes: packed.changes,
+    ...(isNew ? { new_key: { keyid: key.keyid, file: ctx.machine.paths.publisherKey } } : {}),
+  };
 }
 
 /** The hub looks at what was translated, this machine at what was given: most is found by both. */
@@ -205,6 +220,6 @@ export async function publishFolder(
   const registered = await ask(ctx, 'author', (hub) => sendPacked(ctx, hub, packed, onProgress));
   onProgress?.({ step: 'publish' });
   const published = await publishRegistered(ctx, registered.id, { ...target, accept });
-  const { changes, findings, created } = registered;
-  return { ...published, changes, findings, created };
+  const { changes, findings, created, new_key } = registered;
+  return { ...published, changes, findings, created, ...(new_key === undefined ? {} : { new_key }) };
 }

@@ -46,6 +46,7 @@ export const register: Verb = async (call) => {
     json: result,
     text: [
       `${call.style.green('✓')} ${said} ${result.id}`,
+      ...newKeyLines(result, call.style),
       ...changeSummary(result.changes, call.style),
       ...findingLines(result.findings.filter(leftToAuthor), call.style),
       call.style.dim(nextStep(result)),
@@ -89,6 +90,7 @@ async function publishOnce(call: VerbCall): Promise<VerbOutput> {
     json: result,
     text: [
       publishedText(result, call.style, false),
+      ...newKeyLines(result, call.style),
       ...changeSummary(result.changes, call.style),
       ...findingLines(result.findings.filter(leftToAuthor), call.style),
     ].join('\n'),
@@ -161,6 +163,14 @@ function changedKeyLines({ name, changed_key }: Pick<PublishResult, 'name' | 'ch
     style.dim(
       '  Publish with the key of before (~/.haivemind/keys/publisher.pem); `hv trust rotate` where it lies changes it everywhere.',
     ),
+  ];
+}
+
+function newKeyLines({ new_key: made }: Pick<RegisterResult, 'new_key'>, style: Style): string[] {
+  if (made === undefined) return [];
+  return [
+    style.yellow(`! a key was made to sign it: ${made.file}`),
+    style.dim('  Back it up: machines that have this version take later ones signed by it, and by no other.'),
   ];
 }
 
