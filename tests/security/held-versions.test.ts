@@ -131,6 +131,24 @@ describe.each(ENGINES)('a held version, on %s', (engine) => {
     expect(await state('word-before@1.1.0')).toBe('published');
   });
 
+  it('is turned down for the groups that it was to go to, and stays where it is offered', async () => {
+    await publish(t.url, publisher, { name: 'further' }, ['web']);
+    await publish(t.url, operator, { name: 'further', version: '2.0.0-beta.1', files: hooks('more') }, ['canary']);
+    const { id } = (await register(t.url, publisher, { name: 'further', version: '1.1.0', files: hooks('more') })).json;
+    expect((await publishTo(id, 'canary')).expect(200)).not.toHaveProperty('held');
+    expect((await publishTo(id, 'web')).expect(200)).toHaveProperty('held');
+    const reject = () =>
+      ask(t.url, 'POST', `/api/plugins/${id}/reject`, { token: operator, body: { reason: 'too much for web' } });
+    expect((await reject()).expect(200)).toMatchObject({ id, groups: ['web'] });
+    const review = await ask(t.url, 'GET', '/api/reviews?plugin=further@1.1.0', { token: operator });
+    expect(review.expect(200).reviews).toEqual([]);
+    expect((await ask(t.url, 'GET', `/api/plugins/${id}`, { token: operator })).json).toMatchObject({
+      status: 'published',
+    });
+    expect(await reject()).toMatchObject({ code: 'STATUS_FORBIDS' });
+    expect((await publishTo(id, 'web')).expect(200)).toHaveProperty('held');
+  });
+
   it('counts as offered where a pattern reaches: publishing there again lifts no deprecation', async () => {
     const { id } = await publish(t.url, publisher, { name: 'by-pattern' }, ['web-*']);
     const body = { status: 'deprecated', reason: 'slow' };

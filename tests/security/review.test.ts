@@ -69,10 +69,12 @@ describe.each(ENGINES)('a review, on %s', (engine) => {
   });
 
   it('tells a contributor what becomes of a version, and sends nothing that may not be published', async () => {
-    await writeFiles(home.project, {
-      'offer/.claude-plugin/plugin.json': { name: 'offer', version: '1.0.0', description: 'An offer' },
-      'offer/commands/go.md': '---\ndescription: Goes\n---\nGo\n',
-    });
+    const write = (version: string) =>
+      writeFiles(home.project, {
+        'offer/.claude-plugin/plugin.json': { name: 'offer', version, description: 'An offer' },
+        'offer/commands/go.md': '---\ndescription: Goes\n---\nGo\n',
+      });
+    await write('1.0.0');
     const call = (token: string) => verbCall(home, t.url, token, { args: ['./offer'], options: { all: true } });
     await expect(publishVerb(call(contributor))).rejects.toMatchObject({
       code: 'FORBIDDEN',
@@ -84,8 +86,14 @@ describe.each(ENGINES)('a review, on %s', (engine) => {
     expect(text).toContain('waits for an operator, who looks at it with: hv review offer@1.0.0');
     expect(text).not.toContain('hv publish');
     expect(json).toMatchObject({ status: 'registered', may_publish: false });
-    expect((await registerVerb(call(publisher))).text).toContain('hv publish offer@1.0.0');
-    expect((await hv(['offer@1.0.0'], { reject: true, reason: 'r' })).json).toMatchObject({ version: '1.0.0' });
+    await expect(registerVerb(call(publisher))).rejects.toMatchObject({
+      code: 'VERSION_EXISTS',
+      message: expect.stringContaining('by contributor, who has not published it'),
+    });
+    await write('1.0.1');
+    expect((await registerVerb(call(publisher))).text).toContain('hv publish offer@1.0.1');
+    for (const version of ['1.0.0', '1.0.1'])
+      expect((await hv([`offer@${version}`], { reject: true, reason: 'r' })).json).toMatchObject({ version });
   });
 
   it('is an operator’s alone: others neither see, publish nor reject', async () => {

@@ -93,7 +93,8 @@ export const TRUST_ENDPOINTS = {
   reject: {
     method: 'POST',
     path: '/api/plugins/{id}/reject',
-    summary: 'Send a version back that was never offered; its number cannot be used again',
+    summary:
+      'Send a version back that was never offered; its number cannot be used again. One that is offered is turned down for the groups it waits for',
     access: ['operator'],
     body: z.object({
       reason: z.string().min(1).max(500),
@@ -104,6 +105,7 @@ export const TRUST_ENDPOINTS = {
       name: z.string(),
       version: z.string(),
       digest: z.string(),
+      groups: list.optional().describe('where one that is offered elsewhere does not go'),
       seq: z.number().int(),
     }),
   },

@@ -51,7 +51,13 @@ export async function publishReviewed(
     const isOffered = review.status === 'published';
     if (isNamed || (review.held === null && !isOffered))
       await hub.call('publish', { body: { ...body, dry_run: true } });
-    const { published, groups, signed } = await approvePlugin(ctx, id, { digest });
+    const { name, version, published, groups, signed, deprecated } = await approvePlugin(ctx, id, { digest });
+    if (deprecated !== undefined && !isNamed) {
+      const ref = `${name}@${version}`;
+      throw new HaiveError('STATUS_FORBIDS', `${ref} is approved, and stays deprecated: ${deprecated}`, {
+        hint: `To offer it to new machines: \`hv deprecate ${ref} --undo\`.`,
+      });
+    }
     if (isOffered && !isNamed) return { groups: review.withheld?.groups ?? [], signed };
     if (published && !isNamed) return { groups, signed };
     return { groups: (await hub.call('publish', { body })).groups, signed };

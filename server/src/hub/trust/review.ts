@@ -1,7 +1,7 @@
 import { HaiveError } from '../../domain/errors.ts';
 import { keyIdOf } from '../../domain/signing/dsse.ts';
 import { deletePluginFiles, findOrigin, setPluginStatus } from '../../storage/queries/plugins.ts';
-import { dropHeld, heldIds } from '../../storage/queries/trust.ts';
+import { dropHeld, findHeld, groupsHeld, heldIds } from '../../storage/queries/trust.ts';
 import { change } from '../change.ts';
 import type { HubContext, UseCase } from '../context.ts';
 import { findVersion } from '../registry/choose-version.ts';
@@ -73,8 +73,9 @@ async function shippedIds(hub: HubContext): Promise<Set<string>> {
 }
 
 /**
- * Sends a version back that was never offered: it is deleted with the reason, and its number cannot be used again.
- * @throws HaiveError PLUGIN_NOT_FOUND, VERSION_NOT_FOUND, DIGEST_MISMATCH, STATUS_FORBIDS when it was published
+ * Sends a version back that was never offered: it is deleted with the reason, and its number cannot be used again. One that is offered
+ * elsewhere stays there, and does not go to the further groups that it is held from.
+ * @throws HaiveError PLUGIN_NOT_FOUND, VERSION_NOT_FOUND, DIGEST_MISMATCH, STATUS_FORBIDS when it was published and waits for nobody
  */
 export const reject: UseCase<'reject'> = async (hub, call) => {
   const { principal, body } = call;
@@ -83,18 +84,24 @@ export const reject: UseCase<'reject'> = async (hub, call) => {
   if (body.digest !== undefined && body.digest !== digest) {
     throw new HaiveError('DIGEST_MISMATCH', `${name}@${version} is ${digest}, not ${body.digest}`);
   }
-  const { seq } = await change(hub, principal, async ({ tx, at }) => {
+  const { seq, result } = await change(hub, principal, async ({ tx, at }) => {
     const now = await tx.selectFrom('plugins').select('status').where('id', '=', id).executeTakeFirstOrThrow();
-    if (now.status !== 'registered') {
+    const held = await findHeld(tx, id);
+    const from = held === undefined ? [] : groupsHeld(held);
+    const isOffered = now.status === 'published' || now.status === 'deprecated';
+    if (now.status !== 'registered' && (held === undefined || !isOffered)) {
       throw new HaiveError('STATUS_FORBIDS', `${name}@${version} is ${now.status}`, {
         hint: 'What was offered is taken back with `hv yank` or `hv revoke`.',
       });
     }
-    await setPluginStatus(tx, id, 'deleted', `rejected: ${body.reason}`, at);
-    await deletePluginFiles(tx, id);
+    if (!isOffered) {
+      await setPluginStatus(tx, id, 'deleted', `rejected: ${body.reason}`, at);
+      await deletePluginFiles(tx, id);
+    }
     await dropHeld(tx, id);
-    const data = { id, name, version, digest, reason: body.reason, machine_ids: [] };
-    return { result: undefined, trace: { type: 'plugin.rejected', target: id, data } };
+    const told = isOffered ? { groups: from } : {};
+    const data = { id, name, version, digest, reason: body.reason, ...told, machine_ids: [] };
+    return { result: told, trace: { type: 'plugin.rejected', target: id, data } };
   });
-  return { id, name, version, digest, seq };
+  return { id, name, version, digest, ...result, seq };
 };

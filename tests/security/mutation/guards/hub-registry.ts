@@ -84,8 +84,8 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
     ['a version that was deleted', "if (known.status === 'deleted') {", 'if (false) {'],
     [
       'other bytes under a version that exists',
-      'if (known.checksum === record.digest) return known.status;',
-      'return known.status;',
+      'if (known.checksum === record.digest) {',
+      'if (known.checksum !== record.digest) return known.status; else {',
     ],
   ]),
   ...of(

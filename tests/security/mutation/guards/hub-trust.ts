@@ -81,7 +81,11 @@ export const IN_HUB_TRUST: readonly Guard[] = [
   ]),
   ...of('hub/trust/quorums.ts', QUORUM, [['a group that is none', "if (group !== '*') checkGroupPattern(group);"]]),
   ...of('hub/trust/review.ts', REVIEW, [
-    ['rejecting what was offered', "if (now.status !== 'registered') {", 'if (false) {'],
+    [
+      'rejecting what was offered',
+      "if (now.status !== 'registered' && (held === undefined || !isOffered)) {",
+      'if (false) {',
+    ],
     ['rejecting other bytes', 'if (body.digest !== undefined && body.digest !== digest) {', 'if (false) {'],
     ['a version that is hidden from review', '!shipped.has(v.id)', 'shipped.has(v.id)'],
   ]),

@@ -45,7 +45,10 @@ export const review: Verb = async (call) => {
   }
   if (options.reject === true) {
     const done = await rejectReviewed(ctx, found, reason ?? '');
-    return { json: done, text: `${style.green('✓')} ${what} is sent back; a mended one needs a higher version` };
+    const back = 'is sent back; a mended one needs a higher version';
+    const said =
+      done.groups === undefined ? back : `does not go to ${done.groups.join(', ')}, and stays where it is offered`;
+    return { json: done, text: `${style.green('✓')} ${what} ${said}` };
   }
   return { json: found, text: [shown(found, style), style.dim(found.digest)].join('\n') };
 };
