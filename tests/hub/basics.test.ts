@@ -7,7 +7,7 @@ import { PLAN_PAYLOAD_TYPE, type Plan } from '../../server/src/domain/plan/index
 import { openJson } from '../../server/src/domain/signing/dsse.ts';
 import { readHubConfig } from '../../server/src/hub/config.ts';
 import { startHub } from '../../server/src/hub/server.ts';
-import { ask, ENGINES, endpoints, type TestHub, testHub } from './support.ts';
+import { ask, BESIDE, ENGINES, endpoints, type TestHub, testHub } from './support.ts';
 
 describe.each(ENGINES)('a hub on %s', (engine) => {
   let t: TestHub;
@@ -45,7 +45,7 @@ describe.each(ENGINES)('a hub on %s', (engine) => {
   it('keeps the host token over restarts while it holds, and replaces it when it does not', async () => {
     const home = await mkdtemp(join(tmpdir(), 'hv home '));
     const config = { ...t.config, home };
-    const start = () => startHub(config, { coreRoot: '/nowhere' });
+    const start = () => startHub(config, { coreRoot: '/nowhere', hold: BESIDE });
     const first = await start();
     expect(first.adminToken).toBeNull();
     await first.close();

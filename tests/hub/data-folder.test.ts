@@ -16,6 +16,7 @@ import {
 import { startHub } from '../../server/src/hub/server.ts';
 import { openStore } from '../../server/src/storage/store.ts';
 import { createDatabase } from '../contract/engines.ts';
+import { startHubProcess } from '../support/hub-process.ts';
 import { buildDist } from '../support/repository.ts';
 import { runProcess } from '../support/run-process.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
@@ -111,6 +112,31 @@ describe('the first admin token', () => {
     (await ask(hub.url, 'GET', '/api/tokens', { token: hub.adminToken ?? 'none' })).expect(200);
     await hub.close();
   });
+});
+
+it('a data folder has one hub at a time, in this process or another, and what administers it beside that one', async () => {
+  const dataDir = join(home.project, 'data');
+  const config = configOf(dataDir, { port: 0 });
+  const first = await startHub(config, { coreRoot: '/nowhere' });
+  const refused = { code: 'DATA_DIR_IN_USE', message: expect.stringContaining(dataDir) };
+  await expect(startHub(config, { coreRoot: '/nowhere' })).rejects.toMatchObject(refused);
+  const cli = join(await buildDist(), 'cli.mjs');
+  const hv = (...args: string[]) =>
+    runProcess(process.execPath, [cli, 'hub', ...args, '--data-dir', dataDir, '--json'], {
+      cwd: home.project,
+      env: home.env(),
+    });
+  const other = await hv('--port', '0');
+  expect(other.code).toBe(69);
+  expect(JSON.parse(other.stdout).error).toMatchObject(refused);
+  expect((await hv('backup', 'b')).code).toBe(0);
+  await createTokenOffline(config, { name: 'x', roles: ['admin'] });
+  (await ask(first.url, 'GET', '/api/tokens', { token: first.adminToken ?? 'none' })).expect(200);
+  await first.close();
+  const killed = await startHubProcess(home, { dataDir });
+  await killed.kill();
+  await (await startHub(config, { coreRoot: '/nowhere' })).close();
+  expect((await readdir(dataDir)).filter((name) => name.startsWith('hub.lock'))).toEqual(['hub.lock']);
 });
 
 it('a restore of a file that is not there says so and makes nothing', async () => {

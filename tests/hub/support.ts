@@ -92,7 +92,8 @@ export async function testHub(engine: EngineUnderTest, options: TestHubOptions =
       return { id: (joined.machine as { id: string }).id, name, token: joined.token as string };
     },
     async another(more = {}) {
-      const other = await startHub({ ...config, home: join(home, `other-${others.length}`) }, { ...deps, ...more });
+      const own = { ...config, home: join(home, `other-${others.length}`) };
+      const other = await startHub(own, { ...deps, hold: BESIDE, ...more });
       others.push(other);
       return other;
     },
@@ -104,6 +105,9 @@ export async function testHub(engine: EngineUnderTest, options: TestHubOptions =
     },
   };
 }
+
+/** Lets a hub run beside one that has its SQLite folder: as the next one does while the one before ends. */
+export const BESIDE = async () => () => {};
 
 export interface Answer {
   status: number;

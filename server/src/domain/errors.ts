@@ -329,6 +329,12 @@ export const ERRORS = {
     'A native module of the hub does not load here.',
     "Run `npm ci && npm start` in the hub's folder: it builds what this Node needs.",
   ),
+  DATA_DIR_IN_USE: row(
+    500,
+    69,
+    'Another hub runs on this data folder.',
+    'Stop that one, or give this one a --data-dir of its own; several hubs share one registry on PostgreSQL.',
+  ),
   PORT_IN_USE: row(500, 69, 'Another program listens on this port.', 'Choose another with --port.'),
   TLS_REQUIRED: row(
     500,

@@ -1,7 +1,8 @@
 import { lstat, mkdir, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { errnoOf, HaiveError } from '../domain/errors.ts';
 import { fileError } from '../storage/file-error.ts';
+import { holdAlone } from '../storage/sqlite.ts';
 
 /**
  * Makes the hub's data folder (0700) where it is missing.
@@ -23,6 +24,18 @@ export async function makeDataFolder(path: string): Promise<void> {
   if (isFolder) return;
   const link = (await lstat(path)).isSymbolicLink();
   throw occupied(`${path} is ${link ? 'a link that leads to no folder' : 'not a folder'}`);
+}
+
+/**
+ * Takes the data folder for this hub alone, and makes it where it is missing. What only reads or administers (`hv hub backup`, `hv hub token`) asks for no leave.
+ * @returns what lets go of it
+ * @throws HaiveError DATA_DIR_IN_USE, NATIVE_MODULE, DATABASE_UNAVAILABLE, and those of makeDataFolder
+ */
+export async function holdDataFolder(path: string): Promise<() => void> {
+  await makeDataFolder(path);
+  const letGo = await holdAlone(join(path, 'hub.lock'));
+  if (letGo === null) throw new HaiveError('DATA_DIR_IN_USE', `Another hub runs on ${path}`);
+  return letGo;
 }
 
 /** One by one: where nothing can be made, as below /proc, Node's own recursive way may try for ever. */

@@ -10,7 +10,7 @@ import { authorityOf, joinLine, loadBundle } from './bundle.ts';
 import { startCollectiveSweep } from './collective/sweep.ts';
 import type { HubConfig } from './config.ts';
 import type { HubContext, Log } from './context.ts';
-import { makeDataFolder } from './data-folder.ts';
+import { holdDataFolder } from './data-folder.ts';
 import { closeDiscovery } from './discovery/discovery-of.ts';
 import { type LocalChroma, startLocalChroma } from './discovery/local-chroma.ts';
 import { firstAdminToken, writeHubFile } from './first-start.ts';
@@ -57,11 +57,13 @@ export interface HubDeps {
   distDir?: string;
   /** The repository that holds haivemind-core; default: two folders above distDir. */
   coreRoot?: string;
+  /** How the data folder is kept from other hubs; default: holdDataFolder. */
+  hold?: typeof holdDataFolder;
 }
 
 /**
  * Starts a hub: database, haivemind-core, the listener, then the first tokens.
- * @throws HaiveError DATABASE_UNAVAILABLE, SCHEMA_NEWER, NATIVE_MODULE, PORT_IN_USE, CONFIG_INVALID, PATH_OCCUPIED, READ_ONLY, DISK_FULL, IO_ERROR
+ * @throws HaiveError DATABASE_UNAVAILABLE, DATA_DIR_IN_USE, SCHEMA_NEWER, NATIVE_MODULE, PORT_IN_USE, CONFIG_INVALID, PATH_OCCUPIED, READ_ONLY, DISK_FULL, IO_ERROR
  */
 export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<RunningHub> {
   const clock = deps.clock ?? (() => new Date());
@@ -69,11 +71,16 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
   const distDir = deps.distDir ?? dirname(fileURLToPath(import.meta.url));
   for (const group of config.approvalGroups.filter((one) => !isGroupPattern(one)))
     log.warn({ group }, 'approval_groups names what no group may be called any more; it holds as it is written');
-  if (config.databaseUrl === undefined) await makeDataFolder(config.dataDir);
-  const store = await openStore({ dataDir: config.dataDir, databaseUrl: config.databaseUrl, clock });
+  const letGo = config.databaseUrl === undefined ? await (deps.hold ?? holdDataFolder)(config.dataDir) : () => {};
+  const { dataDir, databaseUrl } = config;
+  const store = await openStore({ dataDir, databaseUrl, clock }).catch((thrown: unknown) => {
+    letGo();
+    throw thrown;
+  });
   demandApprovals(store, config.approvalGroups);
   let chroma: LocalChroma | undefined;
   const undo: (() => Promise<unknown>)[] = [
+    async () => letGo(),
     () => store.close(),
     async () => chroma?.close(),
     () => closeDiscovery(store),
@@ -146,6 +153,8 @@ export async function startHub(config: HubConfig, deps: HubDeps = {}): Promise<R
     const port = await listen(app.server, config.host, config.port);
     undo.push(async () => {
       draining = true;
+      // The next hub may come up while this one ends what it has begun.
+      letGo();
       await Promise.all([live.close(), drain(app.server, config.limits.drainMs)]);
       await app.close();
     });

@@ -2,7 +2,7 @@ import { mkdir, open as openFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type BetterSqlite3 from 'better-sqlite3';
 import { type Dialect, SqliteAdapter, type SqliteDatabase, SqliteDialect } from 'kysely';
-import { HaiveError } from '../domain/errors.ts';
+import { errnoOf, HaiveError } from '../domain/errors.ts';
 import { guarded, storageError } from './dialect.ts';
 import { fileError } from './file-error.ts';
 import { FACTS_COUNTER } from './queries/meta.ts';
@@ -104,6 +104,36 @@ export async function openSqlite(file: string): Promise<SqliteFile> {
     const error = fileError(storageError(thrown), file);
     if (error instanceof HaiveError) throw error;
     throw new HaiveError('DATABASE_UNAVAILABLE', `The database ${file} cannot be opened`, { cause: thrown });
+  }
+}
+
+/**
+ * Takes a file (made where it is missing, mode 0600) for this process alone until it lets go or dies: SQLite's own lock on it, which no
+ * crash leaves behind.
+ * @returns what lets go; null where another process has it
+ * @throws HaiveError NATIVE_MODULE, DATABASE_UNAVAILABLE, DISK_FULL, READ_ONLY, IO_ERROR
+ */
+export async function holdAlone(file: string): Promise<(() => void) | null> {
+  const Database = await loadDriver();
+  let db: BetterSqlite3.Database | undefined;
+  try {
+    // Never opened where it is there: closing it would end the lock that another hub of this process has (POSIX).
+    await (await openFile(file, 'wx', 0o600)).close();
+  } catch (thrown) {
+    if (errnoOf(thrown) !== 'EEXIST') throw fileError(thrown, file);
+  }
+  try {
+    const held = construct(Database, file);
+    db = held;
+    held.pragma('busy_timeout = 0');
+    // No second file beside it: nothing is ever written.
+    held.pragma('journal_mode = memory');
+    held.exec('begin exclusive');
+    return () => void held.close();
+  } catch (thrown) {
+    db?.close();
+    if ((thrown as { code?: string }).code?.startsWith('SQLITE_BUSY')) return null;
+    throw storageError(thrown);
   }
 }
 
