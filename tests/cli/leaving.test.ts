@@ -1,7 +1,11 @@
 // A machine that leaves has nothing of ours left, whatever else is under way.
 import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { leaveHub } from '../../server/src/client/join/index.ts';
+import { openClient } from '../../server/src/client/context.ts';
+import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
+import { leaveHub } from '../../server/src/client/join/leave.ts';
 import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { withLock } from '../../server/src/machine/processes/lock.ts';
 import { command, left } from '../doctor/broken-machine.ts';
@@ -52,4 +56,48 @@ it('leaving takes also what a lock left behind on a machine that is no member', 
   expect(existsSync(m.ctx.machine.paths.root)).toBe(true);
   expect(await leaveHub(await m.reopen())).toMatchObject({ hub: null, warnings: [] });
   expect(existsSync(m.ctx.machine.paths.root)).toBe(false);
+});
+
+describe('a second folder of Claude Code, named by CLAUDE_CONFIG_DIR', () => {
+  const second = () => join(m.home, 'zweiter Ordner');
+  const open = (claudeConfigDir?: string) => openClient({ ...m.ctx.env, claudeConfigDir });
+  const folders = async () => (await runDoctor(await open())).checks.find((c) => c.check === 'folders');
+  beforeEach(async () => {
+    serve(hub, [version('team', '1.0.0', command('one'))]);
+    hub.answers['DELETE /api/machines/me'] = (_, response) => json(response, { ok: true });
+    await syncMachine(await open(), { mode: 'explicit' });
+    expect(await folders()).toMatchObject({ result: 'ok' });
+    await mkdir(second());
+    await writeFile(join(second(), 'settings.json'), '{"mine":1}');
+    await syncMachine(await open(second()), { mode: 'explicit' });
+  });
+  const ours = () => [m.ctx.machine.paths.root, join(second(), 'plugins')].filter((path) => existsSync(path));
+
+  it('is told by the doctor', async () => {
+    expect(await folders()).toMatchObject({ result: 'warn', message: expect.stringContaining(second()) });
+  });
+
+  it.each([
+    ['the first', undefined],
+    ['the second', second],
+  ])('is left with the other, from %s', async (_, from) => {
+    expect(ours()).toHaveLength(2);
+    const { warnings } = await leaveHub(await open(from?.()));
+    expect(warnings).toEqual([]);
+    expect(ours()).toEqual([]);
+    expect(await readFile(join(second(), 'settings.json'), 'utf8')).toBe('{"mine":1}');
+  });
+
+  it('that cannot be left stays, and is named with what leaves it', async () => {
+    await writeFile(join(second(), 'settings.json'), '{"mine":');
+    const { warnings } = await leaveHub(await open());
+    expect(warnings).toEqual([
+      expect.stringMatching(/^SETTINGS_INVALID: .*CLAUDE_CONFIG_DIR='.*zweiter Ordner' hv leave/),
+    ]);
+    expect(ours()).toEqual([join(second(), 'plugins')]);
+    await writeFile(join(second(), 'settings.json'), '{"mine":1}');
+    await leaveHub(await open(second()));
+    expect(ours()).toEqual([]);
+    expect(await readFile(m.ctx.machine.paths.config, 'utf8')).not.toContain('claude_folders');
+  });
 });

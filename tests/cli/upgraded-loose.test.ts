@@ -4,7 +4,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect, it } from 'vitest';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
-import { leaveHub } from '../../server/src/client/join/index.ts';
+import { leaveHub } from '../../server/src/client/join/leave.ts';
 import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
 import { updateReceipts } from '../../server/src/machine/receipts/index.ts';

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { openClient } from '../../server/src/client/context.ts';
-import { leaveHub } from '../../server/src/client/join/index.ts';
+import { leaveHub } from '../../server/src/client/join/leave.ts';
 import { holdLiveChannel } from '../../server/src/client/live/hold.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
 import { readLive } from '../../server/src/machine/live-state.ts';

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
-import { leaveHub } from '../../server/src/client/join/index.ts';
+import { leaveHub } from '../../server/src/client/join/leave.ts';
 import { machineStatus } from '../../server/src/client/status.ts';
 import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { serve, version } from '../cli/scripted-hub.ts';

@@ -4,7 +4,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
-import { leaveHub } from '../../server/src/client/join/index.ts';
+import { leaveHub } from '../../server/src/client/join/leave.ts';
 import { machineStatus } from '../../server/src/client/status.ts';
 import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { collectVersions } from '../../server/src/machine/processes/leases.ts';

@@ -5,7 +5,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import WebSocket from 'ws';
 import { openClient } from '../../server/src/client/context.ts';
 import { runDoctor } from '../../server/src/client/doctor/doctor.ts';
-import { joinHub, leaveHub } from '../../server/src/client/join/index.ts';
+import { joinHub } from '../../server/src/client/join/index.ts';
+import { leaveHub } from '../../server/src/client/join/leave.ts';
 import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { createKeyPair } from '../../server/src/domain/signing/dsse.ts';
 import { PROOF_HEADER, signProof } from '../../server/src/domain/signing/machine-proof.ts';

@@ -67,6 +67,8 @@ export const Config = z.looseObject({
       lineage: z.array(z.tuple([z.string(), z.number().int()])).optional(),
     })
     .optional(),
+  /** Claude Code's folders in which a plan was followed: `~/.claude`, and what CLAUDE_CONFIG_DIR named. */
+  claude_folders: z.array(z.string()).optional(),
   plugins: z.prefault(PluginsConfig, {}),
 });
 

@@ -3,6 +3,7 @@ import { HaiveError, toHaiveError } from '../../domain/errors.ts';
 import { statOf } from '../../machine/files/file-port.ts';
 import { type ClientContext, hubAddress, hubAuthorities, hubFor } from '../context.ts';
 import { connectHub, hubIsAway } from '../hub/hub-client.ts';
+import { otherFolders } from '../join/client-folders.ts';
 import { howToRejoin } from '../join/rejoin.ts';
 import { cachedPlan, fetchPlan, followedPlan } from '../sync/plan.ts';
 import { type Found, fail, type Looks, ok, warn } from './found.ts';
@@ -59,6 +60,16 @@ export const HUB_LOOKS: Looks = {
     } finally {
       hub.close();
     }
+  },
+
+  folders: async (ctx) => {
+    const others = await otherFolders(ctx);
+    return others.length === 0
+      ? ok('one folder of Claude Code belongs to this machine')
+      : warn(
+          `Plugins of this machine lie in ${others.map((o) => o.name).join(', ')} too: the hub takes both for one and knows what was reported last`,
+          'Leave it be, or set a HAIVEMIND_HOME of its own wherever CLAUDE_CONFIG_DIR is set, and join again there.',
+        );
   },
 
   plan: async (ctx) => {

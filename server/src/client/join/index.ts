@@ -1,35 +1,21 @@
 import { arch, hostname, platform, release } from 'node:os';
-import { join } from 'node:path';
 import { HAIVEMIND_VERSION } from '../../contract/version.ts';
-import { LAUNCHER } from '../../domain/confine.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { CORE } from '../../domain/names.ts';
-import { recover } from '../../machine/change/transaction.ts';
 import { refuseForeignMarketplace } from '../../machine/claude/foreign-marketplace.ts';
 import { parseSettings } from '../../machine/claude/settings-edit.ts';
-import { readConfig, updateConfig } from '../../machine/config-file.ts';
+import { updateConfig } from '../../machine/config-file.ts';
 import { checkReplaceable } from '../../machine/files/atomic-file.ts';
-import {
-  makeDirs,
-  readFileOrNull,
-  removeEmptyDir,
-  removeFile,
-  removeTree,
-  statOf,
-} from '../../machine/files/file-port.ts';
+import { makeDirs, readFileOrNull, removeEmptyDir, removeTree } from '../../machine/files/file-port.ts';
 import { readText } from '../../machine/files/text-file.ts';
-import { leaveMachine } from '../../machine/leave.ts';
 import { hostIdentity } from '../../machine/processes/host-identity.ts';
-import { withLock } from '../../machine/processes/lock.ts';
 import { tryToAnnounce } from '../collective/announce.ts';
-import { type ClientContext, hubAuthorities, hubFor, readHostToken, requireTls, sameHub } from '../context.ts';
-import { regain } from '../doctor/regain.ts';
+import { type ClientContext, hubAuthorities, readHostToken, requireTls, sameHub } from '../context.ts';
 import { connectHub, hubIsAway, hubUrl } from '../hub/hub-client.ts';
 import { forgetMachineKey, machineKey, machineProof } from '../hub/machine-key.ts';
 import { noteBefore } from '../local-audit.ts';
 import { type SyncProgress, type SyncResult, syncMachine } from '../sync/index.ts';
 import { fetchAuthority } from '../trust/pinned-authority.ts';
-import { updateTrust } from '../trust/publisher-keys.ts';
 
 export interface JoinOptions {
   /** Hub's address; the one on this host when absent. */
@@ -187,100 +173,6 @@ async function firstSync(
     if (thrown instanceof HaiveError) return { sync: null, syncError: thrown };
     throw thrown;
   }
-}
-
-export interface LeaveResult {
-  /** The hub that was left; null when none had been joined. */
-  hub: string | null;
-  /** False when the hub could not be told: an operator removes the machine there. */
-  hubTold: boolean;
-  warnings: string[];
-}
-
-const JOINED_KEYS = ['hub_url', 'hub_ca', 'hub', 'machine', 'token', 'groups', 'capabilities', 'role', 'about', 'plan'];
-
-/**
- * Takes everything of ours off this machine and tells the hub. What a person set (login, the `plugins` block, the publisher's key)
- * stays. Works with the hub down.
- * @throws HaiveError NOT_JOINED when there is nothing to leave, LOCKED, SETTINGS_INVALID, READ_ONLY, IO_ERROR
- */
-export async function leaveHub(ctx: ClientContext): Promise<LeaveResult> {
-  const { machine } = ctx;
-  const warnings: string[] = [];
-  const hub = ctx.config.hub_url ?? null;
-  const { receipts, lock } = machine.paths;
-  if (hub === null && statOf(receipts) === null && statOf(lock) === null) {
-    throw new HaiveError('NOT_JOINED', 'This machine has joined no hub, and nothing of ours is on it');
-  }
-  const left = await withLock(
-    machine,
-    'leave',
-    async () => {
-      ctx.config = await readConfig(machine);
-      await regain(ctx);
-      await recover(machine);
-      // Whoever waits for the lock is to find no member any more.
-      return leaveMachine(machine, () => forgetToken(ctx));
-    },
-    { waitMs: 30_000 },
-  );
-  warnings.push(...left.warnings);
-  const told = hub === null ? null : await tellHub(ctx);
-  if (told !== null) {
-    warnings.push(
-      `The hub was not told (${told}). Run \`hv machines remove\` with an operator's token, or leave it be`,
-    );
-  }
-  await forget(ctx);
-  return { hub, hubTold: hub !== null && told === null, warnings };
-}
-
-async function tellHub(ctx: ClientContext): Promise<string | null> {
-  try {
-    const hub = await hubFor(ctx, 'machine', 5_000);
-    try {
-      await hub.call('removeMachine', { params: { machine: 'me' } });
-      return null;
-    } finally {
-      hub.close();
-    }
-  } catch (thrown) {
-    if (thrown instanceof HaiveError) return thrown.code;
-    throw thrown;
-  }
-}
-
-/** From the file alone: the hub is still to be told with it. */
-async function forgetToken({ machine, config }: ClientContext): Promise<void> {
-  if (config.token === undefined) return;
-  await updateConfig(machine, ({ token: _, ...raw }) => raw);
-}
-
-async function forget(ctx: ClientContext): Promise<void> {
-  const { machine } = ctx;
-  await updateTrust(machine, (trust) => {
-    const { [ctx.config.hub?.id ?? '']: left, ...hubs } = trust.hubs;
-    return left === undefined ? trust : { ...trust, hubs };
-  });
-  await forgetMachineKey(machine);
-  let empty = false;
-  ctx.config = await updateConfig(machine, (raw) => {
-    for (const key of JOINED_KEYS) delete raw[key];
-    empty = Object.keys(raw).every((key) => key === 'format');
-    return raw;
-  });
-  await removeTree(machine.port, machine.paths.configLock);
-  if (empty) await dropHome(ctx);
-}
-
-/** Nothing of a person's is in the configuration: it goes, and with it `hv` and the folder where nothing else is. */
-async function dropHome(ctx: ClientContext): Promise<void> {
-  const { paths, port } = ctx.machine;
-  await removeFile(port, paths.config);
-  for (const name of ['hv.mjs', 'hv', LAUNCHER]) await removeFile(port, join(paths.bin, name));
-  await removeTree(port, paths.cache);
-  await removeEmptyDir(port, paths.bin);
-  await removeEmptyDir(port, paths.haivemindHome);
 }
 
 /** No connection came about, so the hub has heard nothing. */

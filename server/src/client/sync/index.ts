@@ -16,6 +16,7 @@ import { getRecord } from '../../machine/store/blob-store.ts';
 import { type ClientContext, hubFor } from '../context.ts';
 import { regain } from '../doctor/regain.ts';
 import { type HubClient, hubIsAway } from '../hub/hub-client.ts';
+import { withOwnFolder } from '../join/client-folders.ts';
 import { noteSpooledFailures, notingFailure } from '../local-audit.ts';
 import { flushSpool } from '../report/spool.ts';
 import { sendUsage } from '../report/usage.ts';
@@ -231,14 +232,16 @@ async function remember(ctx: ClientContext, answer: PlanAnswer): Promise<void> {
   const said = inForce(ctx.config, answer.plan);
   // What came with an earlier plan an older program has not kept.
   const known = isDeepStrictEqual(said, { groups, capabilities });
-  if (answer.notModified && known && plan?.lineage !== undefined) return;
+  const folders = withOwnFolder(ctx, ctx.config);
+  const named = folders.length === ctx.config.claude_folders?.length;
+  if (answer.notModified && known && named && plan?.lineage !== undefined) return;
   if (!answer.notModified) await keepPlan(ctx, answer);
   ctx.config = await updateConfig(
     ctx.machine,
     (raw) => {
       // Another CLAUDE_CONFIG_DIR of this HOME has a lock of its own, and may have followed a newer one meanwhile.
       if (whyNotFollowed(answer.plan, raw.plan as Config['plan']) !== null) return raw;
-      return { ...raw, plan: placeOf(answer), ...(known ? {} : said) };
+      return { ...raw, plan: placeOf(answer), ...(known ? {} : said), claude_folders: withOwnFolder(ctx, raw) };
     },
     { settled: false },
   );

@@ -1,6 +1,7 @@
 import { adviceBeside } from '../../../client/advice.ts';
 import { login as keepLogin, logout } from '../../../client/hub/login.ts';
-import { joinHub, leaveHub } from '../../../client/join/index.ts';
+import { joinHub } from '../../../client/join/index.ts';
+import { leaveHub } from '../../../client/join/leave.ts';
 import { formatError, HaiveError } from '../../../domain/errors.ts';
 import { warnings } from '../output.ts';
 import type { Verb } from '../verb.ts';
