@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { installPlugin } from '../../server/src/client/install/index.ts';
 import { removePlugin } from '../../server/src/client/install/remove.ts';
+import { machineStatus } from '../../server/src/client/status.ts';
 import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { describeSync, hookOutput } from '../../server/src/client/sync/notice.ts';
 import { updateConfig } from '../../server/src/machine/config-file.ts';
@@ -171,6 +172,20 @@ describe('syncMachine', () => {
     const result = await syncMachine(m.ctx, { mode: 'explicit' });
     expect(result.warnings[0]).toContain('expired');
     expect(await installed()).toEqual(['alpha@1.0.0']);
+    // A session's start and the status say so too, also of a hub that says "nothing changed" for ever.
+    expect(describeSync(result)).toMatch(/expired at 2026-01-02.*nothing new comes.*hv doctor/);
+    for (let look = 0; look < 2; look++) {
+      const status = await machineStatus(await m.reopen());
+      expect(status).toMatchObject({
+        in_step: false,
+        hub: { reachable: true, error: expect.stringContaining('expired') },
+      });
+    }
+    const dry = await syncMachine(await m.reopen(), { mode: 'explicit', dryRun: true });
+    expect(dry.warnings.join()).toContain('expired');
+    serve(hub, [a2, b1], { counter: 3 });
+    expect(describeSync(await syncMachine(await m.reopen(), { mode: 'explicit' }))).not.toContain('expired');
+    expect((await machineStatus(await m.reopen())).hub).toMatchObject({ error: null });
   });
 
   describe('what fails its checks', () => {

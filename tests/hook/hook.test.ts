@@ -258,6 +258,17 @@ describe('with a hub', () => {
     expect(await sessionStart(machine)).toBeNull();
   });
 
+  it('has the plan signed anew before it trusts a 304 about one that is past its time', async () => {
+    const machine = await collective.machine('m5');
+    await sessionStart(machine);
+    const file = join(machine.home, '.claude', 'plugins', '.haivemind', 'hook.json');
+    const seen = JSON.parse(await readFile(file, 'utf8'));
+    expect(Date.parse(seen.until)).toBeGreaterThan(Date.now());
+    await writeFile(file, JSON.stringify({ ...seen, until: '2026-01-01T00:00:00.000Z' }));
+    expect(await sessionStart(machine)).toBeNull();
+    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual(seen);
+  });
+
   it("joins with the plugin's own options", async () => {
     const options = {
       CLAUDE_PLUGIN_OPTION_HUB_URL: collective.hub.url,

@@ -10,7 +10,7 @@ import { howToRejoin } from './join/rejoin.ts';
 import { lastRefusals } from './local-audit.ts';
 import { switchedOff } from './switched-off.ts';
 import { isSwitch, whyNotSwitched } from './sync/layout-wish.ts';
-import { fetchPlan, followedPlan, inForce, isPinned } from './sync/plan.ts';
+import { fetchPlan, followedPlan, inForce, isPinned, whyExpired } from './sync/plan.ts';
 
 /** `shown`: not installed, but shown by `hv dev`. */
 export type StatusState =
@@ -206,8 +206,10 @@ async function knownPlan(ctx: ClientContext): Promise<{ plan: Plan | null; hub: 
   if (url === undefined || ctx.config.token === undefined) return { plan: null, hub: null };
   const hub = await hubFor(ctx, 'machine', 3_000);
   try {
-    const { plan } = await fetchPlan(ctx, hub);
-    return { plan, hub: { url, reachable: true, error: null } };
+    let answer = await fetchPlan(ctx, hub);
+    if (answer.notModified && whyExpired(ctx, answer.plan) !== null)
+      answer = await fetchPlan(ctx, hub, { fresh: true });
+    return { plan: answer.plan, hub: { url, reachable: true, error: whyExpired(ctx, answer.plan) } };
   } catch (thrown) {
     if (!(thrown instanceof HaiveError)) throw thrown;
     const cached = await followedPlan(ctx);

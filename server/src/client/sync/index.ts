@@ -31,7 +31,7 @@ import { foreseenRefusal, isSwitch } from './layout-wish.ts';
 import { endLiftedHolds } from './lifted.ts';
 import { PATIENCE, type SyncOptions } from './options.ts';
 import { pick } from './pick.ts';
-import { fetchPlan, inForce, keepPlan, type PlanAnswer } from './plan.ts';
+import { fetchPlan, inForce, keepPlan, type PlanAnswer, whyExpired } from './plan.ts';
 import { outcome, place, type SyncResult } from './result.ts';
 import { takeBannedAlone } from './take-banned.ts';
 import { namesOf, report, reportRefusal } from './tell.ts';
@@ -98,6 +98,8 @@ async function preview(
   const refused = await judge(chosen.install, await keptOf(ctx.machine, chosen.install));
   const picked = refused.size === 0 ? chosen : await pick(ctx, answer.plan, receipts, options, refused, banned);
   const result = outcome(answer.plan, picked, false, true);
+  result.expired = whyExpired(ctx, answer.plan);
+  if (result.expired !== null) result.warnings.push(result.expired);
   const { layout } = ctx.config.plugins;
   if (isSwitch(receipts, layout)) {
     result.layoutRefused = await foreseenRefusal(ctx, receipts, picked);
@@ -170,13 +172,11 @@ async function run(
     throw thrown;
   }
   // Nothing changed, the hub says: let it sign that anew.
-  if (answer.notModified && expired(ctx, answer)) answer = await fetchPlan(ctx, hub, { signal, fresh: true });
-  const stale = expired(ctx, answer);
-  if (stale) {
-    warnings.push(
-      `The hub's plan expired at ${answer.plan.expiresAt}: what is here stays, nothing new comes. Is a clock wrong?`,
-    );
-  }
+  if (answer.notModified && whyExpired(ctx, answer.plan) !== null)
+    answer = await fetchPlan(ctx, hub, { signal, fresh: true });
+  const expired = whyExpired(ctx, answer.plan);
+  const stale = expired !== null;
+  if (stale) warnings.push(expired);
   const plan = stale ? onlyRevocations(answer.plan) : answer.plan;
   if (!stale && !answer.notModified) warnings.push(...(await endLiftedHolds(ctx, plan)));
   const done = await notingFailure(ctx, (trying) => carryOut({ ctx, hub, plan, options, deadline, stale, trying }));
@@ -187,7 +187,7 @@ async function run(
     );
   }
   if (!answer.notModified) ctx.config = { ...ctx.config, plan: placeOf(answer) };
-  const result = { ...done, notModified: answer.notModified, warnings: [...warnings, ...done.warnings] };
+  const result = { ...done, expired, notModified: answer.notModified, warnings: [...warnings, ...done.warnings] };
   const moved = result.reloadNeeded || !answer.notModified || options.mode === 'explicit' || told.reportDue;
   const only = told.reportDue ? undefined : newsOf(options, result);
   // While the hub hears of it, what only saves the next question is written down here.
@@ -214,8 +214,6 @@ function newsOf(options: SyncOptions, result: SyncResult): string[] | undefined 
   if (options.only !== undefined) return [...new Set([...options.only, ...namesOf(result)])];
   return options.mode === 'agent' && result.reloadNeeded ? namesOf(result) : undefined;
 }
-
-const expired = (ctx: ClientContext, answer: PlanAnswer): boolean => !(new Date(answer.plan.expiresAt) > ctx.clock());
 
 /** An old plan may have been kept back or sent again: it can take revoked versions away, and change nothing else. */
 const onlyRevocations = (plan: Plan): Plan => ({ ...plan, plugins: [] });

@@ -39,6 +39,7 @@ export function describeSync(result: SyncResult): string | null {
   if (result.problems.length > 0) {
     parts.push(`not possible: ${list(result.problems.map((p) => `${p.name} (${p.code})`))}; see \`hv status\``);
   }
+  if (result.expired !== null) parts.push(`${result.expired} \`hv doctor\` says more`);
   const { layoutRefused } = result;
   if (layoutRefused !== null) parts.push(`the layout stays as it is (${layoutRefused.code}); see \`hv status\``);
   return parts.length === 0 ? null : `hAIveMind: ${parts.join(' · ')}`;

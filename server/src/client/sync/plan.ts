@@ -105,6 +105,12 @@ export async function followedPlan(ctx: ClientContext): Promise<KeptPlan | null>
   return same ? { ...kept, etag } : null;
 }
 
+/** Why nothing new comes of a plan; null while it is in time. */
+export const whyExpired = (ctx: ClientContext, { expiresAt }: Plan): string | null =>
+  new Date(expiresAt) > ctx.clock()
+    ? null
+    : `The hub's plan expired at ${expiresAt}: what is here stays, nothing new comes. Is a clock wrong?`;
+
 /** The etag of the plan that is here, as `fetchPlan` names it to the hub. */
 export const keptEtag = async (ctx: ClientContext): Promise<string | undefined> => (await followedPlan(ctx))?.etag;
 

@@ -34,6 +34,8 @@ export interface SyncResult {
   /** The layout that plugins lay in, and the one that all of them were moved to; null where they stayed. */
   switched: { from: Layout; to: Layout } | null;
   warnings: string[];
+  /** The hub's plan is past its time, in words: only what may not run goes. */
+  expired: string | null;
   /** Of a dry run: what would go although nobody asked for that (revoked, forbidden by the policy), and why. */
   leaving: { name: string; why: string }[];
   /** The user's own edits that an update met. */
@@ -62,6 +64,7 @@ export function outcome(
     layoutRefused: null,
     switched: null,
     warnings: [],
+    expired: null,
     leaving: [],
     edits: [],
     revoked: [],

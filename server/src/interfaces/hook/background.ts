@@ -3,7 +3,7 @@ import { type ClientContext, openClient } from '../../client/context.ts';
 import { joinHub } from '../../client/join/index.ts';
 import { type SyncResult, syncMachine, tryLater } from '../../client/sync/index.ts';
 import { describeSync } from '../../client/sync/notice.ts';
-import { keptEtag } from '../../client/sync/plan.ts';
+import { followedPlan } from '../../client/sync/plan.ts';
 import { formatError, toHaiveError } from '../../domain/errors.ts';
 import { writeAtomic } from '../../machine/files/atomic-file.ts';
 import { makeDirs, readFileOrNull } from '../../machine/files/file-port.ts';
@@ -55,9 +55,10 @@ function output(result: SyncResult): HookOutput | null {
 /** Remembers what the next starts may say without a sync, while neither plan nor installation moves. */
 async function keepSeen(ctx: ClientContext, result: SyncResult): Promise<void> {
   const { paths, port } = ctx.machine;
-  const etag = await keptEtag(ctx);
+  const kept = await followedPlan(ctx);
   // What arrived now is news only once; what failed is to be tried again at the next start.
-  if (etag === undefined || result.problems.length > 0 || result.layoutRefused !== null) return;
+  if (kept?.etag === undefined || result.expired !== null) return;
+  if (result.problems.length > 0 || result.layoutRefused !== null) return;
   const still: SyncResult = {
     ...result,
     changed: { installed: [], updated: [], reinstalled: [], removed: [] },
@@ -65,7 +66,8 @@ async function keepSeen(ctx: ClientContext, result: SyncResult): Promise<void> {
     switched: null,
     reloadNeeded: false,
   };
-  const state: SeenState = { etag, receipts: receiptsFingerprint(paths), output: output(still) };
+  const { etag, plan } = kept;
+  const state: SeenState = { etag, until: plan.expiresAt, receipts: receiptsFingerprint(paths), output: output(still) };
   await writeAtomic(port, paths.seen, Buffer.from(JSON.stringify(state)), { mode: 0o600 });
 }
 

@@ -40,6 +40,8 @@ export function readLightConfig(env: Environment): LightConfig {
 /** What the last full sync of a session left: as long as nothing moved since, the next session need not sync. */
 export interface SeenState {
   etag: string;
+  /** ISO-8601: when the plan ends, that the hub must have signed anew by then. */
+  until: string;
   /** Fingerprint of what is installed. */
   receipts: string;
   /** What to say at every start while this holds (updates that wait). */
@@ -59,6 +61,7 @@ export function readSeenState(config: LightConfig): SeenState | null {
     const holds =
       config.etag !== undefined &&
       state.etag === config.etag &&
+      Date.parse(state.until) > Date.now() &&
       state.receipts === receiptsFingerprint(config.paths) &&
       statSync(config.paths.journal, { throwIfNoEntry: false }) === undefined &&
       !coreHasTwoOwners(config.paths);

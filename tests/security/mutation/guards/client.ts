@@ -106,7 +106,7 @@ export const IN_CLIENT: readonly Guard[] = [
     [LIES, REVOCATION, POLICY],
     [
       ['an expired plan that brings something', 'stale ? onlyRevocations(answer.plan) : answer.plan', 'answer.plan'],
-      ['a freeze by 304', 'if (answer.notModified && expired(ctx, answer))', 'if (false)'],
+      ['a freeze by 304', 'if (answer.notModified && whyExpired(ctx, answer.plan) !== null)', 'if (false)'],
       ['revoked trees within reach', 'done.revoked = await takeAway(machine);'],
     ],
   ),

@@ -11,6 +11,7 @@ const NOTHING: SyncResult = {
     layoutRefused: null,
     switched: null,
     warnings: [],
+    expired: null,
     leaving: [],
     edits: [],
     revoked: [],
