@@ -4,7 +4,7 @@ import { checkPluginName, checkVersion } from '../../domain/names.ts';
 import { checkPath, checkPathSet } from '../../domain/safe-path.ts';
 import { checkRecord, type VersionRecord } from '../../domain/version/record.ts';
 import { askedAgain, globalCommandFiles, renderGlobalCommand } from '../claude/global-commands.ts';
-import { confineTree, isMisplaced } from '../confine.ts';
+import { type Confining, confineTree, isMisplaced } from '../confine.ts';
 import { hashOnDisk } from '../files/content-file.ts';
 import { readFileOrNull } from '../files/file-port.ts';
 import { type DiskFile, hasLostBit, scanTree } from '../files/tree.ts';
@@ -16,7 +16,7 @@ import type { Receipt, Receipts, TreeReceipt } from '../receipts/index.ts';
 import { missingBlobs, readBlob, sha256Of } from '../store/blob-store.ts';
 import { backupOfLive, planKeeps } from './keeps.ts';
 import type { ChangePlan } from './plan-change.ts';
-import { hasEdits, lostBits, MANIFEST, readLive, renderTree, type Source } from './render.ts';
+import { hasEdits, type Live, lostBits, MANIFEST, readLive, renderTree, type Source, type Take } from './render.ts';
 import { freeTreeDir } from './stage.ts';
 import type { Change, ChangeResult, Install } from './transaction.ts';
 
@@ -54,7 +54,7 @@ export async function planInstall(
   switched = false,
 ): Promise<void> {
   checkInstall(install);
-  const { entry, record, keyid } = install;
+  const { entry, record } = install;
   const { next, result } = plan;
   const old = next.plugins[entry.name];
   const forced = entry.force !== undefined && entry.force !== old?.force;
@@ -70,46 +70,83 @@ export async function planInstall(
     Object.assign(old, { origin: entry.origin, dependencies: entry.dependencies, id: entry.id });
     return;
   }
-  const carry = overwrite ? null : live;
-  const reusable = take === undefined ? await reusableTree(m, old, entry.digest, carry) : undefined;
-  const kept = reusable !== undefined && isMisplaced(entry.name, reusable.tree, confining) ? undefined : reusable;
-  let tree: TreeReceipt;
-  let contents: TreeContents;
-  if (kept !== undefined) {
-    tree = kept.tree;
-    contents = contentsOf(kept.disk);
-  } else {
-    await checkBlobs(m, record);
-    const rendered = await renderTree(m, record, carry, take);
-    const confined = await confineTree(m, record, rendered, confining);
-    const dir = await freeTreeDir(m, record, plan.taken);
-    plan.taken.add(dir);
-    plan.trees.push({ name: entry.name, dir, rendered });
-    plan.bytes += record.files.reduce((sum, file) => sum + file.size, 0);
-    result.edits.push(...rendered.edits);
-    const { receiptFiles: files, extras, conflicts } = rendered;
-    const { id, version, digest, dependencies } = entry;
-    tree = { version, digest, dir, files, extras, conflicts, keyid, id, description: '', dependencies };
-    if (confined !== undefined) tree.confined = confined;
-    contents = {
-      files: rendered.files,
-      read: (path) => sourceBytes(m, rendered.files.find((f) => f.path === path)?.source),
-    };
-  }
+  const { tree, contents } = await treeFor(m, plan, install, old, { carry: overwrite ? null : live, take, confining });
   if (live !== null && (overwrite ? hasEdits(live) : take !== undefined)) {
     const to = await backupOfLive(m, live);
     plan.keeps.push(...planKeeps(live, to, (path) => overwrite || take?.[path] === 'published'));
     if (overwrite) result.warnings.push(`${entry.name}: local edits were replaced; they are kept in ${to}`);
   }
   const manifest = await readManifest(record.name, await contents.read(MANIFEST));
-  const at = m.clock().toISOString();
+  const receipt = receiptOf(install, tree, manifest.description, old, m.clock().toISOString());
+  if (old?.off && !overwrite) receipt.off = true;
+  keepPrevious(m, next, receipt, old);
+  next.plugins[entry.name] = receipt;
+  await planLink(m, prev, receipt, result);
+  if (next.layout === 'loose') {
+    await giveLoose(m, prev, next, receipt, contents, live !== null || overwrite, result.warnings);
+  } else if (manifest.globalCommands) await planGlobalCommands(m, prev, receipt, contents.read, result);
+  if (overwrite) receipt.globalCommands = askedAgain(m, receipt.globalCommands);
+  if (!switched) result.installed.push({ name: entry.name, version: entry.version, from: old?.version ?? null });
+}
+
+/**
+ * The tree that a version lies in: a kept one where it holds just that, else a new one, which is put into `plan`.
+ * @param ways.carry what is live now, whose edits go along
+ */
+async function treeFor(
+  m: Machine,
+  plan: ChangePlan,
+  { entry, record, keyid }: Install,
+  old: Receipt | undefined,
+  ways: { carry: Live | null; take: Take | undefined; confining: Confining | null },
+): Promise<{ tree: TreeReceipt; contents: TreeContents }> {
+  const { carry, take, confining } = ways;
+  const kept = take === undefined ? await reusableTree(m, old, entry.digest, carry) : undefined;
+  if (kept !== undefined && !isMisplaced(entry.name, kept.tree, confining)) {
+    return { tree: kept.tree, contents: contentsOf(kept.disk) };
+  }
+  await checkBlobs(m, record);
+  const rendered = await renderTree(m, record, carry, take);
+  const confined = await confineTree(m, record, rendered, confining);
+  const dir = await freeTreeDir(m, record, plan.taken);
+  plan.taken.add(dir);
+  plan.trees.push({ name: entry.name, dir, rendered });
+  plan.bytes += record.files.reduce((sum, file) => sum + file.size, 0);
+  plan.result.edits.push(...rendered.edits);
+  const { receiptFiles: files, extras, conflicts } = rendered;
+  const { id, version, digest, dependencies } = entry;
+  const tree: TreeReceipt = {
+    version,
+    digest,
+    dir,
+    files,
+    extras,
+    conflicts,
+    keyid,
+    id,
+    description: '',
+    dependencies,
+  };
+  if (confined !== undefined) tree.confined = confined;
+  const read = (path: string) => sourceBytes(m, rendered.files.find((f) => f.path === path)?.source);
+  return { tree, contents: { files: rendered.files, read } };
+}
+
+/** What is known of the plugin once it lies in this tree; nothing outside it yet. */
+function receiptOf(
+  { entry, keyid }: Install,
+  tree: TreeReceipt,
+  description: string,
+  old: Receipt | undefined,
+  at: string,
+): Receipt {
   const receipt: Receipt = {
     ...tree,
     name: entry.name,
     id: entry.id,
     keyid,
     dependencies: entry.dependencies,
-    description: manifest.description,
+    description,
     origin: entry.origin,
     installedAt: old?.installedAt ?? at,
     updatedAt: at,
@@ -120,15 +157,7 @@ export async function planInstall(
   };
   if (entry.force !== undefined) receipt.force = entry.force;
   if (old?.enabled !== undefined) receipt.enabled = old.enabled;
-  if (old?.off && !overwrite) receipt.off = true;
-  keepPrevious(m, next, receipt, old);
-  next.plugins[entry.name] = receipt;
-  await planLink(m, prev, receipt, result);
-  if (next.layout === 'loose') {
-    await giveLoose(m, prev, next, receipt, contents, live !== null || overwrite, result.warnings);
-  } else if (manifest.globalCommands) await planGlobalCommands(m, prev, receipt, contents.read, result);
-  if (overwrite) receipt.globalCommands = askedAgain(m, receipt.globalCommands);
-  if (!switched) result.installed.push({ name: entry.name, version: entry.version, from: old?.version ?? null });
+  return receipt;
 }
 
 /** The trees before this one stay for rollback; what is too old, or is the same version again, is retired. */
