@@ -41,6 +41,21 @@ export interface SearchAnswer {
   weak: boolean;
 }
 
+/** What speaks for each document of a question, by slot. */
+interface Mix {
+  /** Of the words, and the best of them. */
+  scores: Float64Array;
+  best: number;
+  /** How much the words count beside what is near. */
+  trust: number;
+  dense: Float64Array | undefined;
+  /** How much the nearest say, by name. */
+  meaning: ReadonlyMap<string, number>;
+  passes(slot: number): boolean;
+  /** The plugin that the question names. */
+  exact: string | undefined;
+}
+
 /** Finds plugins by words, and by vectors that the caller looked up; knows nothing of where those come from. */
 export class SearchIndex {
   readonly #rules: SearchRules;
@@ -84,21 +99,31 @@ export class SearchIndex {
   }
 
   query(request: SearchRequest): SearchAnswer {
-    const { text, keywords = [], limit, filter = () => true, last } = request;
+    const { text, keywords = [], limit, filter = () => true } = request;
     const passes = this.#bySlot(filter);
     const clauses = this.#read(text, keywords, request.filter && passes);
-    const { weakBelow } = this.#rules;
-    const { denseWeight = this.#rules.denseWeight } = request;
-    const nearest = [...(request.nearest ?? [])].filter(([name]) => this.#documentOf(name) && filter(name));
     const { scores, best, ideal } = lexicalScores(this.#lexical, clauses, passes);
-    const exact = this.#exact(text);
-    const strength = ideal === 0 ? 0 : Math.min(1, best / ideal);
-    const scale = strength / (1 + (nearest.length > 0 ? denseWeight : 0));
+    const nearest = [...(request.nearest ?? [])].filter(([name]) => this.#documentOf(name) && filter(name));
+    const { denseWeight = this.#rules.denseWeight } = request;
+    const dense = this.#dense(nearest, denseWeight);
     const meaning = meaningOf(nearest, request.noise);
+    const { weakBelow } = this.#rules;
+    const strength = ideal === 0 ? 0 : Math.min(1, best / ideal);
     const clearest = Math.max(0, ...meaning.values());
     // Words that fit badly must not hide what the meaning finds.
     const trust = strength < weakBelow && clearest >= weakBelow ? strength / weakBelow : 1;
-    const dense = this.#dense(nearest, denseWeight);
+    const exact = this.#exact(text);
+    const ranked = this.#ranked(request, { scores, best, trust, dense, meaning, passes, exact });
+    const scale = strength / (1 + (nearest.length > 0 ? denseWeight : 0));
+    const hits = this.#explained(ranked, clauses, (name, mixed) => Math.max(mixed * scale, meaning.get(name) ?? 0));
+    const named = exact !== undefined && filter(exact);
+    if (named) hits.unshift({ name: exact, score: 1, reason: 'the name itself' });
+    return { hits: hits.slice(0, limit), weak: !named && Math.max(strength, clearest) < weakBelow };
+  }
+
+  /** The documents for which words and nearness together say most; the one that is named stands above them. */
+  #ranked({ limit, last, noise }: SearchRequest, mix: Mix): readonly { name: string; value: number }[] {
+    const { scores, best, trust, dense, meaning, passes, exact } = mix;
     const top = new TopList(limit);
     for (let slot = 0; slot < scores.length; slot++) {
       const words = best === 0 ? 0 : (scores[slot] as number) / best;
@@ -108,16 +133,11 @@ export class SearchIndex {
       if (!top.takes(mixed)) continue;
       const name = this.#lexical.nameAt(slot);
       if (name === undefined || name === exact) continue;
-      if (words === 0 && (request.noise === undefined ? mixed < PADDING : !meaning.has(name))) continue;
+      if (words === 0 && (noise === undefined ? mixed < PADDING : !meaning.has(name))) continue;
       if (!passes(slot)) continue;
       top.add(name, mixed, last?.(name) === true);
     }
-    const hits = this.#explained(top.sorted(), clauses, (name, mixed) =>
-      Math.max(mixed * scale, meaning.get(name) ?? 0),
-    );
-    const named = exact !== undefined && filter(exact);
-    if (named) hits.unshift({ name: exact, score: 1, reason: 'the name itself' });
-    return { hits: hits.slice(0, limit), weak: !named && Math.max(strength, clearest) < weakBelow };
+    return top.sorted();
   }
 
   #read(text: string, keywords: readonly string[], passes?: (slot: number) => boolean): Clause[] {
