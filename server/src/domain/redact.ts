@@ -6,11 +6,19 @@ const URL_LOGIN = /(\b\w{1,32}:\/\/)[^/@\s:]+:[^/@\s]+@/g;
 const GONE = '[redacted]';
 /** A token often stands alone before the host. */
 const WEB_LOGIN = /(\bhttps?:\/\/)[^\s/?#]*@/gi;
+/** A password that was not percent-encoded may hold what ends a host; a number there is a port. */
+const RAW_PASSWORD = /(\bhttps?:\/\/)[^\s/?#@:]*:(?!\d{1,5}\/)[^\s@]*@/gi;
+const SECRET_PARAMETER =
+  /([?&](?:[\w-]{0,40}[_-])?(?:token|secret|passw(?:or)?d|api[_-]?key|sig|signature|credential)=)[^\s&#]+/gi;
 const PASSWORD = /(\b\w{1,32}:\/\/[^\s/:@]*):[^\s/@]*@/g;
 
 /** A text whose addresses carry no login, as they may be kept and shown; the user of `ssh://git@HOST` stays. */
 export function withoutLogin(text: string): string {
-  return text.replace(WEB_LOGIN, '$1').replace(PASSWORD, '$1@');
+  return text
+    .replace(WEB_LOGIN, '$1')
+    .replace(RAW_PASSWORD, '$1')
+    .replace(PASSWORD, '$1@')
+    .replace(SECRET_PARAMETER, `$1${GONE}`);
 }
 
 /** A copy of a JSON value without secrets: by the names of keys, and by what tokens, private keys and logins look like. */

@@ -1,4 +1,5 @@
 import { HaiveError } from '../../domain/errors.ts';
+import { withoutLogin } from '../../domain/redact.ts';
 import type { Envelope } from '../../domain/signing/dsse.ts';
 import { codeFiles, type Surface } from '../../domain/surface/index.ts';
 import type { PluginManifest } from '../../domain/version/manifest.ts';
@@ -51,6 +52,7 @@ export async function storeVersion(
 ): Promise<{ id: string; status: string; created: boolean }> {
   const { record } = version;
   const id = pluginId(record.name, record.version);
+  const source = withoutLogin(version.source);
   const before = await refuseOther(hub.store.read, id, record, principal);
   if (before !== undefined) return { id, status: before, created: false };
   refuseLookalike(await loadCatalogue(hub.store), principal, record.name);
@@ -81,7 +83,7 @@ export async function storeVersion(
       await insertPlugin(tx, toRow(version, id, principal, at));
       const code = Object.fromEntries(codeFiles(record.files).map((f) => [f.path, f.sha256]));
       await putSurface(tx, id, record.digest, { surface: version.surface, code });
-      if (version.source !== 'upload') await insertOrigin(tx, id, version.source);
+      if (version.source !== 'upload') await insertOrigin(tx, id, source);
       const { name, digest } = record;
       // No plan changes by a registration: nobody has to be rung.
       const data = {
@@ -90,7 +92,7 @@ export async function storeVersion(
         version: record.version,
         digest,
         keyid: version.keyid,
-        source: version.source,
+        source,
         machine_ids: [],
       };
       return { result: undefined, trace: { type: 'plugin.registered', target: id, data } };
