@@ -30,7 +30,7 @@ export interface RollbackResult {
 
 /**
  * Goes back to a version that is still on this disk, without the network, and holds it: no sync moves it until `hv update NAME`.
- * A version that was named and is not here any more is installed from the hub instead; where that fails, what was said of the plugin
+ * A version that was named and is not here any more, or not whole, is installed from the hub instead; where that fails, what was said of the plugin
  * before (a hold, an installation) holds again.
  * @param ref NAME, NAME@VERSION or an id
  * @param version the exact version to go to; the reference's own when absent, the one before where that names none either
@@ -44,15 +44,18 @@ export async function rollbackPlugin(ctx: ClientContext, ref: string, version?: 
   if (to !== undefined && to !== here.version && !here.previous.some((p) => p.version === to)) {
     return rollbackFromHub(ctx, name, here.version, to);
   }
-  const { note, ...moved } = await withLock(
-    machine,
-    'rollback',
-    async () => {
-      await recover(machine);
-      return flip(ctx, name, to, here.version);
-    },
-    { waitMs: PATIENCE.explicit.lock },
-  );
+  const back = async () => {
+    await recover(machine);
+    return flip(ctx, name, to, here.version);
+  };
+  let done: Awaited<ReturnType<typeof flip>>;
+  try {
+    done = await withLock(machine, 'rollback', back, { waitMs: PATIENCE.explicit.lock });
+  } catch (thrown) {
+    if (to === undefined || !isIncomplete(thrown)) throw thrown;
+    return rollbackFromHub(ctx, name, here.version, to);
+  }
+  const { note, ...moved } = done;
   const told = await tellHub(ctx, name, moved.to, note);
   return { name, ...moved, pinned: false, ...told };
 }
@@ -83,9 +86,7 @@ async function flip(
   const receipts = await readReceipts(machine);
   const here = receipts.plugins[name];
   const kept = await getRecord(machine, tree.digest);
-  if (here === undefined || kept === null) {
-    throw new HaiveError('ROLLBACK_UNAVAILABLE', `What is kept of ${name} is not complete any more`);
-  }
+  if (here === undefined || kept === null) throw incomplete(name, tree.version);
   checkRanges(receipts, here, tree);
   const { id, version, digest, keyid, dependencies } = tree;
   const entry = { id, name, version, digest, origin: here.origin, dependencies, force: here.force };
@@ -99,11 +100,23 @@ async function flip(
     trying([{ what: 'rollback', name, version }]);
     // First, so that the hub hears of it also where this process dies right behind the change.
     const kept = await spool(machine, { call: 'hold', name, version });
-    await applyChange(machine, change);
+    await applyChange(machine, change).catch((thrown) => {
+      const lost = thrown instanceof HaiveError && ['BLOB_MISSING', 'HASH_MISMATCH'].includes(thrown.code);
+      throw lost ? incomplete(name, version, thrown) : thrown;
+    });
     return kept;
   });
   return { from: here.version, to: version, note };
 }
+
+const incomplete = (name: string, version: string, cause?: unknown): HaiveError =>
+  new HaiveError('ROLLBACK_UNAVAILABLE', `What is kept of ${name} ${version} is not complete any more`, {
+    hint: `\`hv rollback ${name} --to ${version}\` brings it from the hub.`,
+    details: { incomplete: true },
+    cause,
+  });
+
+const isIncomplete = (thrown: unknown): boolean => thrown instanceof HaiveError && thrown.details?.incomplete === true;
 
 /** Nothing that stays may lose what it needs, and the old version must find what it needs. */
 function checkRanges(receipts: Receipts, { name }: Receipt, { version, dependencies }: TreeReceipt): void {
