@@ -6,6 +6,7 @@ import { publishFolder } from '../../server/src/client/publish/index.ts';
 import { styleFor } from '../../server/src/interfaces/cli/output.ts';
 import type { VerbCall } from '../../server/src/interfaces/cli/verb.ts';
 import { recommend } from '../../server/src/interfaces/cli/verbs/recommend.ts';
+import { recommended } from '../../server/src/interfaces/mcp/say.ts';
 import { writeFiles } from '../client/harness/hand-made-plugin.ts';
 import { type TestHub, testHub } from '../hub/support.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
@@ -73,6 +74,11 @@ it('says so when there is nothing', async () => {
   const { json, text } = await run(['xyzzyplugh']);
   expect(json.recommendations).toEqual([]);
   expect(text).toContain('Nothing to recommend.');
+  expect(text).not.toContain('the nearest');
+  const nothing = { machine: null, recommendations: [], weak: true, unused: [], popular: [] };
+  expect(recommended(nothing)).toBe('Nothing to recommend.');
+  const popular = [{ name: 'poet', version: '1.0.0', description: 'x', machines: 2, uses: 3 }];
+  expect(recommended({ ...nothing, popular })).toBe('Nothing to recommend.\nmost used: poet on 2 machines');
 });
 
 it('refuses options that say nothing, and a machine that is not there', async () => {

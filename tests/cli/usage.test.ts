@@ -88,6 +88,9 @@ describe('hv on the command line', () => {
     ['a verb that does not exist', ['pubish'], 'publish'],
     ['help for a verb that does not exist', ['help', 'pubish'], 'publish'],
     ['the help of a verb that does not exist', ['pubish', '--help'], 'publish'],
+    ['the contrary of what a word means to others', ['uninstall', 'x'], 'That is `hv remove NAME`'],
+    ['the word that a session has before it', ['plugin', 'list'], 'Leave the word out'],
+    ['taking a plugin back', ['unpublish', 'x'], '`hv yank NAME@VERSION`'],
     ['a verb that is like no other', ['xyzzy'], 'Run `hv --help`'],
     ['a missing argument, and says where the help is', ['info'], 'Run `hv info --help`'],
     ['an action on tasks that does not exist', ['tasks', 'finish'], 'take, progress, done'],
@@ -100,7 +103,7 @@ describe('hv on the command line', () => {
     ['an option without its value', ['list', '--limit'], ''],
     ['a number that is none', ['list', '--limit', 'many'], 'whole number'],
     ['an action that does not exist', ['config', 'got'], 'get, set or unset'],
-    ['a key that does not exist', ['config', 'set', 'auto_sink', 'true'], 'auto_sync'],
+    ['a key that does not exist', ['config', 'set', 'auto_sink', 'true'], 'Did you mean auto_sync?'],
     ['targets that exclude each other', ['publish', './x', '--all', '--groups', 'a'], 'exclude'],
     ['a machine action that does not exist', ['machines', 'delete'], 'remove'],
   ])('refuses %s', async (_, args, says) => {
@@ -172,6 +175,10 @@ describe('hv on the command line', () => {
     });
     await hvOk(home, ['config', 'set', 'auto_install_updates', 'true']);
     await hvOk(home, ['config', 'set', 'plugins.allowed_sources', 'haivemind']);
+    const block = await hvOk(home, ['config', 'get', 'plugins']);
+    expect(block).toMatchObject({ 'plugins.auto_install_updates': true, 'plugins.sync_interval': 3600 });
+    expect(Object.keys(block).filter((key) => !key.startsWith('plugins.'))).toEqual([]);
+    expect((await hv(home, ['config', 'get', 'plugins'])).stdout).toContain('plugins.auto_sync = true\n');
     const all = await hvOk(home, ['config', 'get']);
     expect(all).toMatchObject({ 'plugins.auto_install_updates': true, 'plugins.allowed_sources': ['haivemind'] });
     expect((await hv(home, ['config', 'get', 'auto_install_updates'])).stdout).toBe('true\n');

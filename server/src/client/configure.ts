@@ -50,14 +50,20 @@ const CONFIG_KEYS: Record<string, Key> = {
 /** Shown, never set by hand. */
 const READ_ONLY_KEYS = ['machine.name', 'machine.id', 'hub.id', 'groups', 'capabilities', 'login.url'];
 
+/** The seed's block, asked for as a whole. */
+export const BLOCK = 'plugins';
+
 /**
- * The values in force, defaults included. Secrets are never among them.
+ * The values in force, defaults included: of one key, of the block `plugins`, or all. Secrets are never among them.
  * @throws HaiveError USAGE for a key that does not exist
  */
 export function getConfig(ctx: ClientContext, key?: string): Record<string, unknown> {
-  const keys = key === undefined ? [...READ_ONLY_KEYS, ...Object.keys(CONFIG_KEYS)] : [canonical(key, true)];
+  const all = [...READ_ONLY_KEYS, ...Object.keys(CONFIG_KEYS)];
+  const several = key === undefined || key === BLOCK;
+  const keys =
+    key === undefined ? all : several ? all.filter((name) => name.startsWith(`${BLOCK}.`)) : [canonical(key, true)];
   const values = keys.map((name) => [name, lookUp(ctx.config, name)] as const);
-  return Object.fromEntries(key === undefined ? values.filter(([, value]) => value !== undefined) : values);
+  return Object.fromEntries(several ? values.filter(([, value]) => value !== undefined) : values);
 }
 
 const lookUp = (value: unknown, key: string): unknown =>
@@ -68,7 +74,10 @@ function canonical(key: string, alsoReadOnly: boolean): string {
   const known = [...Object.keys(CONFIG_KEYS), ...(alsoReadOnly ? READ_ONLY_KEYS : [])];
   const found = known.find((name) => name === key) ?? known.find((name) => name === `plugins.${key}`);
   if (found !== undefined) return found;
-  throw new HaiveError('USAGE', `There is no key ${key}`, { hint: `Keys: ${known.join(', ')}.` });
+  const short = key.includes('.') ? known : [...known, ...known.map((name) => name.replace(/^plugins\./, ''))];
+  throw new HaiveError('USAGE', `There is no key ${key}`, {
+    hint: `${didYouMean(key, short)} Keys: ${known.join(', ')}.`.trim(),
+  });
 }
 
 /**

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { HAIVEMIND_VERSION } from '../../contract/version.ts';
+import { HaiveError } from '../../domain/errors.ts';
 import { usageError } from '../../domain/usage-error.ts';
 import { VERBS } from './table.ts';
 import type { VerbRow } from './verb.ts';
@@ -10,6 +11,26 @@ export interface Parsed {
   rest: string[];
   options: Record<string, unknown>;
 }
+
+const WITHOUT = 'Leave the word out: `hv list`, `hv install NAME` and so on.';
+const TAKEN_BACK =
+  '`hv remove NAME` takes a plugin off this machine; `hv yank NAME@VERSION` offers a version to nobody any more, `hv revoke` takes it away.';
+
+/** What a verb is called by others: a slip of the finger is far from it, or near to its contrary. */
+const ELSEWHERE: Record<string, string> = {
+  plugin: WITHOUT,
+  plugins: WITHOUT,
+  '/hv-plugin': WITHOUT,
+  'hv-plugin': WITHOUT,
+  uninstall: 'That is `hv remove NAME`.',
+  unpublish: TAKEN_BACK,
+  delete: TAKEN_BACK,
+  upgrade: 'That is `hv update [NAME]`.',
+  find: 'That is `hv search WORDS`.',
+  show: 'That is `hv info NAME`.',
+  init: 'That is `hv create NAME`, or `hv join` for a machine.',
+  new: 'That is `hv create NAME`.',
+};
 
 /**
  * Reads a command line.
@@ -66,6 +87,9 @@ export function parseLine(argv: readonly string[]): Parsed | { text: string } {
     if (!(thrown instanceof CommanderError)) throw thrown;
     if (thrown.exitCode === 0 || thrown.code === 'commander.help')
       return { text: printed || program.helpInformation() };
+    const word = wordOf(argv);
+    const meant = Object.hasOwn(ELSEWHERE, word) ? ELSEWHERE[word] : undefined;
+    if (meant !== undefined) throw new HaiveError('USAGE', `unknown command '${word}'`, { hint: meant });
     throw usageError(thrown.message, VERBS.some(({ name }) => name === argv[0]) ? `hv ${argv[0]} --help` : 'hv --help');
   }
   return parsed ?? { text: program.helpInformation() };

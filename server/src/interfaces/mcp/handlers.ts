@@ -92,8 +92,7 @@ export const HANDLERS: Handlers = {
   recommend_plugins: async ({ task, keywords, capabilities, limit }, call) => {
     const given = { ...(task === undefined ? {} : { task }), ...(capabilities === undefined ? {} : { capabilities }) };
     const advice = await advise(await client(call), { ...given, keywords, limit });
-    const head = advice.weak ? 'Nothing fits well; the nearest:\n' : '';
-    return { text: `${head}${say.advice(advice) || 'Nothing to recommend.'}`, data: advice };
+    return { text: say.recommended(advice), data: advice };
   },
 
   explain_plugin: async ({ plugin_id, machine }, call) => {

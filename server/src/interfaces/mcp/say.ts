@@ -153,6 +153,16 @@ export function created(path: string, files: readonly string[]): string {
   return `Made ${path}\n${rows(files)}\nEdit the files, then register_plugin and publish_plugin.`;
 }
 
+export function recommended(advised: Advice): string {
+  const head =
+    advised.recommendations.length === 0
+      ? ['Nothing to recommend.']
+      : advised.weak
+        ? ['Nothing fits well; the nearest:']
+        : [];
+  return [...head, advice(advised)].filter((part) => part !== '').join('\n');
+}
+
 export function advice({ recommendations, unused, popular }: Advice): string {
   const lines = [
     ...recommendations.map((r) => `recommended: ${plugin(r)} (${r.reason})`),

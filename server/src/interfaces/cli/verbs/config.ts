@@ -1,4 +1,4 @@
-import { getConfig, setConfig } from '../../../client/configure.ts';
+import { BLOCK, getConfig, setConfig } from '../../../client/configure.ts';
 import { HaiveError } from '../../../domain/errors.ts';
 import type { Verb } from '../verb.ts';
 import { argument } from './options.ts';
@@ -19,7 +19,9 @@ export const config: Verb = async (call) => {
     const values = getConfig(ctx, key);
     const entries = Object.entries(values);
     const text =
-      key === undefined ? entries.map(([name, v]) => `${name} = ${show(v)}`).join('\n') : show(entries[0]?.[1]);
+      key === undefined || key === BLOCK
+        ? entries.map(([name, v]) => `${name} = ${show(v)}`).join('\n')
+        : show(entries[0]?.[1]);
     return { json: Object.fromEntries(entries.map(([name, v]) => [name, v ?? null])), text };
   }
   if (action === 'set' || action === 'unset') {

@@ -23,7 +23,7 @@ export const recommend: Verb = async (call) => {
     style.dim(clean(shorten(r.reason, 90))),
   ]);
   const lines = [
-    ...(advice.weak ? [style.yellow('Nothing fits well; the nearest:')] : []),
+    ...(advice.weak && rows.length > 0 ? [style.yellow('Nothing fits well; the nearest:')] : []),
     rows.length === 0 ? 'Nothing to recommend.' : table(['NAME', 'VERSION', 'DESCRIPTION', 'WHY'], rows, style),
     ...adviceLines({ ...advice, recommendations: [] }, style),
   ];
