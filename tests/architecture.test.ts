@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
@@ -74,5 +74,32 @@ describe('the house', () => {
   it.each(SINGLE_PLACES)('touches $pattern in one place', ({ pattern, allowed }) => {
     const users = all.filter((f) => pattern.test(f.text)).map((f) => f.file);
     expect(users.filter((f) => !allowed.includes(f))).toEqual([]);
+  });
+});
+
+describe('docs/architecture.md', () => {
+  const doc = readFileSync(resolve(source, '../../docs/architecture.md'), 'utf8');
+  const plan = /## Rooms\n([\s\S]*?)\n\n/.exec(doc)?.[1] ?? '';
+  const foldersOf = (path: string) =>
+    readdirSync(path, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
+  const unnamed = (rooms: readonly string[]) => rooms.filter((room) => !new RegExp(`\\b${room}/`).test(plan));
+  const lost = (text: string) =>
+    [...text.matchAll(/(?<![\w/.-])(?:domain|contract|storage|machine|hub|client|interfaces)(?:\/[a-z-]+)+/g)]
+      .map(([path]) => path)
+      .filter((path) => !existsSync(join(source, path)) && !existsSync(join(source, `${path}.ts`)));
+
+  it('names every room, and notices one that it does not name', () => {
+    const rooms = Object.keys(MAY_IMPORT).flatMap((layer) => foldersOf(join(source, layer)));
+    const ofTests = foldersOf(import.meta.dirname).filter((name) => !['fixtures', 'support'].includes(name));
+    expect(unnamed([...Object.keys(MAY_IMPORT), ...rooms, ...ofTests])).toEqual([]);
+    expect(unnamed(['domain', 'nowhere'])).toEqual(['nowhere']);
+  });
+
+  it('leads only to files and folders that are there', () => {
+    expect(lost(doc)).toEqual([]);
+    expect(lost('client/sync, client/nowhere and domain/plan/nothing')).toEqual([
+      'client/nowhere',
+      'domain/plan/nothing',
+    ]);
   });
 });
