@@ -1,5 +1,6 @@
-import { findNodeAtLocation, type JSONPath, type Node, parseTree } from 'jsonc-parser';
-import { TOOL_EVENTS, TOOLS } from '../client-facts.ts';
+import type { JSONPath, Node } from 'jsonc-parser';
+import { TOOLS } from '../client-facts.ts';
+import { property, toolEventLists } from './hook-lists.ts';
 import type { Report } from './index.ts';
 
 /**
@@ -68,18 +69,8 @@ function ruleTool(alternative: string): string | undefined {
 
 /** Translates the hooks object at `at` in JSON text. Text that is not strict JSON is returned as it is. */
 export function translateHooks(text: string, at: JSONPath, report: Report): string {
-  try {
-    JSON.parse(text);
-  } catch {
-    return text;
-  }
-  const root = parseTree(text);
-  const hooks = root === undefined ? undefined : findNodeAtLocation(root, at);
-  if (hooks?.type !== 'object') return text;
   const edits: Edit[] = [];
-  for (const event of hooks.children ?? []) {
-    const [name, list] = event.children ?? [];
-    if (list?.type !== 'array' || !(TOOL_EVENTS as readonly unknown[]).includes(name?.value)) continue;
+  for (const list of toolEventLists(text, at)) {
     let before = list.offset + 1;
     for (const entry of list.children ?? []) {
       const edit = editEntry(text, entry, text.slice(before, entry.offset).replace(/^\s*,/, ''), report);
@@ -142,9 +133,4 @@ function insertIf(text: string, handler: Node, rule: string): Edit[] {
   const colon = key === undefined || value === undefined ? ':' : text.slice(key.offset + key.length, value.offset);
   const lead = space === '' && colon !== ':' ? ' ' : space;
   return [{ offset: last.offset + last.length, length: 0, content: `,${lead}"if"${colon}${JSON.stringify(rule)}` }];
-}
-
-/** The value of a property; the last one where a key is written twice, as JSON.parse takes it. */
-function property(node: Node, key: string): Node | undefined {
-  return node.children?.findLast((p) => p.children?.[0]?.value === key)?.children?.[1];
 }

@@ -1,6 +1,6 @@
-import { findNodeAtLocation, type JSONPath, parseTree } from 'jsonc-parser';
-import { TOOL_EVENTS } from '../client-facts.ts';
+import type { JSONPath } from 'jsonc-parser';
 import type { GrantTargets } from './grants.ts';
+import { property, toolEventLists } from './hook-lists.ts';
 import type { Report } from './index.ts';
 
 /**
@@ -24,21 +24,11 @@ export function widenMatcher(matcher: string, targets: GrantTargets): string | u
 
 /** Widens the matchers of the hooks object at `at` in JSON text. Text that is not strict JSON is returned as it is. */
 export function translateMatchers(text: string, at: JSONPath, targets: GrantTargets, report: Report): string {
-  try {
-    JSON.parse(text);
-  } catch {
-    return text;
-  }
-  const root = parseTree(text);
-  const hooks = root === undefined ? undefined : findNodeAtLocation(root, at);
-  if (hooks?.type !== 'object') return text;
   let result = '';
   let from = 0;
-  for (const event of hooks.children ?? []) {
-    const [name, list] = event.children ?? [];
-    if (list?.type !== 'array' || !(TOOL_EVENTS as readonly unknown[]).includes(name?.value)) continue;
+  for (const list of toolEventLists(text, at)) {
     for (const entry of list.children ?? []) {
-      const matcher = entry.children?.findLast((p) => p.children?.[0]?.value === 'matcher')?.children?.[1];
+      const matcher = property(entry, 'matcher');
       if (matcher?.type !== 'string') continue;
       const wide = widenMatcher(String(matcher.value), targets);
       if (wide === undefined) continue;
