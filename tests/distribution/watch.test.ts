@@ -1,8 +1,11 @@
 // Who publishes sees it arrive: machine by machine, with what failed, waits or is away.
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import WebSocket from 'ws';
 import { holdLiveChannel } from '../../server/src/client/live/hold.ts';
 import { openWatcher, type WatchedMachine } from '../../server/src/client/publish/watch.ts';
+import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { publish as publishVerb } from '../../server/src/interfaces/cli/verbs/publishing.ts';
 import { joinedMachine, problem, scriptedHub } from '../cli/scripted-hub.ts';
 import { writeFiles } from '../client/harness/hand-made-plugin.ts';
@@ -108,6 +111,59 @@ describe.each(ENGINES)('watching a publication on %s', (engine) => {
     } finally {
       sends.mockRestore();
     }
+  });
+
+  describe('through a connection that is cut', () => {
+    const open = new Set<Socket>();
+    let wire: Server;
+    const cut = async () => {
+      await new Promise((resolve) => {
+        wire.close(resolve);
+        for (const socket of open) socket.destroy();
+      });
+    };
+    /** On the port that it had before, where it had one. */
+    const carry = async (port = 0) => {
+      wire = createServer((client) => {
+        const hub = connect(t.hub.port, '127.0.0.1');
+        client.pipe(hub).pipe(client);
+        for (const [socket, other] of [[client, hub] as const, [hub, client] as const])
+          open.add(socket.on('error', () => undefined).on('close', () => other.destroy()));
+      });
+      await once(wire.listen(port, '127.0.0.1'), 'listening');
+      return (wire.address() as AddressInfo).port;
+    };
+    afterEach(() => cut());
+
+    it.each([true, false])(
+      'hears what came of it meanwhile, or says that it does not know; it comes back: %s',
+      async (back) => {
+        const port = await carry();
+        const machine = await realClient(t.url, t.hub.joinToken, 'm1');
+        const author = await realClient(`http://127.0.0.1:${port}`, t.hub.joinToken, 'author');
+        machines.push(machine, author);
+        author.ctx.env.token = t.admin;
+        const watcher = await openWatcher(author.ctx);
+        await publish(t.url, t.admin, { name: 'aa', version: '1.1.0' });
+        let away: Promise<unknown> | undefined;
+        const follow = watcher.follow(
+          { name: 'aa', version: '1.1.0', machines: ['m1'] },
+          {
+            timeoutMs: back ? 60_000 : 2000,
+            onChange: () => {
+              away ??= cut()
+                .then(() => syncMachine(machine.ctx, { mode: 'explicit' }))
+                .then(() => (back ? carry(port) : 0));
+            },
+          },
+        );
+        const result = await follow;
+        await away;
+        watcher.close();
+        if (back) expect(result).toMatchObject({ verified: 1, silent: 0, lost: null, last_ms: null });
+        else expect(result).toMatchObject({ verified: 0, silent: 1, lost: { code: 'HUB_UNREACHABLE' } });
+      },
+    );
   });
 
   it("is not for a machine's own token", async () => {

@@ -1,9 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type * as z from 'zod';
 import type { Progress } from '../../contract/messages.ts';
-import { HaiveError } from '../../domain/errors.ts';
+import { HaiveError, toHaiveError } from '../../domain/errors.ts';
 import { type ClientContext, hubAuthorities, hubFor } from '../context.ts';
+import { hubIsAway } from '../hub/hub-client.ts';
 import { machineProof } from '../hub/machine-key.ts';
-import { openSocket } from '../hub/socket.ts';
+import { openSocket, type Socket } from '../hub/socket.ts';
+import { reconnectDelay } from '../live/reconnect-delay.ts';
 
 type Told = z.output<typeof Progress>;
 
@@ -24,6 +27,8 @@ export interface WatchResult {
   offline: number;
   /** Connected machines that had not spoken when the time was over. */
   silent: number;
+  /** The connection to the hub was lost and did not come back: what became of the silent ones is not known. */
+  lost: HaiveError | null;
   /** Milliseconds until half, until 99 of 100, and until all of the verified were there; null without any. */
   p50_ms: number | null;
   p99_ms: number | null;
@@ -56,41 +61,75 @@ export async function openWatcher(ctx: ClientContext): Promise<Watcher> {
   let news: () => void = () => {};
   let refused: HaiveError | undefined;
   let began: (seq: number) => void = () => {};
-  const ready = new Promise<number>((resolve) => {
-    began = resolve;
-  });
-  const socket = await openSocket({
-    url: hub.url,
-    token: hub.token ?? '',
-    prove: hub.token === ctx.config.token ? machineProof(ctx) : undefined,
-    ca: await hubAuthorities(ctx),
-    heartbeatMs: 30_000,
-    onMessage: (message) => {
-      if (message.type === 'hello') began(message.seq);
-      else if (message.type === 'error') refused = new HaiveError('FORBIDDEN', message.message);
-      else if (message.type === 'progress') heard.push({ told: message.progress, at: performance.now() });
+  let socket: Socket | undefined;
+  let over: HaiveError | undefined;
+  /** @throws HaiveError of the connection; else what is said from now on is heard */
+  const listen = async (): Promise<number> => {
+    const ready = new Promise<number>((resolve) => {
+      began = resolve;
+    });
+    const opened = await openSocket({
+      url: hub.url,
+      token: hub.token ?? '',
+      prove: hub.token === ctx.config.token ? machineProof(ctx) : undefined,
+      ca: await hubAuthorities(ctx),
+      heartbeatMs: 30_000,
+      onMessage: (message) => {
+        if (message.type === 'hello') began(message.seq);
+        else if (message.type === 'error') refused = new HaiveError('FORBIDDEN', message.message);
+        else if (message.type === 'progress') heard.push({ told: message.progress, at: performance.now() });
+        news();
+      },
+    });
+    const now = await Promise.race([ready, opened.closed]);
+    if (now instanceof HaiveError) throw now;
+    opened.send({ type: 'resume', seq: now, watch: true });
+    socket = opened;
+    over = undefined;
+    void opened.closed.then((error) => {
+      over = error;
       news();
-    },
-  });
-  const seq = await Promise.race([ready, socket.closed]);
-  if (seq instanceof HaiveError) throw seq;
-  socket.send({ type: 'resume', seq, watch: true });
+    });
+    return now;
+  };
+  const seq = await listen();
 
   return {
     async follow({ name, version, machines }, { timeoutMs, onChange }) {
       const began = performance.now();
-      const before = await standBefore(ctx, { name, version }, seq);
+      const before = await standOf(ctx, { name, version }, seq).catch((thrown) => {
+        // It is published: a hub that went away since is waited for below.
+        if (!hubIsAway(thrown)) throw thrown;
+        return null;
+      });
       const rows = new Map<string, WatchedMachine>(
         machines.map((machine) => [
           machine,
-          { machine, state: 'offline', error: null, ms: null, ...before.get(machine) },
+          { machine, state: before === null ? 'expected' : 'offline', error: null, ms: null, ...before?.get(machine) },
         ]),
       );
-      let over: HaiveError | undefined;
-      void socket.closed.then((error) => {
-        over = error;
-        news();
-      });
+      const open = (): WatchedMachine[] => [...rows.values()].filter((row) => !SETTLED.has(row.state));
+      /** A hub that is started anew is there again in a moment. @returns whether it is, and was asked what was not heard meanwhile */
+      const listenAgain = async (): Promise<boolean> => {
+        const since = performance.now();
+        for (let failures = 1; performance.now() - since < timeoutMs; failures++) {
+          try {
+            await sleep(Math.min(reconnectDelay(failures, 0, ctx.random()), timeoutMs));
+            await listen();
+            const now = await standOf(ctx, { name, version });
+            for (const row of open()) {
+              const stand = now.get(row.machine);
+              // Who is offline now may only not be back yet.
+              if (stand !== undefined && stand.state !== 'offline') Object.assign(row, stand);
+            }
+            return true;
+          } catch (thrown) {
+            over = toHaiveError(thrown);
+            if (!hubIsAway(thrown)) return false;
+          }
+        }
+        return false;
+      };
       for (;;) {
         for (const { told, at } of heard.splice(0)) {
           const row = rows.get(told.machine);
@@ -99,7 +138,11 @@ export async function openWatcher(ctx: ClientContext): Promise<Watcher> {
         }
         onChange?.([...rows.values()]);
         if (refused !== undefined) throw refused;
-        if ([...rows.values()].every((row) => SETTLED.has(row.state)) || over !== undefined) break;
+        if (open().length === 0) break;
+        if (over !== undefined) {
+          if (await listenAgain()) continue;
+          return { ...summary([...rows.values()]), lost: over };
+        }
         const timely = await new Promise<boolean>((resolve) => {
           const timer = setTimeout(() => resolve(false), timeoutMs);
           news = () => {
@@ -111,7 +154,7 @@ export async function openWatcher(ctx: ClientContext): Promise<Watcher> {
       }
       return summary([...rows.values()]);
     },
-    close: () => socket.close(),
+    close: () => socket?.close(),
   };
 }
 
@@ -119,17 +162,17 @@ type Stand = Pick<WatchedMachine, 'state' | 'error'>;
 
 /**
  * How each machine stands that has or should have a plugin, before it has spoken.
- * @param seq the hub's, before the publication: who reported later is heard, and timed
+ * @param seq the hub's, before the publication: who reported later is heard, and timed; absent: it was not
  */
-async function standBefore(
+async function standOf(
   ctx: ClientContext,
   { name: plugin, version }: { name: string; version: string },
-  seq: number,
+  seq?: number,
 ): Promise<Map<string, Stand>> {
   const hub = await hubFor(ctx, 'author');
   try {
-    const { events } = await hub.call('events', { query: { after: seq, limit: 1 } });
-    const begun = events[0]?.at;
+    const first = { after: seq, limit: 1 };
+    const begun = seq === undefined ? undefined : (await hub.call('events', { query: first })).events[0]?.at;
     const stands = new Map<string, Stand>();
     for (let after: string | undefined; ; ) {
       const query = { plugin, limit: 1000, ...(after === undefined ? {} : { after }) };
@@ -165,6 +208,7 @@ function summary(machines: WatchedMachine[]): WatchResult {
     failed: count('failed'),
     waiting: count('waiting'),
     offline: count('offline'),
+    lost: null,
     silent: count('expected', 'fetching', 'verifying', 'installing', 'removing'),
     p50_ms: at(0.5),
     p99_ms: at(0.99),

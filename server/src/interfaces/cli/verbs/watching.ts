@@ -1,6 +1,7 @@
 import { ask } from '../../../client/hub/registry.ts';
 import { requireMayPublish } from '../../../client/publish/may-publish.ts';
 import { openWatcher, type WatchedMachine, type WatchResult } from '../../../client/publish/watch.ts';
+import { formatError } from '../../../domain/errors.ts';
 import { clean, type Style, table } from '../output.ts';
 import type { VerbCall, VerbOutput } from '../verb.ts';
 
@@ -21,10 +22,12 @@ export async function watched(call: VerbCall, publish: (call: VerbCall) => Promi
       timeoutMs: QUIET_MS,
       onChange: (machines) => call.progress(counts(machines)),
     });
+    const { lost } = result;
+    const watch = { ...result, lost: lost && { code: lost.code, message: lost.message } };
     return {
-      json: { ...published, watch: result },
+      json: { ...published, watch },
       text: [output.text, ...watchLines(result, call.style)].join('\n'),
-      exit: result.failed > 0 ? 1 : 0,
+      exit: result.failed > 0 ? 1 : (lost?.exit ?? 0),
     };
   } finally {
     watcher.close();
@@ -36,6 +39,9 @@ function counts(machines: readonly WatchedMachine[]): string {
   for (const { state } of machines) by.set(state, (by.get(state) ?? 0) + 1);
   return [...by].map(([state, n]) => `${n} ${state}`).join(' · ');
 }
+
+const LOST =
+  'It is published; whether the silent machines have it is not known: `hv status --fleet` tells once the hub is back.';
 
 function watchLines(result: WatchResult, style: Style): string[] {
   const rows = result.machines.map((m) => [
@@ -49,7 +55,9 @@ function watchLines(result: WatchResult, style: Style): string[] {
   const others = Object.entries({ failed, waiting, offline, silent }).flatMap(([what, n]) =>
     n > 0 ? [`${n} ${what}`] : [],
   );
+  const lost = result.lost === null ? [] : [style.yellow(`! ${clean(formatError(result.lost))}`), LOST];
   return [
+    ...lost,
     ...(rows.length > 0 ? [table(['MACHINE', 'STATE', 'AFTER', ''], rows, style)] : []),
     `${[`${verified} verified`, ...others].join(', ')} · p50 ${seconds(result.p50_ms)}, p99 ${seconds(result.p99_ms)}, last ${seconds(result.last_ms)}`,
   ];
