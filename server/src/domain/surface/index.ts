@@ -102,6 +102,21 @@ export function codeFiles<F extends { path: string; executable: boolean }>(files
   return files.filter((file) => isCode(file.path, file.executable));
 }
 
+/**
+ * What tells one state of a plugin's code from another: the sha256 of each of its `codeFiles`, and what the manifest says of each binary that
+ * the client fetches.
+ */
+export function codeOf(
+  files: readonly { path: string; sha256: string; executable: boolean }[],
+  { binaries }: JsonObject,
+): Record<string, string> {
+  const fetched = isJsonObject(binaries) ? Object.entries(binaries) : [];
+  return Object.fromEntries([
+    ...codeFiles(files).map((f) => [f.path, f.sha256]),
+    ...fetched.map(([name, binary]) => [`${MANIFEST_PATH} binaries.${name}`, JSON.stringify(binary)]),
+  ]);
+}
+
 type Read = (path: string) => unknown;
 
 /** The files of a component: the default one, and those that the manifest names. */
@@ -184,7 +199,10 @@ function addPrograms(sets: Sets, value: unknown, depth = 0): void {
     const args = Array.isArray(value.args) ? value.args.filter((a): a is string => typeof a === 'string') : [];
     addCommand(sets, key === 'command' ? [command, ...args].join(' ') : command);
   }
-  if (typeof value.url === 'string') sets.hosts.add(hostOf(value.url));
+  for (const key of ['url', 'authServerMetadataUrl']) {
+    const address = value[key];
+    if (typeof address === 'string') sets.hosts.add(hostOf(address));
+  }
   for (const key of ['env', 'headers', 'url', 'cwd', 'initializationOptions', 'settings', 'workspaceFolder'])
     for (const name of variablesIn(JSON.stringify(value[key] ?? ''))) sets.environment.add(name);
   if (isJsonObject(value.env)) for (const name of Object.keys(value.env)) sets.environment.add(name);

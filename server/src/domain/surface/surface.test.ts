@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { packPlugin } from '../version/package.ts';
 import { beyond, checkDeclared, compareSurfaces, declaredPermissions, isWider, surfaceText } from './change.ts';
-import { codeFiles, computeSurface, holdsSurface } from './index.ts';
+import { codeFiles, codeOf, computeSurface, holdsSurface } from './index.ts';
 
 const files = (all: Record<string, unknown>) =>
   Object.entries(all).map(([path, value]) => ({
@@ -181,6 +181,29 @@ describe('the surface of files', () => {
       computeSurface(files({ [MANIFEST]: '{"__proto__":{"hooks":1},"mcpServers":{"__proto__":{"command":"x"}}}' }))
         .commands,
     ).toEqual(['x']);
+  });
+
+  it('names the host that says where to log in to a server', () => {
+    const oauth = { clientId: 'x', authServerMetadataUrl: 'https://Login.example.org/meta' };
+    const server = { mcpServers: { s: { type: 'http', url: 'https://api.example.org/', oauth } } };
+    expect(computeSurface(files({ '.mcp.json': JSON.stringify(server) })).hosts).toEqual([
+      'api.example.org',
+      'login.example.org',
+    ]);
+  });
+
+  it('counts binaries that are fetched by their checksum as code', () => {
+    const entries = [
+      { path: 'a.sh', sha256: '1', executable: true },
+      { path: 'b.md', sha256: '2', executable: false },
+    ];
+    const tool = (sha256: string) => codeOf(entries, { binaries: { tool: { sha256, url: 'https://h/x' } } });
+    expect(codeOf(entries, {})).toEqual({ 'a.sh': '1' });
+    const key = '.claude-plugin/plugin.json binaries.tool';
+    expect(Object.keys(tool('3'))).toEqual(['a.sh', key]);
+    expect(tool('3')[key]).not.toBe(tool('4')[key]);
+    expect(tool('3')).toEqual(tool('3'));
+    expect(codeOf(entries, { binaries: ['x'] })).toEqual({ 'a.sh': '1' });
   });
 
   it('tells code from text', () => {

@@ -1,7 +1,7 @@
 import { HaiveError } from '../../domain/errors.ts';
 import { withoutLogin } from '../../domain/redact.ts';
 import type { Envelope } from '../../domain/signing/dsse.ts';
-import { codeFiles, type Surface } from '../../domain/surface/index.ts';
+import { codeOf, type Surface } from '../../domain/surface/index.ts';
 import type { PluginManifest } from '../../domain/version/manifest.ts';
 import { type FileType, pluginId, type VersionRecord } from '../../domain/version/record.ts';
 import { insertBlobs, missingBlobs, type StoredBlob } from '../../storage/queries/blobs.ts';
@@ -81,7 +81,7 @@ export async function storeVersion(
         first_seen: at,
       });
       await insertPlugin(tx, toRow(version, id, principal, at));
-      const code = Object.fromEntries(codeFiles(record.files).map((f) => [f.path, f.sha256]));
+      const code = codeOf(record.files, version.manifest.raw);
       await putSurface(tx, id, record.digest, { surface: version.surface, code });
       if (version.source !== 'upload') await insertOrigin(tx, id, source);
       const { name, digest } = record;

@@ -1,7 +1,9 @@
 import { groupReaches } from '../../domain/desired/desired-state.ts';
+import { readJson } from '../../domain/json/read.ts';
 import { patternsMeet } from '../../domain/names.ts';
 import { compareSurfaces, isWider, type SurfaceChange } from '../../domain/surface/change.ts';
-import { codeFiles, computeSurface, holdsSurface, NO_SURFACE } from '../../domain/surface/index.ts';
+import { codeOf, computeSurface, holdsSurface, NO_SURFACE } from '../../domain/surface/index.ts';
+import { MANIFEST_PATH } from '../../domain/version/file-types.ts';
 import { decodeBlob, readBlobs } from '../../storage/queries/blobs.ts';
 import { filesOf } from '../../storage/queries/plugins.ts';
 import { findSurface, putSurface, type StoredSurface } from '../../storage/queries/trust.ts';
@@ -25,8 +27,8 @@ export async function surfaceOf(
     executable,
     bytes: bytes.get(sha256) ?? Buffer.alloc(0),
   }));
-  const code = Object.fromEntries(codeFiles(files).map((f) => [f.path, f.sha256]));
-  const computed = { surface: computeSurface(sources), code };
+  const manifest = readJson(sources.find((f) => f.path === MANIFEST_PATH)?.bytes) ?? {};
+  const computed = { surface: computeSurface(sources), code: codeOf(files, manifest) };
   await store.transact((tx) => putSurface(tx, version.id, version.digest, computed));
   return computed;
 }

@@ -45,5 +45,7 @@ export function migrationsFor(engine: EngineName): Record<string, Migration> {
     '0160-refused-plans': refusedPlans,
     '0170-blob-sizes': blobSizes,
     '0180-report-order': reportOrder,
+    // Hosts of logins and fetched binaries are seen since.
+    '0190-surfaces-anew': surfacesAnew,
   };
 }
