@@ -2,6 +2,7 @@ import { formatError, HaiveError } from '../domain/errors.ts';
 import { isUnfit, type Plan } from '../domain/plan/index.ts';
 import { missingServers, missingServerText } from '../machine/claude/mcp-servers.ts';
 import { inspect } from '../machine/drift.ts';
+import type { Machine } from '../machine/machine.ts';
 import { type Layout, type Receipts, readReceipts } from '../machine/receipts/index.ts';
 import { type ClientContext, hubFor } from './context.ts';
 import { hubIsAway } from './hub/hub-client.ts';
@@ -80,13 +81,52 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
   const { config, machine } = ctx;
   const { plan, hub } = await knownPlan(ctx);
   const receipts = await readReceipts(machine);
-  const disk = new Map((await inspect(machine)).map((p) => [p.name, p]));
+  const rows = await rowsOf(machine, plan, receipts);
+  if (name !== undefined && !rows.some((row) => row.name === name)) {
+    throw notInstalled(name, receipts, ', and the hub does not plan it');
+  }
+  const lacks = [...(await missingServers(machine))].map(([plugin, servers]) => ({
+    name: plugin,
+    code: 'MCP_SERVER_MISSING' as const,
+    message: missingServerText(plugin, servers),
+  }));
+  const { layout } = config.plugins;
+  const switching = isSwitch(receipts, layout);
+  const refusal = await whyNotSwitched(ctx, receipts);
+  // What a hub that refuses this machine wants of it is not known.
+  const isRefused = hub?.reachable === true && hub.error !== null;
+  return {
+    machine: config.machine === undefined ? null : { ...config.machine, ...inForce(config, plan) },
+    hub,
+    layout: switching ? receipts.layout : layout,
+    layout_wanted: layout,
+    in_step: plan !== null && !switching && !isRefused && isFollowed(plan, rows),
+    plugins: name === undefined ? rows : rows.filter((row) => row.name === name),
+    problems: [
+      ...(refusal === null ? [] : [refusal]),
+      ...[...(plan?.problems ?? []), ...lacks].filter((p) => name === undefined || p.name === name),
+    ],
+    refused: Object.entries(receipts.refused).map(([digest, r]) => ({ digest, reason: r.reason })),
+  };
+}
+
+/** Whether just what the plan names is here, and sound. */
+function isFollowed(plan: Plan, rows: readonly StatusRow[]): boolean {
+  const planned = new Set(plan.plugins.map((entry) => entry.name));
+  return (
+    !plan.problems.some(isUnfit) &&
+    !rows.some((row) => ['failed', 'missing', 'damaged', 'waiting'].includes(row.state)) &&
+    rows.every((row) => row.state === 'shown' || (row.available === null && planned.has(row.name)))
+  );
+}
+
+/** A row for each plugin that is installed, planned or shown here, by name. */
+async function rowsOf(m: Machine, plan: Plan | null, receipts: Receipts): Promise<StatusRow[]> {
+  const disk = new Map((await inspect(m)).map((p) => [p.name, p]));
   const planned = new Map((plan?.plugins ?? []).map((entry) => [entry.name, entry]));
   const behind = [...planned.values()].some((entry) => receipts.plugins[entry.name]?.digest !== entry.digest);
-  const refusals = behind ? await lastRefusals(machine) : new Map<string, string>();
-  const off = [...disk.values()].some((p) => p.state === 'disabled')
-    ? await switchedOff(machine)
-    : new Map<string, string>();
+  const refusals = behind ? await lastRefusals(m) : new Map<string, string>();
+  const off = [...disk.values()].some((p) => p.state === 'disabled') ? await switchedOff(m) : new Map<string, string>();
   const refusalOf = (digest: string): string | null => receipts.refused[digest]?.reason ?? refusals.get(digest) ?? null;
   const rows: StatusRow[] = [];
   for (const receipt of Object.values(receipts.plugins)) {
@@ -125,39 +165,7 @@ export async function machineStatus(ctx: ClientContext, name?: string): Promise<
     if (receipts.plugins[name] !== undefined || planned.has(name)) continue;
     rows.push({ ...NOT_HERE, name, version, digest: '', state: 'shown', origin: 'dev', shown_from: from });
   }
-  rows.sort((a, b) => (a.name < b.name ? -1 : 1));
-  if (name !== undefined && !rows.some((row) => row.name === name)) {
-    throw notInstalled(name, receipts, ', and the hub does not plan it');
-  }
-  const lacks = [...(await missingServers(machine))].map(([plugin, servers]) => ({
-    name: plugin,
-    code: 'MCP_SERVER_MISSING' as const,
-    message: missingServerText(plugin, servers),
-  }));
-  const wanted = rows.filter((row) => row.state !== 'shown');
-  const { layout } = config.plugins;
-  const refusal = await whyNotSwitched(ctx, receipts);
-  const broken = rows.some((row) => ['failed', 'missing', 'damaged', 'waiting'].includes(row.state));
-  return {
-    machine: config.machine === undefined ? null : { ...config.machine, ...inForce(config, plan) },
-    hub,
-    layout: isSwitch(receipts, layout) ? receipts.layout : layout,
-    layout_wanted: layout,
-    // What a hub that refuses this machine wants of it is not known.
-    in_step:
-      plan !== null &&
-      !isSwitch(receipts, layout) &&
-      !plan.problems.some(isUnfit) &&
-      !broken &&
-      !(hub?.reachable === true && hub.error !== null) &&
-      wanted.every((row) => row.available === null && planned.has(row.name)),
-    plugins: name === undefined ? rows : rows.filter((row) => row.name === name),
-    problems: [
-      ...(refusal === null ? [] : [refusal]),
-      ...[...(plan?.problems ?? []), ...lacks].filter((p) => name === undefined || p.name === name),
-    ],
-    refused: Object.entries(receipts.refused).map(([digest, r]) => ({ digest, reason: r.reason })),
-  };
+  return rows.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** What a row says of a plugin that is not installed. */
