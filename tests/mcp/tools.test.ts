@@ -230,6 +230,26 @@ it('an operator at a machine names it among others: it has the plugin, or has lo
   }
 });
 
+it('answers who sits at no machine of the collective about all of them, where that is allowed', async () => {
+  const desk = await collective.home('desk');
+  const admin = collective.hub.adminToken ?? '';
+  const status = async (token: string) => {
+    await hvOk(desk, ['login', collective.hub.url, '--token', token]);
+    const session = await startMcp(copy.root, desk);
+    const answer = await session.call('get_plugin_status', {});
+    await session.close();
+    return answer;
+  };
+  const all = await status(admin);
+  expect(all.isError).toBe(false);
+  expect(all.data.fleet.machines).toBeGreaterThan(0);
+  expect(all.text).toMatch(/^\d+ machines, \d+ not in step\./);
+  const made = await hvOk(desk, ['token', 'create', 'carl', '--roles', 'contributor']);
+  const own = await status(made.token);
+  expect(own.data).toMatchObject({ machine: null });
+  expect(own.data.fleet).toBeUndefined();
+});
+
 it('takes an empty list of machines for a mistake, never for all of them', async () => {
   const nobody = { plugin_id: 'devops-essentials', target_machines: [] };
   for (const session of [author, machine]) {

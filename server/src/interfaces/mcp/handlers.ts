@@ -8,6 +8,7 @@ import { publishRegistered, registerPlugin } from '../../client/publish/index.ts
 import { machineStatus } from '../../client/status.ts';
 import { type SyncProgress, syncMachine } from '../../client/sync/index.ts';
 import { whyPlugin } from '../../client/why.ts';
+import { toHaiveError } from '../../domain/errors.ts';
 import { parsePluginRef } from '../../domain/names.ts';
 import type { CallContext, Handlers } from './call-tool.ts';
 import { COLLECTIVE_HANDLERS } from './collective-handlers.ts';
@@ -61,8 +62,13 @@ export const HANDLERS: Handlers = {
   get_plugin_status: async ({ plugin_id, machine, fleet }, call) => {
     const name = plugin_id === undefined ? undefined : parsePluginRef(plugin_id).name;
     const ctx = await client(call);
-    if (machine !== undefined || fleet) {
-      const all = await fleetStatus(ctx, { plugin: name, machine });
+    const all =
+      machine !== undefined || fleet
+        ? await fleetStatus(ctx, { plugin: name, machine })
+        : speaksForAll(ctx)
+          ? await fleetStatus(ctx, { plugin: name }).catch(nullWhenForbidden)
+          : null;
+    if (all !== null) {
       const behind = all.filter((m) => !m.in_step);
       const shown = machine === undefined && name === undefined ? behind : all;
       const data = {
@@ -111,12 +117,10 @@ export const HANDLERS: Handlers = {
 
   install_plugin: async (input, call) => {
     const ctx = await client(call);
-    // An operator who sits at no machine of the collective means the collective.
-    const speaksForAll = ctx.config.token === undefined && (ctx.env.token ?? ctx.config.login) !== undefined;
     const result = await installPlugin(ctx, input.plugin_id, {
       // `latest` says nothing that NAME alone does not say, and would disagree with NAME@RANGE.
       version: input.version === 'latest' ? undefined : input.version,
-      machines: input.target_machines ?? (speaksForAll ? ['*'] : undefined),
+      machines: input.target_machines ?? (speaksForAll(ctx) ? ['*'] : undefined),
       force: input.force,
       onProgress: progress(call),
     });
@@ -167,6 +171,16 @@ export const HANDLERS: Handlers = {
 
 function client(call: CallContext): Promise<ClientContext> {
   return openClient(call.environment);
+}
+
+/** An operator who sits at no machine of the collective means the collective. */
+function speaksForAll({ config, env }: ClientContext): boolean {
+  return config.token === undefined && (env.token ?? config.login) !== undefined;
+}
+
+function nullWhenForbidden(thrown: unknown): null {
+  if (toHaiveError(thrown).code === 'FORBIDDEN') return null;
+  throw thrown;
 }
 
 function progress(call: CallContext): (progress: SyncProgress) => void {

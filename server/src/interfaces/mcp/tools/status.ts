@@ -9,7 +9,7 @@ export const STATUS_TOOLS = {
     description:
       'Says what is installed on this machine and how it is: verified, edited by the user, disabled, damaged, waiting for an ' +
       'update, held by a rollback; also what is recommended, unused and popular. Use it for "is my plugin installed / up to date / healthy". Works while the hub is away. With ' +
-      '`machine` or `fleet` (operator token) it says the same of other machines, as they last reported it.',
+      '`machine` or `fleet` (operator token) it says the same of other machines, as they last reported it; for an operator at no machine that is the default.',
     input: z.object({
       plugin_id: reference.optional().describe('Only this plugin; all when left out'),
       machine: z.string().min(1).max(64).optional().describe('Of this machine instead'),
