@@ -145,6 +145,9 @@ it('broadcasts are told, listed and acknowledged', async () => {
   expect((await hvOk(b, ['broadcasts', '--open'])).broadcasts).toEqual([]);
   expect((await hvOk(b, ['broadcasts'])).broadcasts[0]).toMatchObject({ acknowledged: true, acknowledged_by: 1 });
   expect(await refused(a, ['broadcast', 'x', '--severity', 'loud'])).toMatch(/^USAGE: .*info, warning, critical/);
+  expect(await refused(b, ['broadcasts', 'ack', 'msg_nothing'])).toMatch(
+    /^NOT_FOUND: There is no broadcast msg_nothing\. /,
+  );
   expect(await refused(a, ['broadcasts', 'eat'])).toMatch(/^USAGE: .*list or ack/);
 });
 
@@ -173,4 +176,17 @@ it('a machine announces its role, and tasks find it', async () => {
   const open = (await hvOk(a, ['tasks', '--status', 'open'])).tasks[0];
   expect(await hvOk(a, ['tasks', 'cancel', open.id])).toMatchObject({ status: 'cancelled' });
   expect(await refused(a, ['tasks', 'eat', id])).toMatch(/^USAGE: .*list, take/);
+});
+
+it('leaving names what of the person stays, and says nothing where nothing does', async () => {
+  const [keeper, other] = [await collective.machine('keeper'), await collective.machine('other')];
+  await hvOk(keeper, ['remember', 'Only here.', '--private']);
+  const memories = join(keeper.home, '.haivemind', 'memories.json');
+  const human = await hv(keeper, ['leave']);
+  expect(human).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining(`stays, for you to keep or delete: ${memories}`),
+  });
+  expect(await readFile(memories, 'utf8')).toContain('Only here.');
+  expect(await hvOk(other, ['leave'])).toMatchObject({ kept: [] });
 });

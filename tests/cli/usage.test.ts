@@ -104,6 +104,8 @@ describe('hv on the command line', () => {
     ['a number that is none', ['list', '--limit', 'many'], 'whole number'],
     ['an action that does not exist', ['config', 'got'], 'get, set or unset'],
     ['a key that does not exist', ['config', 'set', 'auto_sink', 'true'], 'Did you mean auto_sync?'],
+    ['a status that does not exist', ['list', '--status', 'released'], 'published'],
+    ['a kind of component that does not exist', ['search', 'x', '--component', 'widget'], 'skill'],
     ['targets that exclude each other', ['publish', './x', '--all', '--groups', 'a'], 'exclude'],
     ['a machine action that does not exist', ['machines', 'delete'], 'remove'],
   ])('refuses %s', async (_, args, says) => {

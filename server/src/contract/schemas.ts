@@ -316,6 +316,8 @@ export const Problem = z.object({
   request_id: z.string().optional(),
 });
 
+export const ComponentKind = z.enum(['command', 'agent', 'skill', 'hook', 'mcp']);
+
 const listQuery = {
   machine_group: z.string().optional().describe('only plugins published to this group (or to all)'),
   capability_filter: z
@@ -324,7 +326,7 @@ const listQuery = {
     .describe('comma-separated: only plugins whose required capabilities are among these'),
   status: VersionStatus.optional(),
   author: z.string().optional(),
-  component: z.enum(['command', 'agent', 'skill', 'hook', 'mcp']).optional(),
+  component: ComponentKind.optional(),
 };
 
 export const ListQuery = z.object({

@@ -71,7 +71,12 @@ export const ERRORS = {
     'A memory that is internal, confidential or pii was to leave the machine.',
     'Store it with visibility private, or without what must not leave this machine.',
   ),
-  TASK_NOT_FOUND: row(404, 66, 'No task that the caller may see has this id.', 'Run `list_tasks` in a session.'),
+  TASK_NOT_FOUND: row(
+    404,
+    66,
+    'No task that the caller may see has this id.',
+    'Run `hv tasks`, or `list_tasks` in a session.',
+  ),
   TASK_TAKEN: row(409, 69, 'The task is not open any more.', 'List the tasks again and take another one.'),
   TASK_NOT_YOURS: row(
     409,

@@ -17,6 +17,8 @@ export interface LeaveResult {
   hub: string | null;
   /** False when the hub could not be told: an operator removes the machine there. */
   hubTold: boolean;
+  /** What a person put or made here, and nobody takes away: private memories, keys, things that `hv migrate` put aside. Paths. */
+  kept: string[];
   warnings: string[];
 }
 
@@ -67,7 +69,9 @@ export async function leaveHub(ctx: ClientContext): Promise<LeaveResult> {
     );
   }
   await forget(ctx, stay);
-  return { hub, hubTold: hub !== null && told === null, warnings };
+  const { memories, publisherKey, operatorKey, moved } = machine.paths;
+  const kept = [memories, publisherKey, operatorKey, moved].filter((path) => statOf(path) !== null);
+  return { hub, hubTold: hub !== null && told === null, kept, warnings };
 }
 
 /** Takes all that is ours out of one of Claude Code's folders. @returns warnings */

@@ -39,7 +39,9 @@ export const recommend: UseCase<'recommend'> = async (hub, { principal, body }) 
   const machine = ref === undefined ? undefined : await reachMachine(hub.store.read, principal, ref);
   const { task, capabilities } = body;
   if (machine === undefined && task === undefined && capabilities === undefined) {
-    throw new HaiveError('BAD_REQUEST', 'Advice for whom? Name a machine, a task or capabilities');
+    throw new HaiveError('BAD_REQUEST', 'Advice for whom? Name a machine, a task or capabilities', {
+      hint: 'Say what is to be done, such as `hv recommend "find slow queries"`, or, as operator, `--machine NAME`.',
+    });
   }
   const catalogue = await loadCatalogue(hub.store);
   const facts = machine && (await loadMachineFacts(hub.store.read, machine.id));

@@ -54,6 +54,11 @@ export const broadcasts: Verb = async (call) => {
   if (action === 'ack') {
     const ids = call.rest.length > 0 ? call.rest : (await list(true)).broadcasts.map((b) => b.id);
     const acknowledged = ids.length === 0 ? 0 : await acknowledge(ctx, ids);
+    if (call.rest.length > 0 && acknowledged === 0) {
+      throw new HaiveError('NOT_FOUND', `There is no broadcast ${ids.map(clean).join(', ')}`, {
+        hint: '`hv broadcasts` lists those there are.',
+      });
+    }
     return { json: { acknowledged }, text: `${style.green('✓')} Acknowledged ${acknowledged}` };
   }
   throw new HaiveError('USAGE', `hv broadcasts ${action} is not known`, { hint: 'Use list or ack.' });

@@ -32,7 +32,7 @@ export const importVerb: Verb = async (call) => {
     json: { ok, dry_run: dryRun === true, ...report },
     text: [
       ...report.plugins.flatMap((p) => [
-        line(p, style),
+        line(p, dryRun === true, style),
         ...surfaceOf(p, publish === true, style),
         ...(publish === true ? standingOf(p, style) : []),
       ]),
@@ -56,7 +56,7 @@ function standingOf({ name, version, held, deprecated }: ImportedPlugin, style: 
   return [...(held === null ? [] : [style.yellow(waits)]), ...(deprecated ? [style.dim(stays)] : [])];
 }
 
-function line(plugin: ImportedPlugin, style: Style): string {
+function line(plugin: ImportedPlugin, dry: boolean, style: Style): string {
   const { name, version, status, published, changes, warnings, code, message } = plugin;
   const what = `${clean(name)}${version === null ? '' : ` ${version}`}`;
   const notes = [
@@ -64,8 +64,8 @@ function line(plugin: ImportedPlugin, style: Style): string {
     ...(changes > 0 ? [`${changes} translated`] : []),
     ...(warnings > 0 ? [`${warnings} warnings`] : []),
   ];
-  const mark =
-    status === 'failed' ? style.red('failed') : status === 'imported' ? style.green(status) : style.dim(status);
+  const done = dry ? style.dim('would import') : style.green(status);
+  const mark = status === 'failed' ? style.red('failed') : status === 'imported' ? done : style.dim(status);
   // Its message would say once more what stands below it.
   const why =
     code === null

@@ -1,7 +1,8 @@
 import { listPlugins, pluginInfo, searchPlugins } from '../../../client/hub/registry.ts';
+import { ComponentKind, VersionStatus } from '../../../contract/schemas.ts';
 import { clean, shorten, table } from '../output.ts';
 import type { Verb } from '../verb.ts';
-import { argument, countOption, listOption } from './options.ts';
+import { argument, choiceOption, countOption, listOption } from './options.ts';
 import { surfaceLines } from './surface-text.ts';
 
 const groupText = (groups: readonly string[]): string => (groups.includes('*') ? 'all' : groups.join(','));
@@ -21,9 +22,9 @@ export const list: Verb = async (call) => {
     installed_only: options.installed === true ? true : undefined,
     machine_group: options.group,
     capability_filter: listOption(options.capabilities, 'capabilities')?.join(','),
-    status: options.status,
+    status: choiceOption(options.status, 'status', VersionStatus.options),
     author: options.author,
-    component: options.component,
+    component: choiceOption(options.component, 'component', ComponentKind.options),
     limit: countOption(options.limit, 'limit'),
     after: options.after,
   });
@@ -47,11 +48,12 @@ export const search: Verb = async (call) => {
   const keywords = listOption(options.keywords, 'keywords');
   const limit = countOption(options.limit, 'limit');
   const group = options.group as string | undefined;
+  const component = choiceOption(options.component, 'component', ComponentKind.options);
   const { results, weak, backend, note } = await searchPlugins(await call.open(), {
     search_query: call.rest.join(' '),
     ...(group === undefined ? {} : { machine_group: group }),
     ...(options.author === undefined ? {} : { author: options.author }),
-    ...(options.component === undefined ? {} : { component: options.component }),
+    ...(component === undefined ? {} : { component }),
     ...(options.installed === true ? { installed_only: true } : {}),
     ...(keywords === undefined ? {} : { keywords }),
     ...(limit === undefined ? {} : { limit }),
