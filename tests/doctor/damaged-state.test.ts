@@ -118,3 +118,15 @@ it('a history that was cut or emptied is named', async () => {
   await writeFile(paths.audit, '');
   expect(await look()).toMatchObject({ result: 'warn', fix: expect.stringContaining('hv audit --local --verify') });
 });
+
+it.each([
+  ['of a newer program', '{"format":99}', 'FORMAT_UNSUPPORTED', 'Update hAIveMind'],
+  ['that is damaged', '{"format":1', 'CONFIG_INVALID', 'pinned anew'],
+])('what is trusted %s is named, and --fix leaves the keys alone', async (_what, text, code, hint) => {
+  await writeFile(paths.trust, text);
+  const found = async () => (await bad()).find((c) => c.check === 'trust');
+  expect(await found()).toMatchObject({ message: expect.stringContaining(code), fix: expect.stringContaining(hint) });
+  await fix();
+  expect(await found()).toBeDefined();
+  expect(await readFile(paths.trust, 'utf8')).toBe(text);
+});

@@ -7,10 +7,13 @@ import { withHomeLock } from '../../machine/config-file.ts';
 import { writeAtomic } from '../../machine/files/atomic-file.ts';
 import { makeDirs, readFileOrNull, removeFile } from '../../machine/files/file-port.ts';
 import type { Machine } from '../../machine/machine.ts';
+import { jsonOf } from '../../machine/receipts/index.ts';
+
+const TRUST_FORMAT = 1;
 
 /** ~/.haivemind/trust.json: which publisher's keys this machine accepts, hub by hub. The first key seen for a plugin is pinned. */
 const TrustFile = z.object({
-  format: z.literal(1),
+  format: z.literal(TRUST_FORMAT),
   hubs: z.record(
     z.string(),
     z.object({
@@ -29,12 +32,17 @@ const TrustFile = z.object({
 export type Trust = z.output<typeof TrustFile>;
 type HubTrust = Trust['hubs'][string];
 
-/** @throws HaiveError CONFIG_INVALID when the file is not one of ours */
+/** @throws HaiveError CONFIG_INVALID when the file is not one of ours, FORMAT_UNSUPPORTED when it is a newer program's */
 export async function readTrust(m: Machine): Promise<Trust> {
   const bytes = await readFileOrNull(m.paths.trust);
-  if (bytes === null) return { format: 1, hubs: {} };
+  if (bytes === null) return { format: TRUST_FORMAT, hubs: {} };
+  const value = jsonOf(bytes);
+  const { format } = (value ?? {}) as { format?: unknown };
+  // Its pins are worth keeping: nobody is told to delete it.
+  if (typeof format === 'number' && format > TRUST_FORMAT)
+    throw new HaiveError('FORMAT_UNSUPPORTED', `${m.paths.trust} has format ${format}, not ${TRUST_FORMAT}`);
   try {
-    return TrustFile.parse(JSON.parse(bytes.toString('utf8')));
+    return TrustFile.parse(value);
   } catch (cause) {
     throw new HaiveError('CONFIG_INVALID', `${m.paths.trust} is not what this program wrote`, {
       cause,
