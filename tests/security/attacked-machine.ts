@@ -1,10 +1,12 @@
 // A machine that has one plugin from a hub that will lie: set up anew before each test of a file that calls `attackedMachine`.
+import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
 import type { ClientContext } from '../../server/src/client/context.ts';
 import { syncMachine } from '../../server/src/client/sync/index.ts';
 import { HaiveError } from '../../server/src/domain/errors.ts';
 import { type PlanOptions, serve, type Version } from '../cli/scripted-hub.ts';
 import { hub, m, scriptedPair } from '../cli/scripted-pair.ts';
+import { snapshot } from '../machine/rig.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 
 export { hub, m };
@@ -38,4 +40,13 @@ export async function refusedWith(prepare?: (ctx: ClientContext) => void): Promi
     if (!(thrown instanceof HaiveError)) throw thrown;
     return thrown.code;
   }
+}
+
+const parts = ['versions', 'overlays', '.claude-plugin', 'alpha'];
+/** What Claude Code loads, and what says so. */
+export async function loaded(): Promise<string> {
+  const all = await snapshot(join(m.home, '.claude'));
+  return JSON.stringify(
+    Object.entries(all).filter(([path]) => parts.some((p) => path.includes(p)) || path === 'settings.json'),
+  );
 }
