@@ -3,6 +3,7 @@ import { HaiveError } from '../domain/errors.ts';
 import { FINDING_CODES } from '../domain/findings/codes.ts';
 import { dataDirOf, HubPlugins } from '../domain/hub-plugins.ts';
 import { isGroupPattern } from '../domain/names.ts';
+import { withoutLogin } from '../domain/redact.ts';
 import { didYouMean } from '../domain/validate/suggest.ts';
 import { SOURCES, updateConfig } from '../machine/config-file.ts';
 import { readReceipts } from '../machine/receipts/index.ts';
@@ -23,6 +24,8 @@ interface Key {
 const CONFIG_KEYS: Record<string, Key> = {
   hub_url: { kind: 'address', readBy: 'machine' },
   plain_http: { kind: 'boolean', readBy: 'machine' },
+  proxy: { kind: 'text', readBy: 'machine' },
+  no_proxy: { kind: 'text', readBy: 'machine' },
   memory_server: { kind: 'text', readBy: 'machine' },
   role: { kind: 'text', readBy: 'machine' },
   about: { kind: 'text', readBy: 'machine' },
@@ -62,9 +65,12 @@ export function getConfig(ctx: ClientContext, key?: string): Record<string, unkn
   const several = key === undefined || key === BLOCK;
   const keys =
     key === undefined ? all : several ? all.filter((name) => name.startsWith(`${BLOCK}.`)) : [canonical(key, true)];
-  const values = keys.map((name) => [name, lookUp(ctx.config, name)] as const);
+  const values = keys.map((name) => [name, shownOf(name, lookUp(ctx.config, name))] as const);
   return Object.fromEntries(several ? values.filter(([, value]) => value !== undefined) : values);
 }
+
+const shownOf = (name: string, value: unknown): unknown =>
+  name === 'proxy' && typeof value === 'string' ? withoutLogin(value) : value;
 
 const lookUp = (value: unknown, key: string): unknown =>
   key.split('.').reduce<unknown>((at, part) => (at as Record<string, unknown> | undefined)?.[part], value);
@@ -94,8 +100,10 @@ export async function setConfig(
   const value = text === null ? undefined : parse(name, text);
   refuseForHub(name, value);
   await CONFIG_KEYS[name]?.refuse?.(value, ctx);
-  const before = lookUp(ctx.config, name);
-  await noteBefore(ctx, [{ what: 'config', target: name, from: null, before, after: value ?? 'its default' }]);
+  const before = shownOf(name, lookUp(ctx.config, name));
+  await noteBefore(ctx, [
+    { what: 'config', target: name, from: null, before, after: shownOf(name, value) ?? 'its default' },
+  ]);
   const [head, tail] = name.split('.') as [string, string | undefined];
   ctx.config = await updateConfig(ctx.machine, (raw) => {
     if (tail === undefined) return withKey(raw, head, value);

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HaiveError } from '../domain/errors.ts';
 import { isLoopback } from '../domain/loopback.ts';
+import { type ProxySettings, withOwnProxy } from '../domain/proxy.ts';
 import { type Config, readConfig } from '../machine/config-file.ts';
 import { type FilePort, realFilePort } from '../machine/files/file-port.ts';
 import { type Machine, openMachine } from '../machine/machine.ts';
@@ -21,6 +22,8 @@ export interface ClientEnvironment {
   token: string | undefined;
   /** HAIVEMIND_CA_FILE: PEM of an own certificate authority. */
   caFile: string | undefined;
+  /** HTTPS_PROXY and the like; go before the configuration's. */
+  proxies?: ProxySettings | undefined;
   path: string;
   /** Folder of the organisation's managed settings of Claude Code; the system's own where absent. */
   managedSettings?: string;
@@ -90,12 +93,12 @@ export async function hubFor(ctx: ClientContext, purpose: Purpose, timeoutMs?: n
     }
     const ca = await hubAuthorities(ctx);
     const url = requireTls(ctx, hubUrl(ctx.env.hubUrl ?? hub_url));
-    return connectHub({ url, token, timeoutMs, ca, prove: machineProof(ctx) });
+    return connectHub({ url, token, timeoutMs, ca, proxies: proxiesOf(ctx), prove: machineProof(ctx) });
   }
   const url = requireTls(ctx, await hubAddress(ctx));
   const token = await tokenFor(ctx, url);
   const prove = token !== undefined && token === ctx.config.token ? machineProof(ctx) : undefined;
-  return connectHub({ url, token, timeoutMs, ca: await hubAuthorities(ctx), prove });
+  return connectHub({ url, token, timeoutMs, ca: await hubAuthorities(ctx), proxies: proxiesOf(ctx), prove });
 }
 
 async function tokenFor(ctx: ClientContext, url: string): Promise<string | undefined> {
@@ -147,6 +150,11 @@ export async function readHostToken(ctx: ClientContext): Promise<{ url: string; 
 export async function hubAuthorities(ctx: ClientContext): Promise<string | undefined> {
   const all = [ctx.config.hub_ca, await readCa(ctx)].filter((pem) => pem !== undefined);
   return all.length === 0 ? undefined : all.join('\n');
+}
+
+/** The proxies that this machine's calls go through. */
+export function proxiesOf({ env, config }: Pick<ClientContext, 'env' | 'config'>): ProxySettings | undefined {
+  return withOwnProxy(env.proxies, { proxy: config.proxy, no_proxy: config.no_proxy });
 }
 
 /** @throws HaiveError CONFIG_INVALID when HAIVEMIND_CA_FILE cannot be read */

@@ -1,9 +1,12 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { ClientEnvironment } from '../client/context.ts';
+import { proxiesIn } from '../domain/proxy.ts';
 
 /** The only reader of process.env on the machine's side: CLI, MCP server and hook share it. */
 export interface Environment extends ClientEnvironment {
+  /** NODE_EXTRA_CA_CERTS: read by Node itself at its start. */
+  extraCaFile?: string | undefined;
   /** CLAUDE_PLUGIN_DATA: a folder that survives updates of the plugin. */
   pluginData: string | undefined;
   /** CLAUDE_PLUGIN_ROOT: the folder of the plugin that runs us. */
@@ -33,7 +36,9 @@ function readEnvironment(env: Record<string, string | undefined>): Environment {
     hubUrl: set(env.HAIVEMIND_HUB_URL) ?? set(env.CLAUDE_PLUGIN_OPTION_HUB_URL),
     token: set(env.HAIVEMIND_TOKEN) ?? set(env.CLAUDE_PLUGIN_OPTION_TOKEN),
     caFile: set(env.HAIVEMIND_CA_FILE),
+    proxies: proxiesIn(env),
     path: env.PATH ?? '',
+    extraCaFile: set(env.NODE_EXTRA_CA_CERTS),
     pluginData: set(env.CLAUDE_PLUGIN_DATA),
     pluginRoot: set(env.CLAUDE_PLUGIN_ROOT),
     noColor: (env.NO_COLOR ?? '') !== '' || env.TERM === 'dumb',

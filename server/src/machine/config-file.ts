@@ -42,6 +42,10 @@ export const Config = z.looseObject({
   hub_url: z.string().optional(),
   /** A hub on another host may be spoken to without TLS: the network itself is encrypted. */
   plain_http: z.boolean().optional(),
+  /** The proxy to the hub where the environment names none, as a service's does not. */
+  proxy: z.url({ protocol: /^https?$/ }).optional(),
+  /** Hosts reached without a proxy, as in NO_PROXY. */
+  no_proxy: z.string().optional(),
   /** MCP address (http) of a hAIveMind memory server that keeps shared memories in the hub's place. */
   memory_server: z.url({ protocol: /^https?$/ }).optional(),
   /** PEM of the authority that the hub's certificate comes from, as pinned at join. */

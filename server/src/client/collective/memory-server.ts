@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { HAIVEMIND_VERSION } from '../../contract/version.ts';
 import { HaiveError } from '../../domain/errors.ts';
-import { type ClientContext, readCa } from '../context.ts';
+import { type ClientContext, proxiesOf, readCa } from '../context.ts';
 import { createSender, type HttpAnswer } from '../hub/http.ts';
 import { readAll } from '../hub/http-body.ts';
 
@@ -31,7 +31,7 @@ const ToolResult = z.looseObject({
  */
 export async function connectMemoryServer(ctx: ClientContext, address: string): Promise<MemoryServer> {
   const url = new URL(address);
-  const sender = createSender(await readCa(ctx));
+  const sender = createSender(await readCa(ctx), proxiesOf(ctx));
   let session: string | undefined;
   let id = 0;
 

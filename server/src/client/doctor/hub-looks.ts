@@ -1,8 +1,10 @@
 import { lstat } from 'node:fs/promises';
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
+import { proxyFor } from '../../domain/proxy.ts';
 import { statOf } from '../../machine/files/file-port.ts';
-import { type ClientContext, hubAddress, hubAuthorities, hubFor } from '../context.ts';
+import { type ClientContext, hubAddress, hubAuthorities, hubFor, proxiesOf } from '../context.ts';
 import { connectHub, hubIsAway } from '../hub/hub-client.ts';
+import { shownProxy } from '../hub/tunnel.ts';
 import { otherFolders } from '../join/client-folders.ts';
 import { howToRejoin } from '../join/rejoin.ts';
 import { cachedPlan, fetchPlan, followedPlan } from '../sync/plan.ts';
@@ -30,10 +32,14 @@ export const HUB_LOOKS: Looks = {
   hub: async (ctx) => {
     const url = await addressOrNull(ctx);
     if (url === null) return warn('No hub is known', 'Run `hv join URL --token T`.');
-    const hub = connectHub({ url, timeoutMs: 3_000, ca: await hubAuthorities(ctx) });
+    const hub = connectHub({ url, timeoutMs: 3_000, ca: await hubAuthorities(ctx), proxies: proxiesOf(ctx) });
     try {
       const { status } = await hub.call('readyz');
-      return status === 'ready' ? ok(`${url} is ready`) : warn(`${url} is ${status}`, 'Look at the log of the hub.');
+      const proxy = proxyFor(new URL(url), proxiesOf(ctx));
+      const way = proxy === undefined ? '' : `, through the proxy ${shownProxy(proxy.address)} (${proxy.from})`;
+      return status === 'ready'
+        ? ok(`${url} is ready${way}`)
+        : warn(`${url} is ${status}`, 'Look at the log of the hub.');
     } finally {
       hub.close();
     }
@@ -96,7 +102,7 @@ export const HUB_LOOKS: Looks = {
   clock: async (ctx) => {
     const url = await addressOrNull(ctx);
     if (url === null) return ok('no hub to compare with');
-    const hub = connectHub({ url, timeoutMs: 3_000, ca: await hubAuthorities(ctx) });
+    const hub = connectHub({ url, timeoutMs: 3_000, ca: await hubAuthorities(ctx), proxies: proxiesOf(ctx) });
     try {
       const answer = await hub.open('healthz');
       answer.body.resume();

@@ -2,7 +2,9 @@ import { Agent, request as httpRequest, type IncomingHttpHeaders, type IncomingM
 import { request as httpsRequest, Agent as TlsAgent } from 'node:https';
 import type { Readable } from 'node:stream';
 import { HaiveError } from '../../domain/errors.ts';
+import { type ProxySettings, proxyFor } from '../../domain/proxy.ts';
 import { PERIODS, tooSlow } from './http-body.ts';
+import { ProxyError, proxyAgent } from './tunnel.ts';
 
 /** Bare node:http: the machine's bundles stay small, and a 304 reaches the caller as a 304. */
 export interface HttpRequest {
@@ -31,13 +33,19 @@ export interface HttpSender {
 }
 
 /** A sender that keeps connections alive; `ca` is PEM text added for https. */
-export function createSender(ca?: string): HttpSender {
-  const plain = new Agent({ keepAlive: true, maxSockets: 8 });
-  let tls: TlsAgent | undefined;
+export function createSender(ca?: string, proxies?: ProxySettings): HttpSender {
+  const agents = new Map<string, Agent>();
   const agentFor = (url: URL): Agent => {
-    if (url.protocol === 'http:') return plain;
-    tls ??= new TlsAgent({ keepAlive: true, maxSockets: 8, ...(ca === undefined ? {} : { ca }) });
-    return tls;
+    const proxy = proxyFor(url, proxies);
+    const key = `${url.protocol} ${proxy?.address ?? ''}`;
+    const known = agents.get(key);
+    if (known !== undefined) return known;
+    const kept = { keepAlive: true, maxSockets: 8 };
+    const secure = { ...kept, ...(ca === undefined ? {} : { ca }) };
+    const direct = () => (url.protocol === 'https:' ? new TlsAgent(secure) : new Agent(kept));
+    const agent = proxy === undefined ? direct() : proxyAgent(proxy, url.protocol, secure);
+    agents.set(key, agent);
+    return agent;
   };
   return {
     send: async (request) => {
@@ -50,8 +58,7 @@ export function createSender(ca?: string): HttpSender {
       }
     },
     close: () => {
-      plain.destroy();
-      tls?.destroy();
+      for (const agent of agents.values()) agent.destroy();
     },
   };
 }
@@ -64,9 +71,13 @@ function sendOnce(request: HttpRequest, agent: Agent, last = false): Promise<Htt
   return new Promise((resolve, reject) => {
     let answer: IncomingMessage | undefined;
     // Once the answer has begun, whoever reads it is to hear why it ends.
-    const giveUp = (error: HaiveError): void => void (answer ?? req).destroy(error);
+    const giveUp = (error: HaiveError): void => {
+      // A request that waits for its connection would tell of its end only then.
+      if (answer === undefined) reject(error);
+      (answer ?? req).destroy(error);
+    };
     const headers = { ...request.headers, ...(Buffer.isBuffer(body) ? { 'content-length': String(body.length) } : {}) };
-    const req = send(url, { method: request.method, headers, agent });
+    const req = send(url, { method: request.method, headers, agent, timeout: request.timeoutMs });
     req.setTimeout(request.timeoutMs, () => {
       const what = answer === undefined ? 'did not answer within' : 'sent nothing more for';
       giveUp(new HaiveError('TIMEOUT', `${url.origin} ${what} ${request.timeoutMs} ms`));
@@ -115,6 +126,7 @@ async function pump(source: AsyncIterable<Uint8Array>, req: ReturnType<typeof ht
 }
 
 function unreachable(url: URL, cause: Error & { code?: string }): HaiveError {
+  if (cause instanceof ProxyError) return new HaiveError('HUB_UNREACHABLE', cause.message, { cause, hint: cause.hint });
   const why = cause.code ?? cause.message;
   const tls = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS|EPROTO|ERR_SSL/.test(why);
   return new HaiveError('HUB_UNREACHABLE', `${url.origin} does not answer (${why})`, {

@@ -3,6 +3,7 @@ import { type BodyIn, ENDPOINTS, type EndpointName, type QueryIn, type Reply } f
 import { checkProtocol, PROTOCOL, PROTOCOL_HEADER } from '../../contract/protocol.ts';
 import { HAIVEMIND_VERSION } from '../../contract/version.ts';
 import { ERRORS, type ErrorCode, HaiveError } from '../../domain/errors.ts';
+import type { ProxySettings } from '../../domain/proxy.ts';
 import { PROOF_HEADER, type Question } from '../../domain/signing/machine-proof.ts';
 import { createSender, type HttpAnswer } from './http.ts';
 import { readAll } from './http-body.ts';
@@ -47,6 +48,7 @@ export interface HubOptions {
   timeoutMs?: number | undefined;
   /** PEM text of an own certificate authority. */
   ca?: string | undefined;
+  proxies?: ProxySettings | undefined;
   /** Signs what this machine's token is shown for. */
   prove?: Prove | undefined;
 }
@@ -78,7 +80,7 @@ export function hubUrl(text: string): string {
  */
 export function connectHub(options: HubOptions): HubClient {
   const url = hubUrl(options.url);
-  const sender = createSender(options.ca);
+  const sender = createSender(options.ca, options.proxies);
 
   async function open<N extends EndpointName>(
     name: N,

@@ -1,7 +1,7 @@
 import type { Reply } from '../../contract/endpoints.ts';
 import { HaiveError } from '../../domain/errors.ts';
 import { updateConfig } from '../../machine/config-file.ts';
-import { type ClientContext, hubAddress, hubAuthorities, readHostToken, requireTls } from '../context.ts';
+import { type ClientContext, hubAddress, hubAuthorities, proxiesOf, readHostToken, requireTls } from '../context.ts';
 import { connectHub, hubUrl } from './hub-client.ts';
 
 export interface LoginResult {
@@ -16,7 +16,7 @@ export interface LoginResult {
  */
 export async function login(ctx: ClientContext, url: string | undefined, token: string): Promise<LoginResult> {
   const address = requireTls(ctx, url === undefined ? await hubAddress(ctx) : hubUrl(url));
-  const hub = connectHub({ url: address, token, ca: await hubAuthorities(ctx) });
+  const hub = connectHub({ url: address, token, ca: await hubAuthorities(ctx), proxies: proxiesOf(ctx) });
   try {
     const who = await hub.call('whoami');
     if (who.machine !== null) {

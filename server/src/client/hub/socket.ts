@@ -3,9 +3,11 @@ import WebSocket from 'ws';
 import { type ClientMessage, ServerMessage, WS_PATH } from '../../contract/messages.ts';
 import { checkProtocol, PROTOCOL, PROTOCOL_HEADER } from '../../contract/protocol.ts';
 import { HaiveError } from '../../domain/errors.ts';
+import { type ProxySettings, proxyFor } from '../../domain/proxy.ts';
 import { PROOF_HEADER } from '../../domain/signing/machine-proof.ts';
 import { readAll } from './http-body.ts';
 import { hubTimeIn, isOffTime, type Prove, problem } from './hub-client.ts';
+import { ProxyError, proxyAgent } from './tunnel.ts';
 
 export interface Socket {
   send(message: ClientMessage): void;
@@ -22,6 +24,7 @@ export interface SocketOptions {
   /** Signs the opening where the token is this machine's. */
   prove?: Prove | undefined;
   ca?: string | undefined;
+  proxies?: ProxySettings | undefined;
   /** Milliseconds between signs of life; without an answer in that time the connection is given up. */
   heartbeatMs: number;
   onMessage: (message: ServerMessage) => void;
@@ -49,6 +52,8 @@ export async function openSocket(options: SocketOptions): Promise<Socket> {
 /** @param at the hub's time, where this machine's clock is known to differ */
 async function open(options: SocketOptions, at?: Date): Promise<Socket> {
   const proof = await options.prove?.({ method: 'GET', path: WS_PATH, token: options.token }, at);
+  const { protocol } = new URL(options.url);
+  const proxy = proxyFor(new URL(options.url), options.proxies);
   const ws = new WebSocket(`${options.url.replace(/^http/, 'ws')}${WS_PATH}`, {
     headers: {
       authorization: `Bearer ${options.token}`,
@@ -59,6 +64,7 @@ async function open(options: SocketOptions, at?: Date): Promise<Socket> {
     maxPayload: 1024 * 1024,
     perMessageDeflate: false,
     ...(options.ca === undefined ? {} : { ca: options.ca }),
+    ...(proxy === undefined ? {} : { agent: proxyAgent(proxy, protocol, { ca: options.ca }) }),
   });
   let why = new HaiveError('HUB_UNREACHABLE', `The connection to ${options.url} is over`);
   let end: (error: HaiveError) => void = () => {};
@@ -72,7 +78,10 @@ async function open(options: SocketOptions, at?: Date): Promise<Socket> {
   });
   ws.on('error', (cause) => {
     if (why.code === 'HUB_UNREACHABLE')
-      why = new HaiveError('HUB_UNREACHABLE', `${options.url}: ${cause.message}`, { cause });
+      why = new HaiveError('HUB_UNREACHABLE', `${options.url}: ${cause.message}`, {
+        cause,
+        ...(cause instanceof ProxyError ? { hint: cause.hint } : {}),
+      });
   });
   ws.on('message', (data, binary) => {
     if (binary) {

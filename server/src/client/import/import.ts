@@ -5,7 +5,7 @@ import { HaiveError, toHaiveError } from '../../domain/errors.ts';
 import { isUndeclared } from '../../domain/surface/change.ts';
 import type { Surface } from '../../domain/surface/index.ts';
 import { meantHint } from '../../domain/validate/suggest.ts';
-import { type ClientContext, hubFor } from '../context.ts';
+import { type ClientContext, hubFor, proxiesOf } from '../context.ts';
 import type { HubClient } from '../hub/hub-client.ts';
 import { type PublishTarget, targetBody } from '../publish/index.ts';
 import { requireMayPublish } from '../publish/may-publish.ts';
@@ -80,7 +80,7 @@ export async function importMarketplace(
   options: ImportOptions = {},
   onProgress?: ImportProgress,
 ): Promise<ImportReport> {
-  const source = await openSource(from, cwd);
+  const source = await openSource(from, cwd, proxiesOf(ctx));
   const hub = await hubFor(ctx, 'author');
   try {
     if (options.publish !== undefined) await requireMayPublish(hub, 'Run it without --publish');

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HaiveError } from '../../domain/errors.ts';
+import type { ProxySettings } from '../../domain/proxy.ts';
 import { withoutLogin } from '../../domain/redact.ts';
 import { unreadable } from '../../machine/read-plugin.ts';
 import { createSender } from '../hub/http.ts';
@@ -32,7 +33,7 @@ const MAX_CATALOGUE = 10 * 1024 * 1024;
  * marketplace.json.
  * @throws HaiveError NOT_FOUND, CATALOGUE_INVALID, BAD_REQUEST, TIMEOUT, HUB_UNREACHABLE (the address does not answer)
  */
-export async function openSource(source: string, cwd: string): Promise<OpenSource> {
+export async function openSource(source: string, cwd: string, proxies?: ProxySettings): Promise<OpenSource> {
   const work = await mkdtemp(join(tmpdir(), 'hv-import-'));
   const clones = new Map<string, Promise<{ folder: string; commit: string }>>();
   const repository = (url: string, ref: string | undefined) => {
@@ -61,7 +62,13 @@ export async function openSource(source: string, cwd: string): Promise<OpenSourc
         };
       }
     if (/^https?:\/\/.*\.json(?:[?#].*)?$/.test(source))
-      return { ...base, root: null, catalogue: await fetchText(source), origin: withoutLogin(source), commit: null };
+      return {
+        ...base,
+        root: null,
+        catalogue: await fetchText(source, proxies),
+        origin: withoutLogin(source),
+        commit: null,
+      };
     const [url, ref] = gitAddress(source);
     const { folder, commit } = await repository(url, ref);
     return { ...base, ...(await folderSource(folder)), origin: withoutLogin(url), commit };
@@ -126,8 +133,8 @@ function gitAddress(source: string): [url: string, ref: string | undefined] {
   return cut === -1 ? [source, undefined] : [source.slice(0, cut), source.slice(cut + 1)];
 }
 
-async function fetchText(address: string): Promise<string> {
-  const sender = createSender();
+async function fetchText(address: string, proxies: ProxySettings | undefined): Promise<string> {
+  const sender = createSender(undefined, proxies);
   try {
     let url = new URL(address);
     for (let left = 5; left >= 0; left--) {

@@ -10,7 +10,7 @@ import { makeDirs, readFileOrNull, removeEmptyDir, removeTree } from '../../mach
 import { readText } from '../../machine/files/text-file.ts';
 import { hostIdentity } from '../../machine/processes/host-identity.ts';
 import { tryToAnnounce } from '../collective/announce.ts';
-import { type ClientContext, hubAuthorities, readHostToken, requireTls, sameHub } from '../context.ts';
+import { type ClientContext, hubAuthorities, proxiesOf, readHostToken, requireTls, sameHub } from '../context.ts';
 import { connectHub, hubIsAway, hubUrl } from '../hub/hub-client.ts';
 import { forgetMachineKey, machineKey, machineProof } from '../hub/machine-key.ts';
 import { noteBefore } from '../local-audit.ts';
@@ -78,8 +78,15 @@ export async function joinHub(ctx: ClientContext, options: JoinOptions): Promise
   await checkFiles(ctx);
   // What an earlier program, or a session of it, left here of another membership does not say of which.
   if (config.token === undefined) await removeTree(ctx.machine.port, ctx.machine.paths.usage);
-  const pinned = options.caFingerprint === undefined ? undefined : await fetchAuthority(url, options.caFingerprint);
-  const hub = connectHub({ url, token, ca: pinned ?? (await hubAuthorities(ctx)), prove: machineProof(ctx) });
+  const pinned =
+    options.caFingerprint === undefined ? undefined : await fetchAuthority(url, options.caFingerprint, proxiesOf(ctx));
+  const hub = connectHub({
+    url,
+    token,
+    ca: pinned ?? (await hubAuthorities(ctx)),
+    proxies: proxiesOf(ctx),
+    prove: machineProof(ctx),
+  });
   try {
     const joined = await withOwnKey(ctx, (publicKey) =>
       hub.call('join', {

@@ -5,7 +5,7 @@ import { HaiveError, toHaiveError } from '../../domain/errors.ts';
 import { readConfig } from '../../machine/config-file.ts';
 import { tryToAnnounce } from '../collective/announce.ts';
 import { refreshInbox } from '../collective/inbox.ts';
-import { type ClientContext, hubAuthorities, requireTls } from '../context.ts';
+import { type ClientContext, hubAuthorities, proxiesOf, requireTls } from '../context.ts';
 import { hubUrl } from '../hub/hub-client.ts';
 import { machineProof } from '../hub/machine-key.ts';
 import { openSocket, type Socket } from '../hub/socket.ts';
@@ -150,6 +150,7 @@ export class Channel {
         token: config.token ?? '',
         prove: machineProof(this.ctx),
         ca: await hubAuthorities(this.ctx),
+        proxies: proxiesOf(this.ctx),
         heartbeatMs: this.pace.heartbeat,
         onMessage: (message) => {
           if (message.type === 'hello') {

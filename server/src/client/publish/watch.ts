@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type * as z from 'zod';
 import type { Progress } from '../../contract/messages.ts';
 import { HaiveError, toHaiveError } from '../../domain/errors.ts';
-import { type ClientContext, hubAuthorities, hubFor } from '../context.ts';
+import { type ClientContext, hubAuthorities, hubFor, proxiesOf } from '../context.ts';
 import { hubIsAway } from '../hub/hub-client.ts';
 import { machineProof } from '../hub/machine-key.ts';
 import { openSocket, type Socket } from '../hub/socket.ts';
@@ -73,6 +73,7 @@ export async function openWatcher(ctx: ClientContext): Promise<Watcher> {
       token: hub.token ?? '',
       prove: hub.token === ctx.config.token ? machineProof(ctx) : undefined,
       ca: await hubAuthorities(ctx),
+      proxies: proxiesOf(ctx),
       heartbeatMs: 30_000,
       onMessage: (message) => {
         if (message.type === 'hello') began(message.seq);

@@ -1,7 +1,9 @@
 import { createHash, X509Certificate } from 'node:crypto';
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { connect, type DetailedPeerCertificate } from 'node:tls';
 import { HaiveError } from '../../domain/errors.ts';
+import { type ProxySettings, proxyFor } from '../../domain/proxy.ts';
+import { openTunnel, ProxyError } from '../hub/tunnel.ts';
 
 const WAIT_MS = 15_000;
 /** A chain that names itself in circles ends here. */
@@ -26,13 +28,16 @@ export function parseFingerprint(text: string): string {
  * @returns PEM
  * @throws HaiveError USAGE, CERTIFICATE_MISMATCH, HUB_UNREACHABLE, TIMEOUT
  */
-export async function fetchAuthority(url: string, fingerprint: string): Promise<string> {
+export async function fetchAuthority(url: string, fingerprint: string, proxies?: ProxySettings): Promise<string> {
   const wanted = parseFingerprint(fingerprint);
   const { protocol, hostname, port } = new URL(url);
   if (protocol !== 'https:') {
     throw new HaiveError('USAGE', `${url} has no certificate: a fingerprint goes with https`);
   }
-  const shown = await shownBy(hostname.replace(/^\[|\]$/g, ''), port === '' ? 443 : Number(port), url);
+  const end = { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? 443 : Number(port) };
+  const proxy = proxyFor(new URL(url), proxies);
+  const way = proxy === undefined ? undefined : await openTunnel(proxy, end, WAIT_MS).catch(refused);
+  const shown = await shownBy(end, url, way);
   const found = shown.find((der) => `sha256:${createHash('sha256').update(der).digest('hex')}` === wanted);
   if (found !== undefined) return new X509Certificate(found).toString();
   throw new HaiveError('CERTIFICATE_MISMATCH', `${url} shows no certificate with the fingerprint ${wanted}`, {
@@ -40,12 +45,21 @@ export async function fetchAuthority(url: string, fingerprint: string): Promise<
   });
 }
 
+function refused(thrown: unknown): never {
+  if (!(thrown instanceof ProxyError)) throw thrown;
+  throw new HaiveError('HUB_UNREACHABLE', thrown.message, { cause: thrown, hint: thrown.hint });
+}
+
 /** The certificates that a server sends, its own first. */
-function shownBy(host: string, port: number, url: string): Promise<Buffer[]> {
+function shownBy(
+  { host, port }: { host: string; port: number },
+  url: string,
+  way: Socket | undefined,
+): Promise<Buffer[]> {
   return new Promise((resolve, reject) => {
     // Who it is, is what is being found out: the fingerprint decides, not this handshake.
     const name = isIP(host) === 0 ? { servername: host } : {};
-    const socket = connect({ host, port, ...name, rejectUnauthorized: false }, () => {
+    const socket = connect({ host, port, ...name, ...(way && { socket: way }), rejectUnauthorized: false }, () => {
       const chain: Buffer[] = [];
       let at: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
       while (at?.raw !== undefined && chain.length < MAX_CHAIN) {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { PROTOCOL, PROTOCOL_HEADER } from '../../contract/protocol.ts';
+import { type ProxySettings, proxyFor } from '../../domain/proxy.ts';
 
 /** How the hub answers "is my plan still this one?". */
 export type HubAnswer =
@@ -20,6 +21,7 @@ export interface Question {
   path?: string;
   /** PEM of the authority that the hub's certificate comes from, where it was pinned. */
   ca?: string | undefined;
+  proxies?: ProxySettings | undefined;
   /** Milliseconds for connecting and the answer together. */
   timeoutMs: number;
 }
@@ -31,9 +33,17 @@ const MAX_PROBLEM_BYTES = 64 * 1024;
  * The same question where only "nothing changed" counts, over a bare socket: the answer of nearly every session start, for
  * a third of what node:http costs to load. False means no more than: ask properly. Never throws.
  */
-export async function isUnchanged({ url, token, etag, timeoutMs, path: asked = PLAN }: Question): Promise<boolean> {
+export async function isUnchanged({
+  url,
+  token,
+  etag,
+  timeoutMs,
+  path: asked = PLAN,
+  proxies,
+}: Question): Promise<boolean> {
   const plain = /^http:\/\/(\[[0-9a-f:]+\]|[a-z0-9.-]+)(?::(\d+))?((?:\/[\w.~-]+)*)\/?$/i.exec(url);
   if (plain === null || etag === undefined || /[^\x21-\x7e]/.test(etag + token)) return false;
+  if (proxies !== undefined && proxyFor(new URL(url), proxies) !== undefined) return false;
   const [, host = '', port = '80', path = ''] = plain;
   const { connect } = await import('node:net');
   return await new Promise((resolve) => {
@@ -66,7 +76,7 @@ function is304(head: string): boolean {
 }
 
 /** One conditional GET of this machine's plan over bare node:http. Never throws, never takes longer than it may. */
-export async function askHub({ url, token, etag, timeoutMs, ca, path = PLAN }: Question): Promise<HubAnswer> {
+export async function askHub({ url, token, etag, timeoutMs, ca, proxies, path = PLAN }: Question): Promise<HubAnswer> {
   let address: URL;
   try {
     address = new URL(`${url.replace(/\/+$/, '')}${path}`);
@@ -75,11 +85,15 @@ export async function askHub({ url, token, etag, timeoutMs, ca, path = PLAN }: Q
     return { kind: 'away', why: 'its address is not http or https' };
   }
   const { get } = address.protocol === 'https:' ? await import('node:https') : await import('node:http');
+  const proxy = proxyFor(address, proxies);
+  const agent =
+    proxy !== undefined && (await import('../../client/hub/tunnel.ts')).proxyAgent(proxy, address.protocol, { ca });
   return await new Promise((resolve) => {
     const request = get(
       address,
       {
-        agent: false,
+        agent,
+        timeout: timeoutMs,
         ...(ca === undefined ? {} : { ca }),
         headers: {
           authorization: `Bearer ${token}`,

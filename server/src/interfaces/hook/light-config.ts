@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
+import { type ProxySettings, withOwnProxy } from '../../domain/proxy.ts';
 import { type MachinePaths, machinePaths } from '../../machine/paths.ts';
 import type { Environment } from '../environment.ts';
 import type { HookOutput } from './output.ts';
@@ -9,6 +10,7 @@ export interface LightConfig {
   hubUrl: string | undefined;
   token: string | undefined;
   hubCa: string | undefined;
+  proxies: ProxySettings | undefined;
   /** Etag of the plan that was last followed. */
   etag: string | undefined;
   wanted: boolean;
@@ -31,6 +33,7 @@ export function readLightConfig(env: Environment): LightConfig {
     hubUrl: text(config.hub_url),
     token: text(config.token),
     hubCa: text(config.hub_ca),
+    proxies: withOwnProxy(env.proxies, { proxy: text(config.proxy), no_proxy: text(config.no_proxy) }),
     etag: text(object(config.plan).etag),
     wanted: plugins.enabled !== false && plugins.auto_sync !== false,
     plainHttp: config.plain_http === true,

@@ -46,11 +46,18 @@ export async function sessionStart(env: Environment, deps: HookDeps): Promise<Ho
   // No token goes over the network in the clear; the sync says so.
   if (!config.plainHttp && IN_CLEAR.test(url)) return await full('sync');
   const seen = readSeenState(config);
-  const question = { url, token: config.token, ca: config.hubCa, etag: seen === null ? undefined : config.etag };
+  const question = {
+    url,
+    token: config.token,
+    ca: config.hubCa,
+    proxies: config.proxies,
+    etag: seen === null ? undefined : config.etag,
+  };
   const inbox = {
     url,
     token: config.token,
     ca: config.hubCa,
+    proxies: config.proxies,
     etag: inboxEtag(config.paths),
     path: INBOX,
     timeoutMs: ASK_MS,

@@ -16,6 +16,7 @@ export const agent: Verb = async (call) => {
     CLAUDE_CONFIG_DIR: whole(call.env.claudeConfigDir),
     HAIVEMIND_HUB_URL: call.env.hubUrl,
     HAIVEMIND_CA_FILE: whole(call.env.caFile),
+    NODE_EXTRA_CA_CERTS: whole(call.env.extraCaFile),
   };
   const service = { node: process.execPath, program: call.program, variables };
   if (call.options.printSystemd === true) {
