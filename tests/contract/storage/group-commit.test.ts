@@ -1,20 +1,12 @@
 // Transactions that come at one moment may share a commit; each succeeds or fails by itself.
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { getMeta, setMeta } from '../../../server/src/storage/queries/meta.ts';
 import { findTokenByHash, insertToken } from '../../../server/src/storage/queries/tokens.ts';
-import type { Store } from '../../../server/src/storage/store.ts';
-import { createDatabase, ENGINES, type TestDatabase } from '../engines.ts';
-
-const AT = '2026-01-01T00:00:00.000Z';
+import { ENGINES } from '../engines.ts';
+import { AT, oneStore, store } from './one-store.ts';
 
 describe.each(ENGINES)('many transactions at one moment on %s', (engine) => {
-  let database: TestDatabase;
-  let store: Store;
-  beforeEach(async () => {
-    database = await createDatabase(engine);
-    store = await database.open();
-  });
-  afterEach(() => database.drop());
+  oneStore(engine);
 
   it('each has a seq of its own, and one that throws takes back what it did and nothing else', async () => {
     const numbers = Array.from({ length: 120 }, (_, i) => i);

@@ -1,5 +1,5 @@
 // What each room of queries keeps and finds, on both engines.
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { appendAudit, findAuditBreak, listAudit } from '../../../server/src/storage/queries/audit.ts';
 import { installationCounts, recount } from '../../../server/src/storage/queries/installation-counts.ts';
 import { installationsOf, replaceInstallations } from '../../../server/src/storage/queries/installations.ts';
@@ -20,28 +20,11 @@ import {
   revokeToken,
   touchTokens,
 } from '../../../server/src/storage/queries/tokens.ts';
-import type { Store } from '../../../server/src/storage/store.ts';
-import { createDatabase, ENGINES, type TestDatabase } from '../engines.ts';
-
-const AT = '2026-01-01T00:00:00.000Z';
-const machine = (id: string, name: string) => ({
-  id,
-  name,
-  platform: 'linux',
-  haivemindVersion: '1.0.0',
-  joinedAt: AT,
-  groups: ['b', 'a'],
-  capabilities: ['x'],
-});
+import { ENGINES } from '../engines.ts';
+import { AT, machine, oneStore, store } from './one-store.ts';
 
 describe.each(ENGINES)('queries on %s', (engine) => {
-  let database: TestDatabase;
-  let store: Store;
-  beforeEach(async () => {
-    database = await createDatabase(engine);
-    store = await database.open();
-  });
-  afterEach(() => database.drop());
+  oneStore(engine);
 
   it('keeps meta values and counters', async () => {
     await store.transact(async (tx) => {

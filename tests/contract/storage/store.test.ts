@@ -1,33 +1,16 @@
 // The store itself: opening, transactions, the seq, and what other processes hear of it.
 import { sql } from 'kysely';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { chunksOf, inChunks } from '../../../server/src/storage/chunks.ts';
 import { isUniqueViolation } from '../../../server/src/storage/dialect.ts';
 import { appendEvent, eventsAfter } from '../../../server/src/storage/queries/events.ts';
 import { insertMachine, setMachineGroups } from '../../../server/src/storage/queries/machines.ts';
 import { FACTS_COUNTER, getMeta, nextCounter, setMeta } from '../../../server/src/storage/queries/meta.ts';
-import type { Store } from '../../../server/src/storage/store.ts';
-import { createDatabase, ENGINES, type TestDatabase } from '../engines.ts';
-
-const AT = '2026-01-01T00:00:00.000Z';
-const machine = (id: string, name: string) => ({
-  id,
-  name,
-  platform: 'linux',
-  haivemindVersion: '1.0.0',
-  joinedAt: AT,
-  groups: ['b', 'a'],
-  capabilities: ['x'],
-});
+import { createDatabase, ENGINES } from '../engines.ts';
+import { AT, database, machine, oneStore, store } from './one-store.ts';
 
 describe.each(ENGINES)('store on %s', (engine) => {
-  let database: TestDatabase;
-  let store: Store;
-  beforeEach(async () => {
-    database = await createDatabase(engine);
-    store = await database.open();
-  });
-  afterEach(() => database.drop());
+  oneStore(engine);
 
   it('opens an existing database again and keeps what is in it', async () => {
     await store.transact((tx) => setMeta(tx, 'k', 'v'));
