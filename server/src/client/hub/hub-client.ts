@@ -130,7 +130,18 @@ export function connectHub(options: HubOptions): HubClient {
     }
     if (answer.status >= 300 && answer.status !== 304) {
       answer.body.resume();
-      throw notAHub(url, `it redirects (${answer.status})`);
+      const { location = '' } = answer.headers;
+      const to = URL.canParse(location) ? ` to ${new URL(location).origin}` : '';
+      throw notAHub(url, `it redirects (${answer.status})${to}`, undefined, IN_BETWEEN);
+    }
+    const { 'content-type': type = '', 'content-encoding': coding = 'identity' } = answer.headers;
+    if (/^text\/html\b/i.test(type)) {
+      answer.body.resume();
+      throw notAHub(url, 'it is a web page', undefined, IN_BETWEEN);
+    }
+    if (answer.status !== 304 && coding !== 'identity') {
+      answer.body.resume();
+      throw notAHub(url, `its answer is compressed (${coding})`, undefined, COMPRESSED);
     }
     return answer;
   }
@@ -211,9 +222,15 @@ function queryText(query: unknown): string {
   return text === '' ? '' : `?${text}`;
 }
 
-function notAHub(url: string, why: string, cause?: unknown): HaiveError {
+const IN_BETWEEN =
+  'A network that asks for a login in the browser first, or a proxy, may answer in its place; else check the address with `hv config get hub_url`.';
+const COMPRESSED = 'This machine asked for nothing compressed: switch that off in the proxy before the hub.';
+const TOO_LARGE = 'A proxy before the hub takes no body of this size: raise its limit (client_max_body_size in nginx).';
+
+function notAHub(url: string, why: string, cause?: unknown, hint?: string): HaiveError {
   return new HaiveError('HUB_ANSWER_INVALID', `What answers at ${url} is not a hub that this program knows: ${why}`, {
     cause,
+    ...(hint === undefined ? {} : { hint }),
   });
 }
 
@@ -223,7 +240,7 @@ export function problem(url: string, status: number, bytes: Buffer): HaiveError 
   try {
     value = JSON.parse(bytes.toString('utf8'));
   } catch (cause) {
-    return notAHub(url, `HTTP ${status} without a problem document`, cause);
+    return notAHub(url, `HTTP ${status} without a problem document`, cause, status === 413 ? TOO_LARGE : undefined);
   }
   if (value === null || typeof value !== 'object' || typeof value.code !== 'string')
     return notAHub(url, `HTTP ${status} without a code`);

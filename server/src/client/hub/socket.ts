@@ -136,7 +136,9 @@ function parse(text: string): ServerMessage | null {
 /** What the hub says, or what stands before it and passes no socket on. */
 async function refusal(url: string, answer: IncomingMessage): Promise<HaiveError> {
   const status = answer.statusCode ?? 0;
-  const other = new HaiveError('HUB_UNREACHABLE', `${url} answers ${status} to the doorbell`);
+  const other = new HaiveError('HUB_UNREACHABLE', `${url} answers ${status} to the doorbell`, {
+    hint: 'A proxy before the hub seems to pass no web sockets on (Upgrade); without them the machine asks every `sync_interval` seconds.',
+  });
   if (!String(answer.headers['content-type']).includes('problem+json')) return other;
   const whole = { status, headers: answer.headers, body: answer, timeoutMs: HANDSHAKE_MS };
   return readAll(whole, MAX_PROBLEM).then(
