@@ -121,8 +121,11 @@ describe.each(SHELLS)('session-start.sh in %s', (shell) => {
   it.runIf(process.platform === 'linux')(
     'starts Node when the process has ended and nobody waited for it',
     async () => {
-      // A shell that becomes another program never waits for what it started.
-      const parent = spawn('/bin/sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+      // A shell that has become another program never waits for what it started; before that it would.
+      const child = `/bin/sh -c 'until [ "$(cat /proc/$PPID/comm)" = sleep ]; do :; done'`;
+      const parent = spawn('/bin/sh', ['-c', `${child} & echo $!; exec sleep 60`], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
       try {
         const [line] = await once(parent.stdout, 'data');
         const pid = Number(String(line));
