@@ -15,6 +15,10 @@ import {
 } from './guard.ts';
 
 export const IN_DOMAIN: readonly Guard[] = [
+  ...of('domain/proxy.ts', `${DOMAIN}/proxy.test.ts`, [
+    ['loopback, which no proxy is asked for', 'LOOPBACK.test(url.hostname) || ', ''],
+    ['a host that is to be reached without a proxy', ' || isExcepted(url, settings.none)', ''],
+  ]),
   ...of('domain/version/components.ts', `${DOMAIN}/version/components.test.ts`, [
     [
       'a command that its author put aside',
