@@ -77,3 +77,11 @@ it('a refusal that was overtaken is told no more: the plan is followed since', a
   const { json } = await ask(t.url, 'GET', '/api/machines/m1', { token: t.admin });
   expect(json.refused).toBeNull();
 });
+
+it('a refusal is told also by a clock that was set back', async () => {
+  now -= 3 * 24 * 3600_000;
+  const refused = new HaiveError('PLAN_REPLAYED', 'old');
+  expect(await reportsAround(async () => undefined, { refused })).toBe(2);
+  const { json } = await ask(t.url, 'GET', '/api/machines/m1', { token: t.admin });
+  expect(json.refused).toMatchObject({ code: 'PLAN_REPLAYED' });
+});

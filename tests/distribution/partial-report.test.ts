@@ -49,9 +49,18 @@ describe.each(ENGINES)('a partial report on %s', (engine) => {
     const { json } = await ask(t.url, 'GET', '/api/machines/m1', { token: t.admin });
     expect(json.overrides).toEqual([]);
     // The same once more, a later one, and one of a program that does not say when.
-    for (const as_of of [1000, 1_800_000_000_000, undefined])
-      (await send({ plugins: [row('aa', '3.0.0')], as_of })).expect(200);
-    expect((await send({ plugins: [], as_of: 1001 })).code).toBe('REPORT_OUTDATED');
+    for (const as_of of [1000, 2000, undefined]) (await send({ plugins: [row('aa', '3.0.0')], as_of })).expect(200);
+    expect((await send({ plugins: [], as_of: 1999 })).code).toBe('REPORT_OUTDATED');
+  });
+
+  it('of a clock that ran far ahead is ordered among its like, and none of the right time is late for it', async () => {
+    const ahead = Date.parse('2099-01-01');
+    for (const as_of of [ahead, ahead + 1]) (await send({ plugins: [row('aa', '2.0.0')], as_of })).expect(200);
+    expect((await send({ plugins: [row('aa', '1.0.0')], as_of: ahead })).code).toBe('REPORT_OUTDATED');
+    const now = Date.now();
+    (await send({ plugins: [row('aa', '3.0.0')], as_of: now })).expect(200);
+    expect((await send({ plugins: [row('aa', '1.0.0')], as_of: now - 1 })).code).toBe('REPORT_OUTDATED');
+    expect(await installed()).toEqual(['aa 3.0.0 verified']);
   });
 
   it('is cut where an error is longer than anybody reads', async () => {

@@ -89,9 +89,10 @@ export async function sendReport(
       break;
     } catch (thrown) {
       const after = laterReport(thrown);
-      // Who told it later follows a plan, or has told of the refusal itself.
-      if (after === undefined || refused !== undefined || looks === MOST_LOOKS) throw thrown;
-      about = { only, after };
+      if (after === undefined || looks === MOST_LOOKS) throw thrown;
+      // Who told it later follows a plan, or has told of the refusal itself; unless later than now, by a clock that was set back since.
+      if (refused !== undefined && after <= ctx.machine.clock().getTime()) throw thrown;
+      about = { only, refused, after };
     }
   }
   if (only === undefined) await reportSent(ctx.machine);

@@ -86,10 +86,14 @@ async function leftOut(hub: HubContext, machine: MachineRow, { refused, plugins 
     .map(({ name, version }) => ({ name, version, state: 'failed' as const, error: refused }));
 }
 
+/** How far the clock of a machine may be ahead of ours before its word of when something was counts for little. */
+const MOST_AHEAD_MS = 60_000;
+
 /** @returns the plugins whose version or state is news */
 async function writeDown(tx: Tx, machine: MachineRow, body: Report, at: string): Promise<Plugin[]> {
   // First, because each locks the machine's row: what it had stays so until we say what it has.
-  const newer = body.as_of === undefined ? null : await noteReport(tx, machine.id, body.as_of);
+  const latest = Date.parse(at) + MOST_AHEAD_MS;
+  const newer = body.as_of === undefined ? null : await noteReport(tx, machine.id, body.as_of, latest);
   if (newer !== null) {
     throw new HaiveError('REPORT_OUTDATED', `${machine.name} has reported what it had later`, {
       details: { as_of: newer },

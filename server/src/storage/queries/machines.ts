@@ -203,14 +203,21 @@ export async function markSeen(tx: Tx, ids: Iterable<string>, at: string): Promi
 
 /**
  * Notes of when a report is, unless a newer one was noted; that locks the machine's row until the commit. @param asOf milliseconds
+ * @param latest what was noted after this is of a clock that ran ahead, and no newer than a report from before it
  * @returns what was noted before, where that is newer; null where this one is the newest
  */
-export async function noteReport(tx: Tx, id: string, asOf: number): Promise<number | null> {
+export async function noteReport(tx: Tx, id: string, asOf: number, latest: number): Promise<number | null> {
   const done = await tx
     .updateTable('machines')
     .set({ reported_as_of: asOf })
     .where('id', '=', id)
-    .where((eb) => eb.or([eb('reported_as_of', 'is', null), eb('reported_as_of', '<=', asOf)]))
+    .where((eb) =>
+      eb.or([
+        eb('reported_as_of', 'is', null),
+        eb('reported_as_of', '<=', asOf),
+        ...(asOf <= latest ? [eb('reported_as_of', '>', latest)] : []),
+      ]),
+    )
     .executeTakeFirst();
   if (done.numUpdatedRows > 0n) return null;
   const row = await tx.selectFrom('machines').select('reported_as_of').where('id', '=', id).executeTakeFirst();
