@@ -26,12 +26,21 @@ const refused = (roots: string[], look: (name: string) => Candidate[]) => {
   return outcome.conflict;
 };
 
+/** No range is met by all but prereleases, and by those where there is nothing else. */
+function fits(version: string, { name, range }: { name: string; range: string }, all: World): boolean {
+  if (range !== '*' || inRange(version, range)) return inRange(version, range);
+  return (
+    (all.get(name) ?? []).some((c) => c.version === version) &&
+    !(all.get(name) ?? []).some((c) => inRange(c.version, '*'))
+  );
+}
+
 /** The stated order without any pruning: checks only complete assignments. */
 function exhaustive(roots: string[], all: World): Map<string, string> | null {
   const step = (order: string[], picked: Candidate[]): Map<string, string> | null => {
     if (picked.length === order.length) {
       const by = new Map(picked.map((c) => [c.name, c.version]));
-      const holds = picked.every((c) => c.dependencies.every((d) => inRange(by.get(d.name) ?? '', d.range)));
+      const holds = picked.every((c) => c.dependencies.every((d) => fits(by.get(d.name) ?? '', d, all)));
       return holds ? by : null;
     }
     for (const candidate of all.get(order[picked.length] as string) ?? []) {
@@ -121,10 +130,11 @@ describe('resolve', () => {
 
   it('equals an exhaustive search on random graphs, answer or none, and explains every refusal', () => {
     const names = ['a', 'b', 'c', 'd', 'e'];
-    const range = fc.constantFrom('*', '^1.0.0', '^2.0.0', '>=2.0.0', '<2.0.0', '1.0.0', '3.0.0', '^1.1.0');
+    const some = ['*', '^1.0.0', '^2.0.0', '>=2.0.0', '<2.0.0', '1.0.0', '3.0.0', '^1.1.0', '>=1.2.0-beta.1 <2.0.0'];
+    const range = fc.constantFrom(...some);
     const needs = fc.dictionary(fc.constantFrom(...names), range, { maxKeys: 3 });
     const plugin = fc
-      .subarray(['3.0.0', '2.0.0', '1.1.0', '1.0.0'], { minLength: 0 })
+      .subarray(['3.0.0', '3.0.0-rc.1', '2.0.0', '1.2.0-beta.1', '1.1.0', '1.0.0'], { minLength: 0, maxLength: 4 })
       .chain((versions) => fc.tuple(...versions.map((x) => fc.tuple(fc.constant(x), needs))));
     const graph = fc.record(Object.fromEntries(names.map((n) => [n, plugin])));
     let refusals = 0;
