@@ -74,7 +74,7 @@ const TABLES: readonly (readonly [TableName, readonly string[]])[] = [
 const CHANGES_OF_ROWS: readonly (readonly [migration: string, change: (tx: Transaction<Tables>) => Promise<void>])[] = [
   ['0120-ordered-versions', assumeOrders],
   ['0140-named-overrides', namedOverrides.up],
-  ['0150-surfaces-anew', surfacesAnew.up],
+  ['0190-surfaces-anew', surfacesAnew.up],
 ];
 
 type Row = Record<string, unknown>;

@@ -143,7 +143,8 @@ describe.each(ENGINES)('backup of %s', (engine) => {
     ];
     const all = [['plugin_alpha_1.0.0'], ['../odd', 'alpha', 'even']];
     expect(await rows(t.store)).toEqual(all);
-    expect(await rows(await fromBefore('0160'))).toEqual(all);
+    expect(await rows(await fromBefore('0200'))).toEqual(all);
+    expect(await rows(await fromBefore('0190'))).toEqual([[], all[1]]);
     expect(await rows(await fromBefore('0150'))).toEqual([[], all[1]]);
     expect(await rows(await fromBefore('0140'))).toEqual([[], ['alpha', 'even']]);
   });

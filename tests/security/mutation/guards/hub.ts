@@ -2,7 +2,7 @@ import { ATTACKS, AUDITED, type Guard, KEYS, LIMITS, of, UNITS, WIRE } from './g
 
 export const IN_HUB: readonly Guard[] = [
   ...of('storage/backup.ts', 'tests/contract/storage/backup.test.ts', [
-    ['surfaces of a hub that saw less', "  ['0150-surfaces-anew', surfacesAnew.up],"],
+    ['surfaces of a hub that saw less', "  ['0190-surfaces-anew', surfacesAnew.up],"],
   ]),
   ...of('hub/http/router.ts', KEYS, [
     [
