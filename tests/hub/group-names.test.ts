@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readHubConfig } from '../../server/src/hub/config.ts';
 import { setMachineGroups } from '../../server/src/storage/queries/machines.ts';
+import { putQuorum } from '../../server/src/storage/queries/trust.ts';
 import { tempHome } from '../support/temp-home.ts';
 import { ask, ENGINES, publish, type TestHub, testHub } from './support.ts';
 
@@ -63,6 +64,19 @@ describe.each(ENGINES)('the name of a group on %s', (engine) => {
     (await joining('plain', { groups: ['Web_1.x-y', 'a'.repeat(64)] })).expect(200);
     (await patch({ groups: ['web', 'blue'] })).expect(200);
     expect(await groups()).toEqual(['blue', 'web']);
+  });
+
+  it('approvals that an odd one demands since before can be taken back, and no others be demanded', async () => {
+    const demand = (approvals: number) =>
+      ask(t.url, 'PUT', '/api/groups/all/approvals', { token: t.admin, body: { approvals } });
+    const quorums = async () =>
+      (await t.hub.context.store.read.selectFrom('group_quorums').selectAll().execute()).length;
+    const old = { group: 'all', approvals: 2, by: 'admin', at: '2026-01-01T00:00:00.000Z' };
+    await t.hub.context.store.transact((tx) => putQuorum(tx, old));
+    expect((await demand(3)).code).toBe('NAME_INVALID');
+    expect(await quorums()).toBe(1);
+    (await demand(0)).expect(200);
+    expect(await quorums()).toBe(0);
   });
 
   it('a machine that is in an odd one keeps it, counts each use once, and joins again', async () => {

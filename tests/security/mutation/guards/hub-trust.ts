@@ -79,7 +79,9 @@ export const IN_HUB_TRUST: readonly Guard[] = [
   ...of('hub/server.ts', APPROVAL_GROUPS, [
     ['approval groups past the publication', 'demandApprovals(store, config.approvalGroups);'],
   ]),
-  ...of('hub/trust/quorums.ts', QUORUM, [['a group that is none', "if (group !== '*') checkGroupPattern(group);"]]),
+  ...of('hub/trust/quorums.ts', QUORUM, [
+    ['a group that is none', "if (group !== '*' && approvals > 0) checkGroupPattern(group);"],
+  ]),
   ...of('hub/trust/review.ts', REVIEW, [
     [
       'rejecting what was offered',
