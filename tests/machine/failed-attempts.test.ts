@@ -1,6 +1,7 @@
 // What was tried on this machine and failed stands in its history, at once or as soon as there is room for the line.
 import { readdir, readFile } from 'node:fs/promises';
 import { beforeEach, expect, it } from 'vitest';
+import { setConfig } from '../../server/src/client/configure.ts';
 import { openClient } from '../../server/src/client/context.ts';
 import { removePlugin } from '../../server/src/client/install/remove.ts';
 import { rollbackPlugin } from '../../server/src/client/install/rollback.ts';
@@ -107,3 +108,15 @@ it.each(['receipts.json', 'settings.json'])(
     await whole();
   },
 );
+
+it('a value that the configuration does not take is not told as set, nor is the login in it', async () => {
+  serve(hub, [a1]);
+  await sync();
+  const set = async () => (await localAudit(m.ctx)).entries.filter((e) => e.what === 'config').map((e) => e.after);
+  for (const proxy of ['person:s3cret@proxy:3128', 'http://person:s3/cret@proxy:3128'])
+    await expect(setConfig(m.ctx, 'proxy', proxy)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  expect(await set()).toEqual([]);
+  await setConfig(m.ctx, 'proxy', 'http://person:s3cret@proxy:3128');
+  expect(await set()).toEqual(['http://proxy:3128']);
+  await whole();
+});

@@ -5,7 +5,7 @@ import { dataDirOf, HubPlugins } from '../domain/hub-plugins.ts';
 import { isGroupPattern } from '../domain/names.ts';
 import { withoutLogin } from '../domain/redact.ts';
 import { didYouMean } from '../domain/validate/suggest.ts';
-import { SOURCES, updateConfig } from '../machine/config-file.ts';
+import { parseConfig, SOURCES, updateConfig } from '../machine/config-file.ts';
 import { readReceipts } from '../machine/receipts/index.ts';
 import { tryToAnnounce } from './collective/announce.ts';
 import type { ClientContext } from './context.ts';
@@ -100,16 +100,19 @@ export async function setConfig(
   const value = text === null ? undefined : parse(name, text);
   refuseForHub(name, value);
   await CONFIG_KEYS[name]?.refuse?.(value, ctx);
+  const [head, tail] = name.split('.') as [string, string | undefined];
+  const change = (raw: Record<string, unknown>): Record<string, unknown> => {
+    if (tail === undefined) return withKey(raw, head, value);
+    const block = withKey(Object(raw[head]), tail, value);
+    return withKey(raw, head, Object.keys(block).length > 0 ? block : undefined);
+  };
+  // The history tells of what was set, and keeps no login out of an address that is none.
+  parseConfig(change(ctx.config), ctx.machine.paths.config);
   const before = shownOf(name, lookUp(ctx.config, name));
   await noteBefore(ctx, [
     { what: 'config', target: name, from: null, before, after: shownOf(name, value) ?? 'its default' },
   ]);
-  const [head, tail] = name.split('.') as [string, string | undefined];
-  ctx.config = await updateConfig(ctx.machine, (raw) => {
-    if (tail === undefined) return withKey(raw, head, value);
-    const block = withKey(Object(raw[head]), tail, value);
-    return withKey(raw, head, Object.keys(block).length > 0 ? block : undefined);
-  });
+  ctx.config = await updateConfig(ctx.machine, change);
   if (name === 'role' || name === 'about') await tryToAnnounce(ctx);
   return getConfig(ctx, name);
 }

@@ -80,7 +80,7 @@ export type Config = z.infer<typeof Config>;
 export type PluginsConfig = z.infer<typeof PluginsConfig>;
 
 /** @throws HaiveError CONFIG_INVALID naming the first wrong key, FORMAT_UNSUPPORTED */
-function parseConfig(value: unknown, where: string): Config {
+export function parseConfig(value: unknown, where: string): Config {
   const format = typeof value === 'object' && value !== null && 'format' in value ? value.format : CONFIG_FORMAT;
   if (typeof format === 'number' && format > CONFIG_FORMAT) {
     throw new HaiveError('FORMAT_UNSUPPORTED', `${where} has format ${format}, this program knows ${CONFIG_FORMAT}`);
