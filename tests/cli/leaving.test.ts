@@ -88,15 +88,22 @@ describe('a second folder of Claude Code, named by CLAUDE_CONFIG_DIR', () => {
     expect(await readFile(join(second(), 'settings.json'), 'utf8')).toBe('{"mine":1}');
   });
 
-  it('that cannot be left stays, and is named with what leaves it', async () => {
+  it.each([
+    ['the first', undefined],
+    ['the second', second],
+  ])('that cannot be left stays, and is named with what leaves it; afterwards %s does', async (_, from) => {
     await writeFile(join(second(), 'settings.json'), '{"mine":');
-    const { warnings } = await leaveHub(await open());
-    expect(warnings).toEqual([
-      expect.stringMatching(/^SETTINGS_INVALID: .*CLAUDE_CONFIG_DIR='.*zweiter Ordner' hv leave/),
-    ]);
-    expect(ours()).toEqual([join(second(), 'plugins')]);
+    // Also where nothing but that is left.
+    for (const hub of [expect.any(String), null]) {
+      const { warnings, ...told } = await leaveHub(await open());
+      expect(told).toMatchObject({ hub, stay: [second()] });
+      expect(warnings).toEqual([
+        expect.stringMatching(/^SETTINGS_INVALID: .*CLAUDE_CONFIG_DIR='.*zweiter Ordner' hv leave/),
+      ]);
+      expect(ours()).toEqual([join(second(), 'plugins')]);
+    }
     await writeFile(join(second(), 'settings.json'), '{"mine":1}');
-    await leaveHub(await open(second()));
+    expect(await leaveHub(await open(from?.()))).toMatchObject({ hub: null, stay: [], warnings: [] });
     expect(ours()).toEqual([]);
     expect(await readFile(m.ctx.machine.paths.config, 'utf8')).not.toContain('claude_folders');
   });

@@ -19,6 +19,8 @@ export interface LeaveResult {
   hubTold: boolean;
   /** What a person put or made here, and nobody takes away: private memories, keys, things that `hv migrate` put aside. Paths. */
   kept: string[];
+  /** Folders of Claude Code in which something of ours is left: the warnings tell why. */
+  stay: string[];
   warnings: string[];
 }
 
@@ -46,12 +48,13 @@ export async function leaveHub(ctx: ClientContext): Promise<LeaveResult> {
   const warnings: string[] = [];
   const hub = ctx.config.hub_url ?? null;
   const { receipts, lock } = machine.paths;
-  if (hub === null && statOf(receipts) === null && statOf(lock) === null) {
+  const others = await otherFolders(ctx);
+  if (hub === null && others.length === 0 && statOf(receipts) === null && statOf(lock) === null) {
     throw new HaiveError('NOT_JOINED', 'This machine has joined no hub, and nothing of ours is on it');
   }
   warnings.push(...(await takeAway(ctx)));
   const stay: string[] = [];
-  for (const other of await otherFolders(ctx)) {
+  for (const other of others) {
     try {
       warnings.push(...(await takeAway(other.ctx)));
     } catch (thrown) {
@@ -71,7 +74,7 @@ export async function leaveHub(ctx: ClientContext): Promise<LeaveResult> {
   await forget(ctx, stay);
   const { memories, publisherKey, operatorKey, moved } = machine.paths;
   const kept = [memories, publisherKey, operatorKey, moved].filter((path) => statOf(path) !== null);
-  return { hub, hubTold: hub !== null && told === null, kept, warnings };
+  return { hub, hubTold: hub !== null && told === null, kept, stay, warnings };
 }
 
 /** Takes all that is ours out of one of Claude Code's folders. @returns warnings */

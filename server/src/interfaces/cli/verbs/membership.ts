@@ -50,12 +50,13 @@ export const join: Verb = async (call) => {
 };
 
 export const leave: Verb = async (call) => {
-  const { hub, hubTold, kept, warnings: notes } = await leaveHub(await call.open());
+  const { hub, hubTold, kept, stay, warnings: notes } = await leaveHub(await call.open());
   const from = hub === null ? 'This machine had joined no hub' : `Left ${hub}`;
+  const but = stay.length === 0 ? '' : `, except in ${stay.join(', ')}`;
   return {
-    json: { left: hub, hub_told: hubTold, kept, warnings: notes },
+    json: { left: hub, hub_told: hubTold, kept, stay, warnings: notes },
     text: [
-      `${call.style.green('✓')} ${from}; everything of hAIveMind is off this machine`,
+      `${call.style.green('✓')} ${from}; everything of hAIveMind is off this machine${but}`,
       ...(kept.length === 0 ? [] : [call.style.dim(`Your own stays, for you to keep or delete: ${kept.join(', ')}`)]),
       ...warnings(notes, call.style),
     ].join('\n'),
