@@ -122,9 +122,11 @@ describe.each(ENGINES)('watching a publication on %s', (engine) => {
         for (const socket of open) socket.destroy();
       });
     };
-    /** On the port that it had before, where it had one. */
-    const carry = async (port = 0) => {
+    /** On the port that it had before, where it had one. @param lost the connection of that number is cut at once, 1 for the first */
+    const carry = async (port = 0, lost = 0) => {
+      let count = 0;
       wire = createServer((client) => {
+        if (++count === lost) return void client.destroy();
         const hub = connect(t.hub.port, '127.0.0.1');
         client.pipe(hub).pipe(client);
         for (const [socket, other] of [[client, hub] as const, [hub, client] as const])
@@ -135,9 +137,13 @@ describe.each(ENGINES)('watching a publication on %s', (engine) => {
     };
     afterEach(() => cut());
 
-    it.each([true, false])(
-      'hears what came of it meanwhile, or says that it does not know; it comes back: %s',
-      async (back) => {
+    it.each([
+      [true, 0],
+      [true, 2],
+      [false, 0],
+    ])(
+      'hears what came of it meanwhile, or says that it does not know; it comes back: %s, the question besides the socket is lost: %i',
+      async (back, lost) => {
         const port = await carry();
         const machine = await realClient(t.url, t.hub.joinToken, 'm1');
         const author = await realClient(`http://127.0.0.1:${port}`, t.hub.joinToken, 'author');
@@ -153,13 +159,14 @@ describe.each(ENGINES)('watching a publication on %s', (engine) => {
             onChange: () => {
               away ??= cut()
                 .then(() => syncMachine(machine.ctx, { mode: 'explicit' }))
-                .then(() => (back ? carry(port) : 0));
+                .then(() => (back ? carry(port, lost) : 0));
             },
           },
         );
         const result = await follow;
         await away;
         watcher.close();
+        await vi.waitFor(() => expect([...open].every((socket) => socket.destroyed)).toBe(true), 60_000);
         if (back) expect(result).toMatchObject({ verified: 1, silent: 0, lost: null, last_ms: null });
         else expect(result).toMatchObject({ verified: 0, silent: 1, lost: { code: 'HUB_UNREACHABLE' } });
       },

@@ -68,6 +68,7 @@ export async function openWatcher(ctx: ClientContext): Promise<Watcher> {
     const ready = new Promise<number>((resolve) => {
       began = resolve;
     });
+    socket?.close();
     const opened = await openSocket({
       url: hub.url,
       token: hub.token ?? '',
@@ -88,6 +89,7 @@ export async function openWatcher(ctx: ClientContext): Promise<Watcher> {
     socket = opened;
     over = undefined;
     void opened.closed.then((error) => {
+      if (socket !== opened) return;
       over = error;
       news();
     });
