@@ -86,6 +86,24 @@ describe.each(ENGINES)('what is not published, on %s', (engine) => {
     });
   });
 
+  it('no machine learns which version waits by asking to install it', async () => {
+    await publish(t.url, t.admin, { name: 'half-known' }, ['web']);
+    for (const [name, version] of [
+      ['half-known', '7.6.5'],
+      ['quite-unknown', '7.6.5'],
+    ] as const) {
+      await registered(name, version);
+      const asked = async (token: string) => {
+        const body = { version: name === 'half-known' ? '>=2.0.0' : 'latest' };
+        return post(`/api/plugins/${name}/install`, token, body);
+      };
+      expect((await asked(t.admin)).text).toContain(`hv publish ${name}@${version}`);
+      const refused = await asked(web.token);
+      expect(refused.code).toBe('VERSION_NOT_FOUND');
+      expect(refused.text).not.toContain(version);
+    }
+  });
+
   describe('what a token registered', () => {
     const paths = (name: string) => [
       `/api/plugins/${name}`,

@@ -21,6 +21,10 @@ export function maySee(principal: Principal, version: Registrant & Pick<Catalogu
 
 const shipsWithHub = ({ publisherToken }: Registrant): boolean => publisherToken === HUB_ITSELF.tokenId;
 
+/** Whether a caller may be told that a version waits to be published: what ships with the hub is no secret of anybody's. */
+export const mayHearOf = (principal: Principal, version: CatalogueVersion): boolean =>
+  maySee(principal, version) || shipsWithHub(version);
+
 /** True for operators and for whoever registered the version. */
 export function isOwnAffair(principal: Principal, version: Registrant): boolean {
   return isOperator(principal) || isPublisherOf(principal, version);

@@ -11,6 +11,7 @@ import { change } from '../change.ts';
 import type { HubContext, UseCase } from '../context.ts';
 import { loadMachineFacts } from '../machines/facts.ts';
 import { requireFollower } from '../trust/followed.ts';
+import { mayHearOf } from './access.ts';
 import { highest, inRange, versionsOf } from './choose-version.ts';
 import { lifted } from './overrides.ts';
 import { allMachineFacts, desiredStates } from './reach.ts';
@@ -24,7 +25,8 @@ export const install: UseCase<'install'> = async (hub, call) => {
   const { principal, body } = call;
   const { name, range } = requested(call.params.id ?? '', body.version);
   const catalogue = await loadCatalogue(hub.store);
-  const version = choose(versionsOf(catalogue, name), range, isOperator(principal));
+  const known = (v: CatalogueVersion): boolean => mayHearOf(principal, v);
+  const version = choose(versionsOf(catalogue, name), range, isOperator(principal), known);
   const { machines, named } = await chooseMachines(hub, principal, body.target_machines);
   const problems = new Map(machines.map((m) => [m.id, whyNot(version, m)]));
   const fitting = machines.filter((m) => problems.get(m.id) === null);
@@ -80,9 +82,15 @@ function requested(ref: string, version: string): { name: string; range: string 
 /**
  * The version that a range means now, by the design's status table: published, else deprecated; only an exact version may
  * also be one that is merely registered, and then only for an operator.
+ * @param known whether the caller may be told that a version waits to be published
  * @throws HaiveError VERSION_NOT_FOUND, STATUS_FORBIDS
  */
-export function choose(versions: readonly CatalogueVersion[], range: string, operator: boolean): CatalogueVersion {
+export function choose(
+  versions: readonly CatalogueVersion[],
+  range: string,
+  operator: boolean,
+  known: (version: CatalogueVersion) => boolean = () => false,
+): CatalogueVersion {
   const { name } = versions[0] as CatalogueVersion;
   const fitting = inRange(versions, range);
   const of = (status: VersionStatus) => highest(fitting.filter((v) => v.status === status));
@@ -98,8 +106,9 @@ export function choose(versions: readonly CatalogueVersion[], range: string, ope
       });
     const what =
       range === '*' ? `No version of ${name} is published` : `No published version of ${name} is in ${range}`;
-    if (refused === undefined) throw new HaiveError('VERSION_NOT_FOUND', what);
-    const waits = `${name}@${refused.version}`;
+    const waiting = fitting.find((v) => v.status === 'registered' && known(v));
+    if (waiting === undefined) throw new HaiveError('VERSION_NOT_FOUND', what);
+    const waits = `${name}@${waiting.version}`;
     throw new HaiveError('VERSION_NOT_FOUND', what, {
       hint: `${waits} is registered and waits for an operator or publisher: \`hv publish ${waits}\`.`,
     });

@@ -192,6 +192,13 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
       'explicit?.byOperator === true, range)',
     ],
   ]),
+  ...of('hub/registry/install.ts', UNPUBLISHED, [
+    [
+      'a version that waits, told to whoever asks for it',
+      "(v) => v.status === 'registered' && known(v)",
+      "(v) => v.status === 'registered'",
+    ],
+  ]),
   ...of('hub/registry/access.ts', UNPUBLISHED, [
     [
       'a machine by the name of a publisher',
