@@ -217,6 +217,12 @@ describe.each(ENGINES)('trust at the hub, on %s', (engine) => {
         ...{ code: 'GROUP_NOT_ALLOWED', text: expect.stringContaining('db') },
       });
     expect((await ask(t.url, 'DELETE', path, { token })).code).toBe('GROUP_NOT_ALLOWED');
+    // Offering it to further groups lifts a deprecation for all.
+    const old = { status: 'deprecated', reason: 'r' };
+    (await ask(t.url, 'POST', `${path}/status`, { token: publisher, body: old })).expect(200);
+    const further = { token, body: { plugin_id: id, target_groups: ['web-2'] } };
+    expect((await ask(t.url, 'POST', '/api/plugins/publish', further)).code).toBe('GROUP_NOT_ALLOWED');
+    expect((await ask(t.url, 'GET', path, { token })).expect(200).status).toBe('deprecated');
     const inside = await publish(t.url, publisher, { name: 'taken-back', version: '1.1.0' }, ['web-1']);
     for (const [method, what, body] of acts)
       (await ask(t.url, method, `/api/plugins/${inside.id}/${what}`, { token, body })).expect(200);

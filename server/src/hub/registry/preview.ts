@@ -46,7 +46,7 @@ export const preview: UseCase<'preview'> = async (hub, { principal, body }) => {
   };
   refuseMissingDependencies(catalogue, meant);
   const targets = body.all ? ['*'] : chooseTargets(meant, body.target_groups);
-  await requireTargets(hub.store.read, principal, targets);
+  await requireTargets(hub.store.read, principal, meant, targets);
   refuseDeprecated(meant, targets);
   // A plugin's very first version widens nothing.
   const hasOther = (catalogue.plugins.get(name) ?? []).some((v) => v.id !== id && v.status !== 'registered');

@@ -30,7 +30,7 @@ export const publish: UseCase<'publish'> = async (hub, call) => {
   refuseMissingDependencies(catalogue, version);
   const targets = body.all ? ['*'] : chooseTargets(version, body.target_groups);
   const { notify_agents: notify } = body;
-  await requireTargets(hub.store.read, principal, targets);
+  await requireTargets(hub.store.read, principal, version, targets);
   refuseDeprecated(version, targets);
   const consent = { accepted: body.accept_surface, dryRun: body.dry_run };
   await requireAcceptance(hub, catalogue, version, principal, consent);

@@ -48,11 +48,20 @@ export async function useJoinToken(tx: Tx, tokenId: string, groups: readonly str
   throw new HaiveError('TOKEN_INVALID', `The token was good for ${limits.maxUses} machines, and they have joined`);
 }
 
-/** @throws HaiveError GROUP_NOT_ALLOWED when the token may publish to some groups only */
-export async function requireTargets(tx: Tx, principal: Principal, targets: readonly string[]): Promise<void> {
+/**
+ * @param version what is published: where it is deprecated, that is lifted for all whom it is offered to
+ * @throws HaiveError GROUP_NOT_ALLOWED when the token may publish to some groups only
+ */
+export async function requireTargets(
+  tx: Tx,
+  principal: Principal,
+  version: { status: string; targets: readonly { group: string }[] },
+  targets: readonly string[],
+): Promise<void> {
   if (principal.tokenId === '') return;
   const limits = await findLimits(tx, principal.tokenId);
   if (limits !== undefined) refuseGroups(limits.groups, targets, 'may not publish to');
+  if (version.status === 'deprecated') await requireOffered(tx, principal, [version]);
 }
 
 /**

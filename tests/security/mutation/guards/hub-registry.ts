@@ -98,7 +98,7 @@ export const IN_HUB_REGISTRY: readonly Guard[] = [
         'return;',
       ],
       ['everybody by the name *', "if (group === '*' || group === EVERYBODY) {", 'if (false) {'],
-      ['a publisher outside its groups', 'await requireTargets(hub.store.read, principal, targets);'],
+      ['a publisher outside its groups', 'await requireTargets(hub.store.read, principal, version, targets);'],
       ['an update that does more', 'if (held !== null) {', 'if (false && held !== null) {'],
     ],
   ),
