@@ -38,8 +38,8 @@ const bad = async ({ checks } = { checks: [] as DoctorCheck[] }) =>
 const fix = () => runDoctor(m.ctx, { fix: true });
 
 describe('what lies where something else should', () => {
-  const FILES = ['receipts', 'journal', 'plan', 'audit', 'marketplace', 'made'] as const;
-  const FOLDERS = ['blobs', 'records', 'versions', 'backups', 'spool', 'overlays', 'lock'] as const;
+  const FILES = ['receipts', 'journal', 'plan', 'audit', 'marketplace', 'made', 'trust'] as const;
+  const FOLDERS = ['blobs', 'records', 'versions', 'backups', 'spool', 'overlays', 'lock', 'configLock'] as const;
 
   it.each([...FILES, ...FOLDERS])('%s is put aside, with what is in it', async (name) => {
     const path = paths[name];

@@ -2,7 +2,7 @@ import { basename, dirname, join } from 'node:path';
 import { lookAt, statOf } from './files/file-port.ts';
 import type { Machine } from './machine.ts';
 
-/** Whether what lies at the paths of our folder is of the kind that belongs there; a link counts as what it leads to. */
+/** Whether what lies at the paths of our folders is of the kind that belongs there; a link counts as what it leads to. */
 
 const FILES = [
   'receipts',
@@ -15,10 +15,12 @@ const FILES = [
   'seen',
   'live',
   'inboxRevision',
+  'trust',
 ] as const;
 
 const FOLDERS = [
   'lock',
+  'configLock',
   'blobs',
   'records',
   'versions',
