@@ -125,7 +125,8 @@ export async function holdAlone(file: string): Promise<(() => void) | null> {
   try {
     const held = construct(Database, file);
     db = held;
-    held.pragma('busy_timeout = 0');
+    // Of two that come at once each is in the other's way for a moment: with no patience both would be refused.
+    held.pragma('busy_timeout = 200');
     // No second file beside it: nothing is ever written.
     held.pragma('journal_mode = memory');
     held.exec('begin exclusive');
