@@ -12,7 +12,15 @@ const requires = (needs: Needs, name: string): string[] =>
  */
 export function circleOf(name: string, needs: Needs): string[] {
   const below = reach(name, needs);
-  return [name, ...[...below].filter((other) => other !== name && reach(other, needs).has(name))].sort();
+  const above: Map<string, { name: string; kind: 'required' }[]> = new Map();
+  for (const other of below) {
+    for (const needed of requires(needs, other)) {
+      const found = above.get(needed);
+      if (found === undefined) above.set(needed, [{ name: other, kind: 'required' }]);
+      else found.push({ name: other, kind: 'required' });
+    }
+  }
+  return [...reach(name, above).add(name)].sort();
 }
 
 /** Names of the plugins outside of a circle that require one of it, sorted. */

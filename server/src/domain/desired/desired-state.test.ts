@@ -64,6 +64,17 @@ describe('desired state', () => {
     expect(state.plugins[0]?.requiredBy).toEqual(['app']);
   });
 
+  it('leaves out whoever asks for what cannot be had, also through another, and not what it asks of', () => {
+    const r = registry(
+      version('asks', '1.0.0', { needs: { between: '*' } }),
+      version('between', '1.0.0', { to: [], needs: { there: '^2.0.0' } }),
+      version('there', '1.0.0'),
+    );
+    const state = desiredState(r, machine());
+    expect(state.plugins.map((p) => p.name)).toEqual(['there']);
+    expect(state.problems).toMatchObject([{ name: 'asks', code: 'DEPENDENCY_MISSING' }]);
+  });
+
   it('leaves out what fits with nothing, explains it, and never drops what is installed for it', () => {
     const r = registry(
       version('newer', '1.0.0', { needs: { base: '^2.0.0' } }),

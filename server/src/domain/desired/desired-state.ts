@@ -3,7 +3,8 @@ import { CORE, nameMatches } from '../names.ts';
 import type { Origin, PlanEntry, PlanProblem } from '../plan/index.ts';
 import { circleOf, type Needs } from './dependents.ts';
 import type { MachineFacts, MachineOverride, Quorum, Registry, RegistryVersion } from './registry.ts';
-import { type Candidate, type Conflict, isPrerelease, type Resolution, resolve } from './resolve.ts';
+import { type Candidate, isPrerelease, type Resolution } from './resolve.ts';
+import { resolveDropping } from './resolve-dropping.ts';
 
 /**
  * What one machine should have, as a function of the registry, its groups and capabilities, and its overrides.
@@ -51,29 +52,6 @@ export function desiredState(registry: Registry, machine: MachineFacts): Desired
   return { plugins: toEntries(resolution, registry, wanted, machine), problems };
 }
 
-/** Solves for all wanted plugins; while that fails, leaves out the one that is easiest to spare and says why. */
-function resolveDropping(
-  wanted: Map<string, Wanted>,
-  candidates: (name: string) => readonly Candidate[],
-  machine: MachineFacts,
-  problems: PlanProblem[],
-  leftOut: (name: string) => boolean,
-): Resolution {
-  const installed = new Set(machine.installed.map((p) => p.name));
-  const keepRank = (name: string): number =>
-    (installed.has(name) ? 2 : 0) + (wanted.get(name)?.origin === 'explicit' ? 1 : 0);
-  let roots = [...wanted.values()].sort(byPreference).map((w) => w.name);
-  for (;;) {
-    const outcome = resolve(roots, candidates);
-    if (outcome.ok) return outcome.resolution;
-    const spare = [...outcome.conflict.roots].sort((a, b) => keepRank(a) - keepRank(b) || (a < b ? 1 : -1))[0];
-    if (spare === undefined) return new Map();
-    const silent = outcome.conflict.missing && wanted.get(spare)?.origin === 'published' && leftOut(spare);
-    if (!silent) problems.push(conflictProblem(spare, outcome.conflict));
-    roots = roots.filter((name) => name !== spare);
-  }
-}
-
 /** Tells whether a plugin goes along with an excluded one: by what is installed, else by the newest that may come. */
 function goesAlong(registry: Registry, machine: MachineFacts, here: Here): (name: string) => boolean {
   const excluded = machine.overrides.flatMap((o) => (o.kind === 'exclude' ? [o.name] : []));
@@ -84,20 +62,16 @@ function goesAlong(registry: Registry, machine: MachineFacts, here: Here): (name
       versions.find((v) => v.version === here.get(other)) ?? dependencyVersions(registry, all, here, other)[0];
     return found?.dependencies ?? [];
   };
-  let needs: Needs | undefined;
+  let together: Set<string> | undefined;
   return (name) => {
-    // Looked through once, and only where something has to be left out.
-    needs ??= new Map([...registry.plugins].map(([other, versions]) => [other, needsOf(other, versions)]));
-    return circleOf(name, needs).some((other) => excluded.includes(other));
+    if (together === undefined) {
+      // Looked through once, and only where something has to be left out.
+      const needs: Needs = new Map([...registry.plugins].map(([other, versions]) => [other, needsOf(other, versions)]));
+      together = new Set(excluded.flatMap((other) => circleOf(other, needs)));
+    }
+    return together.has(name);
   };
 }
-
-function conflictProblem(name: string, conflict: Conflict): PlanProblem {
-  return { name, code: conflict.missing ? 'DEPENDENCY_MISSING' : 'DEPENDENCY_CONFLICT', message: conflict.explanation };
-}
-
-const byPreference = (a: Wanted, b: Wanted): number =>
-  Number(b.origin === 'explicit') - Number(a.origin === 'explicit') || (a.name < b.name ? -1 : 1);
 
 type Overrides = Partial<Record<MachineOverride['kind'], MachineOverride>>;
 
