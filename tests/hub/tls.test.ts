@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createSecureServer, followCertificate } from '../../server/src/hub/http/certificate.ts';
 import { ask, testHub } from './support.ts';
 
 describe('a hub with a certificate', () => {
@@ -69,6 +70,23 @@ describe('a hub with a certificate', () => {
     await copyFile(file('next key'), tls.key);
     await vi.waitFor(async () => expect(await shown()).not.toBe(before), { timeout: 10_000 });
     await t.close();
+  });
+
+  it('takes up one that was renewed while the hub was starting', async () => {
+    const tls = { cert: file('starting cert'), key: file('starting key') };
+    await copyFile(file('cert'), tls.cert);
+    await copyFile(file('key'), tls.key);
+    const server = createSecureServer({}, tls, () => {});
+    makeCertificate('later key', 'later cert');
+    await copyFile(file('later cert'), tls.cert);
+    await copyFile(file('later key'), tls.key);
+    const told: string[] = [];
+    const log = { info: (_: object, message: string) => void told.push(message), warn: () => {}, error: () => {} };
+    const stop = followCertificate(server, tls, 5, log);
+    await vi.waitFor(() => expect(told).not.toEqual([]), { timeout: 60_000 });
+    await stop();
+    // Once, and not what stays the same.
+    expect(told).toEqual(['took up the renewed certificate']);
   });
 
   it('does not start with a certificate that is none', async () => {

@@ -16,8 +16,14 @@ interface Pems {
 
 /** @throws HaiveError CONFIG_INVALID when the certificate cannot be used */
 export function createSecureServer(options: object, tls: TlsFiles, handler: RequestListener): Server {
-  return using(tls, readPems(tls), (pems) => createServer({ ...options, ...pems }, handler));
+  const pems = readPems(tls);
+  const server = using(tls, pems, () => createServer({ ...options, ...pems }, handler));
+  inUse.set(server, pems);
+  return server;
 }
+
+/** What a server answers with now. */
+const inUse = new WeakMap<Server, Pems>();
 
 const readPems = (tls: TlsFiles): Pems => ({
   cert: pemOf(tls.cert, 'certificate'),
@@ -29,13 +35,14 @@ const readPems = (tls: TlsFiles): Pems => ({
  * Takes up a certificate that was renewed while the hub runs; one that cannot be used leaves the one before in force.
  * @returns what ends it
  */
-export function followCertificate(server: unknown, tls: TlsFiles, everyMs: number, log: Log): () => Promise<void> {
-  let taken = readPems(tls);
+export function followCertificate(server: object, tls: TlsFiles, everyMs: number, log: Log): () => Promise<void> {
+  const secure = server as Server;
   const look = async (): Promise<void> => {
     const now = readPems(tls);
-    if (now.cert.equals(taken.cert) && now.key.equals(taken.key)) return;
-    using(tls, now, (pems) => (server as Server).setSecureContext(pems));
-    taken = now;
+    const before = inUse.get(secure);
+    if (before !== undefined && now.cert.equals(before.cert) && now.key.equals(before.key)) return;
+    using(tls, now, (pems) => secure.setSecureContext(pems));
+    inUse.set(secure, now);
     log.info({ cert: tls.cert }, 'took up the renewed certificate');
   };
   return repeat(everyMs, look, (error) => log.warn({ error }, 'the renewed certificate cannot be used'));
