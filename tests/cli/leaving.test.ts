@@ -1,6 +1,6 @@
 // A machine that leaves has nothing of ours left, whatever else is under way.
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { openClient } from '../../server/src/client/context.ts';
@@ -86,6 +86,14 @@ describe('a second folder of Claude Code, named by CLAUDE_CONFIG_DIR', () => {
     expect(warnings).toEqual([]);
     expect(ours()).toEqual([]);
     expect(await readFile(join(second(), 'settings.json'), 'utf8')).toBe('{"mine":1}');
+  });
+
+  it('of which an earlier try took all but the lock is left too', async () => {
+    const { machine } = await open(second());
+    await rm(machine.paths.root, { recursive: true });
+    await withLock(machine, 'leave', async () => undefined);
+    await leaveHub(await open());
+    expect(existsSync(machine.paths.root)).toBe(false);
   });
 
   it.each([

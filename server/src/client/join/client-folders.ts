@@ -25,7 +25,7 @@ export interface OtherFolder {
   ctx: ClientContext;
 }
 
-/** Those besides this run's own in which plugins of ours lie. @throws HaiveError CONFIG_INVALID */
+/** Those besides this run's own in which something of ours lies. @throws HaiveError CONFIG_INVALID */
 export async function otherFolders(ctx: ClientContext): Promise<OtherFolder[]> {
   const own = folderOf(ctx);
   const found: OtherFolder[] = [];
@@ -33,7 +33,8 @@ export async function otherFolders(ctx: ClientContext): Promise<OtherFolder[]> {
     if (name === own) continue;
     const claudeConfigDir = name === DEFAULT ? undefined : name;
     const other = await openClient({ ...ctx.env, claudeConfigDir }, { port: ctx.machine.port, clock: ctx.clock });
-    if (statOf(other.machine.paths.receipts) === null || isSame(ctx, other)) continue;
+    const { receipts, lock } = other.machine.paths;
+    if ((statOf(receipts) === null && statOf(lock) === null) || isSame(ctx, other)) continue;
     const variable = `CLAUDE_CONFIG_DIR='${other.machine.paths.claudeDir}' `;
     found.push({ name, variable: claudeConfigDir === undefined ? 'env -u CLAUDE_CONFIG_DIR ' : variable, ctx: other });
   }
