@@ -42,9 +42,12 @@ const packed = async () => {
 };
 
 it("leaves an author's private files and caches at home, and says which", async () => {
-  const left = ['.env', 'server/.env.local', '.npmrc', 'keys/id_ed25519', '.claude/settings.local.json'];
+  const left = ['.env', 'server/.env.local', 'own/.npmrc', 'keys/id_ed25519', '.claude/settings.local.json'];
   const rest = ['.env.example', 'server/env.js', 'environment', 'keys/id_ed25519.pub', '.claude/settings.json'];
   const made = Object.fromEntries([...left, ...rest].map((path) => [path, 'A=b\n']));
+  made['own/.npmrc'] = 'ignore-scripts=true\n//registry.example/:_authToken=${TOKEN}\n';
+  made['.npmrc'] = '# no _password=\nignore-scripts=true\n';
+  rest.push('.npmrc');
   await writeSource(folder, plugin({ ...made, 'lib/__pycache__/x.cpython-312.pyc': 'cache' }));
   const { paths, findings } = await packed();
   expect(paths).toEqual([...rest].sort());

@@ -208,7 +208,7 @@ async function carriedFiles(below: readonly string[], { claudeDir }: Home): Prom
 
 /** A secret leaves this machine in no file; what packing would leave out is not missed afterwards. */
 async function safe(move: Move): Promise<Move | { why: string }> {
-  const own = move.files.find((file) => isPrivate(file.path));
+  const own = move.files.find(isPrivate);
   if (own !== undefined) return { why: `${own.path} is a private file, which no plugin ships` };
   const value = move.hook?.group ?? move.server?.value;
   const all =

@@ -29,7 +29,7 @@ export async function readAuthorFiles(
   const included = new Set(includedBy(read));
   const files = read.filter((file) => {
     if (isCache(file.path)) return false;
-    if (!isPrivate(file.path) || included.has(file.path)) return true;
+    if (!isPrivate(file) || included.has(file.path)) return true;
     findings.push({
       ...leftOut('PRIVATE_FILE_LEFT_OUT', file.path),
       message: 'Such a file holds settings or secrets of its author, so it is not shipped.',

@@ -15,15 +15,17 @@ export function isLeftOut(segments: readonly string[]): boolean {
   );
 }
 
-const PRIVATE = /^(\.env(rc|\..+)?|\.npmrc|\.netrc|\.pypirc|\.git-credentials|id_(rsa|dsa|ecdsa|ed25519))$/i;
+const PRIVATE = /^(\.env(rc|\..+)?|\.netrc|\.pypirc|\.git-credentials|id_(rsa|dsa|ecdsa|ed25519))$/i;
 const FOR_OTHERS = /\.(example|sample|template|dist|defaults?)$/i;
+const NPM_LOGIN = /^[^#;=]*_(auth|authToken|password)\s*=/m;
 
 /**
- * What holds its author's own secrets and settings, and a plugin as a rule by mistake: `.env`, `.env.local`, `.envrc`, `.npmrc`, `.netrc`,
- * `.pypirc`, `.git-credentials`, private keys of ssh, `.claude/settings.local.json`. Not `.env.example` and its like.
+ * What holds its author's own secrets and settings, and lies in a plugin as a rule by mistake: `.env`, `.env.local`, `.envrc`, `.netrc`, `.pypirc`,
+ * `.git-credentials`, private keys of ssh, `.claude/settings.local.json`, `.npmrc` with a login. Not `.env.example` and its like.
  */
-export function isPrivate(path: string): boolean {
+export function isPrivate({ path, bytes }: { path: string; bytes: Uint8Array }): boolean {
   const name = path.slice(path.lastIndexOf('/') + 1);
+  if (name === '.npmrc') return NPM_LOGIN.test(Buffer.from(bytes).toString('latin1'));
   return (PRIVATE.test(name) && !FOR_OTHERS.test(name)) || /(^|\/)\.claude\/settings\.local\.json$/i.test(path);
 }
 
