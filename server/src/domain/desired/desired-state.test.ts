@@ -64,6 +64,19 @@ describe('desired state', () => {
     expect(state.plugins[0]?.requiredBy).toEqual(['app']);
   });
 
+  it('says of nothing that it is left out where another brings it', () => {
+    const r = registry(
+      version('a', '1.0.0', { needs: { e: '^2.0.0' } }),
+      version('c', '1.0.0', { needs: { d: '*' } }),
+      version('d', '1.0.0', { needs: { e: '^1.0.0' } }),
+      version('e', '2.0.0'),
+      version('e', '1.0.0'),
+    );
+    const state = desiredState(r, machine());
+    expect(state.plugins.map((p) => p.name)).toEqual(['e', 'a']);
+    expect(state.problems.map((p) => p.name).sort()).toEqual(['c', 'd']);
+  });
+
   it('leaves out whoever asks for what cannot be had, also through another, and not what it asks of', () => {
     const r = registry(
       version('asks', '1.0.0', { needs: { between: '*' } }),

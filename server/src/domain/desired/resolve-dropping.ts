@@ -29,9 +29,14 @@ export function resolveDropping(
   let roots = [...wanted.values()].sort(byPreference).map((w) => w.name);
   const falling = fallingWith(roots, candidates);
   const whyNotAlone = aloneWith(candidates);
+  const left: PlanProblem[] = [];
   for (;;) {
     const outcome = resolve(roots, candidates);
-    if (outcome.ok) return outcome.resolution;
+    if (outcome.ok) {
+      // What another brings along all the same is not left out.
+      problems.push(...left.filter(({ name }) => !outcome.resolution.has(name)));
+      return outcome.resolution;
+    }
     const { conflict } = outcome;
     const ranked = [...conflict.roots].sort((a, b) => keepRank(a) - keepRank(b) || (a < b ? 1 : -1));
     const [spare] = ranked;
@@ -40,7 +45,7 @@ export function resolveDropping(
     const out = new Set(lost === null ? [spare] : falling(lost));
     for (const name of out) {
       const silent = why.missing && wanted.get(name)?.origin === 'published' && goesAlong(name);
-      if (!silent) problems.push(conflictProblem(name, why));
+      if (!silent) left.push(conflictProblem(name, why));
     }
     roots = roots.filter((name) => !out.has(name));
   }
