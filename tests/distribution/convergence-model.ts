@@ -3,7 +3,7 @@
 import semver from 'semver';
 import { desiredState } from '../../server/src/domain/desired/desired-state.ts';
 import type { MachineOverride, RegistryVersion, VersionStatus } from '../../server/src/domain/desired/registry.ts';
-import { inRange } from '../../server/src/domain/desired/resolve.ts';
+import { meets } from '../../server/src/domain/desired/resolve.ts';
 import type { PlanEntry, PlanProblem } from '../../server/src/domain/plan/index.ts';
 import { type InstalledFacts, pickChanges, type Waiting } from '../../server/src/domain/plan/pick-changes.ts';
 import type { Dependency } from '../../server/src/domain/version/manifest.ts';
@@ -204,7 +204,10 @@ export class Model {
       [...machine.installed].flatMap(([name, { dependencies }]) =>
         dependencies
           .filter((d) => d.kind === 'required')
-          .filter((d) => !inRange(machine.installed.get(d.name)?.version ?? 'none', d.range))
+          .filter((d) => {
+            const there = machine.installed.get(d.name)?.version;
+            return there === undefined || !meets(there, d.range);
+          })
           .map((d) => `${machine.name}: ${name} needs ${d.name} ${d.range}`),
       ),
     );
